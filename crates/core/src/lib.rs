@@ -1,1 +1,35 @@
-//! placeholder
+//! What a veobatch job is, what can happen to it, and what to do next.
+//!
+//! Pure: no I/O, no clock, no randomness. Everything that decides over money is here, in one table ([`after`]), and is
+//! tested over every state and every event.
+//!
+//! ```text
+//! (Record, Event, Moment) ── after ──▶ Record ── facets ──▶ what the ledger may index by
+//! (Record, Lane)          ── plan  ──▶ Step, the next thing to do
+//! ```
+
+mod after;
+mod delay;
+mod event;
+mod facets;
+mod id;
+mod name;
+mod outcome;
+mod plan;
+mod price;
+mod record;
+mod spec;
+mod time;
+
+pub use after::{After, Moment, after};
+pub use delay::Policy;
+pub use event::{Event, Hindrance, Verdict};
+pub use facets::{Facets, Flight, Lane, StateName};
+pub use id::{MAX_TASK_ID_BYTES, TaskId, Token};
+pub use name::{BatchId, JobId, JobKey, MAX_NAME_BYTES, NameError, fold};
+pub use outcome::{Outcome, Progress, Refusal, RefusalKind, TaskFailure, Trouble, TroubleKind, Upgrade};
+pub use plan::{Step, plan};
+pub use price::{Credits, ModelPrice, Prices};
+pub use record::{Attempt, Entry, Failure, FailureKind, Files, Intent, Record, SOFT_DEADLINE, State, Stray, Task};
+pub use spec::{AspectRatio, DEFAULT_MODEL, GenerationType, Resolution, Spec};
+pub use time::{Timestamp, millis};

@@ -1,1 +1,198 @@
-//! placeholder
+//! The ledger: the only truth about every job, and the only queue.
+//!
+//! ```text
+//!            stage, publish            claim_submission, claim                 put
+//! producer ────────────────▶ [ledger] ────────────────────────▶ worker ─────────────────▶ [ledger]
+//!                                       leased, with a fence            version and fence
+//! ```
+//!
+//! The ledger is dumb: it stores a body it cannot read and indexes it by its [`Facets`]. A job's record and its place
+//! in the queue change in one atomic step, so there is no second message that could be lost, doubled or left over, and
+//! no recovery code: a first delivery, a poll, a retry and the restart after a power cut are all "a job is due".
+//!
+//! [`change`] is how anyone changes a job: load, `after(state, event)` in core, put; again if somebody was faster.
+//! Two implementations keep one contract, [`Ledger`], and one conformance suite holds both to it.
+
+mod account;
+mod change;
+mod error;
+mod job;
+mod open;
+mod redis;
+mod sqlite;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use veobatch_core::{BatchId, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
+
+pub use account::{
+    Account, Arrival, GATE_MAX, Gate, GateReport, Pace, Settings, Settle, TROUBLE_WAIT, TROUBLES, Waiting,
+};
+pub use change::{Change, Changed, Impatient, Patience, change};
+pub use error::LedgerError;
+pub use job::{
+    Admission, BatchFlag, BatchSummary, Claimed, Fence, JobRef, Lease, NewJob, Nonce, Put, Staged, Stored,
+    SubmissionClaim, Version,
+};
+pub use open::{Guarantee, LedgerUrl, open};
+pub use redis::RedisLedger;
+pub use sqlite::SqliteLedger;
+
+/// The durable record of every job, which is also the queue.
+///
+/// Every method is one atomic step, safe to call from any number of tasks and (on Redis) machines. What is said below
+/// is true *and durable* once it returns `Ok`. After [`LedgerError::Unavailable`] it may or may not have happened: every
+/// method may be called again with the same arguments, and then has the effect of one call.
+#[async_trait]
+pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
+    /// The ledger's clock, the only one for due times, leases and slots.
+    async fn now(&self) -> Result<Timestamp, LedgerError>;
+
+    /// Binds the ledger to its API base and account at the first call; afterwards checks them.
+    ///
+    /// `fingerprint` computes the salted fingerprint of the key from the ledger's salt, so the key itself never comes here.
+    ///
+    /// # Errors
+    /// [`LedgerError::Bound`] if it is bound to another base or key.
+    async fn bind(
+        &self,
+        api_base: &str,
+        fingerprint: &(dyn for<'a> Fn(&'a [u8]) -> String + Send + Sync),
+    ) -> Result<(), LedgerError>;
+
+    /// Stores new jobs of `batch` (made if it is not there), in order, visible to nobody until [`Ledger::publish`].
+    ///
+    /// At most [`STAGE_CHUNK`] jobs a call. A job whose id (folded) is known, published or staged by this very admission,
+    /// is left as it is: counted in `known` if its spec and written id are the same bytes, else named in `conflicts`.
+    /// Only one admission stages into a batch at a time; one that made no progress for [`STAGING_TIMEOUT`] is dropped
+    /// by the next, with everything it staged.
+    ///
+    /// # Errors
+    /// [`LedgerError::Busy`] while another admission is staging into this batch.
+    async fn stage(&self, admission: &Admission, batch: &BatchId, jobs: &[NewJob]) -> Result<Staged, LedgerError>;
+
+    /// Shows everything that `admission` staged into `batches`, all at once. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// [`LedgerError::Dropped`] if another admission took its place meanwhile: nothing was shown, stage again.
+    async fn publish(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError>;
+
+    /// Drops what `admission` staged into `batches` and did not publish. A batch that is left without jobs is forgotten.
+    async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError>;
+
+    /// Which of `jobs` are known (published) already, compared as in [`Ledger::stage`], without storing anything.
+    async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Result<Staged, LedgerError>;
+
+    /// Takes the next queued job *and* a submission slot in one step, and sets the intent `token` beside its record.
+    ///
+    /// The claim **is** the intent: when this returns [`SubmissionClaim::Granted`] the job is `submitting`, counted in
+    /// flight, and the follow lane finds it when the lease ends. A job is granted only if its batch is published, not
+    /// paused, and in `only` (if given); the gate is open (or half-open, and this is the one that goes through); the
+    /// cap has room; the pace's spacing is due; and fewer than N bounds of arrival are younger than W. `stall` is the
+    /// submit call's total time limit, the first bound of this one's arrival. A slot is never taken without a job.
+    ///
+    /// Called again with a token that was granted and is still submitting, it returns that same grant (lease renewed),
+    /// so an answer that was lost costs nothing.
+    async fn claim_submission(
+        &self,
+        token: &Token,
+        only: Option<&[BatchId]>,
+        lease: Duration,
+        stall: Duration,
+    ) -> Result<SubmissionClaim, LedgerError>;
+
+    /// Leases up to `max` (at most [`CLAIM_MAX`]) due jobs of `lane` (follow or save), earliest due first.
+    ///
+    /// Nobody else is given them until the lease ends; then they are due again by themselves. `spec` is filled in for
+    /// the save lane, and in the follow lane for jobs that have no body yet. The second value is when the next job of
+    /// the lane is due, if one is waiting.
+    async fn claim(
+        &self,
+        lane: Lane,
+        max: usize,
+        lease: Duration,
+    ) -> Result<(Vec<Claimed>, Option<Timestamp>), LedgerError>;
+
+    /// Replaces a job's body and facets, if its version is still `put.version` and, for a lease holder, its fence
+    /// still matches. Takes the old facets out of every index and sum and puts the new ones in; ends the holder's lease;
+    /// clears the intent unless the state stays `submitting`; settles the account if `put.settle` is given.
+    ///
+    /// A put without a fence on a leased job leaves the lease alone (the holder will get [`LedgerError::Changed`]),
+    /// unless the job is no longer due in any lane, or due in another one: then the lease ends.
+    /// Repeating a put (same nonce) whose answer was lost returns `Ok`.
+    ///
+    /// # Errors
+    /// [`LedgerError::Changed`]: another version; reload, reapply, put. [`LedgerError::LostLease`]: the fence is not the
+    /// current one. [`LedgerError::TaskTaken`]: `put.task` belongs to another job. Nothing was changed.
+    async fn put(&self, put: &Put) -> Result<Version, LedgerError>;
+
+    /// Prolongs leases; `false` for each that is no longer held.
+    async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<bool>, LedgerError>;
+
+    /// Gives leased jobs back, due again now. Those not held, and those in `submitting`, are left as they are.
+    async fn release(&self, leases: &[Lease]) -> Result<(), LedgerError>;
+
+    /// One job, by name (folded).
+    async fn read(&self, key: &JobKey) -> Result<Option<Stored>, LedgerError>;
+
+    /// The published jobs of a batch in file order, `after` a job, of one state or all. At most `limit`, at most 1000.
+    async fn page(
+        &self,
+        batch: &BatchId,
+        state: Option<StateName>,
+        after: Option<&JobId>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, LedgerError>;
+
+    /// The job whose open attempt (submitting or in doubt) has this token.
+    async fn find_token(&self, token: &Token) -> Result<Option<JobKey>, LedgerError>;
+
+    /// The job that a task belongs to.
+    async fn find_task(&self, task: &TaskId) -> Result<Option<JobKey>, LedgerError>;
+
+    /// Every published batch, oldest first, with its counts by state.
+    async fn batches(&self) -> Result<Vec<BatchSummary>, LedgerError>;
+
+    /// Sets a flag of a whole batch, effective at once for every worker.
+    ///
+    /// # Errors
+    /// [`LedgerError::UnknownBatch`].
+    async fn flag(&self, batch: &BatchId, flag: BatchFlag) -> Result<(), LedgerError>;
+
+    /// The account: slots, gate, cap, in flight.
+    async fn account(&self) -> Result<Account, LedgerError>;
+
+    /// Changes the pace or the cap for all; returns what was in force before.
+    async fn configure(&self, settings: &Settings) -> Result<Pace, LedgerError>;
+
+    /// What this ledger can promise about durability, and what it cannot, for the start of a worker.
+    async fn guarantee(&self) -> Result<Guarantee, LedgerError>;
+
+    /// Takes the place of the one working process, if the ledger allows only one (SQLite).
+    ///
+    /// The value holds the place until it is dropped. `None`: any number of workers may work here.
+    ///
+    /// # Errors
+    /// [`LedgerError::WorkerPresent`] if another process has it.
+    async fn take_worker_place(&self) -> Result<Option<WorkerPlace>, LedgerError>;
+
+    /// Resolves when the ledger knows that something in this process became due (a hint; it may never resolve).
+    async fn nudged(&self);
+}
+
+/// The place of the one working process; held until dropped.
+pub type WorkerPlace = Box<dyn std::any::Any + Send + Sync>;
+
+/// A ledger behind a pointer: nothing above it knows which one it is.
+pub type SharedLedger = Arc<dyn Ledger>;
+
+/// Most jobs in one [`Ledger::stage`] call: 2 ms of a Redis server's time (LEDGER-NOTES.md).
+pub const STAGE_CHUNK: usize = 200;
+
+/// Most jobs in one [`Ledger::claim`]; more at once only make the others wait.
+pub const CLAIM_MAX: usize = 64;
+
+/// An admission that staged nothing for so long is taken for dead.
+pub const STAGING_TIMEOUT: Duration = Duration::from_secs(60);

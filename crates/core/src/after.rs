@@ -1,0 +1,63 @@
+//! The state table: what a job becomes when something happens to it. Total, pure, and the only place that decides.
+//!
+//! Which stories it cannot tell: a poll, an upgrade or a download never leads to a submission; nothing leads from an
+//! accepted submission to a second one except the service's own word that the attempt failed; a job in doubt is moved
+//! only by evidence about its own token or by a person; what was paid for is never dropped by a command.
+
+mod evidence;
+mod following;
+mod orders;
+mod saving;
+
+use crate::delay::Policy;
+use crate::event::Event;
+use crate::record::Record;
+use crate::time::Timestamp;
+
+/// The circumstances of a change.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    /// By the ledger's clock.
+    pub now: Timestamp,
+    /// Evenly spread over 0 to 1, so that jobs do not move in herds.
+    pub jitter: f64,
+    /// How often to look.
+    pub policy: &'a Policy,
+}
+
+/// What a change came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum After {
+    /// The job as it must be stored now.
+    Moved(Box<Record>),
+    /// Nothing changes, for this reason; completes "… was left as it is: it …".
+    Same(&'static str),
+}
+
+/// What `record` becomes when `event` happens to it.
+pub fn after(record: &Record, event: &Event, moment: &Moment<'_>) -> After {
+    let moved = match event {
+        Event::Submission { token, outcome } => evidence::submission(record, token, outcome, moment),
+        Event::CalledBack { token, task } => evidence::accepted(record, token, task, moment.now, moment),
+        Event::Orphaned => evidence::orphaned(record, moment),
+        Event::Polled { task, progress } => following::polled(record, task, progress, moment),
+        Event::Upgraded { task, to, upgrade } => following::upgraded(record, task, *to, upgrade, moment),
+        Event::Relinked { task, urls } => saving::relinked(record, task, urls, moment),
+        Event::Saved { task, files, remark } => saving::saved(record, task, files, remark.as_deref(), moment),
+        Event::NotSaved { task, why } => saving::not_saved(record, task, why, moment),
+        Event::Stuck { why, deliveries } => following::stuck(record, why, *deliveries, moment),
+        Event::Cancel => orders::cancel(record, moment),
+        Event::Retry => orders::retry(record, moment),
+        Event::Resolve(verdict) => orders::resolve(record, verdict, moment),
+    };
+    match moved {
+        Ok(record) => After::Moved(Box::new(record)),
+        Err(reason) => After::Same(reason),
+    }
+}
+
+/// The new record, or why there is none.
+type Moved = Result<Record, &'static str>;
+
+/// About another task than the job's present one.
+const OTHER_TASK: &str = "is about another task, or at another point, by now";

@@ -1,0 +1,152 @@
+//! What became of the paid call: evidence, carried by the attempt's token, that needs no lease and may come late.
+
+use super::{Moment, Moved};
+use crate::delay;
+use crate::id::{TaskId, Token};
+use crate::outcome::{Outcome, Refusal, RefusalKind};
+use crate::record::{Attempt, Failure, FailureKind, Record, State, Stray, Task};
+use crate::time::Timestamp;
+
+pub(super) fn submission(record: &Record, token: &Token, outcome: &Outcome, moment: &Moment<'_>) -> Moved {
+    if let Outcome::Accepted(task) = outcome {
+        let first = moment.now.after(moment.policy.first_poll(moment.jitter));
+        return accepted(record, token, task, first, moment);
+    }
+    let attempt = open_attempt(record, token).ok_or("has moved on since that attempt")?;
+    match outcome {
+        Outcome::Refused(refusal) => Ok(refused(record, &attempt, refusal, moment)),
+        Outcome::NotSent(why) => {
+            let due = moment.now.after(delay::retry(1, moment.jitter));
+            Ok(requeued(record, &attempt, Some(due), &format!("not sent: {why}"), moment))
+        }
+        Outcome::Unknown(why) => doubted(record, &attempt, why, moment),
+        Outcome::Accepted(_) => Err("was accepted"),
+    }
+}
+
+/// A task id is known for `token`. Whatever state the job is in, the task was paid for and is not forgotten.
+pub(super) fn accepted(record: &Record, token: &Token, task: &TaskId, due: Timestamp, moment: &Moment<'_>) -> Moved {
+    if record.strays.iter().any(|stray| stray.task == *task)
+        || record.failed_task.as_ref() == Some(task)
+        || record.task().is_some_and(|known| known.id == *task)
+    {
+        return Err("knows that task already");
+    }
+    let mut next = record.clone();
+    let Some(attempt) = adoptable(record, token) else {
+        next.strays.push(Stray { task: task.clone(), token: token.clone(), at: moment.now });
+        next.note(moment.now, format!("a late answer names task {task}: kept beside the job's own"));
+        return Ok(next);
+    };
+    next.attempts = attempt.number;
+    next.trouble = None;
+    next.note(moment.now, format!("attempt {} accepted as task {task}", attempt.number));
+    let task = Task { id: task.clone(), attempt: attempt.number, at: attempt.at };
+    next.last = Some(attempt);
+    next.state = State::Generating { task, polls: 0, misses: 0, due };
+    Ok(next)
+}
+
+pub(super) fn orphaned(record: &Record, moment: &Moment<'_>) -> Moved {
+    match &record.state {
+        State::Submitting { attempt } => {
+            doubted(record, attempt, "its worker was cut off during the paid call", moment)
+        }
+        State::Queued { .. }
+        | State::Generating { .. }
+        | State::Upscaling { .. }
+        | State::Downloading { .. }
+        | State::Done { .. }
+        | State::InDoubt { .. }
+        | State::Failed { .. }
+        | State::Cancelled => Err("is not being submitted"),
+    }
+}
+
+/// The attempt of `token`, if its outcome is still open.
+fn open_attempt(record: &Record, token: &Token) -> Option<Attempt> {
+    match &record.state {
+        State::Submitting { attempt } | State::InDoubt { attempt, .. } if attempt.token == *token => {
+            Some(attempt.clone())
+        }
+        State::Queued { .. }
+        | State::Submitting { .. }
+        | State::Generating { .. }
+        | State::Upscaling { .. }
+        | State::Downloading { .. }
+        | State::Done { .. }
+        | State::InDoubt { .. }
+        | State::Failed { .. }
+        | State::Cancelled => None,
+    }
+}
+
+/// The attempt of `token`, if its task may become the job's own: no later attempt was sent, and it has none yet.
+fn adoptable(record: &Record, token: &Token) -> Option<Attempt> {
+    match &record.state {
+        State::Submitting { .. } | State::InDoubt { .. } => open_attempt(record, token),
+        State::Queued { .. } | State::Failed { task: None, .. } | State::Cancelled if record.failed_task.is_none() => {
+            record.last.clone().filter(|last| last.token == *token)
+        }
+        State::Queued { .. }
+        | State::Generating { .. }
+        | State::Upscaling { .. }
+        | State::Downloading { .. }
+        | State::Done { .. }
+        | State::Failed { .. }
+        | State::Cancelled => None,
+    }
+}
+
+fn doubted(record: &Record, attempt: &Attempt, why: &str, moment: &Moment<'_>) -> Moved {
+    if matches!(record.state, State::InDoubt { .. }) {
+        return Err("is in doubt already");
+    }
+    let mut next = record.clone();
+    next.attempts = attempt.number;
+    next.last = Some(attempt.clone());
+    next.trouble = None;
+    next.note(moment.now, format!("attempt {} may have been paid for: {why}", attempt.number));
+    next.failed_task = None;
+    next.state = State::InDoubt { attempt: attempt.clone(), why: why.to_owned() };
+    Ok(next)
+}
+
+fn refused(record: &Record, attempt: &Attempt, refusal: &Refusal, moment: &Moment<'_>) -> Record {
+    let words = format!("{} ({})", refusal.message, refusal.code);
+    match refusal.kind {
+        RefusalKind::Job => {
+            let mut next = record.clone();
+            next.attempts = attempt.number;
+            next.last = Some(attempt.clone());
+            next.trouble = None;
+            next.note(moment.now, format!("attempt {} refused: {words}", attempt.number));
+            next.state = State::Failed { failure: Failure { kind: FailureKind::Refused, message: words }, task: None };
+            next
+        }
+        // Nothing is wrong with the job: the account's gate makes it wait, and no attempt is used up.
+        RefusalKind::RateLimited | RefusalKind::Busy | RefusalKind::NoCredits | RefusalKind::KeyRefused => {
+            requeued(record, attempt, None, &words, moment)
+        }
+    }
+}
+
+/// Back to the queue with the attempt undone, because nothing was paid; or cancelled, if a person asked for that.
+fn requeued(record: &Record, attempt: &Attempt, due: Option<Timestamp>, why: &str, moment: &Moment<'_>) -> Record {
+    let mut next = record.clone();
+    next.attempts = attempt.number.saturating_sub(1);
+    if next.last.as_ref() == Some(attempt) {
+        next.last = None;
+    }
+    if next.trouble.as_deref() != Some(why) {
+        next.note(moment.now, format!("back in the queue: {why}"));
+    }
+    next.trouble = Some(why.to_owned());
+    next.state = State::Queued { due };
+    if next.cancelled {
+        next.trouble = None;
+        next.note(moment.now, "cancelled");
+        next.state = State::Cancelled;
+    }
+    next
+}

@@ -1,0 +1,159 @@
+//! What polls and upgrades taught. None of it leads to a submission, except the service's own word that a task failed.
+
+use std::time::Duration;
+
+use super::{Moment, Moved, OTHER_TASK};
+use crate::delay::{self, MISSING_GRACE, MISSING_POLLS, NEXT_ATTEMPT, RETENTION};
+use crate::id::TaskId;
+use crate::outcome::{Progress, TaskFailure, Trouble, Upgrade};
+use crate::record::{Failure, FailureKind, Record, State, Task};
+use crate::spec::Resolution;
+
+const NO_VIDEO: &str = "the service says it is made, but names no video";
+
+pub(super) fn polled(record: &Record, about: &TaskId, progress: &Progress, moment: &Moment<'_>) -> Moved {
+    let State::Generating { task, polls, misses, .. } = &record.state else { return Err(OTHER_TASK) };
+    if task.id != *about {
+        return Err(OTHER_TASK);
+    }
+    let again = |misses, trouble| again(record, task, *polls, misses, trouble, moment);
+    let missed = misses.saturating_add(1);
+    Ok(match progress {
+        Progress::Made { urls, resolution } => made(record, task, urls, *resolution, moment),
+        Progress::Failed(failure) => generation_failed(record, task, failure, moment),
+        Progress::Running => again(0, None),
+        Progress::NoOutput if missed >= MISSING_POLLS => lost(record, task, FailureKind::NoOutput, NO_VIDEO, moment),
+        Progress::NoOutput => again(missed, Some((NO_VIDEO.to_owned(), None))),
+        Progress::Missing(why) if missed >= MISSING_POLLS && moment.now.since(task.at) > MISSING_GRACE => {
+            lost(record, task, FailureKind::Lost, why, moment)
+        }
+        Progress::Missing(why) => again(missed, Some((why.clone(), None))),
+        Progress::Trouble(Trouble { message, retry_after, .. }) => again(missed, Some((message.clone(), *retry_after))),
+    })
+}
+
+/// The same task once more, later; in the way is what `trouble` says, and the wait that the service asked for with it.
+fn again(
+    record: &Record,
+    task: &Task,
+    polls: u32,
+    misses: u32,
+    trouble: Option<(String, Option<Duration>)>,
+    moment: &Moment<'_>,
+) -> Record {
+    let age = moment.now.since(task.at);
+    if age > RETENTION {
+        return lost(record, task, FailureKind::Lost, "the service keeps videos for 14 days only", moment);
+    }
+    let (trouble, asked) = trouble.unzip();
+    let gap = moment.policy.next_poll(age, misses, moment.jitter).max(asked.flatten().unwrap_or_default());
+    let mut next = record.clone();
+    next.trouble = trouble;
+    let polls = polls.saturating_add(1);
+    next.state = State::Generating { task: task.clone(), polls, misses, due: moment.now.after(gap) };
+    next
+}
+
+fn made(record: &Record, task: &Task, urls: &[String], resolution: Option<Resolution>, moment: &Moment<'_>) -> Record {
+    let mut next = record.clone();
+    next.trouble = None;
+    if record.resolution > resolution.unwrap_or_default() {
+        next.note(moment.now, format!("made; asking for {}", record.resolution.as_str()));
+        next.state =
+            State::Upscaling { task: task.clone(), base: urls.to_vec(), since: moment.now, tries: 0, due: moment.now };
+    } else {
+        next.note(moment.now, "made");
+        next.state = downloading(task, urls.to_vec(), resolution, false, moment);
+    }
+    next
+}
+
+fn downloading(task: &Task, urls: Vec<String>, size: Option<Resolution>, upgraded: bool, moment: &Moment<'_>) -> State {
+    State::Downloading { task: task.clone(), urls, size, upgraded, stale: false, tries: 0, due: moment.now }
+}
+
+fn generation_failed(record: &Record, task: &Task, failure: &TaskFailure, moment: &Moment<'_>) -> Record {
+    let words = match failure.code {
+        Some(code) => format!("{} ({code})", failure.message),
+        None => failure.message.clone(),
+    };
+    let mut next = record.clone();
+    next.trouble = None;
+    next.note(moment.now, format!("attempt {} failed: {words}", task.attempt));
+    if failure.policy || record.cancelled || record.attempts >= record.max_attempts {
+        let kind = if failure.policy { FailureKind::Policy } else { FailureKind::Generation };
+        next.state = State::Failed { failure: Failure { kind, message: words }, task: Some(task.clone()) };
+    } else {
+        next.failed_task = Some(task.id.clone());
+        next.state = State::Queued { due: Some(moment.now.after(NEXT_ATTEMPT)) };
+    }
+    next
+}
+
+pub(super) fn lost(record: &Record, task: &Task, kind: FailureKind, why: &str, moment: &Moment<'_>) -> Record {
+    let mut next = record.clone();
+    next.trouble = None;
+    next.note(moment.now, format!("given up: {why}"));
+    next.state = State::Failed { failure: Failure { kind, message: why.to_owned() }, task: Some(task.clone()) };
+    next
+}
+
+pub(super) fn upgraded(
+    record: &Record,
+    about: &TaskId,
+    to: Resolution,
+    upgrade: &Upgrade,
+    moment: &Moment<'_>,
+) -> Moved {
+    let State::Upscaling { task, base, since, tries, .. } = &record.state else { return Err(OTHER_TASK) };
+    if task.id != *about {
+        return Err(OTHER_TASK);
+    }
+    let mut next = record.clone();
+    next.trouble = None;
+    let (why, asked) = match upgrade {
+        Upgrade::Ready(url) => {
+            let urls = std::iter::once(url).chain(base.iter().skip(1)).cloned().collect();
+            next.note(moment.now, format!("{} made", to.as_str()));
+            next.state = downloading(task, urls, Some(to), true, moment);
+            return Ok(next);
+        }
+        Upgrade::Unavailable(why) => (why, None),
+        Upgrade::Waiting(why) => (why, Some(None)),
+        Upgrade::Trouble(Trouble { message, retry_after, .. }) => (message, Some(*retry_after)),
+    };
+    match asked {
+        Some(asked) if moment.now.since(*since) < moment.policy.upgrade_limit => {
+            let gap = moment.policy.next_upgrade(moment.jitter).max(asked.unwrap_or_default());
+            next.trouble = Some(why.clone());
+            next.state = State::Upscaling {
+                task: task.clone(),
+                base: base.clone(),
+                since: *since,
+                tries: tries.saturating_add(1),
+                due: moment.now.after(gap),
+            };
+        }
+        Some(_) | None => {
+            next.note(moment.now, format!("no {} version, the base video is saved: {why}", to.as_str()));
+            next.state = downloading(task, base.clone(), None, false, moment);
+        }
+    }
+    Ok(next)
+}
+
+/// A step that ended without a result, again and again: looked at again in an hour or more, and never given up.
+pub(super) fn stuck(record: &Record, why: &str, deliveries: u32, moment: &Moment<'_>) -> Moved {
+    let later = moment.now.after(delay::park(deliveries.saturating_sub(1)));
+    let mut next = record.clone();
+    match &mut next.state {
+        State::Generating { due, .. } | State::Upscaling { due, .. } | State::Downloading { due, .. } => *due = later,
+        State::Submitting { .. } => return super::evidence::orphaned(record, moment),
+        State::Queued { .. } | State::Done { .. } | State::InDoubt { .. } | State::Failed { .. } | State::Cancelled => {
+            return Err("is not under way");
+        }
+    }
+    next.trouble = Some(why.to_owned());
+    next.note(moment.now, format!("parked: {why}"));
+    Ok(next)
+}

@@ -1,0 +1,104 @@
+//! What a person orders. No order drops paid work, and only `resolve` touches a job in doubt.
+
+use super::{Moment, Moved};
+use crate::event::Verdict;
+use crate::record::{Attempt, Failure, FailureKind, Record, State, Task};
+
+pub(super) fn cancel(record: &Record, moment: &Moment<'_>) -> Moved {
+    let mut next = record.clone();
+    match &record.state {
+        State::Queued { .. } => {
+            next.trouble = None;
+            next.note(moment.now, "cancelled");
+            next.state = State::Cancelled;
+        }
+        State::Submitting { .. } | State::Generating { .. } | State::Upscaling { .. } | State::Downloading { .. } => {
+            if record.cancelled {
+                return Err("is cancelled already; what is paid for is still followed and saved");
+            }
+            next.note(moment.now, "cancelled: no further attempt; what is paid for is followed and saved");
+        }
+        State::InDoubt { .. } => return Err("is in doubt: settle it with `veobatch resolve`"),
+        State::Done { .. } => return Err("is done"),
+        State::Failed { .. } => return Err("has failed already"),
+        State::Cancelled => return Err("is cancelled already"),
+    }
+    next.cancelled = true;
+    Ok(next)
+}
+
+pub(super) fn retry(record: &Record, moment: &Moment<'_>) -> Moved {
+    let mut next = record.clone();
+    match &mut next.state {
+        State::Failed { failure, task } => match (failure.kind, task.take()) {
+            (FailureKind::GivenUp, _) => {
+                return Err("was given up in doubt and may have been paid for: use `veobatch resolve … --resubmit`");
+            }
+            (FailureKind::NoOutput | FailureKind::Lost, Some(task)) => {
+                next.state = State::Generating { task, polls: 0, misses: 0, due: moment.now };
+            }
+            (_, task) => {
+                next.failed_task = task.map(|task| task.id);
+                next.state = State::Queued { due: None };
+            }
+        },
+        State::Cancelled => next.state = State::Queued { due: None },
+        State::Generating { due, misses, .. } => {
+            *misses = 0;
+            *due = moment.now;
+        }
+        State::Upscaling { due, .. } => *due = moment.now,
+        State::Downloading { due, tries, .. } => {
+            *tries = 0;
+            *due = moment.now;
+        }
+        State::Queued { due: due @ Some(_) } => *due = None,
+        State::Queued { due: None } => return Err("is in the queue already"),
+        State::Submitting { .. } => return Err("is being submitted"),
+        State::InDoubt { .. } => return Err("is in doubt: settle it with `veobatch resolve`"),
+        State::Done { .. } => return Err("is done"),
+    }
+    next.cancelled = false;
+    next.trouble = None;
+    next.note(moment.now, "retried by hand");
+    Ok(next)
+}
+
+pub(super) fn resolve(record: &Record, verdict: &Verdict, moment: &Moment<'_>) -> Moved {
+    let attempt = doubtful(record).ok_or("is not in doubt")?;
+    let mut next = record.clone();
+    next.trouble = None;
+    match verdict {
+        Verdict::Adopt(id) => {
+            next.note(moment.now, format!("resolved by hand: it is task {id}"));
+            let task = Task { id: id.clone(), attempt: attempt.number, at: attempt.at };
+            next.state = State::Generating { task, polls: 0, misses: 0, due: moment.now };
+        }
+        Verdict::Resubmit => {
+            next.cancelled = false;
+            next.note(moment.now, "resolved by hand: to be submitted again, possibly paid for twice");
+            next.state = State::Queued { due: None };
+        }
+        Verdict::GiveUp => {
+            let message = "given up by hand while in doubt; it may have been paid for".to_owned();
+            next.note(moment.now, message.as_str());
+            next.state = State::Failed { failure: Failure { kind: FailureKind::GivenUp, message }, task: None };
+        }
+    }
+    Ok(next)
+}
+
+fn doubtful(record: &Record) -> Option<Attempt> {
+    match &record.state {
+        State::InDoubt { attempt, .. } => Some(attempt.clone()),
+        State::Failed { failure: Failure { kind: FailureKind::GivenUp, .. }, .. } => record.last.clone(),
+        State::Queued { .. }
+        | State::Submitting { .. }
+        | State::Generating { .. }
+        | State::Upscaling { .. }
+        | State::Downloading { .. }
+        | State::Done { .. }
+        | State::Failed { .. }
+        | State::Cancelled => None,
+    }
+}

@@ -1,0 +1,71 @@
+//! From a link to a file. Whatever goes wrong here, the video is paid for: it is tried until its retention ends.
+
+use super::following::lost;
+use super::{Moment, Moved, OTHER_TASK};
+use crate::delay::{self, RETENTION};
+use crate::event::Hindrance;
+use crate::id::TaskId;
+use crate::record::{FailureKind, Files, Record, State};
+
+pub(super) fn relinked(record: &Record, about: &TaskId, urls: &[String], moment: &Moment<'_>) -> Moved {
+    let mut next = record.clone();
+    match &mut next.state {
+        State::Downloading { task, urls: links, stale, due, .. } if task.id == *about && !urls.is_empty() => {
+            *links = urls.to_vec();
+            *stale = false;
+            *due = moment.now;
+            Ok(next)
+        }
+        State::Queued { .. }
+        | State::Submitting { .. }
+        | State::Generating { .. }
+        | State::Upscaling { .. }
+        | State::Downloading { .. }
+        | State::Done { .. }
+        | State::InDoubt { .. }
+        | State::Failed { .. }
+        | State::Cancelled => Err(OTHER_TASK),
+    }
+}
+
+pub(super) fn saved(
+    record: &Record,
+    about: &TaskId,
+    files: &Files,
+    remark: Option<&str>,
+    moment: &Moment<'_>,
+) -> Moved {
+    let State::Downloading { task, .. } = &record.state else { return Err(OTHER_TASK) };
+    if task.id != *about {
+        return Err(OTHER_TASK);
+    }
+    let mut next = record.clone();
+    next.trouble = None;
+    next.note(moment.now, remark.map_or_else(|| "saved".to_owned(), |remark| format!("saved; {remark}")));
+    next.state = State::Done { task: task.clone(), files: files.clone() };
+    Ok(next)
+}
+
+pub(super) fn not_saved(record: &Record, about: &TaskId, why: &Hindrance, moment: &Moment<'_>) -> Moved {
+    let State::Downloading { task, tries, .. } = &record.state else { return Err(OTHER_TASK) };
+    if task.id != *about {
+        return Err(OTHER_TASK);
+    }
+    let (words, link) = match why {
+        Hindrance::Link(words) => (words, true),
+        Hindrance::Content(words) => (words, *tries > 0),
+        Hindrance::Transfer(words) | Hindrance::Disk(words) => (words, false),
+    };
+    if moment.now.since(task.at) > RETENTION && !matches!(why, Hindrance::Disk(_)) {
+        return Ok(lost(record, task, FailureKind::Lost, words, moment));
+    }
+    let wait = delay::retry(tries.saturating_add(1), moment.jitter);
+    let mut next = record.clone();
+    next.trouble = Some(words.clone());
+    if let State::Downloading { tries, stale, due, .. } = &mut next.state {
+        *tries = tries.saturating_add(1);
+        *stale = *stale || link;
+        *due = moment.now.after(wait);
+    }
+    Ok(next)
+}

@@ -1,0 +1,117 @@
+//! When to look again. Pure arithmetic; the jitter is brought by the caller.
+
+use std::time::Duration;
+
+/// Media are kept by the service for 14 days (kie-api.md, section 11); after that there is nothing to follow or save.
+pub(crate) const RETENTION: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// How long a task may stay unknown to `record-info` before it counts as lost. Right after creation the record may be
+/// missing for a while (section 3); half an hour is far beyond anything reported, and a lost job can still be retried.
+pub(crate) const MISSING_GRACE: Duration = Duration::from_secs(30 * 60);
+
+/// Polls that must have found nothing, besides [`MISSING_GRACE`]; also how often "made, but no video" is asked again.
+pub(crate) const MISSING_POLLS: u32 = 8;
+
+/// First wait before another attempt of a generation that failed.
+pub(crate) const NEXT_ATTEMPT: Duration = Duration::from_secs(30);
+
+/// First wait after a request that could not be sent, or a video that could not be saved.
+const RETRY_FIRST: Duration = Duration::from_secs(5);
+
+/// Longest wait of that kind.
+const RETRY_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// First wait of a job whose steps end without a result; doubles up to [`PARK_DOUBLINGS`] times.
+const PARK_FIRST: Duration = Duration::from_secs(3600);
+const PARK_DOUBLINGS: u32 = 4;
+
+/// How often and how long a job is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// From acceptance to the first poll.
+    pub poll_first: Duration,
+    /// The longest gap between two polls of one task.
+    pub poll_max: Duration,
+    /// Between two askings for a larger version.
+    pub upgrade_gap: Duration,
+    /// How long to ask for a larger version before the base video is taken.
+    pub upgrade_limit: Duration,
+}
+
+/// Videos take one to five minutes (kie-api.md, section 11); a 1080p version one to three, asked for every 20 to 30
+/// seconds; a 4k version five to ten.
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            poll_first: Duration::from_secs(45),
+            poll_max: Duration::from_secs(120),
+            upgrade_gap: Duration::from_secs(20),
+            upgrade_limit: Duration::from_secs(20 * 60),
+        }
+    }
+}
+
+impl Policy {
+    /// From acceptance to the first poll.
+    pub(crate) fn first_poll(&self, jitter: f64) -> Duration {
+        spread(self.poll_first, jitter)
+    }
+
+    /// The gap to the next poll of a task accepted `age` ago: constant while a finish is likely, then in proportion to
+    /// the age, which is exponential growth in time; doubled by each poll in a row that taught nothing.
+    pub(crate) fn next_poll(&self, age: Duration, misses: u32, jitter: f64) -> Duration {
+        let gap = (age / 8).max(self.poll_first / 3).max(Duration::from_millis(100));
+        spread(doubled(gap, misses).min(self.poll_max), jitter)
+    }
+
+    /// The gap to the next asking for a larger version.
+    pub(crate) fn next_upgrade(&self, jitter: f64) -> Duration {
+        spread(self.upgrade_gap, jitter)
+    }
+}
+
+/// The wait before the `tries`-th repetition (from 1) of something that costs nothing.
+pub(crate) fn retry(tries: u32, jitter: f64) -> Duration {
+    spread(doubled(RETRY_FIRST, tries.saturating_sub(1)).min(RETRY_MAX), jitter)
+}
+
+/// The wait of a job whose steps ended `times` in a row without a result.
+pub(crate) fn park(times: u32) -> Duration {
+    doubled(PARK_FIRST, times.min(PARK_DOUBLINGS))
+}
+
+fn doubled(delay: Duration, times: u32) -> Duration {
+    delay.saturating_mul(1 << times.min(16))
+}
+
+/// `delay` ± 10 %, for a `jitter` evenly spread over 0 to 1.
+fn spread(delay: Duration, jitter: f64) -> Duration {
+    delay.mul_f64(0.9 + 0.2 * jitter.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn polls_are_near_constant_while_a_finish_is_likely_and_spread_out_after() {
+        let policy = Policy::default();
+        let gap = |age| policy.next_poll(Duration::from_secs(age), 0, 0.5).as_secs();
+        assert_eq!([gap(45), gap(90), gap(240), gap(600), gap(7200)], [15, 15, 30, 75, 120]);
+    }
+
+    #[test]
+    fn trouble_doubles_the_gap_up_to_the_longest_one() {
+        let policy = Policy::default();
+        let gap = |misses| policy.next_poll(Duration::from_secs(60), misses, 0.5).as_secs();
+        assert_eq!([gap(0), gap(1), gap(2), gap(30)], [15, 30, 60, 120]);
+    }
+
+    #[test]
+    fn jitter_stays_within_a_tenth() {
+        for jitter in [-1.0, 0.0, 0.3, 1.0, 7.0] {
+            let delay = spread(Duration::from_secs(100), jitter);
+            assert!((Duration::from_secs(90)..=Duration::from_secs(110)).contains(&delay), "{delay:?}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What can happen to a job.
+
+use crate::id::{TaskId, Token};
+use crate::outcome::{Outcome, Progress, Upgrade};
+use crate::record::Files;
+use crate::spec::Resolution;
+
+/// One thing that happened. Those that carry a token need no lease: they are evidence, whoever brings it and whenever.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The paid call of this attempt ended; told by the worker that made it, or by a journal.
+    Submission {
+        /// Which attempt.
+        token: Token,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// The service called back for this attempt. Its place in the table; the receiver comes later.
+    CalledBack {
+        /// Which attempt, as the URL said.
+        token: Token,
+        /// Which task, as the body said.
+        task: TaskId,
+    },
+    /// Found in `submitting` by a lease holder that did not write its intent.
+    Orphaned,
+    /// A poll of this task was answered.
+    Polled {
+        /// Which task.
+        task: TaskId,
+        /// With what.
+        progress: Progress,
+    },
+    /// A larger version of this task's video was asked for.
+    Upgraded {
+        /// Which task.
+        task: TaskId,
+        /// Which size.
+        to: Resolution,
+        /// With what answer.
+        upgrade: Upgrade,
+    },
+    /// `record-info` named the links of a finished task anew.
+    Relinked {
+        /// Which task.
+        task: TaskId,
+        /// The links.
+        urls: Vec<String>,
+    },
+    /// The video is on disk, whole, checked, synced and renamed.
+    Saved {
+        /// Which task.
+        task: TaskId,
+        /// What was written.
+        files: Files,
+        /// What a person should know about it (the wrong shape, a smaller size).
+        remark: Option<String>,
+    },
+    /// Saving did not succeed this time.
+    NotSaved {
+        /// Which task.
+        task: TaskId,
+        /// What is in the way.
+        why: Hindrance,
+    },
+    /// A step ended without an answer of its own (a panic, or deliveries without a put).
+    Stuck {
+        /// In words.
+        why: String,
+        /// How often in a row.
+        deliveries: u32,
+    },
+    /// A person wants no (further) attempt.
+    Cancel,
+    /// A person wants it tried again, from the furthest paid point.
+    Retry,
+    /// A person settles a job in doubt.
+    Resolve(Verdict),
+}
+
+/// What keeps a video from being saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hindrance {
+    /// The link is refused or expired: ask for a new one.
+    Link(String),
+    /// The file host or the network.
+    Transfer(String),
+    /// What came is not a whole video.
+    Content(String),
+    /// Our disk or directory.
+    Disk(String),
+}
+
+/// How a person settles a job in doubt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was made: this is its task.
+    Adopt(TaskId),
+    /// Pay for it, possibly again.
+    Resubmit,
+    /// Let it go.
+    GiveUp,
+}

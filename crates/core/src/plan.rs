@@ -1,0 +1,51 @@
+//! What to do next with a job that is due. Decides nothing about money: that was decided by how it came to be due.
+
+use crate::facets::Lane;
+use crate::id::Token;
+use crate::record::{Attempt, Record, State, Task};
+use crate::spec::Resolution;
+
+/// The next thing to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Make the paid call of this attempt, whose intent this claim wrote.
+    Submit(Attempt),
+    /// Its writer is gone: report it as orphaned. Never a call.
+    Orphan,
+    /// Ask how the task is.
+    Poll(Task),
+    /// Ask for a larger version of the task's video.
+    Upgrade(Task, Resolution),
+    /// Ask for new links, then fetch.
+    Relink(Task),
+    /// Fetch these.
+    Save(Task, Vec<String>),
+    /// Nothing: it is not due in this lane.
+    Nothing,
+}
+
+/// The next step of a job claimed in `lane`; `mine` is the token that this claim wrote as an intent, if it wrote one.
+///
+/// [`Step::Submit`] comes out for one input only: the submit lane, in state `submitting`, with this claim's own token.
+pub fn plan(record: &Record, lane: Lane, mine: Option<&Token>) -> Step {
+    match (&record.state, lane) {
+        (State::Submitting { attempt }, Lane::Submit) if mine == Some(&attempt.token) => Step::Submit(attempt.clone()),
+        (State::Submitting { .. }, Lane::Submit | Lane::Follow) => Step::Orphan,
+        (State::Generating { task, .. }, Lane::Follow) => Step::Poll(task.clone()),
+        (State::Upscaling { task, .. }, Lane::Follow) => Step::Upgrade(task.clone(), record.resolution),
+        (State::Downloading { task, stale: true, .. }, Lane::Save) => Step::Relink(task.clone()),
+        (State::Downloading { task, urls, .. }, Lane::Save) => Step::Save(task.clone(), urls.clone()),
+        (
+            State::Queued { .. }
+            | State::Submitting { .. }
+            | State::Generating { .. }
+            | State::Upscaling { .. }
+            | State::Downloading { .. }
+            | State::Done { .. }
+            | State::InDoubt { .. }
+            | State::Failed { .. }
+            | State::Cancelled,
+            Lane::Submit | Lane::Follow | Lane::Save,
+        ) => Step::Nothing,
+    }
+}

@@ -1,0 +1,109 @@
+//! What a submission is expected to cost. An estimate for people; the service's own balance is the truth.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::iter::Sum;
+
+use serde::{Deserialize, Serialize};
+
+use crate::spec::{Resolution, Spec};
+
+/// An amount of the service's credits, in thousandths (balances may be fractions).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Credits(i64);
+
+impl Credits {
+    /// A whole number of credits.
+    pub const fn whole(credits: i64) -> Self {
+        Self(credits * 1000)
+    }
+
+    /// The nearest thousandth of `credits`.
+    #[expect(clippy::cast_possible_truncation, reason = "saturates, and a balance is far below 2^53")]
+    pub fn from_f64(credits: f64) -> Self {
+        Self((credits * 1000.0).round() as i64)
+    }
+
+    /// In credits.
+    #[expect(clippy::cast_precision_loss, reason = "a balance is far below 2^53")]
+    pub fn as_f64(self) -> f64 {
+        self.0 as f64 / 1000.0
+    }
+
+    /// `n` times as much.
+    #[must_use]
+    pub fn times(self, n: u64) -> Self {
+        Self(self.0.saturating_mul(i64::try_from(n).unwrap_or(i64::MAX)))
+    }
+}
+
+impl Sum for Credits {
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        Self(iter.map(|credits| credits.0).fold(0, i64::saturating_add))
+    }
+}
+
+impl fmt::Display for Credits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 % 1000 == 0 { write!(f, "{}", self.0 / 1000) } else { write!(f, "{:.1}", self.as_f64()) }
+    }
+}
+
+/// Credits per video by model and resolution; a person may replace it (`--prices`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Prices(BTreeMap<String, ModelPrice>);
+
+/// Credits for one video of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelPrice {
+    /// At 720p.
+    #[serde(rename = "720p")]
+    pub p720: u32,
+    /// At 1080p, the base video included.
+    #[serde(rename = "1080p")]
+    pub p1080: u32,
+    /// At 4k, the base video included.
+    #[serde(rename = "4k")]
+    pub k4: u32,
+}
+
+/// The price list recorded in kie-api.md, section 9 (2026); one credit is US$0.005.
+impl Default for Prices {
+    fn default() -> Self {
+        let row = |model: &str, p720, p1080, k4| (model.to_owned(), ModelPrice { p720, p1080, k4 });
+        Self(BTreeMap::from([row("veo3", 250, 255, 370), row("veo3_fast", 60, 65, 180), row("veo3_lite", 30, 35, 150)]))
+    }
+}
+
+impl Prices {
+    /// What one submission of `spec` is expected to cost; `None` if the table does not know its model.
+    pub fn of(&self, spec: &Spec) -> Option<Credits> {
+        let price = self.0.get(&spec.model)?;
+        Some(Credits::whole(i64::from(match spec.resolution {
+            Resolution::P720 => price.p720,
+            Resolution::P1080 => price.p1080,
+            Resolution::K4 => price.k4,
+        })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_video_costs_what_the_table_says_for_its_model_and_size() {
+        let spec = Spec { model: "veo3".into(), resolution: Resolution::P1080, ..Spec::default() };
+        assert_eq!(Prices::default().of(&spec), Some(Credits::whole(255)));
+        assert_eq!(Prices::default().of(&Spec { model: "veo4".into(), ..spec }), None);
+    }
+
+    #[test]
+    fn credits_print_as_people_write_them() {
+        assert_eq!(Credits::from_f64(812.5).to_string(), "812.5");
+        assert_eq!(Credits::whole(100).to_string(), "100");
+    }
+}

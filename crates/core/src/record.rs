@@ -1,0 +1,392 @@
+//! The mutable part of a job, as it is stored.
+//!
+//! ```text
+//! queued ─▶ submitting ══▶ generating ─▶ (upscaling) ─▶ downloading ─▶ done
+//!    ▲          │ ║            │              └─ degrade ──▲  │
+//!    └─refused──┘ ║            └──────────▶ failed ◀──────────┘
+//!    ▲            ╚▶ in_doubt ─▶ generating (late evidence, resolve)
+//!    └── a new attempt: only by the service's own word that the last one failed, or a person's
+//! ```
+//!
+//! `══▶` is where money is spent. `submitting` is never written here: the ledger's claim sets an *intent* beside the
+//! record, and [`Record::load`] reads it as the state. A job found there by anyone but the intent's writer was cut off
+//! mid-call, may have been charged, and is never resubmitted by itself.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::facets::{Facets, Flight, Lane, StateName};
+use crate::id::{TaskId, Token};
+use crate::name::JobKey;
+use crate::spec::{Resolution, Spec};
+use crate::time::Timestamp;
+
+/// How long a generation counts as in flight (DESIGN.md, section 4). Following it goes on.
+pub const SOFT_DEADLINE: Duration = Duration::from_secs(30 * 60);
+
+/// Most history entries that are kept; the oldest ones after the first go.
+const MAX_HISTORY: usize = 24;
+
+/// One job's life so far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Where it is.
+    #[serde(rename = "s")]
+    pub state: State,
+    /// Attempts that were, or may have been, sent and not refused.
+    #[serde(rename = "a", default, skip_serializing_if = "is_default")]
+    pub attempts: u32,
+    /// The last attempt that was, or may have been, sent.
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Attempt>,
+    /// The task of the last attempt, once the service declared it failed and another attempt is due.
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    pub failed_task: Option<TaskId>,
+    /// How many attempts may be paid for. From the spec.
+    #[serde(rename = "n", default = "one", skip_serializing_if = "is_one")]
+    pub max_attempts: u32,
+    /// The size asked for. From the spec.
+    #[serde(rename = "r", default, skip_serializing_if = "is_default")]
+    pub resolution: Resolution,
+    /// From the spec; orders the queue.
+    #[serde(rename = "y", default, skip_serializing_if = "is_default")]
+    pub priority: i16,
+    /// Cancelled by a person: no further attempt, whatever happens to this one.
+    #[serde(rename = "c", default, skip_serializing_if = "is_default")]
+    pub cancelled: bool,
+    /// What is in the way, in words; cleared by the next step that succeeds.
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+    /// Tasks that a late answer named after their job had moved on.
+    #[serde(rename = "x", default, skip_serializing_if = "Vec::is_empty")]
+    pub strays: Vec<Stray>,
+    /// Changes of state, oldest first.
+    #[serde(rename = "h", default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Entry>,
+}
+
+/// Where a job is, with what is known there and only there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Waits for a slot, from `due` on if it is given.
+    Queued {
+        /// Not before this.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due: Option<Timestamp>,
+    },
+    /// The paid call is under way, or was cut off.
+    Submitting {
+        /// Which attempt.
+        attempt: Attempt,
+    },
+    /// The service is making the video.
+    Generating {
+        /// The paid task.
+        task: Task,
+        /// Polls so far.
+        polls: u32,
+        /// Polls in a row that taught nothing.
+        #[serde(default, skip_serializing_if = "is_default")]
+        misses: u32,
+        /// The next poll.
+        due: Timestamp,
+    },
+    /// The video is there; a larger version is being made.
+    Upscaling {
+        /// The paid task.
+        task: Task,
+        /// The base video, used if no larger one comes.
+        base: Vec<String>,
+        /// Since when.
+        since: Timestamp,
+        /// Askings so far.
+        tries: u32,
+        /// The next asking.
+        due: Timestamp,
+    },
+    /// The video is there and must be fetched.
+    Downloading {
+        /// The paid task.
+        task: Task,
+        /// Where from.
+        urls: Vec<String>,
+        /// The size the service promised for the first of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size: Option<Resolution>,
+        /// The first of them came from an upgrade, so `record-info` does not know it.
+        #[serde(default, skip_serializing_if = "is_default")]
+        upgraded: bool,
+        /// The links are refused or expired: ask `record-info` for new ones first.
+        #[serde(default, skip_serializing_if = "is_default")]
+        stale: bool,
+        /// Failed tries so far.
+        #[serde(default, skip_serializing_if = "is_default")]
+        tries: u32,
+        /// The next try.
+        due: Timestamp,
+    },
+    /// The video is on disk, whole and checked.
+    Done {
+        /// The paid task.
+        task: Task,
+        /// What was written.
+        files: Files,
+    },
+    /// The paid call's outcome is unknown. Nothing but evidence or a person moves it.
+    InDoubt {
+        /// Which attempt.
+        attempt: Attempt,
+        /// Why.
+        why: String,
+    },
+    /// Ended without a video.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// The task, if there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<Task>,
+    },
+    /// Ended by a person before anything was paid.
+    Cancelled,
+}
+
+/// One try to submit a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Its token.
+    #[serde(rename = "t")]
+    pub token: Token,
+    /// 1 for the first.
+    #[serde(rename = "n")]
+    pub number: u32,
+    /// When its intent was written.
+    #[serde(rename = "at")]
+    pub at: Timestamp,
+}
+
+/// What the ledger keeps beside the record while the paid call is under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// The attempt's token.
+    pub token: Token,
+    /// When it was written, by the ledger's clock.
+    pub at: Timestamp,
+}
+
+/// A paid task of the service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// Its id.
+    #[serde(rename = "i")]
+    pub id: TaskId,
+    /// The attempt that made it; its token is in [`Record::last`] as long as no later attempt was sent.
+    #[serde(rename = "n")]
+    pub attempt: u32,
+    /// When it was submitted.
+    #[serde(rename = "at")]
+    pub at: Timestamp,
+}
+
+/// A task that was paid for by an attempt which is not the job's present one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stray {
+    /// Its id.
+    #[serde(rename = "i")]
+    pub task: TaskId,
+    /// The token that named it.
+    #[serde(rename = "t")]
+    pub token: Token,
+    /// When it became known.
+    #[serde(rename = "at")]
+    pub at: Timestamp,
+}
+
+/// The files of a finished job, relative to the output directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Files {
+    /// This many, under the usual names: `<batch>/<job>.mp4`, `<job>.2.mp4` …
+    Usual(u32),
+    /// Under names that had to differ.
+    Named(Vec<String>),
+}
+
+impl Files {
+    /// Their names, relative to the output directory.
+    pub fn names(&self, key: &JobKey) -> Vec<String> {
+        match self {
+            Self::Named(names) => names.clone(),
+            Self::Usual(count) => {
+                (1..=*count).map(|n| if n == 1 { format!("{key}.mp4") } else { format!("{key}.{n}.mp4") }).collect()
+            }
+        }
+    }
+}
+
+/// Why a job ended without a video. A value that is stored and shown, not an error in flight.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What kind; decides what `retry` may do.
+    #[serde(rename = "k")]
+    pub kind: FailureKind,
+    /// The service's words, or ours.
+    #[serde(rename = "m")]
+    pub message: String,
+}
+
+/// Kinds of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The submission was refused; nothing was paid.
+    Refused,
+    /// The service declared the task failed because of its content.
+    Policy,
+    /// The service declared the task failed.
+    Generation,
+    /// The service says the video is made, but there is none to fetch.
+    NoOutput,
+    /// The service no longer knows the task, or its video is past its retention.
+    Lost,
+    /// A person ended a job in doubt. It may have been paid for.
+    GivenUp,
+}
+
+/// A change of state: when, and what happened in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry(pub Timestamp, pub String);
+
+impl Record {
+    /// The record of a job that nothing has happened to.
+    pub fn fresh(spec: &Spec) -> Self {
+        Self {
+            state: State::Queued { due: None },
+            attempts: 0,
+            last: None,
+            failed_task: None,
+            max_attempts: spec.max_attempts,
+            resolution: spec.resolution,
+            priority: spec.priority,
+            cancelled: false,
+            trouble: None,
+            strays: Vec::new(),
+            history: Vec::new(),
+        }
+    }
+
+    /// Reads what the ledger stores: the body (absent until the first change) and the intent beside it.
+    ///
+    /// `spec` is needed only where there is no body.
+    pub fn load(body: Option<&[u8]>, intent: Option<Intent>, spec: &Spec) -> Result<Self, serde_json::Error> {
+        let mut record = match body {
+            Some(body) => serde_json::from_slice(body)?,
+            None => Self::fresh(spec),
+        };
+        if let Some(Intent { token, at }) = intent {
+            let number = record.attempts + 1;
+            record.state = State::Submitting { attempt: Attempt { token, number, at } };
+        }
+        Ok(record)
+    }
+
+    /// The body to store. The intent is the ledger's: `submitting` is stored as `queued` beneath it.
+    pub fn body(&self) -> Vec<u8> {
+        let bytes = match self.state {
+            State::Submitting { .. } => {
+                serde_json::to_vec(&Self { state: State::Queued { due: None }, ..self.clone() })
+            }
+            State::Queued { .. }
+            | State::Generating { .. }
+            | State::Upscaling { .. }
+            | State::Downloading { .. }
+            | State::Done { .. }
+            | State::InDoubt { .. }
+            | State::Failed { .. }
+            | State::Cancelled => serde_json::to_vec(self),
+        };
+        bytes.unwrap_or_default()
+    }
+
+    /// The few facts the ledger may index by.
+    pub fn facets(&self) -> Facets {
+        let (due, flight) = match &self.state {
+            State::Queued { due } => (due.map(|at| (Lane::Submit, at)), Flight::None),
+            State::Submitting { .. } => (None, Flight::Unlimited),
+            State::Generating { task, due, .. } => {
+                (Some((Lane::Follow, *due)), Flight::Until(task.at.after(SOFT_DEADLINE)))
+            }
+            State::Upscaling { due, .. } => (Some((Lane::Follow, *due)), Flight::None),
+            State::Downloading { due, .. } => (Some((Lane::Save, *due)), Flight::None),
+            State::InDoubt { attempt, .. } => (None, Flight::Until(attempt.at.after(SOFT_DEADLINE))),
+            State::Done { .. } | State::Failed { .. } | State::Cancelled => (None, Flight::None),
+        };
+        Facets { state: self.state.name(), due, priority: self.priority, flight }
+    }
+
+    /// The present task, or the one that the job ended with.
+    pub fn task(&self) -> Option<&Task> {
+        match &self.state {
+            State::Generating { task, .. }
+            | State::Upscaling { task, .. }
+            | State::Downloading { task, .. }
+            | State::Done { task, .. } => Some(task),
+            State::Failed { task, .. } => task.as_ref(),
+            State::Queued { .. } | State::Submitting { .. } | State::InDoubt { .. } | State::Cancelled => None,
+        }
+    }
+
+    /// The number of the present or last attempt; 0 if none was made.
+    pub fn attempt(&self) -> u32 {
+        match &self.state {
+            State::Submitting { attempt } => attempt.number,
+            State::Queued { .. }
+            | State::Generating { .. }
+            | State::Upscaling { .. }
+            | State::Downloading { .. }
+            | State::Done { .. }
+            | State::InDoubt { .. }
+            | State::Failed { .. }
+            | State::Cancelled => self.attempts,
+        }
+    }
+
+    pub(crate) fn note(&mut self, at: Timestamp, words: impl Into<String>) {
+        if self.history.len() >= MAX_HISTORY {
+            self.history.remove(1);
+        }
+        self.history.push(Entry(at, words.into()));
+    }
+}
+
+impl State {
+    /// Its name.
+    pub fn name(&self) -> StateName {
+        match self {
+            Self::Queued { .. } => StateName::Queued,
+            Self::Submitting { .. } => StateName::Submitting,
+            Self::Generating { .. } => StateName::Generating,
+            Self::Upscaling { .. } => StateName::Upscaling,
+            Self::Downloading { .. } => StateName::Downloading,
+            Self::Done { .. } => StateName::Done,
+            Self::InDoubt { .. } => StateName::InDoubt,
+            Self::Failed { .. } => StateName::Failed,
+            Self::Cancelled => StateName::Cancelled,
+        }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_one(count: &u32) -> bool {
+    *count == 1
+}

@@ -1,0 +1,157 @@
+//! The account that all machines share: slots, cap and gate.
+//!
+//! Slots (LEDGER-NOTES.md, "Pace"): even spacing `T = W/N` with one slot of credit for lateness,
+//! `tat = max(tat, now − T) + T`, granted when `now ≥ tat`; and a log of the last submissions with an upper bound of
+//! each one's arrival, `now + stall` at the claim, lowered when its end is known. A claim needs fewer than N bounds
+//! newer than `now − W`.
+//!
+//! ```text
+//! open ──closed(for)──▶ backing off until T ──T──▶ half-open: one goes through ──healthy──▶ open
+//!                              ▲───────────────────────────closed(for)──────────┘
+//! ```
+
+use std::time::Duration;
+
+use veobatch_core::{Timestamp, Token};
+
+/// How fast, and how many at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// N: submissions in `per`.
+    pub submissions: u32,
+    /// W.
+    pub per: Duration,
+    /// Most videos in flight.
+    pub max_in_flight: u32,
+}
+
+/// 20 new requests per 10 seconds and about 100 running tasks an account (kie-api.md, section 11).
+impl Default for Pace {
+    fn default() -> Self {
+        Self { submissions: 20, per: Duration::from_secs(10), max_in_flight: 100 }
+    }
+}
+
+impl Pace {
+    /// T: the time between two slots.
+    pub fn spacing(&self) -> Duration {
+        self.per / self.submissions.max(1)
+    }
+}
+
+/// What an explicit flag changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// N and W.
+    pub rate: Option<(u32, Duration)>,
+    /// The cap.
+    pub max_in_flight: Option<u32>,
+}
+
+/// The end of a paid call, told with the put that stores it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settle {
+    /// Which attempt.
+    pub token: Token,
+    /// When it arrived at the service.
+    pub arrival: Arrival,
+    /// What it says about the service.
+    pub gate: GateReport,
+}
+
+/// What is known of a submission's arrival at the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// At the latest so long before the ledger reads this.
+    Ago(Duration),
+    /// Never: nothing was sent.
+    Never,
+    /// Unknown still: the bound stays.
+    Unknown,
+}
+
+/// What a paid call says about the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GateReport {
+    /// It takes submissions: opens the gate, if this was the one that went through, and forgets troubles.
+    Healthy,
+    /// Unknown or not sent: [`TROUBLES`] in a row close the gate.
+    Troubled {
+        /// In words, for `status`.
+        why: String,
+    },
+    /// It takes none for now: closes the gate for all. Counted only if it was open.
+    Closed {
+        /// In words, for `status`.
+        why: String,
+        /// How long, before doubling: the wait is `wait × 2^closings`, at most [`GATE_MAX`].
+        wait: Duration,
+        /// Submissions need money, not patience.
+        no_credits: bool,
+    },
+    /// Says nothing.
+    Silent,
+}
+
+/// Troubles in a row that close the gate.
+pub const TROUBLES: u32 = 3;
+
+/// First wait after [`TROUBLES`].
+pub const TROUBLE_WAIT: Duration = Duration::from_secs(10);
+
+/// The longest the gate stays closed before one submission tries it.
+pub const GATE_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// Whether submissions go through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Gate {
+    /// They do.
+    #[default]
+    Open,
+    /// Not until then; after it one goes through and its outcome decides.
+    Closed {
+        /// When one may go through.
+        until: Timestamp,
+        /// In words.
+        why: String,
+        /// Submissions need money, not patience.
+        no_credits: bool,
+        /// Closings in a row.
+        closings: u32,
+    },
+}
+
+/// Why no submission was granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// No queued job that may go.
+    Work,
+    /// The next slot is not due.
+    Slot,
+    /// As many in flight as the cap allows.
+    Cap,
+    /// The gate is closed, or its one trial is under way.
+    Gate,
+}
+
+/// The account as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// How fast, and how many at once.
+    pub pace: Pace,
+    /// In flight now, as the cap counts.
+    pub in_flight: u32,
+    /// When the next slot is due; in the past if one is free.
+    pub next_slot: Timestamp,
+    /// Whether submissions go through.
+    pub gate: Gate,
+    /// By the ledger's clock.
+    pub now: Timestamp,
+}
+
+impl Gate {
+    /// How long the `closings`-th closing in a row lasts (from 1) if the first lasts `wait`.
+    pub fn wait(wait: Duration, closings: u32) -> Duration {
+        wait.saturating_mul(1 << closings.saturating_sub(1).min(16)).min(GATE_MAX.max(wait))
+    }
+}

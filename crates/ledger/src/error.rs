@@ -1,0 +1,64 @@
+//! What can go wrong with the ledger, by what the caller can do about it.
+
+use veobatch_core::{BatchId, JobKey};
+
+/// Why the ledger did not do what it was asked for. Completes "failed to …:".
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// It could not be reached, or did not answer. It may have happened: ask again, the same way.
+    #[error("the ledger cannot be reached: {0}")]
+    Unavailable(String),
+    /// The job was changed meanwhile: reload, reapply, put.
+    #[error("the job was changed meanwhile")]
+    Changed,
+    /// The lease is no longer held.
+    #[error("the lease on the job is no longer held")]
+    LostLease,
+    /// The task belongs to another job.
+    #[error("task belongs to job {by} already")]
+    TaskTaken {
+        /// Which one.
+        by: JobKey,
+    },
+    /// Another admission is staging into the batch.
+    #[error("another `run` or `enqueue` is admitting jobs to batch {batch} right now")]
+    Busy {
+        /// Which batch.
+        batch: BatchId,
+    },
+    /// The admission was taken for dead and dropped.
+    #[error("this admission was dropped, because it staged nothing for a minute and another one came")]
+    Dropped,
+    /// No such batch.
+    #[error("there is no batch {0}")]
+    UnknownBatch(BatchId),
+    /// Bound to another API base or key.
+    #[error("this ledger belongs to {what}")]
+    Bound {
+        /// "API base …" or "another API key".
+        what: String,
+    },
+    /// Written by a program that knows more.
+    #[error("the ledger's format is {found}, this program knows {known}")]
+    Format {
+        /// What it says.
+        found: String,
+        /// What we know.
+        known: u32,
+    },
+    /// SQLite: another process works on this file.
+    #[error("another worker process is working on this ledger")]
+    WorkerPresent,
+    /// The URL cannot be a ledger's.
+    #[error("{0}")]
+    Url(String),
+    /// What is stored cannot be read, or the server refuses what we ask for.
+    #[error("the ledger is damaged or refuses: {0}")]
+    Damaged(String),
+}
+
+impl From<serde_json::Error> for LedgerError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}

@@ -1,0 +1,209 @@
+//! What goes in and out of the ledger, job by job.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use veobatch_core::{BatchId, Facets, Intent, JobId, JobKey, Record, Spec, StateName, TaskId, Timestamp};
+
+use crate::account::{Settle, Waiting};
+
+/// How often a job's record was changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub u64);
+
+/// Where a job is in the ledger: its batch's number and its sequence in the batch, from 0 in file order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobRef {
+    /// The batch's number.
+    pub batch: u32,
+    /// The job's place in it.
+    pub seq: u32,
+}
+
+/// Proof of holding a lease: random, compared for equality, never for order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Fence(pub(crate) String);
+
+impl fmt::Display for Fence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A job held by this worker until its time is over.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// Which job.
+    pub job: JobRef,
+    /// The proof.
+    pub fence: Fence,
+}
+
+/// Makes a put recognizable, so that repeating it is harmless. Random.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Nonce(pub u64);
+
+/// One admission: a producer's run over its files. Random.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admission(pub(crate) String);
+
+/// A job to admit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewJob {
+    /// Its name.
+    pub id: JobId,
+    /// What is asked for; stored in its compact form.
+    pub spec: Spec,
+}
+
+/// What became of jobs that were staged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Staged {
+    /// Stored now.
+    pub new: u64,
+    /// Known already, with the same content.
+    pub known: u64,
+    /// Known already, with other content.
+    pub conflicts: Vec<JobId>,
+}
+
+/// A job as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    /// Its name, as written.
+    pub key: JobKey,
+    /// Where it is.
+    pub job: JobRef,
+    /// What was asked for; default where the claim's lane does not need it.
+    pub spec: Spec,
+    /// Its record, the intent read into it.
+    pub record: Record,
+    /// To be given back with a put.
+    pub version: Version,
+    /// By the ledger's clock, when it was read.
+    pub now: Timestamp,
+    /// Until when it is leased, if it is.
+    pub leased_until: Option<Timestamp>,
+}
+
+/// A job leased to this worker.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claimed {
+    /// The job.
+    pub stored: Stored,
+    /// The lease.
+    pub lease: Lease,
+    /// Claims since the last put by a holder, this one included.
+    pub deliveries: u32,
+}
+
+/// The answer to a claim of a submission.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SubmissionClaim {
+    /// The slot is taken, the intent is written: make the call now.
+    Granted(Box<Claimed>),
+    /// Not now.
+    Wait {
+        /// What for.
+        why: Waiting,
+        /// When to ask again at the latest, if the ledger knows; by the ledger's clock.
+        until: Option<Timestamp>,
+        /// By the ledger's clock.
+        now: Timestamp,
+    },
+}
+
+/// A change to store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Put {
+    /// Which job.
+    pub job: JobRef,
+    /// The version it was loaded at.
+    pub version: Version,
+    /// The lease it is held by; `None` for evidence and orders, which need none.
+    pub fence: Option<Fence>,
+    /// Makes a repetition recognizable.
+    pub nonce: Nonce,
+    /// The record's body.
+    pub body: Vec<u8>,
+    /// What the ledger may know of it.
+    pub facets: Facets,
+    /// The task that the job owns from now on, if it is new: unique in the ledger.
+    pub task: Option<TaskId>,
+    /// The end of a paid call, for the account.
+    pub settle: Option<Settle>,
+}
+
+/// A batch and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchSummary {
+    /// Its name, as first written.
+    pub batch: BatchId,
+    /// Jobs by state; states without jobs may be missing.
+    pub counts: BTreeMap<StateName, u64>,
+    /// Submissions are paused.
+    pub paused: bool,
+    /// A cancellation is being carried out.
+    pub cancelling: bool,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+impl BatchSummary {
+    /// Jobs in `state`.
+    pub fn count(&self, state: StateName) -> u64 {
+        self.counts.get(&state).copied().unwrap_or(0)
+    }
+
+    /// All jobs.
+    pub fn total(&self) -> u64 {
+        self.counts.values().sum()
+    }
+}
+
+/// A flag of a whole batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchFlag {
+    /// No submissions (true), or again (false). Clearing it also clears `Cancelling`.
+    Paused(bool),
+    /// Queued jobs are being cancelled: no submissions until the sweep has ended.
+    Cancelling(bool),
+}
+
+impl Stored {
+    /// Puts together what an implementation read.
+    pub(crate) fn assemble(
+        key: JobKey,
+        job: JobRef,
+        spec: Option<&[u8]>,
+        body: Option<&[u8]>,
+        intent: Option<Intent>,
+        version: Version,
+        now: Timestamp,
+    ) -> Result<Self, serde_json::Error> {
+        let spec = spec.map(Spec::from_bytes).transpose()?.unwrap_or_default();
+        let record = Record::load(body, intent, &spec)?;
+        Ok(Self { key, job, spec, record, version, now, leased_until: None })
+    }
+}
+
+macro_rules! random {
+    ($($type:ident => $make:expr),+) => { $(
+        impl $type {
+            /// A new one, from the system's randomness.
+            pub fn random() -> Self {
+                let mut bytes = [0; 8];
+                // Without randomness there are no fences and no tokens: stopping is the only safe answer.
+                #[expect(clippy::expect_used, reason = "no safe way to go on")]
+                getrandom::fill(&mut bytes).expect("the system has no source of randomness");
+                $make(u64::from_ne_bytes(bytes))
+            }
+        }
+    )+ };
+}
+
+random!(
+    Nonce => Self,
+    Fence => |bits| Self(format!("{bits:016x}")),
+    Admission => |bits| Self(format!("{bits:016x}"))
+);

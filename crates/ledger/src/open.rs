@@ -1,0 +1,68 @@
+//! From a URL to a ledger.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::{LedgerError, RedisLedger, SharedLedger, SqliteLedger};
+
+/// Where a ledger is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LedgerUrl {
+    /// `sqlite:PATH`.
+    Sqlite(PathBuf),
+    /// `redis://[user:password@]host[:port][/db]`, or `rediss://…` for TLS; kept as it was given.
+    Redis(String),
+}
+
+impl LedgerUrl {
+    /// Reads a `--ledger` URL.
+    pub fn parse(text: &str) -> Result<Self, LedgerError> {
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if path.is_empty() {
+                return Err(LedgerError::Url("a SQLite ledger needs a path: sqlite:veobatch.db".to_owned()));
+            }
+            return Ok(Self::Sqlite(PathBuf::from(path)));
+        }
+        if text.starts_with("redis://") || text.starts_with("rediss://") {
+            return match url::Url::parse(text) {
+                Ok(url) if url.host_str().is_some_and(|host| !host.is_empty()) => Ok(Self::Redis(text.to_owned())),
+                Ok(_) => Err(LedgerError::Url("the ledger URL names no host: redis://host:6379/0".to_owned())),
+                Err(error) => Err(LedgerError::Url(format!("the ledger URL cannot be read: {error}"))),
+            };
+        }
+        Err(LedgerError::Url("a ledger is sqlite:PATH, redis://HOST… or rediss://HOST…".to_owned()))
+    }
+
+    /// The URL without its password, for people and logs.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Sqlite(path) => format!("sqlite:{}", path.display()),
+            Self::Redis(text) => url::Url::parse(text).map_or_else(
+                |_| "redis".to_owned(),
+                |mut url| {
+                    // Fails only for URLs that cannot have a password.
+                    let _ = url.set_password(None);
+                    url.to_string()
+                },
+            ),
+        }
+    }
+}
+
+/// What a ledger promises about durability.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Guarantee {
+    /// What can lose paid work: submission is refused unless a person accepts it.
+    pub dangers: Vec<String>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+}
+
+/// Opens the ledger, makes it if it is new, and checks its format.
+pub async fn open(url: &LedgerUrl) -> Result<SharedLedger, LedgerError> {
+    Ok(match url {
+        LedgerUrl::Sqlite(path) => Arc::new(SqliteLedger::open(path).await?),
+        LedgerUrl::Redis(text) => Arc::new(RedisLedger::open(text).await?),
+    })
+}
