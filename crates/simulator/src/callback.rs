@@ -1,0 +1,103 @@
+//! Notifications of finished tasks (§7): one POST, repeated while it is not taken, then given up.
+
+mod signature;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Request;
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use url::Url;
+
+use crate::config::{Config, ResultUrls, Shape};
+use crate::dice::Dice;
+use crate::record::{link, written};
+use crate::task::{Outcome, Task};
+use crate::world::World;
+
+/// Waits for the end of a task and notifies whoever wanted to know. A task that never ends notifies nobody.
+pub(crate) async fn deliver(world: Arc<World>, id: String) {
+    let Some(task) = world.account().find(&id).map(|held| held.task.clone()) else { return };
+    let Some(url) = task.callback.as_deref().and_then(|url| Url::parse(url).ok()) else { return };
+    if task.outcome == Outcome::Never {
+        return;
+    }
+    let wait = task.finish_ms.saturating_sub(world.clock.now_ms());
+    tokio::time::sleep(Duration::from_millis(wait)).await;
+    let config = world.config();
+    if Dice::new(config.seed, "callback", task.submission).chance(config.callbacks.lost) {
+        return;
+    }
+    for _ in 0..config.callbacks.deliveries {
+        insist(&world, &config, &task, &url).await;
+    }
+}
+
+/// Sends one notification until it is taken, or given up.
+async fn insist(world: &World, config: &Config, task: &Task, url: &Url) {
+    for attempt in 0..=config.callbacks.retries {
+        if attempt > 0 {
+            tokio::time::sleep(Duration::from_millis(config.callbacks.retry_ms)).await;
+        }
+        let limit = Duration::from_millis(config.callbacks.timeout_ms);
+        let status = tokio::time::timeout(limit, post(world, config, task, url)).await.ok().flatten();
+        let is_taken = status.is_some_and(|status| (200..300).contains(&status));
+        if let Some(held) = world.account().find(&task.id) {
+            held.tally.callbacks_sent += 1;
+            held.tally.callbacks_taken += u64::from(is_taken);
+        }
+        if is_taken {
+            return;
+        }
+    }
+}
+
+/// Sends it once; the status of the answer, if there is one. Only `http://` is spoken.
+async fn post(world: &World, config: &Config, task: &Task, url: &Url) -> Option<u16> {
+    let host = url.host_str().filter(|_| url.scheme() == "http")?;
+    let port = url.port_or_known_default()?;
+    let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await.ok()?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+    let place = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+    let mut request =
+        Request::post(place).header(HOST, format!("{host}:{port}")).header(CONTENT_TYPE, "application/json");
+    if let Some(key) = &config.callbacks.hmac_key {
+        let seconds = world.clock.now().as_secs();
+        let message = format!("{}.{seconds}", task.id);
+        request = request
+            .header("X-Webhook-Timestamp", seconds)
+            .header("X-Webhook-Signature", signature::sign(key.as_bytes(), message.as_bytes()));
+    }
+    let request = request.body(Full::new(Bytes::from(body(world, config, task).to_string()))).ok()?;
+    // The connection is driven here, beside the request, and ends with it.
+    tokio::select! {
+        answer = sender.send_request(request) => answer.ok().map(|answer| answer.status().as_u16()),
+        _ = connection => None,
+    }
+}
+
+fn body(world: &World, config: &Config, task: &Task) -> Value {
+    let base = config.public_url.clone().unwrap_or_else(|| format!("http://{}", world.address));
+    let form = if config.dialect.shape == Shape::Seed { ResultUrls::JsonString } else { config.dialect.result_urls };
+    match &task.outcome {
+        Outcome::Failed { code, message, .. } => {
+            json!({"code": code, "msg": message, "data": {"taskId": task.id, "fallbackFlag": false}})
+        }
+        Outcome::Video | Outcome::Nothing | Outcome::Never => {
+            let links =
+                (0..config.generation.videos.max(1)).map(|index| link(&base, &task.id, index, task.resolution.word()));
+            let links: Vec<String> = if task.outcome == Outcome::Video { links.collect() } else { Vec::new() };
+            let info = json!({"resultUrls": written(form, &links), "originUrls": Value::Null, "resolution": task.resolution.word()});
+            json!({
+                "code": 200,
+                "msg": "Veo3.1 video generated successfully.",
+                "data": {"taskId": task.id, "info": info, "promptJson": task.fields, "fallbackFlag": false},
+            })
+        }
+    }
+}
