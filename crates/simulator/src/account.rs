@@ -130,7 +130,7 @@ impl Account {
             self.refunds.pop();
             self.refunded += price;
         }
-        (config.credits + self.refunded).saturating_sub(self.charged)
+        config.credits.saturating_add(self.refunded).saturating_sub(self.charged)
     }
 
     /// Tasks under way.

@@ -102,7 +102,7 @@ impl Answer {
                 Self::new(200, "application/json", "{\"code\":200,\"msg\":\"success\",\"data\":{\"taskId")
             }
             Fault::Empty => Self::new(200, "application/json", ""),
-            Fault::Redirect => moved(path),
+            Fault::Redirect => moved(rule.code.unwrap_or(302), path),
             Fault::WrongLength => Self { body: self.body.slice(..length * 2 / 3), ..self },
             Fault::Corrupt => Self { body: noise(&self.body), ..self },
         }
@@ -172,8 +172,8 @@ fn bare(status: u16) -> Answer {
     Answer::new(status, "application/xml", format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code></Error>"))
 }
 
-fn moved(path: &str) -> Answer {
-    let mut answer = Answer::new(302, "text/plain", "moved\n");
+fn moved(status: u16, path: &str) -> Answer {
+    let mut answer = Answer::new(status, "text/plain", "moved\n");
     answer.headers.push((LOCATION, format!("/moved{path}")));
     answer
 }

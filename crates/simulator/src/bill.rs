@@ -23,7 +23,7 @@ pub struct Bill {
     pub accepted: Vec<Accepted>,
     /// Accepted submissions whose answer the client could not have understood.
     pub answers_lost: u64,
-    /// Submissions that arrived, accepted or not.
+    /// Submissions that arrived, accepted or not; those with a wrong key or during maintenance are not counted.
     pub submissions: u64,
     /// Submissions that were not accepted, by the code they were told (0: no answer).
     pub turned_away: BTreeMap<u16, u64>,

@@ -74,11 +74,9 @@ async fn post(world: &World, config: &Config, task: &Task, url: &Url) -> Option<
             .header("X-Webhook-Signature", signature::sign(key.as_bytes(), message.as_bytes()));
     }
     let request = request.body(Full::new(Bytes::from(body(world, config, task).to_string()))).ok()?;
-    // The connection is driven here, beside the request, and ends with it.
-    tokio::select! {
-        answer = sender.send_request(request) => answer.ok().map(|answer| answer.status().as_u16()),
-        _ = connection => None,
-    }
+    // The connection is driven here, beside the request; it ends when the request is over and its sender dropped.
+    let exchange = async move { sender.send_request(request).await.ok().map(|answer| answer.status().as_u16()) };
+    tokio::join!(exchange, connection).0
 }
 
 fn body(world: &World, config: &Config, task: &Task) -> Value {

@@ -15,13 +15,16 @@
 //! documentation (`kie-api.md`, by section).
 
 mod dialect;
+mod terms;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 pub use dialect::{AspectKey, BalanceForm, Dialect, FailureForm, NotReady, ResultUrls, Shape, Status, Times};
+pub use terms::{Limits, Price, Rate};
 
 use crate::fault::Faults;
 use crate::task::Resolution;
@@ -106,6 +109,16 @@ impl Config {
         config
     }
 
+    /// This configuration with some fields changed: objects are merged, everything else is replaced, and `null` is a
+    /// value like any other (it switches a limit off). So a person's file may change a few fields of [`Config::quick`].
+    pub fn with(&self, changes: Value) -> Result<Self, ConfigError> {
+        let not_understood = |error: serde_json::Error| ConfigError::NotUnderstood(error.to_string());
+        let mut fields = serde_json::to_value(self).map_err(not_understood)?;
+        merge(&mut fields, changes);
+        let config: Self = serde_json::from_value(fields).map_err(not_understood)?;
+        config.check().map(|()| config)
+    }
+
     /// Says what is wrong with the values, if anything is.
     pub fn check(&self) -> Result<(), ConfigError> {
         let generation = &self.generation;
@@ -142,9 +155,23 @@ impl Config {
     }
 }
 
-/// A value that cannot be meant.
+fn merge(base: &mut Value, changes: Value) {
+    match (base, changes) {
+        (Value::Object(base), Value::Object(changes)) => {
+            for (key, value) in changes {
+                merge(base.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (base, changes) => *base = changes,
+    }
+}
+
+/// A configuration that cannot be meant.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ConfigError {
+    /// A field is unknown, or its value is of another kind.
+    #[error("the configuration is not understood: {0}")]
+    NotUnderstood(String),
     /// Probabilities lie between 0 and 1.
     #[error("{field} is {value}, which is no probability between 0 and 1")]
     NotAProbability {
@@ -161,64 +188,6 @@ pub enum ConfigError {
         /// What it was set to.
         value: f64,
     },
-}
-
-/// Credits for one video in each resolution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Price {
-    /// Credits at 720p.
-    #[serde(rename = "720p")]
-    pub p720: u64,
-    /// Credits at 1080p; the difference to 720p is what an upgrade costs.
-    #[serde(rename = "1080p")]
-    pub p1080: u64,
-    /// Credits at 4k; the difference to 720p is what an upgrade costs.
-    #[serde(rename = "4k")]
-    pub p4k: u64,
-}
-
-impl Price {
-    pub(crate) fn of(self, resolution: Resolution) -> u64 {
-        match resolution {
-            Resolution::P720 => self.p720,
-            Resolution::P1080 => self.p1080,
-            Resolution::P4k => self.p4k,
-        }
-    }
-}
-
-/// How much may be asked of the service (§11).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// New tasks in a sliding window, by the arrival of their requests; `null` for no limit. Beyond it: 429.
-    pub rate: Option<Rate>,
-    /// Whether requests that were turned away fill the window as well.
-    pub count_rejected: bool,
-    /// Tasks that may be generating at once; `null` for no limit. Beyond it: 429.
-    pub in_flight: Option<usize>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { rate: Some(Rate::default()), count_rejected: false, in_flight: Some(100) }
-    }
-}
-
-/// So many requests in any window of this length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rate {
-    /// Requests in a window.
-    pub requests: usize,
-    /// Length of the window.
-    pub window_ms: u64,
-}
-
-impl Default for Rate {
-    fn default() -> Self {
-        Self { requests: 20, window_ms: 10_000 }
-    }
 }
 
 /// What becomes of an accepted submission, and when.
@@ -349,6 +318,8 @@ impl Default for Callbacks {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -360,6 +331,16 @@ mod tests {
         assert_eq!(config.limits.rate, None);
         assert_eq!(config.limits.in_flight, Some(100));
         assert_eq!(config.faults.submit.len(), 1);
+    }
+
+    #[test]
+    fn changes_touch_what_they_name_and_nothing_else() {
+        let changes = json!({"limits": {"rate": null}, "upgrade_4k": {"unavailable": 0.5}});
+        let config = Config::quick().with(changes).unwrap();
+        assert_eq!((config.limits.rate, config.limits.in_flight), (None, Some(100)));
+        assert_eq!(config.upgrade_4k.median_ms, Config::quick().upgrade_4k.median_ms);
+        assert!(Config::quick().with(json!({"limits": {"rates": null}})).is_err());
+        assert!(Config::quick().with(json!({"generation": {"failed": 7}})).is_err());
     }
 
     #[test]

@@ -57,7 +57,8 @@ pub(crate) enum FaultKind {
 pub struct Rule {
     /// What happens.
     pub fault: Fault,
-    /// For [`Fault::Code`], [`Fault::Html`] and [`Fault::Status`]: which one. Default: 500, 502 and 404.
+    /// For [`Fault::Code`], [`Fault::Html`], [`Fault::Status`] and [`Fault::Redirect`]: which one. Default: 500, 502,
+    /// 404 and 302.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u16>,
     /// For [`Fault::Stall`] and [`Fault::Trickle`]: how long. Default: 5 s.
@@ -189,7 +190,7 @@ pub enum Fault {
     NotJson,
     /// HTTP 200 without a body.
     Empty,
-    /// HTTP 302 to another place on the same host, which serves the same.
+    /// HTTP 302 (or `code`) to another place on the same host, which serves the same.
     Redirect,
     /// A download ends early: the length is right, the connection closes at two thirds.
     Truncate,
