@@ -1,1 +1,37 @@
-//! placeholder
+//! Talks to the Veo API of kie.ai; the only crate that can spend money, and the only one that speaks HTTP.
+//!
+//! ```text
+//! Spec ── Dialect ──▶ JSON ─▶ Client::submit ══▶ the service        (takes a SubmitPermit by value)
+//!                             Client::poll …  ──▶ the service        (spend nothing, except an upgrade)
+//!                             FileHost::open  ──▶ the result's host  (never with the key)
+//! bytes on the wire ── classification ──▶ accepted, refused, not sent, unknown
+//! ```
+//!
+//! Promises: one call of [`Client::submit`] puts at most one request on the wire; what became of it is decided in one
+//! pure function, and what is not provably free is *unknown*; the key reaches the API base and nothing else.
+//! Keeps no state, retries nothing, paces nothing: that is the ledger's and the worker's business.
+
+mod address;
+mod balance;
+mod classification;
+mod client;
+mod dialect;
+mod download;
+mod envelope;
+mod key;
+mod links;
+mod permit;
+mod record_info;
+mod tls;
+mod upgrade;
+mod wire;
+mod words;
+
+pub use client::{Answer, Client, ClientConfig, ConfigError};
+pub use dialect::Dialect;
+pub use download::{Download, DownloadError, FileHost, FileHostConfig, Resume};
+pub use key::{ApiKey, KeyError};
+pub use permit::SubmitPermit;
+pub use record_info::RecordInfo;
+pub use tls::install_crypto;
+pub use words::redact;

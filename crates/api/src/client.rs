@@ -1,0 +1,231 @@
+//! The client of the Veo API: one paid call, and the calls that follow what was paid for.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, InvalidHeaderValue};
+use reqwest::{ClientBuilder, Method, Request, redirect, retry};
+use serde_json::{Value, json};
+use thiserror::Error;
+use tokio::time::Instant;
+use url::Url;
+use veobatch_core::{Credits, Outcome, Refusal, RefusalKind, Resolution, Spec, TaskId, Trouble, Upgrade};
+
+use crate::address::is_loopback;
+use crate::dialect::Dialect;
+use crate::key::ApiKey;
+use crate::permit::SubmitPermit;
+use crate::record_info::RecordInfo;
+use crate::wire::{Wire, exchange};
+use crate::{balance, classification, record_info, tls, upgrade, words};
+
+/// Longest wait for a connection, TLS included. Far below the whole call's limit on purpose: a connection that is not
+/// made in time proves that nothing was sent, a call that is not answered in time proves nothing.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a polling connection may idle.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// Where and how to call.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// The API's base, such as `https://api.kie.ai`; may have a path.
+    pub base: Url,
+    /// The account's key.
+    pub key: ApiKey,
+    /// How submissions are spelled.
+    pub dialect: Dialect,
+    /// Sent with every call. Plain: odd ones are blocked (kie-api.md, section 1).
+    pub user_agent: String,
+    /// Limit of the whole paid call.
+    pub submit_timeout: Duration,
+    /// Limit of every other call.
+    pub poll_timeout: Duration,
+}
+
+impl ClientConfig {
+    /// The usual settings.
+    pub fn new(base: Url, key: ApiKey) -> Self {
+        Self {
+            base,
+            key,
+            dialect: Dialect::default(),
+            user_agent: concat!("veobatch/", env!("CARGO_PKG_VERSION")).to_owned(),
+            submit_timeout: Duration::from_secs(60),
+            poll_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Why there is no client.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The base is not an http(s) URL with a host and without user, query and fragment.
+    #[error("the API base must be an http(s) URL such as https://api.kie.ai, without user, query or fragment")]
+    Base,
+    /// The user agent or the key cannot stand in a header.
+    #[error("the user agent holds a character that cannot be sent")]
+    Header(#[from] InvalidHeaderValue),
+    /// TLS could not be set up: most often, this machine has no root certificates.
+    #[error("the HTTP client could not be set up (are root certificates, `ca-certificates`, installed?): {0}")]
+    Setup(String),
+}
+
+/// How a paid call ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// From handing the request to the network to the answer's end.
+    pub took: Duration,
+    /// When the answer was there. The request arrived at the service before this, if it did.
+    pub answered_at: Instant,
+}
+
+/// The Veo API.
+#[derive(Clone)]
+pub struct Client {
+    config: ClientConfig,
+    paid: reqwest::Client,
+    free: reqwest::Client,
+}
+
+impl Client {
+    /// A client; sends nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// All of them are for a person to correct before the program goes on.
+    pub fn new(config: ClientConfig) -> Result<Self, ConfigError> {
+        let base = &config.base;
+        let plain = base.username().is_empty() && base.password().is_none();
+        let ends = base.query().is_none() && base.fragment().is_none();
+        if !matches!(base.scheme(), "http" | "https") || base.host().is_none() || !plain || !ends {
+            return Err(ConfigError::Base);
+        }
+        tls::install_crypto();
+        // A fresh connection for each paid call: one that was kept may be dead, and then the request's fate is unknown,
+        // whereas a connection that cannot be made proves that nothing was sent. It costs a handshake per payment.
+        let paid = builder(&config)?
+            .timeout(config.submit_timeout)
+            .http1_only()
+            .pool_max_idle_per_host(0)
+            .pool_idle_timeout(IDLE);
+        let free = builder(&config)?.timeout(config.poll_timeout).pool_idle_timeout(IDLE);
+        let build = |builder: ClientBuilder| builder.build().map_err(|error| ConfigError::Setup(words::causes(&error)));
+        Ok(Self { paid: build(paid)?, free: build(free)?, config })
+    }
+
+    /// **Pays.** Asks the service once to make the video `spec`, and says what became of it. Never fails, never retries.
+    ///
+    /// At most one request leaves: no redirect is followed, no request repeated, no kept connection used. The permit's
+    /// deadlines are looked at right before the request is handed to the network. Dropping the future half-way leaves
+    /// an unknown outcome; so does a crash.
+    pub async fn submit(&self, permit: SubmitPermit, spec: &Spec, callback: Option<&Url>) -> Answer {
+        let started = Instant::now();
+        let outcome = match self.submission(spec, callback) {
+            Ok(request) => match permit.spend() {
+                Ok(_) => classification::outcome(exchange(&self.paid, request, &self.config.key).await),
+                Err(why) => Outcome::NotSent(why.to_owned()),
+            },
+            Err(outcome) => outcome,
+        };
+        let answered_at = Instant::now();
+        Answer { outcome, took: answered_at.duration_since(started), answered_at }
+    }
+
+    /// How the task is.
+    pub async fn poll(&self, task: &TaskId) -> RecordInfo {
+        record_info::read(self.call(Method::GET, "veo/record-info", &[("taskId", task.as_str())], None).await, task)
+    }
+
+    /// Asks for a larger version of the task's video number `index` (0 for the first).
+    ///
+    /// **The first call of a size pays** for the upgrade, later ones fetch it: call it only for a job that wants it.
+    pub async fn upgrade(&self, task: &TaskId, to: Resolution, index: u32) -> Upgrade {
+        let wire = match to {
+            Resolution::P720 => return Upgrade::Unavailable("720p is what every generation makes".to_owned()),
+            Resolution::P1080 => {
+                let query = [("taskId", task.as_str()), ("index", &index.to_string())];
+                self.call(Method::GET, "veo/get-1080p-video", &query, None).await
+            }
+            Resolution::K4 => {
+                let body = json!({"taskId": task.as_str(), "index": index});
+                self.call(Method::POST, "veo/get-4k-video", &[], Some(body)).await
+            }
+        };
+        upgrade::read(wire, index)
+    }
+
+    /// The account's balance.
+    pub async fn credits(&self) -> Result<Credits, Trouble> {
+        balance::credits(self.call(Method::GET, "chat/credit", &[], None).await)
+    }
+
+    /// A new link to the result file at `url`, good for 20 minutes; `None` if the service makes none for this file.
+    pub async fn fresh_url(&self, url: &str) -> Result<Option<String>, Trouble> {
+        let body = json!({ "url": url });
+        balance::fresh_url(self.call(Method::POST, "common/download-url", &[], Some(body)).await)
+    }
+
+    fn submission(&self, spec: &Spec, callback: Option<&Url>) -> Result<Request, Outcome> {
+        self.config.dialect.check(spec).map_err(|why| {
+            let message = format!("not sent: {why}");
+            Outcome::Refused(Refusal { kind: RefusalKind::Job, code: 422, message, retry_after: None })
+        })?;
+        let body = Value::Object(self.config.dialect.body(spec, callback));
+        self.request(Method::POST, "veo/generate", &[], Some(&body)).map_err(Outcome::NotSent)
+    }
+
+    async fn call(&self, method: Method, path: &str, query: &[(&str, &str)], body: Option<Value>) -> Wire {
+        match self.request(method, path, query, body.as_ref()) {
+            Ok(request) => exchange(&self.free, request, &self.config.key).await,
+            Err(why) => Wire::NotSent(why),
+        }
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Request, String> {
+        let mut url = self.config.base.clone();
+        url.set_path(&format!("{}/api/v1/{path}", self.config.base.path().trim_end_matches('/')));
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut request = Request::new(method, url);
+        if let Some(body) = body {
+            let bytes = serde_json::to_vec(body).map_err(|error| words::causes(&error))?;
+            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            *request.body_mut() = Some(bytes.into());
+        }
+        Ok(request)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// What both HTTP clients have in common: the key, no redirect, no retry, no proxy on this machine itself.
+fn builder(config: &ClientConfig) -> Result<ClientBuilder, ConfigError> {
+    let mut bearer = HeaderValue::from_str(&config.key.bearer())?;
+    bearer.set_sensitive(true);
+    let headers =
+        HeaderMap::from_iter([(AUTHORIZATION, bearer), (ACCEPT, HeaderValue::from_static("application/json"))]);
+    let builder = reqwest::Client::builder()
+        .default_headers(headers)
+        .user_agent(HeaderValue::from_str(&config.user_agent)?)
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .referer(false)
+        .connect_timeout(CONNECT_TIMEOUT);
+    let builder = if is_loopback(&config.base) { builder.no_proxy() } else { builder };
+    // Without TLS its set-up must not fail for want of root certificates (a small container that only simulates).
+    Ok(if config.base.scheme() == "http" { builder.tls_certs_only([]) } else { builder })
+}

@@ -1,0 +1,144 @@
+//! From a link to the first byte: redirects, refusals, and the facts in the answer's head.
+
+use std::error::Error as _;
+
+use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_RANGE,
+    LAST_MODIFIED, LOCATION, RANGE,
+};
+use reqwest::{Response, StatusCode};
+use url::Url;
+
+use super::{Download, DownloadError, FileHost, Resume};
+use crate::address::{RefusedAddress, check_literal, is_loopback, is_public};
+use crate::wire::retry_after;
+use crate::words;
+
+/// Most redirects that are followed.
+const MAX_REDIRECTS: usize = 5;
+
+/// Opens `link`; `None` if the host says that the file has no such part.
+pub(super) async fn open(
+    host: &FileHost,
+    link: &str,
+    from: Option<&Resume>,
+) -> Result<Option<Download>, DownloadError> {
+    let mut url = Url::parse(link).map_err(|_| DownloadError::Link("it is not a URL".to_owned()))?;
+    for _ in 0..=MAX_REDIRECTS {
+        let response = fetch(host, &url, from).await?;
+        if !is_redirect(response.status()) {
+            return accept(response, from);
+        }
+        let target = header(response.headers(), &LOCATION).and_then(|target| url.join(&target).ok());
+        let target = target.ok_or_else(|| DownloadError::Link("it leads nowhere".to_owned()))?;
+        if url.scheme() == "https" && target.scheme() != "https" {
+            return Err(DownloadError::Refused(format!("it leads from https to {}", words::redact(target.as_str()))));
+        }
+        url = target;
+    }
+    Err(DownloadError::Link(format!("it leads on and on, more than {MAX_REDIRECTS} times")))
+}
+
+async fn fetch(host: &FileHost, url: &Url, from: Option<&Resume>) -> Result<Response, DownloadError> {
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(DownloadError::Refused(format!("{} is no web address", words::redact(url.as_str()))));
+    }
+    if !host.private {
+        check_literal(url).map_err(|error| DownloadError::Refused(error.to_string()))?;
+    }
+    let through_proxy = is_proxied(url);
+    let client = if through_proxy { &host.proxied } else { &host.direct };
+    let mut request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+    if let Some(Resume { offset, validator }) = from.filter(|from| from.offset > 0) {
+        request = request.header(RANGE, format!("bytes={offset}-")).header(IF_RANGE, validator);
+    }
+    let response = request.send().await.map_err(failed)?;
+    // The resolver has refused such an address already; this is for what it never saw.
+    let peer = response.remote_addr().filter(|_| !through_proxy && !host.private);
+    match peer.filter(|peer| !is_public(peer.ip())) {
+        Some(peer) => Err(DownloadError::Refused(format!("{} is not a public address", peer.ip()))),
+        None => Ok(response),
+    }
+}
+
+/// Whether the system's proxy is used for `url`: never for this machine itself.
+fn is_proxied(url: &Url) -> bool {
+    let intercepted = || Some(Matcher::from_system().intercept(&url.as_str().parse().ok()?).is_some());
+    !is_loopback(url) && intercepted().unwrap_or(false)
+}
+
+fn failed(error: reqwest::Error) -> DownloadError {
+    let error = error.without_url();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(refused) = error.downcast_ref::<RefusedAddress>() {
+            return DownloadError::Refused(refused.to_string());
+        }
+        cause = error.source();
+    }
+    DownloadError::Transfer { message: words::causes(&error), retry_after: None }
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+fn accept(response: Response, from: Option<&Resume>) -> Result<Option<Download>, DownloadError> {
+    let (status, headers) = (response.status().as_u16(), response.headers());
+    let transfer = |message: String| DownloadError::Transfer { message, retry_after: retry_after(headers) };
+    let encoding = header(headers, &CONTENT_ENCODING).filter(|coding| !coding.eq_ignore_ascii_case("identity"));
+    let (starts_at, total) = match status {
+        200 => (0, response.content_length()),
+        206 => match (header(headers, &CONTENT_RANGE).and_then(|range| content_range(&range)), from) {
+            (Some((first, total)), Some(from)) if first == from.offset => (first, total),
+            // Another part than the one asked for, or a part where all was asked for.
+            (_, Some(_)) => return Ok(None),
+            (_, None) => return Err(transfer("HTTP 206 where the whole file was asked for".to_owned())),
+        },
+        416 if from.is_some() => return Ok(None),
+        408 | 416 | 425 | 429 | 500.. => return Err(transfer(format!("HTTP {status}"))),
+        400..500 => return Err(DownloadError::Link(format!("HTTP {status}"))),
+        _ => return Err(transfer(format!("HTTP {status}"))),
+    };
+    if let Some(coding) = encoding {
+        return Err(transfer(format!("the file came encoded as {}", words::plain(&coding))));
+    }
+    let (validator, content_type) = (validator(headers), header(headers, &CONTENT_TYPE));
+    Ok(Some(Download { starts_at, length: response.content_length(), total, validator, content_type, response }))
+}
+
+/// `bytes 5-9/10`: the first byte, and the whole length where it is known.
+fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
+    let (range, total) = text.trim().strip_prefix("bytes")?.trim_start().split_once('/')?;
+    let (first, _) = range.split_once('-')?;
+    Some((first.trim().parse().ok()?, total.trim().parse().ok()))
+}
+
+/// A weak `ETag` does not promise equal bytes, and must not stand in `If-Range` (RFC 9110, section 13.1.5).
+fn validator(headers: &HeaderMap) -> Option<String> {
+    let strong = header(headers, &ETAG).filter(|tag| tag.starts_with('"'));
+    strong.or_else(|| header(headers, &LAST_MODIFIED))
+}
+
+fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    Some(headers.get(name)?.to_str().ok()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_range_tells_the_first_byte_and_the_whole() {
+        for (text, range) in [
+            ("bytes 5-9/10", Some((5, Some(10)))),
+            ("bytes 0-1/*", Some((0, None))),
+            ("bytes */10", None),
+            ("lines 1-2/3", None),
+            ("", None),
+        ] {
+            assert_eq!(content_range(text), range, "{text}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The permit for one paid call.
+//!
+//! A claim of the submit lane is the intent to pay, and only such a claim may make a permit: it has checked window,
+//! pause, gate, cap and budget, holds the slot, and the intent is durable. The permit is neither `Clone` nor `Copy`, and
+//! [`crate::Client::submit`] takes it by value: one claim, one call.
+
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+use veobatch_core::Token;
+
+/// Leave to make one paid call, until a deadline.
+#[derive(Debug)]
+pub struct SubmitPermit {
+    token: Token,
+    until: Instant,
+    until_wall: SystemTime,
+}
+
+impl SubmitPermit {
+    /// The permit of the claim that wrote `token` as its intent.
+    ///
+    /// **The worker's submit lane is the only caller.** Both deadlines are the end of the claim's lease, seen when it
+    /// was claimed: `until` by the monotonic clock, and `until_wall` by the wall clock, which goes on while a laptop
+    /// sleeps and the monotonic one stands still (Linux).
+    pub fn from_claim(token: Token, until: Instant, until_wall: SystemTime) -> Self {
+        Self { token, until, until_wall }
+    }
+
+    /// The attempt that it is for.
+    pub fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// The last check, right before the request is handed to the network. An error says why nothing was sent.
+    pub(crate) fn spend(self) -> Result<Token, &'static str> {
+        #[expect(clippy::disallowed_methods, reason = "only the wall clock notices that this machine was asleep")]
+        let wall = SystemTime::now();
+        if Instant::now() >= self.until || wall >= self.until_wall {
+            return Err("the claim's time was over before the request was sent");
+        }
+        Ok(self.token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[expect(clippy::disallowed_methods, reason = "the wall clock is what is tested")]
+    fn permit(until: Instant, ahead: bool) -> SubmitPermit {
+        let now = SystemTime::now();
+        let wall = if ahead { now + HOUR } else { now };
+        SubmitPermit::from_claim(Token::from_bits(1), until, wall)
+    }
+
+    #[tokio::test]
+    async fn a_permit_is_good_only_while_both_clocks_say_so() {
+        let now = Instant::now();
+        assert!(permit(now + HOUR, true).spend().is_ok());
+        assert!(permit(now, true).spend().is_err());
+        assert!(permit(now + HOUR, false).spend().is_err());
+    }
+}

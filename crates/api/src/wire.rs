@@ -1,0 +1,78 @@
+//! One exchange on the wire: what was sent, and what came back, before anybody judges it.
+
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Client, Request, Response};
+
+use crate::key::ApiKey;
+use crate::words;
+
+/// Most bytes of an answer that are read; the service's answers have a few hundred.
+const MAX_ANSWER: usize = 1 << 20;
+
+/// Longest wait that is taken over from the service. It documents none (kie-api.md, section 11).
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// What happened on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    /// It is provable that no byte of the request left.
+    NotSent(String),
+    /// The request may have arrived; no answer came.
+    NoAnswer(String),
+    /// An answer came.
+    Answered(Reply),
+}
+
+/// An answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reply {
+    /// HTTP's.
+    pub(crate) status: u16,
+    /// The wait that the service asked for.
+    pub(crate) retry_after: Option<Duration>,
+    /// As much of the body as came.
+    pub(crate) body: Vec<u8>,
+    /// Why the body is not whole, if it is not.
+    pub(crate) broken: Option<String>,
+}
+
+/// Sends `request` and reads the answer.
+///
+/// A failed connection (name, TCP, TLS, a proxy's tunnel) is the only proof that nothing was sent. hyper-util makes its
+/// error kind `Connect` nowhere but while it gets hold of a connection, before the request is handed to one
+/// (`client/legacy/client.rs` of 0.1.21: `connection_for`); a failed or timed-out exchange has another kind.
+pub(crate) async fn exchange(client: &Client, request: Request, key: &ApiKey) -> Wire {
+    let (method, path) = (request.method().clone(), request.url().path().to_owned());
+    let wire = match client.execute(request).await {
+        Ok(response) => Wire::Answered(reply(response, key).await),
+        Err(error) if error.is_connect() || error.is_builder() => Wire::NotSent(words::causes(&error.without_url())),
+        Err(error) => Wire::NoAnswer(words::causes(&error.without_url())),
+    };
+    match &wire {
+        Wire::Answered(Reply { status, .. }) => tracing::debug!(%method, path, status, "answered"),
+        Wire::NotSent(why) | Wire::NoAnswer(why) => tracing::debug!(%method, path, why, "not answered"),
+    }
+    wire
+}
+
+async fn reply(mut response: Response, key: &ApiKey) -> Reply {
+    let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
+    let mut body = Vec::new();
+    let broken = loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > MAX_ANSWER => break Some("it is too long".to_owned()),
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => break None,
+            Err(error) => break Some(words::causes(&error.without_url())),
+        }
+    };
+    Reply { status, retry_after, body: key.scrub(body), broken }
+}
+
+/// `Retry-After` in seconds; its other form, a date, needs a clock that is right and is left out.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
+}
