@@ -9,6 +9,10 @@
 //! open ──closed(for)──▶ backing off until T ──T──▶ half-open: one goes through ──healthy──▶ open
 //!                              ▲───────────────────────────closed(for)──────────┘
 //! ```
+//!
+//! The one that goes through is known by its token, for the submit call's time limit; after that another may. Its
+//! `Closed` and its `Troubled` (with [`TROUBLE_WAIT`]) close the gate again, one closing further; its `Silent` lets
+//! another one through. What others report while the gate is not open changes nothing but the count of troubles.
 
 use std::time::Duration;
 

@@ -76,7 +76,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// Shows everything that `admission` staged into `batches`, all at once. Repeating it changes nothing.
     ///
     /// # Errors
-    /// [`LedgerError::Dropped`] if another admission took its place meanwhile: nothing was shown, stage again.
+    /// [`LedgerError::Dropped`] if another admission took its place meanwhile (or it never staged into one of them):
+    /// nothing was shown, stage again.
     async fn publish(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError>;
 
     /// Drops what `admission` staged into `batches` and did not publish. A batch that is left without jobs is forgotten.
@@ -93,8 +94,14 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// cap has room; the pace's spacing is due; and fewer than N bounds of arrival are younger than W. `stall` is the
     /// submit call's total time limit, the first bound of this one's arrival. A slot is never taken without a job.
     ///
-    /// Called again with a token that was granted and is still submitting, it returns that same grant (lease renewed),
-    /// so an answer that was lost costs nothing.
+    /// If several things are in the way, the first of gate, cap, slot, work is told.
+    ///
+    /// Called again with a token that was granted and is still submitting, it returns that same grant (same fence;
+    /// lease and first bound of arrival anew), so an answer that was lost costs nothing.
+    ///
+    /// # Errors
+    /// [`LedgerError::LostLease`] if the token's job was claimed by somebody else meanwhile, or is in doubt by now: the
+    /// call must not be made.
     async fn claim_submission(
         &self,
         token: &Token,
@@ -105,9 +112,10 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
 
     /// Leases up to `max` (at most [`CLAIM_MAX`]) due jobs of `lane` (follow or save), earliest due first.
     ///
-    /// Nobody else is given them until the lease ends; then they are due again by themselves. `spec` is filled in for
-    /// the save lane, and in the follow lane for jobs that have no body yet. The second value is when the next job of
-    /// the lane is due, if one is waiting.
+    /// Nobody else is given them until the lease ends; then they are due again by themselves. A lease whose time is over
+    /// is still held (by [`Ledger::put`], [`Ledger::renew`], [`Ledger::release`]) until somebody else claims the job.
+    /// `spec` is filled in for the save lane, and in the follow lane for jobs that have no body yet. The second value is
+    /// when the next job of the lane is due, if one is waiting; a leased one counts at the end of its lease.
     async fn claim(
         &self,
         lane: Lane,
@@ -121,7 +129,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     ///
     /// A put without a fence on a leased job leaves the lease alone (the holder will get [`LedgerError::Changed`]),
     /// unless the job is no longer due in any lane, or due in another one: then the lease ends.
-    /// Repeating a put (same nonce) whose answer was lost returns `Ok`.
+    /// Repeating a put (same nonce) whose answer was lost returns `Ok`. A job that is gone is `Changed`.
+    /// Looked at in this order: nonce, fence, version, task.
     ///
     /// # Errors
     /// [`LedgerError::Changed`]: another version; reload, reapply, put. [`LedgerError::LostLease`]: the fence is not the
@@ -138,6 +147,7 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     async fn read(&self, key: &JobKey) -> Result<Option<Stored>, LedgerError>;
 
     /// The published jobs of a batch in file order, `after` a job, of one state or all. At most `limit`, at most 1000.
+    /// None of a batch that is unknown, and none after a job that is unknown.
     async fn page(
         &self,
         batch: &BatchId,
