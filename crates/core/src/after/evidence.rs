@@ -12,7 +12,11 @@ pub(super) fn submission(record: &Record, token: &Token, outcome: &Outcome, mome
         let first = moment.now.after(moment.policy.first_poll(moment.jitter));
         return accepted(record, token, task, first, moment);
     }
-    let attempt = open_attempt(record, token).ok_or("has moved on since that attempt")?;
+    // Only a queued job would be submitted again by itself, so only there must a forgotten attempt raise a doubt.
+    let raises_doubt = matches!((outcome, &record.state), (Outcome::Unknown(_), State::Queued { .. }));
+    let attempt = open_attempt(record, token)
+        .or_else(|| raises_doubt.then(|| forgotten_attempt(record, token, moment)).flatten())
+        .ok_or("has moved on since that attempt")?;
     match outcome {
         Outcome::Refused(refusal) => Ok(refused(record, &attempt, refusal, moment)),
         Outcome::NotSent(why) => {
@@ -33,7 +37,7 @@ pub(super) fn accepted(record: &Record, token: &Token, task: &TaskId, due: Times
         return Err("knows that task already");
     }
     let mut next = record.clone();
-    let Some(attempt) = adoptable(record, token) else {
+    let Some(attempt) = adoptable(record, token, moment) else {
         next.strays.push(Stray { task: task.clone(), token: token.clone(), at: moment.now });
         next.note(moment.now, format!("a late answer names task {task}: kept beside the job's own"));
         return Ok(next);
@@ -81,18 +85,38 @@ fn open_attempt(record: &Record, token: &Token) -> Option<Attempt> {
     }
 }
 
-/// The attempt of `token`, if its task may become the job's own: no later attempt was sent, and it has none yet.
-fn adoptable(record: &Record, token: &Token) -> Option<Attempt> {
+/// The attempt of `token`, if its task may become the job's own: no later attempt is open, and the job has no task.
+fn adoptable(record: &Record, token: &Token, moment: &Moment<'_>) -> Option<Attempt> {
     match &record.state {
         State::Submitting { .. } | State::InDoubt { .. } => open_attempt(record, token),
-        State::Queued { .. } | State::Failed { task: None, .. } | State::Cancelled if record.failed_task.is_none() => {
-            record.last.clone().filter(|last| last.token == *token)
+        State::Queued { .. } | State::Failed { task: None, .. } | State::Cancelled => record
+            .last
+            .clone()
+            .filter(|last| last.token == *token && record.failed_task.is_none())
+            .or_else(|| forgotten_attempt(record, token, moment)),
+        State::Generating { .. }
+        | State::Upscaling { .. }
+        | State::Downloading { .. }
+        | State::Done { .. }
+        | State::Failed { .. } => None,
+    }
+}
+
+/// The attempt of a `token` that the record does not know, while the job has no task and no open attempt: the ledger
+/// lost the attempt (a Redis that went back in time), or it is an older one whose video is as good as a new one's.
+fn forgotten_attempt(record: &Record, token: &Token, moment: &Moment<'_>) -> Option<Attempt> {
+    let known = record.last.as_ref().is_some_and(|last| last.token == *token);
+    match &record.state {
+        State::Queued { .. } | State::Failed { task: None, .. } | State::Cancelled if !known => {
+            Some(Attempt { token: token.clone(), number: record.attempts + 1, at: moment.now })
         }
         State::Queued { .. }
+        | State::Submitting { .. }
         | State::Generating { .. }
         | State::Upscaling { .. }
         | State::Downloading { .. }
         | State::Done { .. }
+        | State::InDoubt { .. }
         | State::Failed { .. }
         | State::Cancelled => None,
     }

@@ -1,0 +1,7 @@
+//! The state table, whole: every state times every event, and what no sequence of events can bring about.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
+mod matrix;
+mod scenes;
+mod stories;

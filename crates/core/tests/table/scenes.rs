@@ -1,0 +1,151 @@
+//! One record for each state that differs, and one event of each kind, all about the same job.
+
+use std::time::Duration;
+
+use veobatch_core::{
+    Attempt, Event, Failure, FailureKind, Files, Hindrance, Outcome, Policy, Progress, Record, Refusal, RefusalKind,
+    Resolution, Spec, State, Task, TaskFailure, TaskId, Timestamp, Token, Trouble, TroubleKind, Upgrade, Verdict,
+};
+
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+pub(crate) fn policy() -> Policy {
+    Policy::default()
+}
+
+pub(crate) fn task_id(text: &str) -> TaskId {
+    TaskId::parse(text).unwrap()
+}
+
+pub(crate) fn token(bits: u128) -> Token {
+    Token::from_bits(bits)
+}
+
+pub(crate) fn attempt() -> Attempt {
+    Attempt { token: token(1), number: 1, at: NOW }
+}
+
+pub(crate) fn task() -> Task {
+    Task { id: task_id("task-1"), attempt: 1, at: NOW }
+}
+
+fn sent(state: State) -> Record {
+    let spec = Spec { prompt: "a cat".into(), resolution: Resolution::P1080, max_attempts: 2, ..Spec::default() };
+    Record { state, attempts: 1, last: Some(attempt()), ..Record::fresh(&spec) }
+}
+
+fn failed(kind: FailureKind, task: Option<Task>) -> Record {
+    sent(State::Failed { failure: Failure { kind, message: "no".into() }, task })
+}
+
+/// Every state in which the table may decide differently.
+pub(crate) fn records() -> Vec<(&'static str, Record)> {
+    let fresh = Record { attempts: 0, last: None, ..sent(State::Queued { due: None }) };
+    let submitting =
+        Record { state: State::Submitting { attempt: attempt() }, attempts: 0, last: None, ..fresh.clone() };
+    let urls = || vec!["https://files.example/a.mp4".to_owned()];
+    let generating = sent(State::Generating { task: task(), polls: 1, misses: 0, due: NOW });
+    vec![
+        ("queued", fresh.clone()),
+        ("queued, 1 failed", Record { failed_task: Some(task().id), ..sent(State::Queued { due: Some(NOW) }) }),
+        ("queued, 1 doubted", sent(State::Queued { due: None })),
+        ("submitting", submitting.clone()),
+        ("submitting, cancelled", Record { cancelled: true, ..submitting.clone() }),
+        (
+            "submitting 2nd",
+            Record {
+                state: State::Submitting { attempt: Attempt { token: token(9), number: 2, at: NOW } },
+                failed_task: Some(task().id),
+                ..sent(State::Cancelled)
+            },
+        ),
+        ("generating", generating.clone()),
+        ("generating, last try", Record { max_attempts: 1, ..generating.clone() }),
+        ("generating, cancelled", Record { cancelled: true, ..generating }),
+        ("upscaling", sent(State::Upscaling { task: task(), base: urls(), since: NOW, tries: 0, due: NOW })),
+        (
+            "downloading",
+            sent(State::Downloading {
+                task: task(),
+                urls: urls(),
+                size: None,
+                upgraded: false,
+                stale: false,
+                tries: 0,
+                due: NOW,
+            }),
+        ),
+        ("done", sent(State::Done { task: task(), files: Files::Usual(1) })),
+        ("in_doubt", sent(State::InDoubt { attempt: attempt(), why: "lost".into() })),
+        ("failed: refused", failed(FailureKind::Refused, None)),
+        ("failed: policy", failed(FailureKind::Policy, Some(task()))),
+        ("failed: generation", failed(FailureKind::Generation, Some(task()))),
+        ("failed: no output", failed(FailureKind::NoOutput, Some(task()))),
+        ("failed: lost", failed(FailureKind::Lost, Some(task()))),
+        ("failed: given up", failed(FailureKind::GivenUp, None)),
+        ("cancelled", Record { state: State::Cancelled, cancelled: true, ..fresh }),
+    ]
+}
+
+pub(crate) fn refusal(kind: RefusalKind) -> Outcome {
+    Outcome::Refused(Refusal { kind, code: 400, message: "no".into(), retry_after: None })
+}
+
+fn trouble() -> Trouble {
+    Trouble { kind: TroubleKind::Transport, message: "reset".into(), retry_after: Some(Duration::from_secs(7)) }
+}
+
+fn failure(policy: bool) -> Progress {
+    Progress::Failed(TaskFailure { code: Some(501), message: "no".into(), policy })
+}
+
+/// Every event, about token 1 and task 1.
+pub(crate) fn events() -> Vec<(&'static str, Event)> {
+    let told = |outcome| Event::Submission { token: token(1), outcome };
+    let polled = |progress| Event::Polled { task: task().id, progress };
+    let upgraded = |upgrade| Event::Upgraded { task: task().id, to: Resolution::P1080, upgrade };
+    let urls = || vec!["https://files.example/b.mp4".to_owned()];
+    let not_saved = |why| Event::NotSaved { task: task().id, why };
+    vec![
+        ("accepted", told(Outcome::Accepted(task().id))),
+        ("accepted, another task", told(Outcome::Accepted(task_id("task-2")))),
+        (
+            "accepted, another token",
+            Event::Submission { token: token(7), outcome: Outcome::Accepted(task_id("task-3")) },
+        ),
+        ("called back", Event::CalledBack { token: token(1), task: task().id }),
+        ("refused: job", told(refusal(RefusalKind::Job))),
+        ("refused: rate", told(refusal(RefusalKind::RateLimited))),
+        ("refused: busy", told(refusal(RefusalKind::Busy))),
+        ("refused: credits", told(refusal(RefusalKind::NoCredits))),
+        ("refused: key", told(refusal(RefusalKind::KeyRefused))),
+        ("not sent", told(Outcome::NotSent("no route".into()))),
+        ("unknown", told(Outcome::Unknown("timeout".into()))),
+        ("unknown, another token", Event::Submission { token: token(7), outcome: Outcome::Unknown("cut".into()) }),
+        ("orphaned", Event::Orphaned),
+        ("running", polled(Progress::Running)),
+        ("made at 720p", polled(Progress::Made { urls: urls(), resolution: None })),
+        ("made at 1080p", polled(Progress::Made { urls: urls(), resolution: Some(Resolution::P1080) })),
+        ("no output", polled(Progress::NoOutput)),
+        ("generation failed", polled(failure(false))),
+        ("policy refusal", polled(failure(true))),
+        ("task missing", polled(Progress::Missing("null".into()))),
+        ("poll trouble", polled(Progress::Trouble(trouble()))),
+        ("upgrade ready", upgraded(Upgrade::Ready("https://files.example/hd.mp4".into()))),
+        ("upgrade waiting", upgraded(Upgrade::Waiting("processing".into()))),
+        ("upgrade unavailable", upgraded(Upgrade::Unavailable("never".into()))),
+        ("upgrade trouble", upgraded(Upgrade::Trouble(trouble()))),
+        ("relinked", Event::Relinked { task: task().id, urls: urls() }),
+        ("saved", Event::Saved { task: task().id, files: Files::Usual(1), remark: None }),
+        ("link dead", not_saved(Hindrance::Link("403".into()))),
+        ("transfer cut", not_saved(Hindrance::Transfer("reset".into()))),
+        ("not a video", not_saved(Hindrance::Content("html".into()))),
+        ("disk full", not_saved(Hindrance::Disk("full".into()))),
+        ("stuck", Event::Stuck { why: "panic".into(), deliveries: 1 }),
+        ("cancel", Event::Cancel),
+        ("retry", Event::Retry),
+        ("adopt", Event::Resolve(Verdict::Adopt(task_id("task-4")))),
+        ("resubmit", Event::Resolve(Verdict::Resubmit)),
+        ("give up", Event::Resolve(Verdict::GiveUp)),
+    ]
+}

@@ -1,0 +1,204 @@
+//! Which bad stories can the table tell? Random lives of a job, with a service that is asked for the bill.
+//!
+//! The only randomness is in the order and the content of what happens; the ledger is reduced to its rule that a claim
+//! of a submission takes only a queued job and brings a fresh token.
+
+use proptest::prelude::*;
+use veobatch_core::{
+    After, Event, Intent, Lane, Moment, Outcome, Progress, Record, Spec, State, StateName, Step, TaskFailure, TaskId,
+    Timestamp, Token, after, plan,
+};
+
+use crate::scenes::{events, policy, task_id, token};
+
+/// One step of a random life.
+#[derive(Clone, Debug)]
+enum Act {
+    /// The submit lane claims it; the service accepts or not, and the answer arrives or not.
+    Submit { accepts: bool, answered: bool, crash_before_sending: bool },
+    /// The answer of an earlier attempt turns up (a journal, a callback).
+    LateAnswer(usize),
+    /// A poll tells the truth about the present task.
+    Poll { fails: bool },
+    /// Any event of the table, about whatever task the job has now.
+    Any(usize),
+}
+
+/// The service's side, and what a person ordered.
+#[derive(Default)]
+struct World {
+    accepted: Vec<(Token, TaskId)>,
+    declared_failed: Vec<TaskId>,
+    told: Vec<TaskId>,
+    /// Made, perhaps, when a person ordered to pay again all the same.
+    excused: Vec<TaskId>,
+    tokens: u128,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => (any::<bool>(), any::<bool>(), any::<bool>())
+            .prop_map(|(accepts, answered, crash_before_sending)| Act::Submit { accepts, answered, crash_before_sending }),
+        2 => (0_usize..8).prop_map(Act::LateAnswer),
+        3 => any::<bool>().prop_map(|fails| Act::Poll { fails }),
+        6 => (0..events().len()).prop_map(Act::Any),
+    ]
+}
+
+fn apply(record: &mut Record, event: &Event, now: u64) -> bool {
+    let moment = Moment { now: Timestamp::from_millis(now), jitter: 0.5, policy: &policy() };
+    match after(record, event, &moment) {
+        After::Moved(next) => {
+            *record = *next;
+            true
+        }
+        After::Same(_) => false,
+    }
+}
+
+impl World {
+    /// A claim, the intent, the call, and perhaps its answer.
+    fn submit(&mut self, record: &mut Record, accepts: bool, answered: bool, crash: bool, now: u64) {
+        if record.state.name() != StateName::Queued {
+            return;
+        }
+        self.tokens += 1;
+        let token = token(1000 + self.tokens);
+        let intent = Intent { token: token.clone(), at: Timestamp::from_millis(now) };
+        let body = record.body();
+        *record = Record::load(Some(&body), Some(intent), &Spec::default()).unwrap();
+        assert!(matches!(plan(record, Lane::Submit, Some(&token)), Step::Submit(_)));
+        assert_eq!(plan(record, Lane::Follow, None), Step::Orphan, "nobody else may make the call");
+        if crash {
+            apply(record, &Event::Orphaned, now);
+            return;
+        }
+        self.must_be_allowed();
+        let outcome = if accepts {
+            let task = task_id(&format!("made-{}", self.tokens));
+            self.accepted.push((token.clone(), task.clone()));
+            Outcome::Accepted(task)
+        } else {
+            crate::scenes::refusal(veobatch_core::RefusalKind::RateLimited)
+        };
+        if answered {
+            if let Outcome::Accepted(task) = &outcome {
+                self.told.push(task.clone());
+            }
+            assert!(apply(record, &Event::Submission { token, outcome }, now));
+        } else {
+            assert!(apply(record, &Event::Submission { token, outcome: Outcome::Unknown("lost".into()) }, now));
+        }
+    }
+
+    /// The paid call may be made: every earlier task was declared failed by the service, or a person ordered it.
+    fn must_be_allowed(&self) {
+        let settled = |task| self.declared_failed.contains(task) || self.excused.contains(task);
+        let open = self.accepted.iter().find(|(_, task)| !settled(task));
+        assert!(open.is_none(), "a second payment while {open:?} may still be made");
+    }
+
+    fn poll(&mut self, record: &mut Record, fails: bool, now: u64) {
+        let State::Generating { task, .. } = &record.state else { return };
+        let task = task.id.clone();
+        let progress = if fails {
+            self.declared_failed.push(task.clone());
+            Progress::Failed(TaskFailure { code: Some(501), message: "no".into(), policy: false })
+        } else {
+            Progress::Running
+        };
+        apply(record, &Event::Polled { task, progress }, now);
+    }
+
+    fn late_answer(&mut self, record: &mut Record, n: usize, now: u64) {
+        if let Some((token, task)) = self.accepted.get(n).cloned() {
+            self.told.push(task.clone());
+            apply(record, &Event::Submission { token, outcome: Outcome::Accepted(task) }, now);
+        }
+    }
+
+    /// Any event, re-addressed to the job's present task and last token so that it has an effect.
+    fn any(&mut self, record: &mut Record, n: usize, now: u64) {
+        let Some((_, event)) = events().into_iter().nth(n) else { return };
+        let Some(event) = self.addressed(record, event) else { return };
+        if matches!(event, Event::Resolve(veobatch_core::Verdict::Resubmit)) && apply(record, &event, now) {
+            self.excused.extend(self.accepted.iter().map(|(_, task)| task.clone()));
+            return;
+        }
+        apply(record, &event, now);
+    }
+
+    fn addressed(&mut self, record: &Record, event: Event) -> Option<Event> {
+        let id = record.task().map_or_else(|| task_id("nobody"), |task| task.id.clone());
+        Some(match event {
+            // What the service says of a submission is told by `submit` and `late_answer` only: it must be true.
+            // Adopting a task that nobody made is a person's mistake, which `resolve` checks against the service.
+            Event::Submission { .. } | Event::CalledBack { .. } | Event::Resolve(veobatch_core::Verdict::Adopt(_)) => {
+                return None;
+            }
+            Event::Polled { progress, .. } => {
+                if matches!(progress, Progress::Failed(_)) && record.state.name() == StateName::Generating {
+                    self.declared_failed.push(id.clone());
+                }
+                Event::Polled { task: id, progress }
+            }
+            Event::Upgraded { to, upgrade, .. } => Event::Upgraded { task: id, to, upgrade },
+            Event::Relinked { urls, .. } => Event::Relinked { task: id, urls },
+            Event::Saved { files, remark, .. } => Event::Saved { task: id, files, remark },
+            Event::NotSaved { why, .. } => Event::NotSaved { task: id, why },
+            other @ (Event::Orphaned | Event::Stuck { .. } | Event::Cancel | Event::Retry | Event::Resolve(_)) => other,
+        })
+    }
+
+    /// Every task that the record was told of is still known to it.
+    fn must_be_remembered(&self, record: &Record) {
+        for task in &self.told {
+            let known = record.task().is_some_and(|present| present.id == *task)
+                || record.failed_task.as_ref() == Some(task)
+                || record.strays.iter().any(|stray| stray.task == *task)
+                || self.declared_failed.contains(task);
+            assert!(known, "task {task} was paid for and is forgotten in {:?}", record.state);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_life_pays_twice_or_forgets_a_paid_task(acts in prop::collection::vec(act(), 1..40), max in 1_u32..4) {
+        let spec = Spec { prompt: "a cat".into(), max_attempts: max, ..Spec::default() };
+        let mut record = Record::fresh(&spec);
+        let mut world = World::default();
+        for (n, act) in acts.into_iter().enumerate() {
+            let now = 1_800_000_000_000 + 60_000 * n as u64;
+            let was = record.state.name();
+            let saving = matches!(act, Act::Any(n) if matches!(events().get(n), Some((_, Event::Saved { .. }))));
+            match act {
+                Act::Submit { accepts, answered, crash_before_sending } => {
+                    world.submit(&mut record, accepts, answered, crash_before_sending, now);
+                }
+                Act::LateAnswer(n) => world.late_answer(&mut record, n, now),
+                Act::Poll { fails } => world.poll(&mut record, fails, now),
+                Act::Any(n) => world.any(&mut record, n, now),
+            }
+            if record.state.name() == StateName::Done && was != StateName::Done {
+                prop_assert!(saving && was == StateName::Downloading, "done without a saved file");
+            }
+            world.must_be_remembered(&record);
+        }
+    }
+
+    #[test]
+    fn an_event_told_twice_has_the_effect_of_one(first in 0..events().len(), state in 0_usize..20) {
+        let (_, mut record) = crate::scenes::records().swap_remove(state);
+        let (name, event) = events().swap_remove(first);
+        // Counting events are deliveries of their own; the others must be idempotent.
+        let evidence = matches!(event, Event::Submission { .. } | Event::CalledBack { .. } | Event::Saved { .. });
+        if evidence && apply(&mut record, &event, 1_800_000_000_000) {
+            let once = record.clone();
+            apply(&mut record, &event, 1_800_000_000_001);
+            prop_assert_eq!(once, record, "{}", name);
+        }
+    }
+}
