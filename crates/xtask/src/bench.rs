@@ -1,0 +1,6 @@
+//! `cargo xtask bench`.
+use anyhow::{Result, bail};
+
+pub(crate) fn run(_: &[String]) -> Result<()> {
+    bail!("nothing yet")
+}
