@@ -32,12 +32,18 @@ pub(super) async fn open(
         }
         let target = header(response.headers(), &LOCATION).and_then(|target| url.join(&target).ok());
         let target = target.ok_or_else(|| DownloadError::Link("it leads nowhere".to_owned()))?;
-        if url.scheme() == "https" && target.scheme() != "https" {
-            return Err(DownloadError::Refused(format!("it leads from https to {}", words::redact(target.as_str()))));
-        }
+        check_descent(&url, &target)?;
         url = target;
     }
     Err(DownloadError::Link(format!("it leads on and on, more than {MAX_REDIRECTS} times")))
+}
+
+/// A link that was private on the wire stays so.
+fn check_descent(from: &Url, to: &Url) -> Result<(), DownloadError> {
+    if from.scheme() == "https" && to.scheme() == "http" {
+        return Err(DownloadError::Refused(format!("it leads from https to {}", words::redact(to.as_str()))));
+    }
+    Ok(())
 }
 
 async fn fetch(host: &FileHost, url: &Url, from: Option<&Resume>) -> Result<Response, DownloadError> {
@@ -128,6 +134,15 @@ fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_redirect_never_leads_from_https_to_http() {
+        let [secure, plain] = ["https://h.example/a", "http://h.example/a?b"].map(|url| Url::parse(url).unwrap());
+        assert!(check_descent(&secure, &plain).is_err());
+        for (from, to) in [(&plain, &secure), (&plain, &plain), (&secure, &secure)] {
+            assert_eq!(check_descent(from, to), Ok(()));
+        }
+    }
 
     #[test]
     fn a_content_range_tells_the_first_byte_and_the_whole() {
