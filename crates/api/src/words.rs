@@ -18,16 +18,18 @@ pub(crate) fn plain(text: &str) -> String {
     line(&without_queries(text))
 }
 
-/// An error and its causes, outermost first, as one line.
+/// Why `error` happened, outermost cause first, as one line; without the layers that only say that it did.
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {
-    let mut words = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
+    const LAYERS: [&str; 3] = ["error sending request", "client error (", "request or response body error"];
+    let mut words: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
         let text = error.to_string();
-        if !words.iter().any(|known| known.contains(&text)) {
+        next = error.source();
+        let says_nothing = next.is_some() && LAYERS.iter().any(|layer| text.starts_with(layer));
+        if !says_nothing && !words.iter().any(|known| known.contains(&text)) {
             words.push(text);
         }
-        cause = error.source();
     }
     plain(&words.join(": "))
 }

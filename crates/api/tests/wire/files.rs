@@ -24,8 +24,8 @@ async fn rest(download: &mut Download) -> Result<Vec<u8>, DownloadError> {
     Ok(bytes)
 }
 
-fn resume(offset: u64) -> Option<Resume> {
-    Some(Resume { offset, validator: "\"v1\"".to_owned() })
+fn resume(offset: u64) -> Resume {
+    Resume { offset, validator: "\"v1\"".to_owned() }
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn a_weak_tag_is_no_validator() {
 #[tokio::test]
 async fn a_file_goes_on_where_it_broke_off_if_it_is_still_the_same() {
     let server = Server::saying(with(206, "content-range: bytes 4-9/10\r\netag: \"v1\"\r\n", "456789"));
-    let mut download = open(&server.url(), resume(4)).await.unwrap();
+    let mut download = open(&server.url(), Some(resume(4))).await.unwrap();
     assert_eq!((download.starts_at, download.length, download.total), (4, Some(6), Some(10)));
     assert_eq!(rest(&mut download).await.unwrap(), b"456789");
     let [seen] = server.seen().try_into().unwrap();
@@ -62,12 +62,12 @@ async fn a_file_goes_on_where_it_broke_off_if_it_is_still_the_same() {
 #[tokio::test]
 async fn a_file_that_has_changed_or_has_no_such_part_starts_over() {
     let changed = Server::saying(answer(200, "new"));
-    assert_eq!(open(&changed.url(), resume(4)).await.unwrap().starts_at, 0);
+    assert_eq!(open(&changed.url(), Some(resume(4))).await.unwrap().starts_at, 0);
     for odd in [answer(416, ""), with(206, "content-range: bytes 2-9/10\r\n", "23456789"), answer(206, "?")] {
         let server = Server::start(move |seen, _| {
             Act::Say(if seen.header("range").is_some() { odd.clone() } else { answer(200, "all") })
         });
-        let mut download = open(&server.url(), resume(4)).await.unwrap();
+        let mut download = open(&server.url(), Some(resume(4))).await.unwrap();
         assert_eq!((download.starts_at, rest(&mut download).await.unwrap()), (0, b"all".to_vec()));
     }
 }
@@ -113,7 +113,7 @@ async fn redirects_are_followed_five_times_with_the_part_that_was_asked_for() {
         _ if seen.header("range").is_some() => Act::Say(with(206, "content-range: bytes 4-9/10\r\n", "456789")),
         _ => Act::Say(answer(500, "")),
     });
-    assert_eq!(open(&server.url(), resume(4)).await.unwrap().starts_at, 4);
+    assert_eq!(open(&server.url(), Some(resume(4))).await.unwrap().starts_at, 4);
     assert_eq!(server.seen().last().unwrap().line(), "GET /next?sig=1");
     let endless = Server::saying(with(302, "location: /\r\n", ""));
     assert!(matches!(open(&endless.url(), None).await, Err(DownloadError::Link(_))));

@@ -79,8 +79,9 @@ async fn a_callback_is_named_in_the_submission() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_not_sent() {
-    assert_not_sent(&submit(nobody()).await);
+async fn a_refused_connection_is_not_sent_and_said_in_words() {
+    let Outcome::NotSent(words) = submit(nobody()).await else { panic!() };
+    assert!(words.to_lowercase().contains("refused") && !words.contains("client error"), "{words}");
 }
 
 #[tokio::test]
