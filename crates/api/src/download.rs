@@ -107,6 +107,8 @@ impl FileHost {
                 .redirect(redirect::Policy::none())
                 .referer(false)
                 .connect_timeout(CONNECT_TIMEOUT)
+                // Fetches are few and long: a connection that was kept is more likely dead than of use.
+                .pool_max_idle_per_host(0)
                 .read_timeout(config.read_timeout)
         };
         let direct = if config.private { builder().no_proxy() } else { builder().no_proxy().dns_resolver(PublicOnly) };

@@ -8,7 +8,12 @@ use veobatch_api::{Download, DownloadError, FileHost, FileHostConfig, Resume};
 use crate::server::{Act, Server, answer, nobody, with};
 
 fn host(base: &Url) -> FileHost {
-    let config = FileHostConfig { read_timeout: Duration::from_millis(300), ..FileHostConfig::beside(base) };
+    FileHost::new(&FileHostConfig::beside(base)).unwrap()
+}
+
+/// One that loses patience soon.
+fn hasty(base: &Url) -> FileHost {
+    let config = FileHostConfig { read_timeout: Duration::from_millis(500), ..FileHostConfig::beside(base) };
     FileHost::new(&config).unwrap()
 }
 
@@ -93,11 +98,12 @@ async fn a_refused_link_asks_for_a_new_one_and_a_failing_host_for_patience() {
 async fn a_file_that_breaks_off_or_falls_silent_is_an_error_not_an_end() {
     for act in [Act::Say, Act::Stall] {
         let server = Server::start(move |_, _| act("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n0123".to_owned()));
-        let mut download = open(&server.url(), None).await.unwrap();
+        let mut download = hasty(&server.url()).open(server.url().as_str(), None).await.unwrap();
         assert!(matches!(rest(&mut download).await, Err(DownloadError::Transfer { .. })));
     }
     let silent = Server::start(|_, _| Act::Stall(String::new()));
-    assert!(matches!(open(&silent.url(), None).await, Err(DownloadError::Transfer { .. })));
+    let opened = hasty(&silent.url()).open(silent.url().as_str(), None).await;
+    assert!(matches!(opened, Err(DownloadError::Transfer { .. })));
 }
 
 #[tokio::test]

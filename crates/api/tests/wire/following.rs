@@ -9,6 +9,11 @@ use veobatch_core::{Credits, Progress, Resolution, TaskId, TroubleKind, Upgrade}
 use crate::server::{Act, Server, answer, nobody, with};
 
 fn client(base: Url) -> Client {
+    Client::new(ClientConfig::new(base, ApiKey::parse("sk-very-secret").unwrap())).unwrap()
+}
+
+/// One that loses patience soon.
+fn hasty(base: Url) -> Client {
     let config = ClientConfig::new(base, ApiKey::parse("sk-very-secret").unwrap());
     Client::new(ClientConfig { poll_timeout: Duration::from_millis(500), ..config }).unwrap()
 }
@@ -42,7 +47,7 @@ async fn whatever_goes_wrong_with_a_poll_teaches_nothing() {
     for act in [Act::Reset, Act::Stall, Act::Say] {
         for begun in ["", broken] {
             let server = Server::start(move |_, _| act(begun.to_owned()));
-            assert_trouble(&poll(server.url()).await, TroubleKind::Transport);
+            assert_trouble(&hasty(server.url()).poll(&task()).await.progress, TroubleKind::Transport);
         }
     }
     for (status, body) in [(502, "<html>"), (500, r#"{"code":500,"msg":"x"}"#), (302, ""), (404, "<html>")] {

@@ -15,7 +15,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 fn client(base: Url) -> Client {
     let config = ClientConfig::new(base, ApiKey::parse(KEY).unwrap());
-    Client::new(ClientConfig { submit_timeout: Duration::from_secs(2), ..config }).unwrap()
+    Client::new(ClientConfig { submit_timeout: Duration::from_secs(4), ..config }).unwrap()
 }
 
 fn permit() -> SubmitPermit {
