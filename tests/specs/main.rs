@@ -1,2 +1,38 @@
-//! placeholder
-fn main() {}
+//! What veobatch promises, as scenes: the real program, a simulated service, a real Redis. The table of contents.
+
+/// Which crate may know which; the files that machines are set up from.
+mod architecture;
+/// Files, batches, and orders to them.
+mod batch;
+/// From a line of a file to a video.
+mod life;
+/// Never pay twice; never lose what was paid for.
+mod money;
+/// The account's whole allowance, and not one 429.
+mod pace;
+/// Interrupted, killed, started again.
+mod restart;
+/// What goes wrong out there, and what a person sees of it.
+mod trouble;
+/// What it says: JSON, exit codes, and never the key.
+mod words;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use veobatch_simulator::Config;
+use veobatch_tests::Scene;
+
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_veobatch-under-test");
+
+/// For a process that should end by itself; longer than a lease and a few retries.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+async fn on_sqlite(config: Config) -> Result<Scene> {
+    Scene::on_sqlite(PROGRAM, config).await
+}
+
+async fn on_redis(config: Config) -> Result<Scene> {
+    Scene::on_redis(PROGRAM, config).await
+}

@@ -1,0 +1,5 @@
+//! The program under test: exactly what `veobatch` does.
+
+fn main() -> std::process::ExitCode {
+    veobatch::main()
+}

@@ -1,0 +1,130 @@
+//! A Redis server of a scene's own: a free port, a temporary folder, the settings that veobatch asks for.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+/// The port on which somebody's real server may be.
+const DEFAULT_PORT: u16 = 6379;
+
+/// A server that has read what it kept answers within this.
+const START: Duration = Duration::from_secs(20);
+
+const SAFE: &[&str] = &["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"];
+
+/// A running server; dropping it ends it.
+#[derive(Debug)]
+pub struct RedisServer {
+    folder: TempDir,
+    port: u16,
+    settings: &'static [&'static str],
+    child: Child,
+}
+
+impl RedisServer {
+    /// A server that loses nothing: append-only file, synced with every change, nothing evicted.
+    pub async fn start() -> Result<Self> {
+        Self::start_with(SAFE).await
+    }
+
+    /// A server with these settings.
+    pub async fn start_with(settings: &'static [&'static str]) -> Result<Self> {
+        // Between finding a free port and using it, somebody else may take it.
+        for _ in 0..10 {
+            let (folder, port) = (TempDir::with_prefix("veobatch-redis-")?, free_port()?);
+            let child = spawn(folder.path(), port, settings)?;
+            let mut server = Self { folder, port, settings, child };
+            if server.is_up().await? {
+                return Ok(server);
+            }
+        }
+        bail!("no redis-server could be started on a free port");
+    }
+
+    /// What `--ledger` takes.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    /// Ends the server as a power cut would; it can be started again.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill().context("failed to kill redis-server")?;
+        self.child.wait().context("failed to wait for redis-server")?;
+        Ok(())
+    }
+
+    /// Starts a killed server again, on what it kept.
+    pub async fn start_again(&mut self) -> Result<()> {
+        self.child = spawn(self.folder.path(), self.port, self.settings)?;
+        if !self.is_up().await? {
+            bail!("redis-server did not start again");
+        }
+        Ok(())
+    }
+
+    /// Waits until the server answers; `false` if it ended instead.
+    async fn is_up(&mut self) -> Result<bool> {
+        let deadline = Instant::now() + START;
+        while Instant::now() < deadline {
+            if self.child.try_wait()?.is_some() {
+                return Ok(false);
+            }
+            let info = ask(self.port, "INFO server").unwrap_or_default();
+            // Another server may have been faster to take the port.
+            if info.contains(&format!("process_id:{}\r", self.child.id())) && ask(self.port, "PING")?.contains("PONG") {
+                return Ok(true);
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        bail!("redis-server did not answer within {START:?}")
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        // It may have been killed by the scene.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(folder: &Path, port: u16, settings: &[&str]) -> Result<Child> {
+    let port = port.to_string();
+    let mut command = Command::new("redis-server");
+    command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--daemonize", "no", "--dir"]).arg(folder);
+    command.args(settings).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    match command.spawn() {
+        Ok(child) => Ok(child),
+        Err(error) if error.kind() == ErrorKind::NotFound => bail!(
+            "redis-server is missing, and this specification needs it: `cargo xtask test` installs it where it can; \
+             Debian: sudo apt-get install redis-server; Fedora: sudo dnf install redis; macOS: brew install redis"
+        ),
+        Err(error) => Err(error).context("failed to start redis-server"),
+    }
+}
+
+fn free_port() -> Result<u16> {
+    loop {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        if port != DEFAULT_PORT {
+            return Ok(port);
+        }
+    }
+}
+
+/// One command in Redis's inline form, and the beginning of its answer.
+fn ask(port: u16, command: &str) -> Result<String> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    write!(stream, "{command}\r\n")?;
+    let mut answer = vec![0; 4096];
+    let length = stream.read(&mut answer)?;
+    Ok(String::from_utf8_lossy(answer.get(..length).unwrap_or_default()).into_owned())
+}

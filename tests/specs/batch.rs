@@ -1,0 +1,166 @@
+//! Files, batches, and orders to them.
+
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+use tokio::io::AsyncWriteExt as _;
+use veobatch_tests::{Prompts, prompt, quick};
+
+use crate::{PATIENCE, on_redis, on_sqlite};
+
+#[tokio::test]
+async fn a_bad_file_tells_all_its_problems_at_once_and_admits_nothing() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    let prompts = Prompts::of("garden")
+        .job("good", "a good one", "")
+        .job("empty", "", "")
+        .job("ratio", "another", "aspect_ratio: '4:3'")
+        .job("cat.2", "a name that is taken", "")
+        .job("seed", "a seed", "seed: 1")
+        .job("typo", "a typo", "resolutoin: 720p");
+    scene.prompts("garden.yaml", &prompts)?;
+    for command in ["check", "enqueue", "run"] {
+        let ended = scene.run(&[command, "garden.yaml"]).await?.with_code(2)?;
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        for part in ["empty", "4:3", "cat.2", "seed", "resolutoin"] {
+            ensure!(said.contains(part), "{command} does not mention {part}:\n{said}");
+        }
+    }
+    assert_eq!(scene.counts("garden").await?.total, 0);
+    assert_eq!(scene.bill().await.submissions, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_check_spends_nothing_and_stores_nothing() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 7))?;
+    let ended = scene.run(&["check", "garden.yaml"]).await?.with_code(0)?;
+    let said = ended.stdout + &ended.stderr;
+    ensure!(said.contains('7') && said.contains("420"), "neither 7 jobs nor 420 credits: {said}");
+    assert_eq!(scene.counts("garden").await?.total, 0);
+    assert_eq!(scene.bill().await.submissions, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn lines_inserted_at_the_top_are_the_only_new_jobs() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    let line = |n: usize| format!("{{\"prompt\": \"{}\"}}\n", prompt(n));
+    let lines = |numbers: std::ops::Range<usize>| numbers.map(line).collect::<String>();
+    scene.write("garden.jsonl", &lines(10..20))?;
+    scene.run(&["run", "garden.jsonl"]).await?.with_code(0)?;
+    scene.write("garden.jsonl", &lines(0..20))?;
+    scene.run(&["run", "garden.jsonl"]).await?.with_code(0)?;
+    assert_eq!(scene.counts("garden").await?.done, 20);
+    assert_eq!((scene.bill().await.submissions, scene.most_per_prompt().await), (20, 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_same_prompt_on_two_lines_is_two_jobs() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.write("garden.jsonl", "{\"prompt\": \"a cat\"}\n{\"prompt\": \"a cat\"}\n")?;
+    for _ in 0..2 {
+        scene.run(&["run", "garden.jsonl"]).await?.with_code(0)?;
+    }
+    assert_eq!(scene.bill().await.submissions, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_known_id_with_other_content_is_refused_with_2() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 2))?;
+    scene.run(&["run", "garden.yaml"]).await?.with_code(0)?;
+    let changed = Prompts::of("garden").job("job-1", "something else", "").job("job-9", "a new one", "");
+    scene.prompts("garden.yaml", &changed)?;
+    scene.run(&["run", "garden.yaml"]).await?.with_code(2)?.saying("job-1")?;
+    assert_eq!(scene.counts("garden").await?.total, 2, "a part of a refused file was admitted");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_limit_admits_the_first_jobs_and_the_rest_later() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 5))?;
+    scene.run(&["enqueue", "garden.yaml", "--limit", "2"]).await?.with_code(0)?;
+    assert_eq!(scene.counts("garden").await?.total, 2);
+    scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
+    assert_eq!(scene.counts("garden").await?.total, 5);
+    Ok(())
+}
+
+#[tokio::test]
+async fn jobs_are_taken_from_standard_input_if_they_are_given_a_batch() -> Result<()> {
+    let scene = on_redis(quick()).await?;
+    scene.run(&["enqueue", "-"]).await?.with_code(2)?.saying("--batch")?;
+    let mut command = scene.command(&["enqueue", "-", "--batch", "piped"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn()?;
+    let mut input = child.stdin.take().context("a pipe")?;
+    input.write_all(b"{\"prompt\": \"one\"}\n{\"prompt\": \"two\", \"aspectRatio\": \"9:16\"}\n").await?;
+    drop(input);
+    ensure!(child.wait().await?.success());
+    assert_eq!(scene.counts("piped").await?.queued, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_paused_batch_submits_nothing_until_it_is_resumed() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 3))?;
+    scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
+    scene.run(&["pause", "garden"]).await?.with_code(0)?;
+    // Nothing can move without a person: it ends, and has spent nothing.
+    scene.run(&["worker", "--until-idle"]).await?.with_code(0)?;
+    let counts = scene.counts("garden").await?;
+    assert_eq!((counts.queued, counts.paused), (3, true));
+    scene.run(&["resume", "garden"]).await?.with_code(0)?;
+    scene.run(&["worker", "--until-idle"]).await?.with_code(0)?;
+    let counts = scene.counts("garden").await?;
+    assert_eq!((counts.done, counts.paused), (3, false));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cancelled_batch_is_not_submitted_and_what_was_paid_for_is_saved() -> Result<()> {
+    let mut config = quick();
+    config.generation.median_ms = 2_000;
+    let scene = on_sqlite(config).await?.with("VEOBATCH_MAX_IN_FLIGHT", "3");
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 10))?;
+    scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
+    let worker = scene.start(&["worker", "--until-idle"])?;
+    scene.until_billed("the first to be paid for", |bill| bill.accepted.len() == 3).await?;
+    scene.run(&["cancel", "garden"]).await?.with_code(0)?;
+    worker.wait(PATIENCE).await?.with_code(0)?;
+    let counts = scene.counts("garden").await?;
+    assert_eq!(counts.done + counts.cancelled, 10, "{counts:?}");
+    assert_eq!(u64::try_from(scene.bill().await.accepted.len())?, counts.done);
+    assert!(counts.cancelled >= 5, "{counts:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_job_can_be_cancelled_alone() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 3))?;
+    scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
+    scene.run(&["cancel", "garden", "job-2"]).await?.with_code(0)?;
+    scene.run(&["run", "garden.yaml"]).await?.with_code(1)?;
+    let counts = scene.counts("garden").await?;
+    assert_eq!((counts.done, counts.cancelled), (2, 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_submits_only_for_its_own_files() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.prompts("other.yaml", &Prompts::of("other").job("job-1", "another batch's", ""))?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 2))?;
+    scene.run(&["enqueue", "other.yaml"]).await?.with_code(0)?;
+    scene.run(&["run", "garden.yaml"]).await?.with_code(0)?;
+    assert_eq!(scene.counts("other").await?.queued, 1);
+    assert_eq!(scene.bill().await.submissions, 2);
+    Ok(())
+}

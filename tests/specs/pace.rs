@@ -1,0 +1,76 @@
+//! The account's whole allowance, and not one 429.
+
+use anyhow::{Context, Result};
+use veobatch_simulator::{Fault, Rate, Rule};
+use veobatch_tests::{Prompts, quick};
+
+use crate::{PATIENCE, on_redis, on_sqlite};
+
+#[tokio::test]
+async fn three_workers_share_the_allowance_use_it_up_and_meet_no_429() -> Result<()> {
+    let mut config = quick();
+    config.limits.rate = Some(Rate { requests: 20, window_ms: 2000 });
+    let scene = on_redis(config).await?.with("VEOBATCH_RATE", "20/2s");
+    scene.prompts("night.yaml", &Prompts::numbered("night", 100))?;
+    scene.run(&["enqueue", "night.yaml"]).await?.with_code(0)?;
+    let work = |state: &'static str| scene.start(&["worker", "--until-idle", "--state-dir", state]);
+    for worker in [work("one")?, work("two")?, work("three")?] {
+        worker.wait(PATIENCE).await?.with_code(0)?;
+    }
+    let bill = scene.bill().await;
+    assert_eq!((bill.accepted.len(), bill.submissions, bill.rejected_429), (100, 100, 0));
+    let (first, last) = (bill.accepted.first().context("a first")?, bill.accepted.last().context("a last")?);
+    // 99 gaps of 100 ms are 9.9 s; a third more is the margin of a machine that does other things too.
+    assert!(last.at_ms - first.at_ms < 13_200, "took {} ms", last.at_ms - first.at_ms);
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_more_videos_are_in_flight_than_the_cap_allows() -> Result<()> {
+    let mut config = quick();
+    config.generation.median_ms = 400;
+    let scene = on_sqlite(config).await?.with("VEOBATCH_MAX_IN_FLIGHT", "5");
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 25))?;
+    scene.run(&["run", "garden.yaml"]).await?.with_code(0)?;
+    let bill = scene.bill().await;
+    assert!((2..=5).contains(&bill.most_in_flight), "{}", bill.most_in_flight);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_429_is_waited_out_by_all_and_consumes_no_attempt() -> Result<()> {
+    let mut config = quick();
+    config.faults.submit.push(Rule::nth(Fault::Code, [5]).code(429));
+    // Slow enough that no further call is under way when the answer comes.
+    let scene = on_redis(config).await?.with("VEOBATCH_RATE", "10/1s");
+    scene.prompts("night.yaml", &Prompts::numbered("night", 12))?;
+    scene.run(&["enqueue", "night.yaml"]).await?.with_code(0)?;
+    let work = |state: &'static str| scene.start(&["worker", "--until-idle", "--state-dir", state]);
+    for worker in [work("one")?, work("two")?] {
+        worker.wait(PATIENCE).await?.with_code(0)?;
+    }
+    let bill = scene.bill().await;
+    assert_eq!((bill.accepted.len(), bill.submissions, bill.rejected_429), (12, 13, 1));
+    let at: Vec<u64> = bill.accepted.iter().map(|accepted| accepted.at_ms).collect();
+    let pause = at.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default();
+    assert!(pause >= 5_000, "the longest pause of all workers together was {pause} ms: {at:?}");
+    assert!(scene.jobs("night").await?.iter().all(|job| job.state == "done" && job.attempt == 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_explicit_rate_changes_the_pace_for_all_and_stays() -> Result<()> {
+    let mut config = quick();
+    config.limits.rate = Some(Rate { requests: 4, window_ms: 1000 });
+    let scene = on_sqlite(config).await?.without("VEOBATCH_RATE");
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 4))?;
+    scene.run(&["enqueue", "garden.yaml", "--rate", "4/1s"]).await?.with_code(0)?;
+    scene.run(&["worker", "--until-idle"]).await?.with_code(0)?;
+    let bill = scene.bill().await;
+    assert_eq!((bill.accepted.len(), bill.rejected_429), (4, 0));
+    let (first, last) = (bill.accepted.first().context("a first")?, bill.accepted.last().context("a last")?);
+    let took = last.at_ms - first.at_ms;
+    // At the default of 20 in 10 s three gaps are 1.5 s, at 4 in 1 s they are 0.75 s.
+    assert!((700..1_400).contains(&took), "{took} ms");
+    Ok(())
+}

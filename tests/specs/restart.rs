@@ -1,0 +1,103 @@
+//! Interrupted, killed, started again.
+
+use anyhow::{Result, ensure};
+use veobatch_tests::{Prompts, quick};
+
+use crate::{PATIENCE, on_redis, on_sqlite};
+
+#[tokio::test]
+async fn an_interrupted_run_goes_on_where_it_was_and_pays_for_each_prompt_once() -> Result<()> {
+    let mut config = quick();
+    config.generation.median_ms = 500;
+    let scene = on_sqlite(config).await?.with("VEOBATCH_RATE", "20/1s");
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 40))?;
+    let run = scene.start(&["run", "garden.yaml"])?;
+    scene.until_billed("the middle", |bill| bill.submissions >= 15).await?;
+    run.interrupt().await?;
+    run.wait(PATIENCE).await?.with_code(130)?;
+    let paid = scene.bill().await.accepted.len();
+    ensure!(paid < 40, "the run was over before it was interrupted");
+    scene.run(&["run", "garden.yaml"]).await?.with_code(0)?;
+    assert_eq!(scene.bill().await.submissions, 40);
+    assert_eq!(scene.most_per_prompt().await, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_that_was_killed_goes_on_and_no_paid_video_is_lost() -> Result<()> {
+    let mut config = quick();
+    config.generation.median_ms = 500;
+    let scene = on_sqlite(config).await?.with("VEOBATCH_RATE", "20/1s");
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 30))?;
+    let run = scene.start(&["run", "garden.yaml"])?;
+    scene.until_billed("the middle", |bill| bill.submissions >= 15).await?;
+    run.kill().await?;
+    let again = scene.start(&["run", "garden.yaml"])?;
+    let ended = again.wait(PATIENCE).await?;
+    let (counts, bill) = (scene.counts("garden").await?, scene.bill().await);
+    assert_eq!(counts.done + counts.in_doubt, 30, "{counts:?}");
+    assert_eq!(ended.code, Some(i32::from(counts.in_doubt > 0)), "{}", ended.stderr);
+    assert_eq!((bill.submissions, scene.most_per_prompt().await), (30, 1));
+    // At most the one call that was on its way is unclear: submissions are 50 ms apart, answers take a few.
+    assert!(counts.in_doubt <= 2, "{counts:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stopped_worker_gives_its_jobs_back_and_another_goes_on_at_once() -> Result<()> {
+    let mut config = quick();
+    config.generation.median_ms = 1_500;
+    let scene = on_redis(config).await?;
+    scene.prompts("night.yaml", &Prompts::numbered("night", 30))?;
+    scene.run(&["enqueue", "night.yaml"]).await?.with_code(0)?;
+    let first = scene.start(&["worker", "--state-dir", "one"])?;
+    scene.until_billed("all to be paid for", |bill| bill.accepted.len() == 30).await?;
+    first.terminate().await?;
+    let ended = first.wait(PATIENCE).await?;
+    ensure!(matches!(ended.code, Some(0 | 130)), "a stopped worker ended with {:?}", ended.code);
+    let second = scene.start(&["worker", "--until-idle", "--state-dir", "two"])?;
+    // Well below a lease: nothing waits for one to end.
+    second.wait(std::time::Duration::from_secs(20)).await?.with_code(0)?;
+    assert_eq!(scene.counts("night").await?.done, 30);
+    assert_eq!(scene.bill().await.submissions, 30);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_redis_that_is_killed_and_comes_back_is_waited_for_and_nothing_is_lost_or_paid_twice() -> Result<()> {
+    let mut config = quick();
+    config.generation.median_ms = 2_000;
+    let mut scene = on_redis(config).await?;
+    scene.prompts("night.yaml", &Prompts::numbered("night", 20))?;
+    scene.run(&["enqueue", "night.yaml"]).await?.with_code(0)?;
+    let worker = scene.start(&["worker", "--until-idle"])?;
+    scene.until("night", "all to be paid for", |counts| counts.sent() == 20 && counts.submitting == 0).await?;
+    if let Some(redis) = &mut scene.redis {
+        redis.kill()?;
+        redis.start_again().await?;
+    }
+    worker.wait(PATIENCE).await?.with_code(0)?;
+    assert_eq!(scene.counts("night").await?.done, 20);
+    assert_eq!((scene.bill().await.submissions, scene.most_per_prompt().await), (20, 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_journal_tells_what_became_of_a_call_whose_worker_was_killed_before_it_could_say_so() -> Result<()> {
+    let mut config = quick();
+    // Answers take a moment: the kill finds calls under way, which end in doubt, and answered ones, which do not.
+    config.faults.submit.push(veobatch_simulator::Rule::always(veobatch_simulator::Fault::Stall).delay_ms(150));
+    let scene = on_redis(config).await?.with("VEOBATCH_RATE", "50/1s");
+    scene.prompts("night.yaml", &Prompts::numbered("night", 40))?;
+    scene.run(&["enqueue", "night.yaml"]).await?.with_code(0)?;
+    let victim = scene.start(&["worker"])?;
+    scene.until_billed("the middle of the night", |bill| bill.submissions >= 20).await?;
+    victim.kill().await?;
+    let known = scene.counts("night").await?;
+    scene.run(&["worker", "--until-idle"]).await?.with_code(0)?;
+    let counts = scene.counts("night").await?;
+    assert_eq!(counts.done + counts.in_doubt, 40, "{counts:?}");
+    assert!(counts.in_doubt <= known.submitting, "more in doubt than were under way: {known:?}, then {counts:?}");
+    assert_eq!((scene.bill().await.submissions, scene.most_per_prompt().await), (40, 1));
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! What goes wrong out there, and what a person sees of it.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use veobatch_simulator::{Fault, Faults, Rule};
+use veobatch_tests::{Movie, Prompts, quick};
+
+use crate::{PATIENCE, on_redis, on_sqlite};
+
+#[tokio::test]
+async fn an_empty_account_stops_submissions_fails_no_job_and_opens_again_by_itself() -> Result<()> {
+    let mut config = quick();
+    config.credits = 60 * 4;
+    let scene = on_sqlite(config).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 10))?;
+    scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
+    let worker = scene.start(&["worker", "--until-idle"])?;
+    let counts = scene.until("garden", "the paid jobs to end", |counts| counts.done == 4).await?;
+    assert_eq!((counts.failed, counts.in_doubt), (0, 0), "{counts:?}");
+    let refused = scene.bill().await.turned_away.get(&402).copied().unwrap_or_default();
+    ensure!((1..=16).contains(&refused), "{refused} submissions to an empty account");
+    let status = scene.run(&["status"]).await?;
+    ensure!((status.stdout + &status.stderr).contains("credit"), "status does not say what is waited for");
+
+    let mut richer = scene.simulator.config();
+    richer.credits = 1_000_000;
+    scene.simulator.update(richer)?;
+    worker.wait(3 * PATIENCE).await?.with_code(0)?;
+    let jobs = scene.jobs("garden").await?;
+    assert!(jobs.iter().all(|job| job.state == "done" && job.attempt == 1), "{jobs:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wrong_key_ends_the_program_with_3_and_costs_nothing() -> Result<()> {
+    let scene = on_sqlite(quick()).await?.with("KIE_API_KEY", "another-key-0123456789");
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 3))?;
+    scene.run(&["run", "garden.yaml"]).await?.with_code(3)?.saying("key")?;
+    assert_eq!(scene.bill().await.accepted.len(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_a_key_nothing_is_tried_and_the_exit_code_is_2() -> Result<()> {
+    let scene = on_sqlite(quick()).await?.without("KIE_API_KEY");
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 3))?;
+    for words in [["run", "garden.yaml"].as_slice(), &["worker"], &["credits"]] {
+        scene.run(words).await?.with_code(2)?.saying("KIE_API_KEY")?;
+    }
+    assert!(scene.bill().await.requests.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_ledger_that_cannot_be_reached_is_exit_code_3() -> Result<()> {
+    // A port on which nobody listens any more.
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let scene = on_sqlite(quick()).await?.with("VEOBATCH_LEDGER", &format!("redis://127.0.0.1:{port}/0"));
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 3))?;
+    for words in [["status"].as_slice(), &["enqueue", "garden.yaml"], &["run", "garden.yaml"]] {
+        scene.run(words).await?.with_code(3)?;
+    }
+    assert_eq!(scene.bill().await.submissions, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_output_folder_that_cannot_be_written_is_found_before_anything_is_paid_for() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 3))?;
+    // Not by permissions: they do not stop a superuser, as in most containers.
+    scene.write("file", "not a folder")?;
+    let ended = scene.run(&["run", "garden.yaml", "--output", "file/videos"]).await?;
+    ensure!(matches!(ended.code, Some(2 | 3)), "ended with {:?}", ended.code);
+    ended.saying("file/videos")?;
+    assert_eq!(scene.bill().await.submissions, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_full_disk_makes_the_job_wait_and_the_video_is_saved_once_there_is_room() -> Result<()> {
+    let mut config = quick();
+    config.files.video_bytes = 3_000_000;
+    let scene = on_redis(config).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 1))?;
+    scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
+    // No file may grow beyond a megabyte: a write fails, as on a full disk, wherever the specification runs.
+    let small = scene.command_after("trap '' XFSZ; ulimit -f 1000", &["worker"]);
+    let worker = scene.start_command(small, "worker")?;
+    let bill = scene.until_billed("a download", |bill| bill.accepted.iter().any(|task| task.downloads > 0)).await?;
+    assert_eq!(bill.submissions, 1);
+    let counts = scene.until("garden", "the job to wait", |counts| counts.downloading == 1).await?;
+    assert_eq!((counts.failed, counts.done), (0, 0));
+    worker.terminate().await?;
+    worker.wait(PATIENCE).await?;
+    ensure!(!scene.path("videos/garden/job-1.mp4").exists(), "half a video was saved");
+
+    scene.run(&["worker", "--until-idle"]).await?.with_code(0)?;
+    Movie::open(&scene.path("videos/garden/job-1.mp4"))?;
+    assert_eq!(scene.bill().await.submissions, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_worker_on_the_same_file_is_refused_with_3() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 1))?;
+    scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
+    let mut first = scene.start(&["worker"])?;
+    scene.until("garden", "the first worker to work", |counts| counts.done == 1).await?;
+    scene.run(&["worker"]).await?.with_code(3)?;
+    ensure!(first.is_running()?, "the first worker was disturbed");
+    first.terminate().await?;
+    first.wait(PATIENCE).await?;
+    // Its place is free again.
+    scene.run(&["worker", "--until-idle"]).await?.with_code(0)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_page_for_people_in_place_of_an_answer_confuses_nobody() -> Result<()> {
+    let mut config = quick();
+    config.faults.poll = vec![Rule::nth(Fault::Html, [1]).code(200), Rule::nth(Fault::Html, [2]).code(503)];
+    config.faults.submit = vec![Rule::nth(Fault::Html, [2]).code(403).times(1)];
+    let scene = on_sqlite(config).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 1))?;
+    scene.run(&["run", "garden.yaml"]).await?.with_code(0)?;
+    Movie::open(&scene.path("videos/garden/job-1.mp4"))?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn maintenance_is_waited_out() -> Result<()> {
+    let mut config = quick();
+    config.faults.submit = vec![Rule::nth(Fault::Code, [1]).code(455)];
+    let scene = on_sqlite(config).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 3))?;
+    scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
+    let worker = scene.start(&["worker", "--until-idle"])?;
+    worker.wait(4 * PATIENCE).await?.with_code(0)?;
+    let jobs = scene.jobs("garden").await?;
+    assert!(jobs.iter().all(|job| job.state == "done" && job.attempt == 1), "{jobs:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refused_prompt_fails_alone_in_the_services_words() -> Result<()> {
+    let mut config = quick();
+    config.faults.submit = vec![Rule::always(Fault::Code).code(422).prompt("Scene 2:")];
+    let scene = on_sqlite(config).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 3))?;
+    scene.run(&["run", "garden.yaml"]).await?.with_code(1)?;
+    let jobs = scene.jobs("garden").await?;
+    let states: Vec<_> = jobs.iter().map(|job| job.state.as_str()).collect();
+    assert_eq!(states, ["done", "failed", "done"]);
+    ensure!(jobs.get(1).context("three jobs")?.error.is_some());
+    assert_eq!(scene.bill().await.submissions, 3);
+
+    // A person may try it again: nothing was paid for it.
+    scene.simulator.set_faults(Faults::default())?;
+    scene.run(&["retry", "garden"]).await?.with_code(0)?;
+    scene.run(&["run", "garden.yaml"]).await?.with_code(0)?;
+    assert_eq!(scene.most_per_prompt().await, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_service_that_is_gone_costs_nothing_and_loses_nothing() -> Result<()> {
+    let mut config = quick();
+    config.generation.median_ms = 1_000;
+    let scene = on_sqlite(config).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 5))?;
+    scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
+    let worker = scene.start(&["worker", "--until-idle"])?;
+    scene.until("garden", "all to be paid for", |counts| counts.generating == 5).await?;
+    let mut gone = scene.simulator.config();
+    gone.unreachable = true;
+    scene.simulator.update(gone.clone())?;
+    tokio::time::sleep(Duration::from_secs(3)).await; // as long as the service is away; nothing is waited for
+    gone.unreachable = false;
+    scene.simulator.update(gone)?;
+    worker.wait(PATIENCE).await?.with_code(0)?;
+    assert_eq!(scene.counts("garden").await?.done, 5);
+    assert_eq!(scene.bill().await.submissions, 5);
+    Ok(())
+}
