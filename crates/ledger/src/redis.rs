@@ -1,42 +1,108 @@
-//! placeholder
-#![expect(unused_variables, clippy::todo, reason = "placeholder")]
-use crate::*;
-use async_trait::async_trait;
+//! The ledger on one Redis server (6.2 and newer), for any number of machines.
+//!
+//! Every change is one Lua script (`redis/*.lua`): a job's record, its place in the queue, the sums and the account
+//! change together or not at all. The clock is the server's. All keys begin with one hash tag, `{veobatch}:`; a batch
+//! is known by its number `n`, a job by `n:seq`.
+//!
+//! | key | what | written by | dies |
+//! |---|---|---|---|
+//! | `meta` | format, salt, binding, virtual time, number of batches, size of `t` | open, bind, grant, stage, put | never |
+//! | `batches` | folded name → `n` | stage | abandon, of an empty one |
+//! | `b<n>` | name, created, admitted, published, admission and since when, paused, cancelling, `c:<state>` counts, virtual time when not in `run` | all | with its name |
+//! | `b<n>:j` | seq → id, line break, spec | stage, once | never |
+//! | `b<n>:i<k>` | folded id → seq, in small hashes | stage | never: ids are not forgotten |
+//! | `b<n>:s` | seq → header, line break, body; none: a fresh job | grant, put | never |
+//! | `b<n>:m:<state>` | bitmap by seq, for pages | stage, grant, put | never |
+//! | `b<n>:q` | bitmap by seq: ready, of priority 0 | stage, put, grant | never |
+//! | `b<n>:r` | ready ones of other priorities, by priority and seq | stage, put, grant | when granted |
+//! | `b<n>:z` | folded ids of what is staged, to drop it | stage | publish |
+//! | `dead:<admission>:<batch>` | an admission that was dropped and must be told | stage | told, or a week |
+//! | `run` | batches with ready jobs, by virtual time | publish, put, grant, flag | when empty or paused |
+//! | `d:submit`, `d:follow`, `d:save` | jobs by due time; leased ones by their lease's end | put, grant, claim, leases | when they leave the lane |
+//! | `l` | job → fence, deliveries, lane | grant, claim | put |
+//! | `f` | jobs in flight → until when they count | grant, put | put |
+//! | `i` | token → job, while submitting or in doubt | grant | put |
+//! | `t<k>` | digest of a task → its job, in small hashes | put | never |
+//! | `log` | token → bound of its arrival | grant, lowered by put | when older than W |
+//! | `acct` | pace, cap, next slot, gate | account, grant, put | never |
+//!
+//! A job that was admitted and not touched costs its entries in `:j` and `:i<k>` and some bits: it needs no queue entry.
+
+mod admission;
+mod answers;
+mod claims;
+mod collector;
+mod connection;
+mod guarantee;
+mod pages;
+mod scripts;
+mod shared;
+
 use std::time::Duration;
-use veobatch_core::*;
-/// placeholder
+
+use async_trait::async_trait;
+use veobatch_core::{BatchId, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
+
+use self::collector::Collector;
+use self::connection::Server;
+use self::scripts::Scripts;
+use crate::{
+    Account, Admission, BatchFlag, BatchSummary, Claimed, Guarantee, Lease, Ledger, LedgerError, NewJob, Pace, Put,
+    Settings, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
+};
+
+/// What this program writes into `meta`; a server with another one is refused.
+const FORMAT: u32 = 1;
+
+/// A ledger on a Redis server. Cheap calls, all over one connection that is made anew when it breaks.
 #[derive(Debug)]
-pub struct RedisLedger;
+pub struct RedisLedger {
+    server: Server,
+    scripts: Scripts,
+    collector: Collector,
+}
+
 impl RedisLedger {
-    /// placeholder
-    pub async fn open(at: &str) -> Result<Self, LedgerError> {
-        todo!()
+    /// Connects to `url` (`redis://[user:password@]host[:port][/db]`, `rediss://…` for TLS) and checks the server's
+    /// version and the ledger's format. TLS needs rustls' process-wide provider to be installed.
+    pub async fn open(url: &str) -> Result<Self, LedgerError> {
+        let server = Server::connect(url).await?;
+        shared::check_format(&server).await?;
+        Ok(Self { server, scripts: Scripts::new(), collector: Collector::new() })
     }
 }
+
 #[async_trait]
 impl Ledger for RedisLedger {
     async fn now(&self) -> Result<Timestamp, LedgerError> {
-        todo!()
+        shared::now(&self.server).await
     }
+
     async fn bind(
         &self,
         api_base: &str,
         fingerprint: &(dyn for<'a> Fn(&'a [u8]) -> String + Send + Sync),
     ) -> Result<(), LedgerError> {
-        todo!()
+        let salt = shared::salt(&self.server).await?;
+        shared::bind(&self.server, api_base, &fingerprint(&salt)).await
     }
+
     async fn stage(&self, admission: &Admission, batch: &BatchId, jobs: &[NewJob]) -> Result<Staged, LedgerError> {
-        todo!()
+        self.stage_jobs(admission, batch, jobs).await
     }
+
     async fn publish(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError> {
-        todo!()
+        self.publish_batches(admission, batches).await
     }
+
     async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError> {
-        todo!()
+        self.abandon_batches(admission, batches).await
     }
+
     async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Result<Staged, LedgerError> {
-        todo!()
+        self.compare_jobs(batch, jobs).await
     }
+
     async fn claim_submission(
         &self,
         token: &Token,
@@ -44,28 +110,35 @@ impl Ledger for RedisLedger {
         lease: Duration,
         stall: Duration,
     ) -> Result<SubmissionClaim, LedgerError> {
-        todo!()
+        self.grant(token, only, lease, stall).await
     }
+
     async fn claim(
         &self,
         lane: Lane,
         max: usize,
         lease: Duration,
     ) -> Result<(Vec<Claimed>, Option<Timestamp>), LedgerError> {
-        todo!()
+        self.claim_due(lane, max, lease).await
     }
+
     async fn put(&self, put: &Put) -> Result<Version, LedgerError> {
-        todo!()
+        self.collector.put(self, put).await
     }
+
     async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<bool>, LedgerError> {
-        todo!()
+        self.change_leases(leases, Some(lease)).await
     }
+
     async fn release(&self, leases: &[Lease]) -> Result<(), LedgerError> {
-        todo!()
+        self.change_leases(leases, None).await.map(drop)
     }
+
     async fn read(&self, key: &JobKey) -> Result<Option<Stored>, LedgerError> {
-        todo!()
+        let (batch, job) = (key.batch.folded(), key.job.folded());
+        Ok(self.read_rows(&["key", &batch, &job]).await?.pop())
     }
+
     async fn page(
         &self,
         batch: &BatchId,
@@ -73,33 +146,43 @@ impl Ledger for RedisLedger {
         after: Option<&JobId>,
         limit: usize,
     ) -> Result<Vec<Stored>, LedgerError> {
-        todo!()
+        self.read_page(batch, state, after, limit).await
     }
+
     async fn find_token(&self, token: &Token) -> Result<Option<JobKey>, LedgerError> {
-        todo!()
+        Ok(self.read_rows(&["token", token.as_str()]).await?.pop().map(|stored| stored.key))
     }
+
     async fn find_task(&self, task: &TaskId) -> Result<Option<JobKey>, LedgerError> {
-        todo!()
+        Ok(self.read_rows(&["task", task.as_str()]).await?.pop().map(|stored| stored.key))
     }
+
     async fn batches(&self) -> Result<Vec<BatchSummary>, LedgerError> {
-        todo!()
+        pages::batches(&self.server).await
     }
+
     async fn flag(&self, batch: &BatchId, flag: BatchFlag) -> Result<(), LedgerError> {
-        todo!()
+        self.set_flag(batch, flag).await
     }
+
     async fn account(&self) -> Result<Account, LedgerError> {
-        todo!()
+        self.account_with(&Settings::default()).await
     }
+
     async fn configure(&self, settings: &Settings) -> Result<Pace, LedgerError> {
-        todo!()
+        Ok(self.account_with(settings).await?.pace)
     }
+
     async fn guarantee(&self) -> Result<Guarantee, LedgerError> {
-        todo!()
+        guarantee::of(&self.server).await
     }
+
     async fn take_worker_place(&self) -> Result<Option<WorkerPlace>, LedgerError> {
-        todo!()
+        Ok(None)
     }
+
+    /// Workers look at least once a second; other machines' changes would not be known here anyway.
     async fn nudged(&self) {
-        todo!()
+        std::future::pending::<()>().await;
     }
 }

@@ -1,0 +1,119 @@
+//! Bringing jobs in: staged in chunks where nobody looks, then shown all at once.
+
+use veobatch_core::BatchId;
+
+use super::RedisLedger;
+use super::answers::damaged;
+use crate::{Admission, LedgerError, NewJob, STAGING_TIMEOUT, Staged};
+
+impl RedisLedger {
+    pub(super) async fn stage_jobs(
+        &self,
+        admission: &Admission,
+        batch: &BatchId,
+        jobs: &[NewJob],
+    ) -> Result<Staged, LedgerError> {
+        let timeout = STAGING_TIMEOUT.as_millis().to_string();
+        let mut args = texts([admission.0.as_str(), &batch.folded(), batch.as_str(), &timeout]);
+        for job in jobs {
+            args.extend([job.id.folded().into_bytes(), entry(job), job.spec.priority.to_string().into_bytes()]);
+        }
+        loop {
+            let answer: redis::Value = self.server.run(&self.scripts.stage, &args).await?;
+            match Answer::parse(answer)? {
+                Answer::Staged { new, known, conflicts } => return Ok(staged(jobs, new, known, &conflicts)),
+                Answer::Busy => return Err(LedgerError::Busy { batch: batch.clone() }),
+                Answer::Dropped => return Err(LedgerError::Dropped),
+                Answer::Again => {}
+            }
+        }
+    }
+
+    pub(super) async fn publish_batches(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError> {
+        let answer: String = self.server.run(&self.scripts.publish, &of(admission, batches)).await?;
+        match answer.as_str() {
+            "published" => Ok(()),
+            "dropped" => Err(LedgerError::Dropped),
+            other => Err(damaged("the answer to a publication", other.as_bytes())),
+        }
+    }
+
+    pub(super) async fn abandon_batches(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError> {
+        while self.server.run::<u8>(&self.scripts.abandon, &of(admission, batches)).await? == 1 {}
+        Ok(())
+    }
+
+    pub(super) async fn compare_jobs(&self, batch: &BatchId, jobs: &[NewJob]) -> Result<Staged, LedgerError> {
+        let mut all = Staged::default();
+        // Lua's stack holds a few thousand values, and others wait meanwhile.
+        for jobs in jobs.chunks(crate::STAGE_CHUNK) {
+            let mut args = texts([batch.folded().as_str()]);
+            for job in jobs {
+                args.extend([job.id.folded().into_bytes(), entry(job)]);
+            }
+            let (known, conflicts): (u64, Vec<usize>) = self.server.run(&self.scripts.compare, &args).await?;
+            let part = staged(jobs, 0, known, &conflicts);
+            all.known += part.known;
+            all.conflicts.extend(part.conflicts);
+        }
+        Ok(all)
+    }
+}
+
+/// What the script says of a chunk.
+enum Answer {
+    Staged {
+        new: u64,
+        known: u64,
+        conflicts: Vec<usize>,
+    },
+    Busy,
+    Dropped,
+    /// Somebody else's remains are being cleared away: ask again.
+    Again,
+}
+
+impl Answer {
+    fn parse(value: redis::Value) -> Result<Self, LedgerError> {
+        let unread = |error: redis::ParsingError| LedgerError::Damaged(error.to_string());
+        let parts: Vec<redis::Value> = redis::from_redis_value(value).map_err(unread)?;
+        let mut parts = parts.into_iter();
+        let mut next = || parts.next().unwrap_or(redis::Value::Nil);
+        let word: String = redis::from_redis_value(next()).map_err(unread)?;
+        Ok(match word.as_str() {
+            "staged" => Self::Staged {
+                new: redis::from_redis_value(next()).map_err(unread)?,
+                known: redis::from_redis_value(next()).map_err(unread)?,
+                conflicts: redis::from_redis_value(next()).map_err(unread)?,
+            },
+            "busy" => Self::Busy,
+            "dropped" => Self::Dropped,
+            "again" => Self::Again,
+            other => return Err(damaged("the answer to a staging", other.as_bytes())),
+        })
+    }
+}
+
+/// The entry in `:j`: what "the same content" is compared by.
+fn entry(job: &NewJob) -> Vec<u8> {
+    let mut bytes = job.id.as_str().as_bytes().to_vec();
+    bytes.push(b'\n');
+    bytes.extend(job.spec.to_bytes());
+    bytes
+}
+
+fn staged(jobs: &[NewJob], new: u64, known: u64, conflicts: &[usize]) -> Staged {
+    let conflicts = conflicts.iter().filter_map(|at| jobs.get(*at)).map(|job| job.id.clone()).collect();
+    Staged { new, known, conflicts }
+}
+
+fn of(admission: &Admission, batches: &[BatchId]) -> Vec<Vec<u8>> {
+    let mut args = texts([admission.0.as_str()]);
+    args.extend(batches.iter().map(|batch| batch.folded().into_bytes()));
+    args
+}
+
+/// Arguments of a script.
+pub(super) fn texts<const N: usize>(texts: [&str; N]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}

@@ -1,0 +1,169 @@
+//! Puts that wait for the same connection share a call.
+//!
+//! No task and no timer: whoever comes while fewer than [`CALLS`] are under way takes everything that waits, up to
+//! [`MOST`], and hands out the answers. A caller that is dropped meanwhile takes nobody with it: the others find their
+//! answer missing and put again, which is harmless.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use redis::{RedisError, Value};
+use serde_json::json;
+use tokio::sync::{Semaphore, oneshot};
+use veobatch_core::{Facets, Flight, millis};
+
+use super::RedisLedger;
+use super::answers::{damaged, job_key};
+use super::connection::meaning;
+use crate::{Arrival, GateReport, LedgerError, Put, Settle, Version};
+
+/// Most puts in one call: longer scripts make the others wait.
+const MOST: usize = 64;
+
+/// Calls under way: one that runs while the next collects.
+const CALLS: usize = 2;
+
+type Answer = Result<Vec<Value>, RedisError>;
+
+/// A put that waits to be sent.
+#[derive(Debug)]
+struct Waiting {
+    args: Vec<Vec<u8>>,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// The puts that wait.
+#[derive(Debug)]
+pub(super) struct Collector {
+    waiting: Mutex<VecDeque<Waiting>>,
+    calls: Semaphore,
+}
+
+impl Collector {
+    pub(super) fn new() -> Self {
+        Self { waiting: Mutex::new(VecDeque::new()), calls: Semaphore::new(CALLS) }
+    }
+
+    /// Puts, together with others if there are some.
+    pub(super) async fn put(&self, ledger: &RedisLedger, put: &Put) -> Result<Version, LedgerError> {
+        let args = arguments(put)?;
+        loop {
+            let (answer, mut answered) = oneshot::channel();
+            self.lock().push_back(Waiting { args: args.clone(), answer });
+            loop {
+                let permit = tokio::select! {
+                    biased;
+                    answer = &mut answered => match answer {
+                        Ok(answer) => return read(answer),
+                        // Its caller was dropped: put again.
+                        Err(_) => break,
+                    },
+                    permit = self.calls.acquire() => permit,
+                };
+                let taken = self.take();
+                if !taken.is_empty() {
+                    call(ledger, taken).await;
+                }
+                drop(permit);
+            }
+        }
+    }
+
+    fn take(&self) -> Vec<Waiting> {
+        let mut waiting = self.lock();
+        let count = waiting.len().min(MOST);
+        // Those whose caller is gone are not sent: their time is over.
+        waiting.drain(..count).filter(|put| !put.answer.is_closed()).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sends them and hands out the answers.
+async fn call(ledger: &RedisLedger, puts: Vec<Waiting>) {
+    let (args, answers): (Vec<_>, Vec<_>) = puts.into_iter().map(|put| (put.args, put.answer)).unzip();
+    let args: Vec<Vec<u8>> = args.into_iter().flatten().collect();
+    // A receiver that is gone wants no answer.
+    match ledger.server.try_run::<Vec<Vec<Value>>>(&ledger.scripts.put, &args).await {
+        Ok(results) => {
+            for (answer, result) in answers.into_iter().zip(results) {
+                let _ = answer.send(Ok(result));
+            }
+        }
+        Err(error) => {
+            for answer in answers {
+                let _ = answer.send(Err(error.clone()));
+            }
+        }
+    }
+}
+
+/// What the script says of one put.
+fn read(answer: Answer) -> Result<Version, LedgerError> {
+    let unread = |error: redis::ParsingError| LedgerError::Damaged(error.to_string());
+    let mut parts = answer.map_err(|error| meaning(&error))?.into_iter();
+    let mut next = || parts.next().unwrap_or(Value::Nil);
+    let word: String = redis::from_redis_value(next()).map_err(unread)?;
+    match word.as_str() {
+        "ok" => Ok(Version(redis::from_redis_value(next()).map_err(unread)?)),
+        "changed" => Err(LedgerError::Changed),
+        "lost" => Err(LedgerError::LostLease),
+        "taken" => {
+            let batch: String = redis::from_redis_value(next()).map_err(unread)?;
+            let job: Vec<u8> = redis::from_redis_value(next()).map_err(unread)?;
+            Err(LedgerError::TaskTaken { by: job_key(&batch, &job)? })
+        }
+        other => Err(damaged("the answer to a put", other.as_bytes())),
+    }
+}
+
+/// The thirteen arguments of one put.
+fn arguments(put: &Put) -> Result<Vec<Vec<u8>>, LedgerError> {
+    let Facets { state, due, priority, flight } = put.facets;
+    let (lane, due) = due.map_or(("-", "-".to_owned()), |(lane, at)| (lane.as_str(), at.as_millis().to_string()));
+    let flight = match flight {
+        Flight::None => "-".to_owned(),
+        Flight::Until(at) => at.as_millis().to_string(),
+        Flight::Unlimited => "*".to_owned(),
+    };
+    let text = |text: &str| text.as_bytes().to_vec();
+    Ok(vec![
+        text(&put.job.batch.to_string()),
+        text(&put.job.seq.to_string()),
+        text(&put.version.0.to_string()),
+        text(put.fence.as_ref().map_or("", |fence| &fence.0)),
+        text(&format!("{:016x}", put.nonce.0)),
+        text(state.as_str()),
+        text(lane),
+        text(&due),
+        text(&priority.to_string()),
+        text(&flight),
+        put.body.clone(),
+        text(put.task.as_ref().map_or("", |task| task.as_str())),
+        put.settle.as_ref().map(settlement).transpose()?.unwrap_or_default(),
+    ])
+}
+
+/// The end of a paid call, as `gate.lua` reads it.
+fn settlement(settle: &Settle) -> Result<Vec<u8>, serde_json::Error> {
+    let arrival = match settle.arrival {
+        Arrival::Ago(ago) => json!(millis(ago)),
+        Arrival::Never => json!("never"),
+        Arrival::Unknown => json!("unknown"),
+    };
+    let mut all = json!({ "token": settle.token, "arrival": arrival });
+    let report = match &settle.gate {
+        GateReport::Healthy => json!({ "gate": "healthy" }),
+        GateReport::Troubled { why } => json!({ "gate": "troubled", "why": why }),
+        GateReport::Closed { why, wait, no_credits } => {
+            json!({ "gate": "closed", "why": why, "wait": millis(*wait), "no_credits": no_credits })
+        }
+        GateReport::Silent => json!({ "gate": "silent" }),
+    };
+    if let (Some(all), serde_json::Value::Object(report)) = (all.as_object_mut(), report) {
+        all.extend(report);
+    }
+    serde_json::to_vec(&all)
+}

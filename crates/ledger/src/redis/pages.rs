@@ -1,0 +1,174 @@
+//! Looking: jobs by name, pages in file order, batches with their counts.
+
+use redis::Cmd;
+use std::collections::{BTreeMap, HashMap};
+
+use veobatch_core::{BatchId, JobId, StateName, Timestamp};
+
+use super::RedisLedger;
+use super::admission::texts;
+use super::answers::{Row, damaged};
+use super::connection::{Server, key};
+use crate::{BatchSummary, LedgerError, Stored};
+
+/// Most jobs of one page.
+const PAGE_MAX: usize = 1000;
+
+/// Jobs read in one call: 1 ms of the server's time.
+const READ_CHUNK: usize = 200;
+
+/// Bytes of a bitmap looked at in one go: 131,072 jobs.
+const BITMAP_CHUNK: usize = 16 * 1024;
+
+/// Batches asked for in one go.
+const BATCH_CHUNK: usize = 500;
+
+impl RedisLedger {
+    pub(super) async fn read_rows(&self, args: &[&str]) -> Result<Vec<Stored>, LedgerError> {
+        let args: Vec<Vec<u8>> = args.iter().map(|arg| arg.as_bytes().to_vec()).collect();
+        self.stored_rows(&args).await
+    }
+
+    async fn stored_rows(&self, args: &[Vec<u8>]) -> Result<Vec<Stored>, LedgerError> {
+        let (now, rows): (u64, Vec<Row>) = self.server.run(&self.scripts.read, args).await?;
+        rows.into_iter().map(|row| row.stored(Timestamp::from_millis(now))).collect()
+    }
+
+    pub(super) async fn read_page(
+        &self,
+        batch: &BatchId,
+        state: Option<StateName>,
+        after: Option<&JobId>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, LedgerError> {
+        let limit = limit.min(PAGE_MAX);
+        let Some((number, published)) = self.extent(batch).await? else { return Ok(Vec::new()) };
+        let mut from = 0;
+        if let Some(after) = after {
+            match self.read_rows(&["key", &batch.folded(), &after.folded()]).await?.pop() {
+                Some(stored) => from = stored.job.seq as usize + 1,
+                None => return Ok(Vec::new()),
+            }
+        }
+        let mut page = Vec::new();
+        while page.len() < limit && from < published {
+            let most = READ_CHUNK.min(limit - page.len());
+            let (seqs, next) = match state {
+                None => ((from..published).take(most).collect(), (from + most).min(published)),
+                Some(state) => self.set_bits(number, state, from, published, most).await?,
+            };
+            from = next;
+            page.extend(self.read_seqs(number, &seqs, state).await?);
+        }
+        Ok(page)
+    }
+
+    /// The number of a batch and of its published jobs.
+    async fn extent(&self, batch: &BatchId) -> Result<Option<(u32, usize)>, LedgerError> {
+        let number: Option<u32> =
+            self.server.ask(Cmd::new().arg("HGET").arg(key("batches")).arg(batch.folded())).await?;
+        let Some(number) = number else { return Ok(None) };
+        let published: Option<usize> =
+            self.server.ask(Cmd::new().arg("HGET").arg(key(&format!("b{number}"))).arg("published")).await?;
+        Ok(Some((number, published.unwrap_or(0))))
+    }
+
+    /// Up to `most` jobs of `state` from `from` on, and where to look next.
+    async fn set_bits(
+        &self,
+        number: u32,
+        state: StateName,
+        from: usize,
+        published: usize,
+        most: usize,
+    ) -> Result<(Vec<usize>, usize), LedgerError> {
+        let first = from / 8;
+        let bits: Vec<u8> = self
+            .server
+            .ask(
+                Cmd::new()
+                    .arg("GETRANGE")
+                    .arg(key(&format!("b{number}:m:{state}")))
+                    .arg(first)
+                    .arg(first + BITMAP_CHUNK - 1),
+            )
+            .await?;
+        let end = if bits.len() < BITMAP_CHUNK { published } else { published.min((first + bits.len()) * 8) };
+        let seqs: Vec<usize> =
+            ones(&bits, first * 8).filter(|seq| (from..published).contains(seq)).take(most).collect();
+        let next = match seqs.last() {
+            Some(last) if seqs.len() == most => last + 1,
+            Some(_) | None => end,
+        };
+        Ok((seqs, next))
+    }
+
+    async fn read_seqs(
+        &self,
+        number: u32,
+        seqs: &[usize],
+        state: Option<StateName>,
+    ) -> Result<Vec<Stored>, LedgerError> {
+        if seqs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut args = texts(["seqs", &number.to_string()]);
+        args.extend(seqs.iter().map(|seq| seq.to_string().into_bytes()));
+        let mut stored = self.stored_rows(&args).await?;
+        // Some may have moved on since the bitmap was read.
+        stored.retain(|stored| state.is_none_or(|state| stored.record.state.name() == state));
+        Ok(stored)
+    }
+}
+
+/// The numbers of the set bits, the first of which is `from`; Redis counts from the highest bit of a byte.
+fn ones(bytes: &[u8], from: usize) -> impl Iterator<Item = usize> {
+    bytes.iter().enumerate().filter(|(_, byte)| **byte != 0).flat_map(move |(at, byte)| {
+        (0..8).filter(move |bit| byte & (0x80 >> bit) != 0).map(move |bit| from + at * 8 + bit)
+    })
+}
+
+/// Every published batch, oldest first.
+pub(super) async fn batches(server: &Server) -> Result<Vec<BatchSummary>, LedgerError> {
+    let known: HashMap<String, u32> = server.ask(Cmd::new().arg("HGETALL").arg(key("batches"))).await?;
+    let mut numbers: Vec<u32> = known.into_values().collect();
+    numbers.sort_unstable();
+    let mut all = Vec::new();
+    for chunk in numbers.chunks(BATCH_CHUNK) {
+        let mut asked = redis::pipe();
+        for number in chunk {
+            asked.cmd("HGETALL").arg(key(&format!("b{number}")));
+        }
+        let answers: Vec<HashMap<String, String>> = server.ask_all(&asked).await?;
+        for fields in answers {
+            all.extend(summary(&fields)?);
+        }
+    }
+    Ok(all)
+}
+
+/// What is said of a batch, if it is visible.
+fn summary(fields: &HashMap<String, String>) -> Result<Option<BatchSummary>, LedgerError> {
+    let text = |name: &str| fields.get(name).map_or("", String::as_str);
+    let number = |name: &str| text(name).parse::<u64>().unwrap_or(0);
+    if number("published") == 0 {
+        return Ok(None);
+    }
+    let name = text("name");
+    let batch = BatchId::parse(name).map_err(|_| damaged("a batch's name", name.as_bytes()))?;
+    let counts: BTreeMap<StateName, u64> =
+        StateName::ALL.iter().map(|state| (*state, number(&format!("c:{state}")))).filter(|(_, n)| *n > 0).collect();
+    let created = Timestamp::from_millis(number("created"));
+    let set = |name: &str| fields.contains_key(name);
+    Ok(Some(BatchSummary { batch, counts, paused: set("paused"), cancelling: set("cancelling"), created }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_numbered_from_the_highest_of_a_byte() {
+        assert_eq!(ones(&[0b1000_0001, 0, 0b0100_0000], 8).collect::<Vec<_>>(), [8, 15, 25]);
+    }
+}

@@ -1,0 +1,28 @@
+-- Everything that the admission staged into these batches is visible and may run; or, if one of them was dropped,
+-- nothing is. However many jobs there are, a batch costs the same.
+-- ARGV: admission, folded batches.
+
+local admission, mine, dropped = ARGV[1], {}, false
+for i = 2, #ARGV do
+  local n = call('HGET', P .. 'batches', ARGV[i])
+  local b = n and call('HMGET', part(n, ''), 'admission', 'drop', 'shown') or {}
+  if b[1] == admission and not b[2] then
+    mine[#mine + 1] = n
+  elseif b[3] ~= admission then
+    dropped = true
+  end
+end
+if dropped then
+  -- Told now: it may stage again.
+  for i = 2, #ARGV do call('DEL', P .. 'dead:' .. admission .. ':' .. ARGV[i]) end
+  return 'dropped'
+end
+for _, n in ipairs(mine) do
+  local b = call('HMGET', part(n, ''), 'admitted', 'published')
+  call('HINCRBY', part(n, ''), 'c:queued', tonumber(b[1]) - tonumber(b[2]))
+  call('HSET', part(n, ''), 'published', b[1], 'shown', admission)
+  call('HDEL', part(n, ''), 'admission', 'at')
+  call('UNLINK', part(n, ':z'))
+  if b[1] ~= b[2] then enter(n) end
+end
+return 'published'

@@ -1,0 +1,36 @@
+-- Published jobs as they are. Changes nothing.
+-- ARGV: 'key', folded batch, folded id; or 'token', token; or 'task', task; or 'seqs', batch's number, sequences.
+-- Returns now and the jobs.
+
+local n, seqs = nil, {}
+if ARGV[1] == 'key' then
+  n = call('HGET', P .. 'batches', ARGV[2])
+  local buckets = n and tonumber(call('HGET', part(n, ''), 'buckets'))
+  seqs[1] = n and find(part(n, ':i'), buckets, short(ARGV[3])) or nil
+elseif ARGV[1] == 'seqs' then
+  n = ARGV[2]
+  for i = 3, #ARGV do seqs[i - 2] = ARGV[i] end
+else
+  local member
+  if ARGV[1] == 'token' then
+    member = call('HGET', P .. 'i', ARGV[2])
+  else
+    local field, key, buckets = task_index(ARGV[2])
+    member = find(key, buckets, field)
+  end
+  if member then n, seqs[1] = place(member) end
+end
+
+local out = {}
+if n and seqs[1] then
+  local b = call('HMGET', part(n, ''), 'name', 'published')
+  for _, seq in ipairs(seqs) do
+    if b[1] and tonumber(seq) < tonumber(b[2]) then
+      local member = n .. ':' .. seq
+      local stored = call('HGET', part(n, ':s'), seq)
+      local leased = stored and leased_until(member, lease_of(member)) or 0
+      out[#out + 1] = row(n, seq, b[1], call('HGET', part(n, ':j'), seq), stored, leased)
+    end
+  end
+end
+return { NOW, out }

@@ -1,0 +1,41 @@
+//! The scripts: each a small Lua file behind the shared ones that it needs.
+
+use redis::Script;
+
+/// All of them, named for what they do.
+#[derive(Debug)]
+pub(super) struct Scripts {
+    pub(super) stage: Script,
+    pub(super) publish: Script,
+    pub(super) abandon: Script,
+    pub(super) compare: Script,
+    pub(super) grant: Script,
+    pub(super) claim: Script,
+    pub(super) put: Script,
+    pub(super) leases: Script,
+    pub(super) read: Script,
+    pub(super) account: Script,
+    pub(super) flag: Script,
+}
+
+macro_rules! script {
+    ($($file:literal),+) => { Script::new(concat!(include_str!("prelude.lua"), $(include_str!($file)),+)) };
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            stage: script!("index.lua", "queue.lua", "staging.lua", "stage.lua"),
+            publish: script!("queue.lua", "publish.lua"),
+            abandon: script!("index.lua", "queue.lua", "staging.lua", "abandon.lua"),
+            compare: script!("index.lua", "compare.lua"),
+            grant: script!("queue.lua", "pace.lua", "grant.lua"),
+            claim: script!("claim.lua"),
+            put: script!("index.lua", "queue.lua", "pace.lua", "gate.lua", "put.lua"),
+            leases: script!("leases.lua"),
+            read: script!("index.lua", "read.lua"),
+            account: script!("pace.lua", "account.lua"),
+            flag: script!("queue.lua", "flag.lua"),
+        }
+    }
+}

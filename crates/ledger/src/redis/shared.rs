@@ -1,0 +1,112 @@
+//! What all users of a ledger share: its clock, its format, whom it belongs to, the account, the flags of batches.
+
+use std::time::Duration;
+
+use redis::{Cmd, Value};
+use veobatch_core::{BatchId, Timestamp};
+
+use super::admission::texts;
+use super::connection::{Server, key};
+use super::{FORMAT, RedisLedger};
+use crate::job::{Fence, Nonce};
+use crate::{Account, BatchFlag, Gate, LedgerError, Pace, Settings};
+
+/// `RPOP` with a count, `ZADD` and others as the scripts use them.
+const OLDEST: (u32, u32) = (6, 2);
+
+pub(super) async fn now(server: &Server) -> Result<Timestamp, LedgerError> {
+    let (seconds, micros): (u64, u64) = server.ask(Cmd::new().arg("TIME")).await?;
+    Ok(Timestamp::from_millis(seconds * 1000 + micros / 1000))
+}
+
+/// Checks the server's version and the ledger's format, which is written if the ledger is new.
+pub(super) async fn check_format(server: &Server) -> Result<(), LedgerError> {
+    let info: String = server.ask(Cmd::new().arg("INFO").arg("server")).await?;
+    let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("").trim();
+    if parse_version(version).is_some_and(|version| version < OLDEST) {
+        return Err(LedgerError::Damaged(format!("the Redis server is {version}; 6.2 or newer is needed")));
+    }
+    let mut asked = redis::pipe();
+    asked.cmd("HSETNX").arg(key("meta")).arg("format").arg(FORMAT).ignore();
+    asked.cmd("HGET").arg(key("meta")).arg("format");
+    let (found,): (String,) = server.ask_all(&asked).await?;
+    if found == FORMAT.to_string() { Ok(()) } else { Err(LedgerError::Format { found, known: FORMAT }) }
+}
+
+fn parse_version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split('.').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
+/// The ledger's salt, made at the first call.
+pub(super) async fn salt(server: &Server) -> Result<Vec<u8>, LedgerError> {
+    let fresh = format!("{}{:016x}", Fence::random(), Nonce::random().0);
+    let mut asked = redis::pipe();
+    asked.cmd("HSETNX").arg(key("meta")).arg("salt").arg(fresh).ignore();
+    asked.cmd("HGET").arg(key("meta")).arg("salt");
+    let (salt,): (Vec<u8>,) = server.ask_all(&asked).await?;
+    Ok(salt)
+}
+
+/// Binds the ledger, or checks that it is bound to the same.
+pub(super) async fn bind(server: &Server, api_base: &str, fingerprint: &str) -> Result<(), LedgerError> {
+    let mut asked = redis::pipe();
+    asked.cmd("HSETNX").arg(key("meta")).arg("bound").arg(format!("{api_base}\n{fingerprint}")).ignore();
+    asked.cmd("HGET").arg(key("meta")).arg("bound");
+    let (bound,): (String,) = server.ask_all(&asked).await?;
+    match bound.split_once('\n') {
+        Some((base, _)) if base != api_base => Err(LedgerError::Bound { what: format!("API base {base}") }),
+        Some((_, print)) if print == fingerprint => Ok(()),
+        Some(_) | None => Err(LedgerError::Bound { what: "another API key".to_owned() }),
+    }
+}
+
+impl RedisLedger {
+    pub(super) async fn set_flag(&self, batch: &BatchId, flag: BatchFlag) -> Result<(), LedgerError> {
+        let (name, on) = match flag {
+            BatchFlag::Paused(on) => ("paused", on),
+            BatchFlag::Cancelling(on) => ("cancelling", on),
+        };
+        let args = texts([&batch.folded(), name, if on { "1" } else { "0" }]);
+        match self.server.run::<u8>(&self.scripts.flag, &args).await? {
+            0 => Err(LedgerError::UnknownBatch(batch.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    /// The account as it was before `settings` came into force.
+    pub(super) async fn account_with(&self, settings: &Settings) -> Result<Account, LedgerError> {
+        let (n, w) = settings.rate.map_or_else(Default::default, |(n, w)| (n.to_string(), w.as_millis().to_string()));
+        let cap = settings.max_in_flight.map(|cap| cap.to_string()).unwrap_or_default();
+        let (now, n, w, cap, in_flight, slot, gate): (u64, u32, u64, u32, u32, u64, Vec<Value>) =
+            self.server.run(&self.scripts.account, &texts([&n, &w, &cap])).await?;
+        Ok(Account {
+            pace: Pace { submissions: n, per: Duration::from_millis(w), max_in_flight: cap },
+            in_flight,
+            next_slot: Timestamp::from_millis(slot),
+            gate: read_gate(gate)?,
+            now: Timestamp::from_millis(now),
+        })
+    }
+}
+
+fn read_gate(gate: Vec<Value>) -> Result<Gate, LedgerError> {
+    if gate.is_empty() {
+        return Ok(Gate::Open);
+    }
+    let (until, why, no_credits, closings): (u64, String, bool, u32) =
+        redis::from_redis_value(Value::Array(gate)).map_err(|error| LedgerError::Damaged(error.to_string()))?;
+    Ok(Gate::Closed { until: Timestamp::from_millis(until), why, no_credits, closings })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_number() {
+        assert!(parse_version("6.0.16").unwrap() < OLDEST);
+        assert!(parse_version("7.0.15").unwrap() > OLDEST && parse_version("10.0").unwrap() > OLDEST);
+        assert_eq!(parse_version("?"), None);
+    }
+}

@@ -1,0 +1,70 @@
+-- Stores the new ones among these jobs after those that the batch has, beyond `published`, where nobody looks.
+-- ARGV: admission, folded batch, batch, timeout; then for each job: folded id, id and spec, priority.
+-- Returns 'staged', new, known and the positions of conflicts; or 'busy'; 'dropped'; 'again' while it cleans up.
+
+local admission, folded, timeout = ARGV[1], ARGV[2], tonumber(ARGV[4])
+if call('EXISTS', P .. 'dead:' .. admission .. ':' .. folded) == 1 then return { 'dropped' } end
+local n = call('HGET', P .. 'batches', folded)
+if not n then
+  n = string.format('%.0f', call('HINCRBY', P .. 'meta', 'batches', 1))
+  call('HSET', P .. 'batches', folded, n)
+  call('HSET', part(n, ''), 'name', ARGV[3], 'created', NOW, 'admitted', 0, 'published', 0, 'buckets', 1)
+end
+local b = call('HMGET', part(n, ''), 'admission', 'at', 'drop')
+if b[1] and b[1] ~= admission then
+  if NOW - tonumber(b[2]) <= timeout then return { 'busy' } end
+  call('SET', P .. 'dead:' .. b[1] .. ':' .. folded, 1, 'EX', 604800)
+  b[3] = '1'
+end
+call('HSET', part(n, ''), 'admission', admission, 'at', NOW)
+if b[3] then
+  call('HSET', part(n, ''), 'drop', 1)
+  local left, published = drop_staged(n)
+  if left > published then return { 'again' } end
+  call('HDEL', part(n, ''), 'drop')
+end
+
+local sizes = call('HMGET', part(n, ''), 'admitted', 'buckets')
+local first, buckets = tonumber(sizes[1]), tonumber(sizes[2])
+buckets = grow(part(n, ':i'), buckets, first + math.floor((#ARGV - 4) / 3))
+local l, seq, known = level(buckets), first, 0
+local jobs, names, raised, fresh, conflicts = {}, {}, {}, {}, {}
+for i = 5, #ARGV, 3 do
+  local field = short(ARGV[i])
+  local home = part(n, ':i') .. bucket(field, buckets, l)
+  if call('HSETNX', home, field, seq) == 1 then
+    names[#names + 1] = ARGV[i]
+    jobs[#jobs + 1], jobs[#jobs + 2] = seq, ARGV[i + 1]
+    fresh[seq] = ARGV[i + 1]
+    if ARGV[i + 2] ~= '0' then raised[#raised + 1] = { seq, tonumber(ARGV[i + 2]) } end
+    seq = seq + 1
+  else
+    local other = tonumber(call('HGET', home, field))
+    if (fresh[other] or call('HGET', part(n, ':j'), other)) == ARGV[i + 1] then
+      known = known + 1
+    else
+      conflicts[#conflicts + 1] = (i - 5) / 3
+    end
+  end
+end
+
+-- Sets the bits from..to-1, whole bytes at once.
+local function fill(key, from, to)
+  while from < to and from % 8 ~= 0 do call('SETBIT', key, from, 1); from = from + 1 end
+  local bytes = math.floor((to - from) / 8)
+  if bytes > 0 then call('SETRANGE', key, from / 8, string.rep('\255', bytes)) end
+  for bit = from + bytes * 8, to - 1 do call('SETBIT', key, bit, 1) end
+end
+
+if seq > first then
+  call('HSET', part(n, ':j'), unpack(jobs))
+  call('RPUSH', part(n, ':z'), unpack(names))
+  fill(part(n, ':m:queued'), first, seq)
+  fill(part(n, ':q'), first, seq)
+  for _, job in ipairs(raised) do
+    call('SETBIT', part(n, ':q'), job[1], 0)
+    call('ZADD', part(n, ':r'), job[1] - job[2] * LEVEL, job[1])
+  end
+end
+call('HSET', part(n, ''), 'admitted', seq, 'buckets', buckets)
+return { 'staged', seq - first, known, conflicts }

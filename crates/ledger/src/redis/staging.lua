@@ -1,0 +1,21 @@
+-- Shared: dropping what an admission staged and did not publish, from the last job backwards, a bounded step a call.
+-- What is left in the bitmap of queued jobs lies beyond `published` and is overwritten by the next admission.
+
+local STEP = 200
+
+-- Returns how many jobs are admitted afterwards; more than are published means: call again.
+local function drop_staged(n)
+  local b = call('HMGET', part(n, ''), 'admitted', 'published', 'buckets')
+  local admitted, published, buckets = tonumber(b[1]), tonumber(b[2]), tonumber(b[3])
+  local l = level(buckets)
+  local names = call('RPOP', part(n, ':z'), math.max(1, math.min(STEP, admitted - published))) or {}
+  for i, name in ipairs(names) do
+    local seq = admitted - i
+    local field = short(name)
+    call('HDEL', part(n, ':i') .. bucket(field, buckets, l), field)
+    call('HDEL', part(n, ':j'), seq)
+    unready(n, seq)
+  end
+  call('HSET', part(n, ''), 'admitted', admitted - #names, 'at', NOW)
+  return admitted - #names, published
+end
