@@ -1,6 +1,108 @@
-//! `cargo xtask bench`.
+//! `cargo xtask bench`: what the program can do on this machine, beside what it is meant to.
+//!
+//! The release build of the real program, its own simulator, and Redis servers of its own (`appendfsync always`), as
+//! processes; what they use is read from `/proc`, so this runs on Linux. Single runs: expect ± 20 %.
+
+mod measurements;
+mod process;
+mod server;
+mod workplace;
+
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 
-pub(crate) fn run(_: &[String]) -> Result<()> {
-    bail!("nothing yet")
+use crate::command::{cargo, report, run as run_command, say};
+use crate::redis;
+
+use measurements::{admit, finished, follow, idle, memory, steps};
+use workplace::Workplace;
+
+/// One measured figure.
+#[derive(Debug)]
+struct Figure {
+    what: String,
+    measured: f64,
+    target: Option<Target>,
+    unit: &'static str,
+}
+
+/// What a figure is meant to be.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+impl Figure {
+    fn new(what: impl Into<String>, measured: f64, unit: &'static str) -> Self {
+        Self { what: what.into(), measured, target: None, unit }
+    }
+
+    fn at_least(self, target: f64) -> Self {
+        Self { target: Some(Target::AtLeast(target)), ..self }
+    }
+
+    fn at_most(self, target: f64) -> Self {
+        Self { target: Some(Target::AtMost(target)), ..self }
+    }
+
+    fn line(&self) -> String {
+        let target = match self.target {
+            Some(Target::AtLeast(target)) => {
+                format!("at least {} {}", number(target), verdict(self.measured >= target))
+            }
+            Some(Target::AtMost(target)) => format!("at most {} {}", number(target), verdict(self.measured <= target)),
+            None => String::new(),
+        };
+        format!("{:44} {:>12} {:10} {target}", self.what, number(self.measured), self.unit)
+    }
+}
+
+fn verdict(is_met: bool) -> &'static str {
+    if is_met { "(met)" } else { "(MISSED)" }
+}
+
+fn number(value: f64) -> String {
+    if value.abs() < 10.0 { format!("{value:.2}") } else { format!("{value:.0}") }
+}
+
+type Measurement = fn(&Workplace) -> Result<Vec<Figure>>;
+
+const ALL: &[(&str, Measurement)] = &[
+    ("admit", admit),
+    ("memory", memory),
+    ("steps", steps),
+    ("finished", finished),
+    ("follow", follow),
+    ("idle", idle),
+];
+
+/// Measures what is named, or everything, and prints a table.
+pub(crate) fn run(names: &[String]) -> Result<()> {
+    if let Some(unknown) = names.iter().find(|name| ALL.iter().all(|(known, _)| known != name)) {
+        let known: Vec<&str> = ALL.iter().map(|(name, _)| *name).collect();
+        bail!("there is no measurement {unknown:?}; there are {}", known.join(", "));
+    }
+    if !cfg!(target_os = "linux") {
+        bail!("the measurements read /proc, which only Linux has");
+    }
+    redis::ensure()?;
+    run_command(cargo().args(["build", "--release", "--package", "veobatch"]))?;
+    run_command(cargo().args(["build", "--release", "--package", "veobatch-ledger", "--example", "ledger_bench"]))?;
+    let workplace = Workplace::new()?;
+    for (name, measure) in ALL {
+        if names.is_empty() || names.iter().any(|wanted| wanted == name) {
+            say(&format!("measuring: {name}"));
+            for figure in measure(&workplace)? {
+                report(&figure.line());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `count` things in `time`, a second.
+fn per_second(count: u32, time: Duration) -> f64 {
+    f64::from(count) / time.as_secs_f64().max(f64::EPSILON)
 }

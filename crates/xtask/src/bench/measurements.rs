@@ -1,0 +1,174 @@
+//! What is measured.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::process::Process;
+use super::server::Server;
+use super::workplace::Workplace;
+use super::{Figure, per_second};
+
+/// Lines of the file that is admitted.
+const JOBS: u32 = 100_000;
+
+/// `enqueue` of a hundred thousand lines, from the start of the program to its end, checking included.
+pub(super) fn admit(at: &Workplace) -> Result<Vec<Figure>> {
+    let file = at.prompts("admit.jsonl", JOBS, "")?;
+    let server = Server::start(at.folder())?;
+    let before = server.used_bytes()?;
+    let redis = Process::run(&mut at.veobatch(&server.url(), &["enqueue", &file]))?;
+    let bytes = (server.used_bytes()? - before) / f64::from(JOBS);
+    let sqlite = Process::run(&mut at.veobatch("sqlite:admit.db", &["enqueue", &file]))?;
+    Ok(vec![
+        Figure::new("admitted into Redis, appendfsync always", per_second(JOBS, redis.time), "jobs/s").at_least(60e3),
+        Figure::new("admitted into SQLite, FULL", per_second(JOBS, sqlite.time), "jobs/s").at_least(80e3),
+        Figure::new("Redis memory of a queued job, 200 B prompt", bytes, "B").at_most(400.0),
+    ])
+}
+
+/// The most memory that a million lines take.
+pub(super) fn memory(at: &Workplace) -> Result<Vec<Figure>> {
+    let file = at.prompts("million.jsonl", 1_000_000, "")?;
+    let check = Process::run(&mut at.veobatch("sqlite:none.db", &["check", &file]))?;
+    let admit = Process::run(&mut at.veobatch("sqlite:million.db", &["enqueue", &file]))?;
+    Ok(vec![
+        Figure::new("checking a million lines", check.time.as_secs_f64(), "s"),
+        Figure::new("most memory of it", check.peak_mib, "MiB"),
+        Figure::new("admitting a million lines into SQLite", admit.time.as_secs_f64(), "s"),
+        Figure::new("most memory of it", admit.peak_mib, "MiB"),
+    ])
+}
+
+/// Claim and put, as fast as the ledgers can; and what the same server does with scripts that do nothing.
+pub(super) fn steps(at: &Workplace) -> Result<Vec<Figure>> {
+    let server = Server::start(at.folder())?;
+    let raw = Figure::new("Redis: EVALSHA that does nothing", server.raw_evalsha()?, "calls/s");
+    let mut figures = vec![raw];
+    for (name, ledger, target) in [("Redis", server.url(), 25e3), ("SQLite", "sqlite:steps.db".to_owned(), 20e3)] {
+        let output = at.program("examples/ledger_bench").args([&ledger, "100000"]).output()?;
+        if !output.status.success() {
+            bail!("ledger_bench {name}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        // Lines such as `   43000 steps, claim 64 × 4 a second`.
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            let Some((number, what)) = line.trim().split_once(' ') else { continue };
+            let Ok(number) = number.parse() else { continue };
+            let figure = Figure::new(format!("{name}: {}", what.trim_end_matches(" a second")), number, "");
+            figures.push(if what.contains("claim 16") { figure.at_least(target) } else { figure });
+        }
+    }
+    Ok(figures)
+}
+
+/// Jobs brought to their end by the real worker, and what Redis keeps of them.
+pub(super) fn finished(at: &Workplace) -> Result<Vec<Figure>> {
+    const COUNT: u32 = 3_000;
+    let config = "{generation: {median_ms: 200, sigma: 0}, limits: {rate: null, in_flight: null}}";
+    let simulator = Simulator::start(at, config)?;
+    let file = at.prompts("finished.jsonl", COUNT, "")?;
+    let server = Server::start(at.folder())?;
+    let before = server.used_bytes()?;
+    Process::run(&mut at.veobatch(&server.url(), &["enqueue", &file]))?;
+    let took = Process::run(simulator.worker(at, &server).args(["--until-idle", "--output", "finished"]))?;
+    let bytes = (server.used_bytes()? - before) / f64::from(COUNT);
+    Ok(vec![
+        Figure::new("videos made and saved, all in one process", per_second(COUNT, took.time), "videos/s"),
+        Figure::new("most memory of that worker", took.peak_mib, "MiB"),
+        Figure::new("Redis memory of a finished job", bytes, "B").at_most(250.0),
+    ])
+}
+
+/// The follow lane: looks at tasks that never end, over HTTP.
+pub(super) fn follow(at: &Workplace) -> Result<Vec<Figure>> {
+    const COUNT: u32 = 20_000;
+    const FOR: Duration = Duration::from_secs(8);
+    let simulator = Simulator::start(at, "{generation: {stuck: 1}, limits: {rate: null, in_flight: null}}")?;
+    let file = at.prompts("follow.jsonl", COUNT, "")?;
+    let server = Server::start(at.folder())?;
+    Process::run(&mut at.veobatch(&server.url(), &["enqueue", &file]))?;
+    let worker = Process::start(&mut simulator.worker(at, &server))?;
+    while simulator.count("\"submissions\":")? < f64::from(COUNT) {
+        sleep(Duration::from_millis(200));
+    }
+    sleep(Duration::from_secs(2));
+    let (before, cpu) = (simulator.count("\"record_info\":")?, worker.cpu_seconds()?);
+    sleep(FOR);
+    let polls = simulator.count("\"record_info\":")? - before;
+    let cpu = (worker.cpu_seconds()? - cpu) / FOR.as_secs_f64();
+    Ok(vec![
+        Figure::new("follow lane: looks over HTTP", polls / FOR.as_secs_f64(), "polls/s").at_least(15e3),
+        Figure::new("resident memory of that worker", worker.resident_mib()?, "MiB").at_most(50.0),
+        Figure::new("processor of that worker", cpu * 100.0, "% of a core"),
+    ])
+}
+
+/// A worker with nothing to do.
+pub(super) fn idle(at: &Workplace) -> Result<Vec<Figure>> {
+    const FOR: Duration = Duration::from_secs(30);
+    let simulator = Simulator::start(at, "{}")?;
+    let server = Server::start(at.folder())?;
+    let worker = Process::start(&mut simulator.worker(at, &server))?;
+    sleep(Duration::from_secs(5));
+    let before = worker.cpu_seconds()? + server.process.cpu_seconds()?;
+    sleep(FOR);
+    let used = worker.cpu_seconds()? + server.process.cpu_seconds()? - before;
+    Ok(vec![
+        Figure::new("idle worker and its Redis", used / FOR.as_secs_f64() * 100.0, "% of a core").at_most(0.5),
+        Figure::new("resident memory of an idle worker", worker.resident_mib()?, "MiB").at_most(20.0),
+    ])
+}
+
+/// The program's own simulated service, in a process of its own.
+#[derive(Debug)]
+struct Simulator {
+    address: String,
+    _process: Process,
+}
+
+impl Simulator {
+    fn start(at: &Workplace, config: &str) -> Result<Self> {
+        std::fs::write(at.folder().join("simulator.yaml"), config)?;
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let words = ["simulate", "--listen", &address, "--config", "simulator.yaml"];
+        let mut command = at.veobatch("sqlite:none.db", &words);
+        let process = Process::start(command.stderr(Stdio::null()))?;
+        let simulator = Self { address, _process: process };
+        for _ in 0..200 {
+            if simulator.bill().is_ok() {
+                return Ok(simulator);
+            }
+            sleep(Duration::from_millis(20));
+        }
+        bail!("the simulator did not start");
+    }
+
+    /// A worker that neither pace nor cap holds back.
+    fn worker(&self, at: &Workplace, server: &Server) -> Command {
+        let mut command = at.veobatch(&server.url(), &["worker", "--rate", "100000/1s", "--max-in-flight", "1000000"]);
+        command.args(["--poll-first", "200ms", "--poll-max", "200ms", "--poll-rate", "1000000"]);
+        command.args(["--concurrency-submit", "64", "--concurrency-follow", "256", "--concurrency-save", "8"]);
+        command.args(["--api-base", &format!("http://{}", self.address)]).env("KIE_API_KEY", "any");
+        command
+    }
+
+    /// The number behind `name` in the bill's summary.
+    fn count(&self, name: &str) -> Result<f64> {
+        let bill = self.bill()?;
+        let (_, rest) = bill.split_once(name).with_context(|| format!("the bill has no {name}: {bill}"))?;
+        let digits: String = rest.trim_start().chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().context("the bill is not as documented")
+    }
+
+    fn bill(&self) -> Result<String> {
+        let mut stream = TcpStream::connect(&self.address)?;
+        write!(stream, "GET /simulator/bill?summary HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+}

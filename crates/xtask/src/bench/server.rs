@@ -1,0 +1,68 @@
+//! A Redis server for one measurement.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::process::Process;
+
+/// A server that syncs every change, as veobatch asks for.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) process: Process,
+    port: u16,
+}
+
+impl Server {
+    pub(crate) fn start(folder: &Path) -> Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let folder = folder.join(format!("redis-{port}"));
+        std::fs::create_dir(&folder)?;
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"]).arg(&folder);
+        command.args(["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"]);
+        let server = Self { process: Process::start(&mut command)?, port };
+        for _ in 0..200 {
+            if server.cli(&["PING"]).is_ok_and(|answer| answer.contains("PONG")) {
+                return Ok(server);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("redis-server did not start");
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    /// Bytes of memory that its data take.
+    pub(crate) fn used_bytes(&self) -> Result<f64> {
+        let info = self.cli(&["INFO", "memory"])?;
+        let used = info.lines().find_map(|line| line.strip_prefix("used_memory_dataset:"));
+        used.and_then(|bytes| bytes.trim().parse().ok()).context("INFO memory is not as documented")
+    }
+
+    /// How often a second it answers a script that does nothing, asked by 64 clients.
+    pub(crate) fn raw_evalsha(&self) -> Result<f64> {
+        let script = self.cli(&["SCRIPT", "LOAD", "return 1"])?;
+        let mut command = Command::new("redis-benchmark");
+        command.args(["-p", &self.port.to_string(), "-c", "64", "-n", "200000", "--csv"]);
+        let output = command.args(["EVALSHA", script.trim(), "0"]).stderr(Stdio::null()).output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let last = text.lines().last().and_then(|line| line.split("\",\"").nth(1));
+        last.and_then(|rate| rate.trim_matches('"').parse().ok())
+            .with_context(|| format!("redis-benchmark is not as documented: {text}"))
+    }
+
+    fn cli(&self, words: &[&str]) -> Result<String> {
+        let mut command = Command::new("redis-cli");
+        let output = command.args(["-p", &self.port.to_string()]).args(words).stderr(Stdio::null()).output()?;
+        if !output.status.success() {
+            bail!("redis-cli {words:?} ended with {}", output.status);
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
