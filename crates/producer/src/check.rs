@@ -1,0 +1,256 @@
+//! Checking: every source to its end, every problem at once, and nothing visible to anyone.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::path::Path;
+
+use veobatch_core::{BatchId, JobKey, Prices, Spec};
+
+use crate::document::Document;
+use crate::draft::Draft;
+use crate::json;
+use crate::lines;
+use crate::node::{Node, Place};
+use crate::problem::{Problem, Problems, Report};
+use crate::roll::{Roll, content_name};
+use crate::rule::{self, Checked as Job};
+use crate::source::{self, Format};
+use crate::spool::{Entry, Spool, Waiting, Writer};
+use crate::tally::{Estimate, Tally};
+use crate::{Source, twice, yaml};
+
+/// Largest YAML or JSON document, in bytes: unlike JSON lines it is held in memory as a whole.
+const MAX_DOCUMENT: u64 = 64 << 20;
+
+/// Jobs that can be admitted: every file was read to its end and nothing is wrong with any.
+pub struct Checked {
+    pub(crate) batches: Vec<BatchId>,
+    pub(crate) files: Vec<String>,
+    pub(crate) spool: Spool,
+    total: u64,
+    tally: Tally,
+    warnings: Problems,
+}
+
+impl fmt::Debug for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checked").field("batches", &self.batches).field("total", &self.total).finish_non_exhaustive()
+    }
+}
+
+impl Checked {
+    /// The batches, in the order of the sources.
+    pub fn batches(&self) -> Vec<BatchId> {
+        self.batches.clone()
+    }
+
+    /// How many jobs there are.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// What a person should know, but does not stop anything.
+    pub fn warnings(&self) -> &[Problem] {
+        self.warnings.as_slice()
+    }
+
+    /// What all jobs are expected to cost.
+    pub fn estimate(&self, prices: &Prices) -> Estimate {
+        self.tally.estimate(prices)
+    }
+
+    /// The first `n` jobs; fewer if the temporary file cannot be read any more.
+    pub fn preview(&self, n: usize) -> Vec<(JobKey, Spec)> {
+        let jobs = self.spool.jobs().take(n).map_while(Result::ok);
+        jobs.filter_map(|waiting| Some((self.key(&waiting)?, waiting.job.spec))).collect()
+    }
+
+    fn key(&self, waiting: &Waiting) -> Option<JobKey> {
+        let batch = self.batches.get(waiting.batch as usize)?.clone();
+        Some(JobKey { batch, job: waiting.job.id.clone() })
+    }
+}
+
+/// Reads every source to its end. Blocks: it reads files.
+///
+/// # Errors
+/// Everything that is wrong with any of them, in their order.
+pub fn check(sources: &[Source]) -> Result<Checked, Problems> {
+    let mut intake = Intake::new();
+    let mut reports = Vec::with_capacity(sources.len());
+    for (n, source) in sources.iter().enumerate() {
+        let mut report = Report::new(match source {
+            Source::File(path) => path.display().to_string(),
+            Source::Stdin { .. } => "standard input".to_owned(),
+        });
+        intake.files.push(report.file.clone());
+        let read = if sources.iter().take(n).any(|other| same(other, source)) {
+            report.problem(None, Problem::new("this is given twice").hint("name it once"));
+            Ok(())
+        } else {
+            match source {
+                Source::File(path) => file(path, &mut report, &mut intake),
+                Source::Stdin { batch } => stdin(batch, &mut report, &mut intake),
+            }
+        };
+        if let Err(error) = read {
+            report.problem(None, Problem::new(format!("reading stopped: {error}")));
+        }
+        reports.push(report);
+    }
+    intake.finish(reports)
+}
+
+fn same(one: &Source, other: &Source) -> bool {
+    match (one, other) {
+        (Source::File(one), Source::File(other)) => {
+            one == other || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+        }
+        (Source::Stdin { .. }, Source::Stdin { .. }) => true,
+        (Source::File(_), Source::Stdin { .. }) | (Source::Stdin { .. }, Source::File(_)) => false,
+    }
+}
+
+fn stdin(batch: &BatchId, report: &mut Report, intake: &mut Intake) -> io::Result<()> {
+    let batch = intake.batch(batch, None, report);
+    lines::read(source::stdin()?, report, |job| intake.take(batch, &job))
+}
+
+fn file(path: &Path, report: &mut Report, intake: &mut Intake) -> io::Result<()> {
+    let opened = match source::open(path) {
+        Ok(opened) => opened,
+        Err(problem) => {
+            report.problem(None, *problem);
+            return Ok(());
+        }
+    };
+    match opened.format {
+        Format::Lines => {
+            let batch = named_for(path, report, intake);
+            lines::read(opened.reader, report, |job| intake.take(batch, &job))
+        }
+        Format::Yaml | Format::Json => {
+            let mut bytes = Vec::new();
+            opened.reader.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes)?;
+            if bytes.len() as u64 > MAX_DOCUMENT {
+                let problem = Problem::new("the document is larger than 64 megabytes");
+                report.problem(None, problem.hint("write it as JSON lines (.jsonl), which may have any size"));
+                return Ok(());
+            }
+            let text = text(bytes, report);
+            if text.trim().is_empty() {
+                report.problem(None, lines::empty(text.is_empty()));
+                return Ok(());
+            }
+            let node = if opened.format == Format::Yaml {
+                yaml::parse(&text, report)
+            } else {
+                json::parse(&text, 1).map_err(|broken| report.problem(broken.0, broken.1)).ok()
+            };
+            node.map_or(Ok(()), |node| document(path, node, report, intake))
+        }
+    }
+}
+
+/// The bytes as text; lines that are none are reported, and stay readable for the rest of the check.
+fn text(bytes: Vec<u8>, report: &mut Report) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| {
+        for (n, line) in error.as_bytes().split(|&byte| byte == b'\n').enumerate() {
+            let _ = lines::utf8(line, u32::try_from(n + 1).unwrap_or(u32::MAX), report);
+        }
+        String::from_utf8_lossy(error.as_bytes()).into_owned()
+    })
+}
+
+fn document(path: &Path, node: Node<'_>, report: &mut Report, intake: &mut Intake) -> io::Result<()> {
+    let document = Document::read(node, report);
+    let batch = match &document.batch {
+        None => named_for(path, report, intake),
+        Some(given) => match BatchId::parse(&given.value) {
+            Ok(batch) => intake.batch(&batch, Some(given.at), report),
+            Err(error) => {
+                let words = format!("a batch becomes a folder's name, and this one {error}");
+                report.problem(given.at, Problem::new(words).text(&given.value));
+                0
+            }
+        },
+    };
+    for node in document.jobs {
+        let draft = Draft::read(node, report);
+        if let Some(job) = draft.and_then(|draft| rule::fit(draft, &document.defaults, report)) {
+            intake.take(batch, &job)?;
+        }
+    }
+    Ok(())
+}
+
+fn named_for(path: &Path, report: &mut Report, intake: &mut Intake) -> u32 {
+    match source::batch(path) {
+        Ok(batch) => intake.batch(&batch, None, report),
+        Err(problem) => {
+            report.problem(None, *problem);
+            0
+        }
+    }
+}
+
+/// Where good jobs go, of all sources.
+struct Intake {
+    batches: Vec<BatchId>,
+    files: Vec<String>,
+    writer: Writer,
+    roll: Roll,
+    tally: Tally,
+}
+
+impl Intake {
+    fn new() -> Self {
+        let (batches, files) = (Vec::new(), Vec::new());
+        Self { batches, files, writer: Writer::new(), roll: Roll::default(), tally: Tally::default() }
+    }
+
+    /// The number of a batch; files that name the same one join.
+    fn batch(&mut self, batch: &BatchId, at: Option<Place>, report: &mut Report) -> u32 {
+        let known = self.batches.iter().position(|known| known.folded() == batch.folded());
+        let n = known.unwrap_or_else(|| {
+            self.batches.push(batch.clone());
+            self.batches.len() - 1
+        });
+        if let Some(known) = self.batches.get(n).filter(|known| *known != batch) {
+            let words = format!("batch {batch} differs from batch {known} only in case or Unicode form");
+            report.problem(at, Problem::new(words).hint("give one of them another name: they would share a folder"));
+        }
+        u32::try_from(n).unwrap_or(u32::MAX)
+    }
+
+    fn take(&mut self, batch: u32, job: &Job) -> io::Result<()> {
+        let content = job.spec.to_bytes();
+        let file = u32::try_from(self.files.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let made = job.id.is_none().then(|| content_name(&content));
+        let name = made.as_deref().or(job.id.as_ref().map(veobatch_core::JobId::as_str)).unwrap_or_default();
+        self.roll.enter(batch, name, made.is_some());
+        self.tally.add(&job.spec, 1);
+        self.writer.write(&Entry { batch, file, at: job.at, name, made: made.is_some(), spec: &content })
+    }
+
+    fn finish(self, mut reports: Vec<Report>) -> Result<Checked, Problems> {
+        let total = self.roll.total();
+        let mut called = self.roll.call();
+        let spool = self.writer.finish(std::mem::take(&mut called.twins)).and_then(|spool| {
+            twice::report(&called, &spool, &self.files, &mut reports)?;
+            Ok(spool)
+        });
+        let (mut problems, mut warnings) = (Problems::default(), Problems::default());
+        for mut report in reports {
+            report.problems.sort();
+            problems.append(report.problems);
+            warnings.append(report.warnings);
+        }
+        let spool = spool
+            .map_err(|error| Problems::from(Problem::new(format!("the temporary file cannot be used: {error}"))))?;
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Checked { batches: self.batches, files: self.files, spool, total, tally: self.tally, warnings })
+    }
+}

@@ -1,0 +1,166 @@
+//! What of the checked jobs the ledger knows already, without storing anything.
+
+use serde::Serialize;
+use veobatch_core::{BatchId, JobKey, Prices, Spec};
+use veobatch_ledger::{Ledger, LedgerError, NewJob};
+
+use crate::admit::{AdmitError, Chunk, chunks};
+use crate::check::Checked;
+use crate::problem::{Problem, Problems};
+use crate::tally::{Estimate, Tally};
+
+/// Most conflicts that are looked at closely enough to say what differs.
+const EXPLAINED: usize = 100;
+
+/// What of a batch is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Compared {
+    /// The batch.
+    pub batch: BatchId,
+    /// Jobs that an admission would add.
+    pub new: u64,
+    /// Jobs that the ledger has, with the same content.
+    pub known: u64,
+}
+
+/// What of all checked jobs is known.
+#[derive(Clone, Debug, Default)]
+pub struct Comparison {
+    /// By batch, in the order of the sources.
+    pub batches: Vec<Compared>,
+    /// Known ids with other content: an admission will be refused.
+    pub conflicts: Problems,
+    admitted: u64,
+    tally: Tally,
+}
+
+impl Comparison {
+    /// How many jobs an admission would add: all new ones, or as many of them as its limit allows.
+    pub fn admitted(&self) -> u64 {
+        self.admitted
+    }
+
+    /// What those are expected to cost.
+    pub fn estimate(&self, prices: &Prices) -> Estimate {
+        self.tally.estimate(prices)
+    }
+}
+
+/// Compares all checked jobs with the ledger.
+pub async fn compare(ledger: &dyn Ledger, checked: &Checked) -> Result<Comparison, AdmitError> {
+    compare_first(ledger, checked, None).await
+}
+
+/// As [`compare`]; what would be admitted, and its cost, are those of the first `limit` new jobs.
+pub async fn compare_first(
+    ledger: &dyn Ledger,
+    checked: &Checked,
+    limit: Option<u64>,
+) -> Result<Comparison, AdmitError> {
+    let batches = checked.batches.iter().map(|batch| Compared { batch: batch.clone(), new: 0, known: 0 }).collect();
+    let mut comparison = Comparison { batches, ..Comparison::default() };
+    let limit = limit.unwrap_or(u64::MAX);
+    let mut chunks = chunks(checked);
+    while let Some(chunk) = chunks.recv().await {
+        let chunk = chunk?;
+        let Some(compared) = comparison.batches.get_mut(chunk.batch as usize) else { continue };
+        let staged = ledger.compare(&compared.batch, &chunk.jobs).await?;
+        compared.new += staged.new;
+        compared.known += staged.known;
+        let room = limit.saturating_sub(comparison.admitted);
+        if staged.new > 0 && room > 0 {
+            let batch = compared.batch.clone();
+            comparison.admitted += staged.new.min(room);
+            if let Some(spec) = uniform(&chunk.jobs) {
+                comparison.tally.add(spec, staged.new.min(room));
+            } else {
+                let new = new_among(ledger, &batch, &chunk.jobs, staged.new).await?;
+                for n in new.into_iter().take(usize::try_from(room).unwrap_or(usize::MAX)) {
+                    if let Some(job) = chunk.jobs.get(n) {
+                        comparison.tally.add(&job.spec, 1);
+                    }
+                }
+            }
+        }
+        explain(ledger, checked, &chunk, &staged.conflicts, &mut comparison.conflicts).await?;
+    }
+    Ok(comparison)
+}
+
+/// A spec that costs what each of `jobs` costs.
+fn uniform(jobs: &[NewJob]) -> Option<&Spec> {
+    let first = &jobs.first()?.spec;
+    jobs.iter().all(|job| job.spec.model == first.model && job.spec.resolution == first.resolution).then_some(first)
+}
+
+/// Which of `jobs` are new, given that `new` of them are: the ledger only counts, so the list is halved where it is mixed.
+pub(crate) async fn new_among(
+    ledger: &dyn Ledger,
+    batch: &BatchId,
+    jobs: &[NewJob],
+    new: u64,
+) -> Result<Vec<usize>, LedgerError> {
+    let mut found = Vec::new();
+    let mut open = vec![(0, jobs.len(), new)];
+    while let Some((start, end, new)) = open.pop() {
+        if new == 0 {
+            continue;
+        }
+        if new == (end - start) as u64 {
+            found.extend(start..end);
+            continue;
+        }
+        let middle = usize::midpoint(start, end);
+        let left = ledger.compare(batch, jobs.get(start..middle).unwrap_or_default()).await?.new;
+        open.push((middle, end, new.saturating_sub(left)));
+        open.push((start, middle, left));
+    }
+    Ok(found)
+}
+
+/// Reports known ids with other content, with their places and with what differs.
+pub(crate) async fn explain(
+    ledger: &dyn Ledger,
+    checked: &Checked,
+    chunk: &Chunk,
+    conflicts: &[veobatch_core::JobId],
+    problems: &mut Problems,
+) -> Result<(), LedgerError> {
+    let Some(batch) = checked.batches.get(chunk.batch as usize) else { return Ok(()) };
+    for id in conflicts {
+        let place = chunk.jobs.iter().zip(&chunk.places).find(|(job, _)| job.id == *id);
+        let mut words = format!("batch {batch} knows this id with other content");
+        if problems.as_slice().len() < EXPLAINED {
+            let key = JobKey { batch: batch.clone(), job: id.clone() };
+            if let (Some(stored), Some((job, _))) = (ledger.read(&key).await?, place) {
+                words = format!("batch {batch} knows this id {}", difference(&stored.key.job, &stored.spec, job));
+            }
+        }
+        let problem = Problem::new(words).text(id.as_str()).hint("give a changed job a new id");
+        let (file, at) = place.map_or((0, None), |(_, (file, at))| (*file, Some(*at)));
+        problems.push(problem.place(checked.files.get(file as usize).map_or("", String::as_str), at));
+    }
+    Ok(())
+}
+
+/// Completes "… knows this id …".
+fn difference(id: &veobatch_core::JobId, known: &Spec, job: &NewJob) -> String {
+    let spec = &job.spec;
+    let fields = [
+        ("prompt", known.prompt == spec.prompt),
+        ("model", known.model == spec.model),
+        ("aspect_ratio", known.aspect_ratio == spec.aspect_ratio),
+        ("images", known.images == spec.images),
+        ("generation_type", known.generation_type == spec.generation_type),
+        ("resolution", known.resolution == spec.resolution),
+        ("duration", known.duration == spec.duration),
+        ("seed", known.seed == spec.seed),
+        ("watermark", known.watermark == spec.watermark),
+        ("enable_translation", known.enable_translation == spec.enable_translation),
+        ("priority", known.priority == spec.priority),
+        ("max_attempts", known.max_attempts == spec.max_attempts),
+        ("extra", known.extra == spec.extra),
+    ];
+    let other: Vec<&str> = fields.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect();
+    if other.is_empty() { format!("as {id}") } else { format!("with another {}", other.join(", ")) }
+}

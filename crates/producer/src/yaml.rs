@@ -1,0 +1,54 @@
+//! YAML to nodes: two parsers, each for what it does best.
+//!
+//! ```text
+//! text ──▶ marks (saphyr-parser): syntax, places, size ──▶ load (serde_yaml): values ──▶ merge (`<<`)
+//!              ╰── mend: leave the broken item out, look at the rest
+//! ```
+//!
+//! `serde_yaml` says what a scalar is (`no`, `16:9`, `1e3`), but stops at the first error and keeps no places;
+//! `saphyr-parser` knows every place, and tells before anything is expanded how large the aliases would make it. A file
+//! has to pass both.
+
+mod load;
+mod marks;
+mod mend;
+mod merge;
+
+use std::borrow::Cow;
+
+use crate::node::Node;
+use crate::problem::{Problem, Report, around};
+
+/// Most syntax errors looked for in one file; each costs another look at all of it.
+const MAX_MENDED: usize = 20;
+
+/// Reads a YAML document; what cannot be read is reported, and left out of the result.
+pub(crate) fn parse(text: &str, report: &mut Report) -> Option<Node<'static>> {
+    let mut text = Cow::Borrowed(text);
+    let mut mended = 0;
+    let marks = loop {
+        match marks::parse(&text) {
+            Ok(marks) => break marks,
+            Err(broken) => {
+                let line = text.lines().nth(broken.at.line.saturating_sub(1) as usize).unwrap_or_default();
+                let problem = Problem::new(broken.words).text(around(line, broken.at.column)).hint_if(broken.hint);
+                report.problem(broken.at, problem);
+                mended += 1;
+                if mended == MAX_MENDED {
+                    return None;
+                }
+                text = Cow::Owned(mend::without_item(&text, broken.at.line)?);
+            }
+        }
+    };
+    match load::load(&text, &marks) {
+        Ok(mut node) => {
+            merge::merge(&mut node, report);
+            Some(node)
+        }
+        Err((at, words)) => {
+            report.problem(at, Problem::new(format!("not valid YAML: {words}")));
+            None
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Where every value of a YAML text is, and how large it would be with its aliases expanded.
+
+use std::collections::HashMap;
+
+use saphyr_parser::{Event, Parser, ScanError, Span};
+
+use crate::node::Place;
+
+/// Deepest nesting; `serde_yaml` itself stops at 128.
+const MAX_DEPTH: usize = 64;
+
+/// A node's own weight, in bytes, as it is held in memory.
+const NODE_WEIGHT: u64 = 64;
+
+/// What aliases may add: a hundred thousand jobs that share some texts, but no "billion laughs".
+const MAX_EXPANSION: u64 = 64 << 20;
+
+/// The places of a document's values, as an arena.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    marks: Vec<Mark>,
+    root: u32,
+}
+
+#[derive(Debug)]
+struct Mark {
+    at: Place,
+    weight: u64,
+    part: Part,
+}
+
+/// The parts of a value. An anchored value that is not complete yet is `Open`.
+#[derive(Debug)]
+enum Part {
+    Open,
+    Scalar,
+    List(Vec<u32>),
+    /// Keys and values in turn.
+    Map(Vec<u32>),
+    Alias(u32),
+}
+
+/// Why a text has no marks.
+#[derive(Debug)]
+pub(super) struct Broken {
+    pub(super) at: Place,
+    pub(super) words: String,
+    pub(super) hint: Option<&'static str>,
+}
+
+impl Broken {
+    fn new(at: Place, words: impl Into<String>) -> Self {
+        Self { at, words: words.into(), hint: None }
+    }
+}
+
+impl Marks {
+    pub(super) fn root(&self) -> u32 {
+        self.root
+    }
+
+    pub(super) fn place(&self, index: u32) -> Place {
+        self.get(index).map(|mark| mark.at).unwrap_or_default()
+    }
+
+    /// The `n`-th part of the list or mapping at `index`, looking through aliases; itself if there is none.
+    pub(super) fn part(&self, index: u32, n: usize) -> u32 {
+        let mut at = index;
+        loop {
+            match self.get(at).map(|mark| &mark.part) {
+                Some(Part::Alias(target)) => at = *target,
+                Some(Part::List(parts) | Part::Map(parts)) => return parts.get(n).copied().unwrap_or(at),
+                Some(Part::Open | Part::Scalar) | None => return at,
+            }
+        }
+    }
+
+    fn get(&self, index: u32) -> Option<&Mark> {
+        self.marks.get(index as usize)
+    }
+}
+
+/// Marks every value of the one document in `text`.
+pub(super) fn parse(text: &str) -> Result<Marks, Broken> {
+    let mut builder = Builder::default();
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|error| syntax(&error))?;
+        builder.take(event, place(span))?;
+    }
+    builder.finish()
+}
+
+#[derive(Default)]
+struct Builder {
+    marks: Marks,
+    /// Lists and mappings that are not complete: their mark, whether they are mappings, and their parts so far.
+    open: Vec<(u32, bool, Vec<u32>)>,
+    anchors: HashMap<usize, u32>,
+    documents: usize,
+    /// The weight of everything that is written out.
+    written: u64,
+}
+
+impl Builder {
+    fn take(&mut self, event: Event<'_>, at: Place) -> Result<(), Broken> {
+        match event {
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
+            Event::DocumentStart(_) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    let mut broken = Broken::new(at, "a second YAML document starts here");
+                    broken.hint = Some("a `---` line separates documents; put each into a file of its own");
+                    return Err(broken);
+                }
+                Ok(())
+            }
+            Event::Alias(anchor) => self.alias(anchor, at),
+            Event::Scalar(text, _, anchor, _) => {
+                let weight = NODE_WEIGHT + text.len() as u64;
+                self.written += weight;
+                self.add(at, weight, Part::Scalar, anchor)
+            }
+            Event::SequenceStart(anchor, _) => self.start(at, anchor, false),
+            Event::MappingStart(anchor, _) => self.start(at, anchor, true),
+            Event::SequenceEnd | Event::MappingEnd => {
+                self.end();
+                Ok(())
+            }
+        }
+    }
+
+    fn alias(&mut self, anchor: usize, at: Place) -> Result<(), Broken> {
+        let target = self.anchors.get(&anchor).copied();
+        match target.and_then(|index| self.marks.get(index).map(|mark| (index, mark))) {
+            Some((_, Mark { part: Part::Open, .. })) => Err(Broken::new(at, "an alias refers to what it is a part of")),
+            Some((index, mark)) => {
+                let weight = mark.weight;
+                self.add(at, weight, Part::Alias(index), 0)
+            }
+            None => Err(Broken::new(at, "an alias without an anchor")),
+        }
+    }
+
+    fn start(&mut self, at: Place, anchor: usize, map: bool) -> Result<(), Broken> {
+        if self.open.len() >= MAX_DEPTH {
+            return Err(Broken::new(at, format!("nested more than {MAX_DEPTH} deep")));
+        }
+        self.written += NODE_WEIGHT;
+        self.add(at, NODE_WEIGHT, Part::Open, anchor)?;
+        let index = u32::try_from(self.marks.marks.len() - 1).unwrap_or(u32::MAX);
+        self.open.push((index, map, Vec::new()));
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        let Some((index, map, parts)) = self.open.pop() else { return };
+        let weights = parts.iter().filter_map(|&part| self.marks.get(part)).map(|mark| mark.weight);
+        let weight = weights.fold(NODE_WEIGHT, u64::saturating_add);
+        if let Some(mark) = self.marks.marks.get_mut(index as usize) {
+            mark.weight = weight;
+            mark.part = if map { Part::Map(parts) } else { Part::List(parts) };
+        }
+    }
+
+    /// Adds a mark to what is open; the key of a mapping has to be a scalar.
+    fn add(&mut self, at: Place, weight: u64, part: Part, anchor: usize) -> Result<(), Broken> {
+        let index = u32::try_from(self.marks.marks.len()).unwrap_or(u32::MAX);
+        match self.open.last_mut() {
+            Some((_, true, parts)) if parts.len() % 2 == 0 && !matches!(part, Part::Scalar | Part::Alias(_)) => {
+                let mut broken = Broken::new(at, "a list or a mapping stands where a name should");
+                broken.hint = Some("put quotes around a text that starts with `{` or `[`");
+                return Err(broken);
+            }
+            Some((_, _, parts)) => parts.push(index),
+            None => self.marks.root = index,
+        }
+        self.marks.marks.push(Mark { at, weight, part });
+        if anchor != 0 {
+            self.anchors.insert(anchor, index);
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Marks, Broken> {
+        let Some(root) = self.marks.get(self.marks.root) else {
+            return Err(Broken::new(Place::default(), "there is nothing in it but comments"));
+        };
+        if root.weight > self.written.saturating_mul(4).saturating_add(MAX_EXPANSION) {
+            let mut broken = Broken::new(root.at, "its aliases expand to far more than is written");
+            broken.hint = Some("write shared fields once, under `defaults`");
+            return Err(broken);
+        }
+        Ok(self.marks)
+    }
+}
+
+fn syntax(error: &ScanError) -> Broken {
+    let at = error.marker();
+    let at = Place { line: number(at.line()), column: number(at.col()).saturating_add(1) };
+    let words = error.info();
+    let hint = if words.contains("mapping values are not allowed") {
+        Some("put a text that contains `: ` into quotes")
+    } else if words.contains("tab") {
+        Some("indent with spaces")
+    } else if words.contains("quoted scalar") {
+        Some("a quote is not closed")
+    } else {
+        None
+    };
+    Broken { at, words: format!("not valid YAML: {words}"), hint }
+}
+
+fn place(span: Span) -> Place {
+    Place { line: number(span.start.line()), column: number(span.start.col()).saturating_add(1) }
+}
+
+fn number(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
