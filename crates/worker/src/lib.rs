@@ -1,11 +1,46 @@
 //! Moves jobs to their end: three lanes over the ledger, a journal of paid calls, downloads, the output directory.
+//!
+//! ```text
+//!            ┌ claimer ─▶ submit ─▶ journal ══▶ the service ─▶ journal ─┐
+//! [ledger] ──┼ claimer ─▶ follow ─────────────▶ the service ────────────┼──▶ [ledger]
+//!            └ claimer ─▶ save ───▶ part file ─▶ <batch>/<job>.mp4 ─────┘
+//! ```
+//!
+//! A step is always the same: a job is due, `plan` says what to do, it is done once, and what happened is put. Nobody
+//! sleeps in a step: "come back at T" is a due time. Everything that could be told twice is harmless to tell twice, but
+//! for the paid call, which is made once for each intent in the ledger, between two lines of the journal.
+
+mod claim;
+mod claimer;
+mod clock;
+mod ending;
+mod evidence;
+mod fastest;
+mod fetch;
+mod follow;
+mod journal;
+mod lane;
+mod leases;
+mod maintenance;
+mod mp4;
+mod output;
+mod patience;
+mod random;
+mod save;
+mod sidecar;
+mod step;
+mod submit;
+mod sweep;
+mod work;
+mod worker;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use veobatch_api::Client;
 use veobatch_core::{BatchId, Lane, Policy};
-use veobatch_ledger::{LedgerError, SharedLedger};
+use veobatch_ledger::LedgerError;
+
+pub use sweep::sweep;
+pub use work::work;
 
 /// How a worker works.
 #[derive(Clone, Debug)]
@@ -45,6 +80,13 @@ pub struct Concurrency {
     pub save: usize,
 }
 
+/// Submissions wait for their answers at 2 per second, polls take a fraction of a second, downloads are few and long.
+impl Default for Concurrency {
+    fn default() -> Self {
+        Self { submit: 32, follow: 64, save: 8 }
+    }
+}
+
 /// When a worker ends by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Until {
@@ -68,7 +110,8 @@ pub enum Ended {
 /// Why a worker could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkError {
-    /// The output or state directory cannot be used; found before anything is submitted.
+    /// Files cannot be fetched or written: the output or state directory, or the HTTP client. Found before anything is
+    /// submitted; with a hint.
     #[error("{0}")]
     Directory(String),
     /// The service refuses the key (401, 403).
@@ -89,10 +132,4 @@ pub struct Stop {
     pub graceful: tokio_util::sync::CancellationToken,
     /// Do not wait: calls under way may be left in doubt.
     pub now: tokio_util::sync::CancellationToken,
-}
-
-/// Works until it is told to stop or `options.until` comes true.
-pub async fn work(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: Stop) -> Result<Ended, WorkError> {
-    let _ = (ledger, client, options, stop);
-    Ok(Ended::Stopped)
 }

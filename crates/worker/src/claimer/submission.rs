@@ -1,0 +1,183 @@
+//! The claimer of the submit lane: one token, one grant, one paid call.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use governor::Quota;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+use veobatch_core::{Lane, Outcome, Token};
+use veobatch_ledger::{Arrival, Claimed, GateReport, LedgerError, Settle, SubmissionClaim, Waiting};
+
+use super::{Limiter, limiter, rest};
+use crate::claim::{Claim, Grant};
+use crate::evidence::{Evidence, bring};
+use crate::leases::LEASE;
+use crate::patience::Patience;
+use crate::random;
+use crate::worker::Worker;
+
+/// How long after its claim a call may still begin: well within the lease, so that the two never meet.
+const BEGIN_WITHIN: Duration = Duration::from_secs(20);
+
+/// From the claim to the end of the paid call at the latest: [`BEGIN_WITHIN`] and the client's limit of 60 s.
+const STALL: Duration = Duration::from_secs(80);
+
+/// How long a stopping worker tries to give back a claim whose answer was lost. Its journal knows it otherwise.
+const GIVE_BACK_WITHIN: Duration = Duration::from_secs(5);
+
+/// Claims submissions.
+#[derive(Debug)]
+pub(crate) struct Submissions {
+    worker: Arc<Worker>,
+    slots: Arc<Semaphore>,
+    claims: mpsc::Sender<Claim>,
+    ceiling: Option<Limiter>,
+}
+
+/// What asking for a grant came to.
+enum Asked {
+    Granted(Box<Claimed>, Grant),
+    /// The worker is closing; `true` if the ledger may have granted it.
+    Closing(bool),
+    /// The ledger granted it, and by now it is too late to use it.
+    TooLate,
+}
+
+impl Submissions {
+    /// `ceiling` is this process's own, in submissions per minute, below the account's pace.
+    pub(crate) fn new(
+        worker: Arc<Worker>,
+        slots: usize,
+        claims: mpsc::Sender<Claim>,
+        ceiling: Option<NonZeroU32>,
+    ) -> Self {
+        let ceiling = ceiling.map(|rate| limiter(Quota::per_minute(rate).allow_burst(NonZeroU32::MIN)));
+        Self { worker, slots: Arc::new(Semaphore::new(slots)), claims, ceiling }
+    }
+
+    /// Claims until the worker is closing.
+    pub(crate) async fn run(&self) {
+        while let Some(slot) = self.prepare().await {
+            let token = Token::from_bits(random::bits());
+            if !self.note(&token).await {
+                return;
+            }
+            match self.ask(&token).await {
+                Asked::Granted(claimed, grant) => self.send(claimed, grant, slot).await,
+                Asked::TooLate => self.give_back(&token).await,
+                Asked::Closing(uncertain) => {
+                    if uncertain {
+                        self.give_back(&token).await;
+                    } else {
+                        self.settled(&token).await;
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Waits for a free slot and for this process's own ceiling; `None` if the worker is closing.
+    async fn prepare(&self) -> Option<OwnedSemaphorePermit> {
+        let closing = &self.worker.ending.closing;
+        let slot = closing.run_until_cancelled(Arc::clone(&self.slots).acquire_owned()).await?.ok()?;
+        if let Some(ceiling) = &self.ceiling {
+            closing.run_until_cancelled(ceiling.until_ready()).await?;
+        }
+        (!closing.is_cancelled()).then_some(slot)
+    }
+
+    /// Writes the token into the journal before its first claim: nothing is claimed that the journal does not know.
+    async fn note(&self, token: &Token) -> bool {
+        let mut patience = Patience::until(self.worker.ending.closing.clone());
+        while let Err(error) = self.worker.journal.claiming(token).await {
+            if !patience.wait("the journal cannot be written, so nothing is submitted", &error).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Asks with the same token until there is a grant: an answer that is lost on the way costs nothing.
+    async fn ask(&self, token: &Token) -> Asked {
+        let worker = &self.worker;
+        let mut patience = Patience::until(worker.ending.closing.clone());
+        let mut uncertain = false;
+        let mut waiting = None;
+        loop {
+            if worker.ending.closing.is_cancelled() {
+                return Asked::Closing(uncertain);
+            }
+            let until = Instant::now() + BEGIN_WITHIN;
+            #[expect(clippy::disallowed_methods, reason = "only the wall clock notices that this machine was asleep")]
+            let until_wall = SystemTime::now() + BEGIN_WITHIN;
+            match worker.ledger.claim_submission(token, worker.only.as_deref(), LEASE, STALL).await {
+                Ok(SubmissionClaim::Granted(claimed)) => {
+                    let grant = Grant { token: token.clone(), until, until_wall };
+                    return Asked::Granted(claimed, grant);
+                }
+                Ok(SubmissionClaim::Wait { why, until, now }) => {
+                    patience.over();
+                    worker.clock.saw(now);
+                    uncertain = false;
+                    say(why, &mut waiting);
+                    rest(worker, until).await;
+                }
+                Err(LedgerError::LostLease) => return Asked::TooLate,
+                Err(error) => {
+                    uncertain = true;
+                    patience.wait("no submission can be claimed", &error).await;
+                }
+            }
+        }
+    }
+
+    async fn send(&self, claimed: Box<Claimed>, grant: Grant, slot: OwnedSemaphorePermit) {
+        self.worker.clock.saw(claimed.stored.now);
+        let hold = self.worker.leases.hold(claimed.lease.clone(), Lane::Submit);
+        let claim = Claim { lane: Lane::Submit, claimed, grant: Some(grant), hold, _slot: slot };
+        // There is room for every slot, and the lane outlives its claimer; if not, the journal knows that nothing was sent.
+        drop(self.claims.send(claim).await);
+    }
+
+    /// Puts the job that `token` was granted, if it was, back into the queue: nothing was sent for it.
+    async fn give_back(&self, token: &Token) {
+        match tokio::time::timeout(GIVE_BACK_WITHIN, self.try_give_back(token)).await {
+            Ok(Ok(())) => self.settled(token).await,
+            Ok(Err(error)) => warn!(%error, "a claim could not be given back; the journal knows that it was not sent"),
+            Err(_) => warn!("a claim could not be given back in time; the journal knows that it was not sent"),
+        }
+    }
+
+    async fn try_give_back(&self, token: &Token) -> Result<(), LedgerError> {
+        let worker = &self.worker;
+        let Some(key) = worker.ledger.find_token(token).await? else { return Ok(()) };
+        let Some(stored) = worker.ledger.read(&key).await? else { return Ok(()) };
+        let outcome = Outcome::NotSent("its claim was answered too late".to_owned());
+        let settle = Settle { token: token.clone(), arrival: Arrival::Never, gate: GateReport::Silent };
+        let evidence = Evidence { token, outcome, settle: Some(settle), lease: None };
+        let mut patience = Patience::until(worker.ending.now.clone());
+        bring(worker.ledger.as_ref(), &worker.policy, stored, evidence, &mut patience).await.map(drop)
+    }
+
+    async fn settled(&self, token: &Token) {
+        if let Err(error) = self.worker.journal.settled(token).await {
+            warn!(%error, "the journal could not be written; a later replay will find nothing to do");
+        }
+    }
+}
+
+/// Says what submissions wait for, once for each reason.
+fn say(why: Waiting, said: &mut Option<Waiting>) {
+    if said.replace(why) == Some(why) {
+        return;
+    }
+    match why {
+        Waiting::Gate => info!("submissions wait: the account's gate is closed"),
+        Waiting::Cap => info!("submissions wait: as many videos are in flight as the cap allows"),
+        Waiting::Slot | Waiting::Work => debug!(?why, "submissions wait"),
+    }
+}

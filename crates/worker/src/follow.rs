@@ -1,0 +1,41 @@
+//! The follow lane's step: what became of a paid task. Nothing here leads to a submission.
+
+use tracing::warn;
+use veobatch_core::{Event, Lane, Progress, Step, Trouble, TroubleKind, Upgrade, plan};
+
+use crate::claim::Claim;
+use crate::worker::Worker;
+
+/// Looks after the claimed job: one question to the service at most.
+pub(crate) async fn follow(worker: &Worker, claim: &Claim) {
+    let event = match plan(&claim.claimed.stored.record, Lane::Follow, None) {
+        Step::Orphan => {
+            warn!("found in the middle of its submission: its worker was cut off");
+            Event::Orphaned
+        }
+        Step::Poll(task) => {
+            let progress = worker.client.poll(&task.id).await.progress;
+            if let Progress::Trouble(trouble) = &progress {
+                heed(worker, trouble);
+            }
+            Event::Polled { task: task.id, progress }
+        }
+        Step::Upgrade(task, to) => {
+            let upgrade = worker.client.upgrade(&task.id, to, 0).await;
+            if let Upgrade::Trouble(trouble) = &upgrade {
+                heed(worker, trouble);
+            }
+            Event::Upgraded { task: task.id, to, upgrade }
+        }
+        Step::Submit(_) | Step::Relink(_) | Step::Save(..) | Step::Nothing => return worker.release(claim).await,
+    };
+    worker.tell(claim, &event).await;
+}
+
+/// A refused key stops this process; the job keeps its trouble and is followed by whoever comes next.
+pub(crate) fn heed(worker: &Worker, trouble: &Trouble) {
+    match trouble.kind {
+        TroubleKind::KeyRefused => worker.ending.key_refused(&trouble.message),
+        TroubleKind::Transport | TroubleKind::RateLimited | TroubleKind::Busy => {}
+    }
+}

@@ -1,0 +1,242 @@
+//! The journal of paid calls: what this process was about to do with money, on this machine's disk.
+//!
+//! ```text
+//! claiming ─▶ (granted) ─▶ sending ══▶ answer ─▶ settled
+//!                          fsync   pay  fsync
+//! ```
+//!
+//! One locked file a process. Whoever finds one that is not locked knows that its process is gone, and replays it: an
+//! answer that the ledger was not told is told; an attempt that was claimed and provably not sent goes back to the
+//! queue; one that was being sent stays in doubt. The ledger is the truth, this is only its evidence: a journal that is
+//! lost costs certainty, never money.
+
+mod line;
+pub(crate) mod replay;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use veobatch_core::{JobKey, Outcome, Token};
+
+use crate::random;
+use line::Line;
+
+/// A journal that has grown beyond this is rewritten with what is still open.
+const REWRITE_AT: u64 = 1 << 20;
+
+/// The journal of this process.
+#[derive(Clone, Debug)]
+pub(crate) struct Journal(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    dir: PathBuf,
+    written: Mutex<Written>,
+    /// How many lines are on disk for certain. Held while syncing: whoever waits for it may find its line there already.
+    synced: Mutex<u64>,
+}
+
+#[derive(Debug)]
+struct Written {
+    file: File,
+    path: PathBuf,
+    lines: u64,
+    bytes: u64,
+    rewrite_at: u64,
+    /// A write or a sync failed: what is in the file is not known, so it is not relied on any more.
+    broken: bool,
+    /// The lines of attempts that are not settled.
+    open: BTreeMap<Token, Vec<Line>>,
+}
+
+impl Journal {
+    /// Starts this process's journal in `dir`, which is made if it is not there.
+    pub(crate) fn start(dir: &Path) -> io::Result<Self> {
+        fs::create_dir_all(dir)?;
+        let (file, path) = create(dir)?;
+        sync_dir(dir)?;
+        let open = BTreeMap::new();
+        let written = Written { file, path, lines: 0, bytes: 0, rewrite_at: REWRITE_AT, broken: false, open };
+        Ok(Self(Arc::new(Shared { dir: dir.to_owned(), written: Mutex::new(written), synced: Mutex::new(0) })))
+    }
+
+    /// Where the journals of this machine are.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.0.dir
+    }
+
+    /// Says that `token` is about to be claimed with.
+    pub(crate) async fn claiming(&self, token: &Token) -> io::Result<()> {
+        self.write(Line::Claiming(token.clone()), false).await
+    }
+
+    /// Says that the paid call of `token` is about to be made. On disk when this returns `Ok`; else it must not be made.
+    pub(crate) async fn sending(&self, token: &Token, job: &JobKey) -> io::Result<()> {
+        self.write(Line::Sending { token: token.clone(), job: job.clone() }, true).await
+    }
+
+    /// Says how the paid call of `token` ended. On disk when this returns `Ok`.
+    pub(crate) async fn answer(&self, token: &Token, outcome: &Outcome) -> io::Result<()> {
+        self.write(Line::Answer { token: token.clone(), outcome: outcome.clone() }, true).await
+    }
+
+    /// Says that the ledger knows all there is to know about `token`.
+    pub(crate) async fn settled(&self, token: &Token) -> io::Result<()> {
+        self.write(Line::Settled(token.clone()), false).await
+    }
+
+    /// Removes the journal if nothing in it is open.
+    pub(crate) fn finish(&self) -> io::Result<()> {
+        let written = self.0.written();
+        if written.open.is_empty() { fs::remove_file(&written.path) } else { Ok(()) }
+    }
+
+    async fn write(&self, line: Line, durable: bool) -> io::Result<()> {
+        let shared = Arc::clone(&self.0);
+        let done = tokio::task::spawn_blocking(move || {
+            let number = shared.append(line)?;
+            if durable { shared.sync(number) } else { Ok(()) }
+        });
+        done.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+    }
+}
+
+impl Shared {
+    /// Appends `line`; returns its number.
+    fn append(&self, line: Line) -> io::Result<u64> {
+        let mut written = self.written();
+        if written.broken || written.bytes > written.rewrite_at {
+            self.rewrite(&mut written)?;
+        }
+        let bytes = line.to_bytes();
+        if let Err(error) = written.file.write_all(&bytes) {
+            written.broken = true;
+            return Err(error);
+        }
+        written.bytes += bytes.len() as u64;
+        written.lines += 1;
+        if let Line::Settled(token) = &line {
+            written.open.remove(token);
+        } else {
+            written.open.entry(line.token().clone()).or_default().push(line);
+        }
+        Ok(written.lines)
+    }
+
+    /// Returns once line `number` is on disk; one sync serves all that were written before it began.
+    fn sync(&self, number: u64) -> io::Result<()> {
+        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        if *synced >= number {
+            return Ok(());
+        }
+        let (file, lines) = {
+            let written = self.written();
+            (written.file.try_clone(), written.lines)
+        };
+        if let Err(error) = file.and_then(|file| file.sync_data()) {
+            // After a failed sync the system may have forgotten what it could not write: never trust this file again.
+            self.written().broken = true;
+            return Err(error);
+        }
+        *synced = lines;
+        Ok(())
+    }
+
+    /// Goes over to a new file that holds what is open. The old one goes, still locked, once the new one is on disk: at
+    /// no time does an unlocked file lack a line that another one has.
+    fn rewrite(&self, written: &mut Written) -> io::Result<()> {
+        let (mut file, path) = create(&self.dir)?;
+        let text: Vec<u8> = written.open.values().flatten().flat_map(Line::to_bytes).collect();
+        let stored = file.write_all(&text).and_then(|()| file.sync_all()).and_then(|()| sync_dir(&self.dir));
+        if let Err(error) = stored.and_then(|()| fs::remove_file(&written.path)) {
+            // Nothing refers to the new one yet.
+            drop(fs::remove_file(&path));
+            return Err(error);
+        }
+        written.bytes = text.len() as u64;
+        written.rewrite_at = REWRITE_AT.max(2 * written.bytes);
+        written.broken = false;
+        (written.file, written.path) = (file, path);
+        Ok(())
+    }
+
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A new, locked, empty file in `dir`.
+fn create(dir: &Path) -> io::Result<(File, PathBuf)> {
+    let path = dir.join(format!("{PREFIX}{:032x}{SUFFIX}", random::bits()));
+    // Locked before it has its name: nobody ever sees it unlocked and empty.
+    let fresh = path.with_extension("new");
+    let file = File::options().append(true).create_new(true).open(&fresh)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::Error(error)) => return Err(error),
+        Err(TryLockError::WouldBlock) => return Err(io::Error::other("a new journal is locked already")),
+    }
+    fs::rename(&fresh, &path)?;
+    Ok((file, path))
+}
+
+const PREFIX: &str = "journal-";
+const SUFFIX: &str = ".jsonl";
+
+/// Makes the names in `dir` durable, where the system can.
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use veobatch_core::{BatchId, JobId};
+
+    use super::line::{Finding, findings};
+    use super::*;
+
+    fn journals(dir: &Path) -> Vec<PathBuf> {
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+
+    fn key() -> JobKey {
+        JobKey { batch: BatchId::parse("b").unwrap(), job: JobId::parse("j").unwrap() }
+    }
+
+    #[tokio::test]
+    async fn a_journal_that_grew_is_rewritten_with_what_is_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::start(dir.path()).unwrap();
+        let open = Token::from_bits(7);
+        journal.sending(&open, &key()).await.unwrap();
+        journal.0.written().rewrite_at = 1000;
+        for n in 100..150 {
+            let token = Token::from_bits(n);
+            journal.claiming(&token).await.unwrap();
+            journal.settled(&token).await.unwrap();
+        }
+        journal.0.written().broken = true;
+        journal.settled(&Token::from_bits(9)).await.unwrap();
+        let [path] = journals(dir.path()).try_into().unwrap();
+        let text = fs::read(path).unwrap();
+        assert_eq!(findings(&text), [Finding::CutOff(open.clone())]);
+        assert!(text.len() < 300);
+        journal.settled(&open).await.unwrap();
+        journal.finish().unwrap();
+        assert_eq!(journals(dir.path()).len(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_journal_of_a_process_is_locked_while_it_lives() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::start(dir.path()).unwrap();
+        let [path] = journals(dir.path()).try_into().unwrap();
+        let second = File::options().append(true).open(path).unwrap();
+        assert!(matches!(second.try_lock(), Err(TryLockError::WouldBlock)));
+        drop(journal);
+        assert!(second.try_lock().is_ok());
+    }
+}

@@ -1,0 +1,226 @@
+//! The lines of a journal, and what can be concluded from them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use veobatch_core::{JobKey, Outcome, Token};
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Line {
+    /// A claim is about to be asked for with this token.
+    Claiming(Token),
+    /// The request is about to be handed to the network. On disk before it is.
+    Sending {
+        /// Which attempt.
+        token: Token,
+        /// Of which job.
+        job: JobKey,
+    },
+    /// The call ended. On disk before the ledger is told.
+    Answer {
+        /// Which attempt.
+        token: Token,
+        /// How.
+        outcome: Outcome,
+    },
+    /// The ledger knows, or has nothing to know.
+    Settled(Token),
+}
+
+impl Line {
+    pub(crate) fn token(&self) -> &Token {
+        match self {
+            Self::Claiming(token) | Self::Settled(token) | Self::Sending { token, .. } | Self::Answer { token, .. } => {
+                token
+            }
+        }
+    }
+
+    /// One line of JSON, its end included.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec(self).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+}
+
+/// What a journal says about one attempt that it does not say is settled.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Finding {
+    /// The call ended like this, and the ledger may not know.
+    Answered {
+        /// Which attempt.
+        token: Token,
+        /// Of which job, if the journal says.
+        job: Option<JobKey>,
+        /// How.
+        outcome: Outcome,
+    },
+    /// Provably nothing was sent; the ledger may have granted the claim.
+    NeverSent(Token),
+    /// It was about to be sent, and no answer was written: its worker was cut off. Only the ledger's own step, or
+    /// evidence from elsewhere, says more.
+    CutOff(Token),
+}
+
+/// Reads a journal whose process is gone.
+///
+/// A last line that was torn by the end of its process or of the power proves nothing and hides nothing: a request is
+/// sent only after its line is wholly on disk. Damage anywhere else could hide a line, so nothing is then concluded from
+/// a line's absence.
+pub(crate) fn findings(text: &[u8]) -> Vec<Finding> {
+    let (lines, tail) = read(text);
+    let mut order = Vec::new();
+    let mut attempts: BTreeMap<&Token, Vec<&Line>> = BTreeMap::new();
+    for line in &lines {
+        let of = attempts.entry(line.token()).or_insert_with(|| {
+            order.push(line.token());
+            Vec::new()
+        });
+        of.push(line);
+    }
+    order
+        .into_iter()
+        .filter_map(|token| finding(token, attempts.get(token)?))
+        .filter(|finding| match finding {
+            Finding::NeverSent(token) => tail.proves_absence_of(token),
+            Finding::Answered { .. } | Finding::CutOff(_) => true,
+        })
+        .collect()
+}
+
+fn finding(token: &Token, lines: &[&Line]) -> Option<Finding> {
+    let (mut job, mut outcome, mut sent) = (None, None, false);
+    for line in lines {
+        match line {
+            Line::Claiming(_) => {}
+            Line::Sending { job: key, .. } => (sent, job) = (true, Some(key.clone())),
+            Line::Answer { outcome: how, .. } => outcome = Some(how.clone()),
+            Line::Settled(_) => return None,
+        }
+    }
+    let token = token.clone();
+    Some(match outcome {
+        Some(outcome) => Finding::Answered { token, job, outcome },
+        None if sent => Finding::CutOff(token),
+        None => Finding::NeverSent(token),
+    })
+}
+
+/// What follows the last line that can be read.
+enum Tail {
+    /// Nothing, or the beginning of one line.
+    Torn(Vec<u8>),
+    /// Something that a process which merely ended does not leave behind, here or between two lines.
+    Damaged,
+}
+
+impl Tail {
+    fn proves_absence_of(&self, token: &Token) -> bool {
+        match self {
+            Self::Torn(rest) => !String::from_utf8_lossy(rest).contains(token.as_str()),
+            Self::Damaged => false,
+        }
+    }
+}
+
+fn read(text: &[u8]) -> (Vec<Line>, Tail) {
+    let mut lines = Vec::new();
+    let mut unread: BTreeSet<usize> = BTreeSet::new();
+    let pieces: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
+    for (number, piece) in pieces.iter().enumerate() {
+        match serde_json::from_slice(piece) {
+            Ok(line) if piece.ends_with(b"\n") => lines.push(line),
+            Ok(_) | Err(_) => {
+                unread.insert(number);
+            }
+        }
+    }
+    let last = pieces.last().copied().unwrap_or_default();
+    let tail = match unread.iter().next() {
+        None => Tail::Torn(Vec::new()),
+        Some(first) if first + 1 == pieces.len() && !last.ends_with(b"\n") && !last.contains(&0) => {
+            Tail::Torn(last.to_vec())
+        }
+        Some(_) => Tail::Damaged,
+    };
+    (lines, tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use veobatch_core::{BatchId, JobId, TaskId};
+
+    use super::*;
+
+    fn token(n: u128) -> Token {
+        Token::from_bits(n)
+    }
+
+    fn key() -> JobKey {
+        JobKey { batch: BatchId::parse("b").unwrap(), job: JobId::parse("j").unwrap() }
+    }
+
+    fn text(lines: &[Line]) -> Vec<u8> {
+        lines.iter().flat_map(Line::to_bytes).collect()
+    }
+
+    fn sending(n: u128) -> Line {
+        Line::Sending { token: token(n), job: key() }
+    }
+
+    fn answer(n: u128) -> Line {
+        let outcome = Outcome::Accepted(TaskId::parse("t").unwrap());
+        Line::Answer { token: token(n), outcome }
+    }
+
+    #[test]
+    fn each_attempt_is_judged_by_the_furthest_line_that_speaks_of_it() {
+        let text = text(&[
+            Line::Claiming(token(1)),
+            Line::Claiming(token(2)),
+            sending(1),
+            Line::Claiming(token(3)),
+            sending(3),
+            answer(3),
+            Line::Claiming(token(4)),
+            Line::Settled(token(4)),
+        ]);
+        let outcome = Outcome::Accepted(TaskId::parse("t").unwrap());
+        assert_eq!(
+            findings(&text),
+            [
+                Finding::CutOff(token(1)),
+                Finding::NeverSent(token(2)),
+                Finding::Answered { token: token(3), job: Some(key()), outcome }
+            ]
+        );
+    }
+
+    #[test]
+    fn a_torn_last_line_hides_nothing_except_about_the_token_it_names() {
+        let mut whole = text(&[Line::Claiming(token(1)), Line::Claiming(token(2))]);
+        let torn = sending(2).to_bytes();
+        whole.extend(&torn[..torn.len() - 5]);
+        assert_eq!(findings(&whole), [Finding::NeverSent(token(1))]);
+    }
+
+    #[test]
+    fn nothing_is_concluded_from_absence_in_a_damaged_journal() {
+        let claiming = Line::Claiming(token(1)).to_bytes();
+        for damage in [&b"garbage\n"[..], b"\0\0\0\0", b"{\"sending\"\n", b"\xff\xfe\n{\"x\""] {
+            assert_eq!(findings(&[&claiming[..], damage].concat()), [], "{damage:?}");
+        }
+        let answered = [&b"garbage\n"[..], &text(&[sending(1), answer(1)])].concat();
+        assert_eq!(findings(&answered).len(), 1);
+    }
+
+    #[test]
+    fn every_line_is_read_as_it_was_written() {
+        for line in [Line::Claiming(token(1)), sending(2), answer(3), Line::Settled(token(4))] {
+            assert_eq!(serde_json::from_slice::<Line>(&line.to_bytes()).unwrap(), line);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What dead processes left behind: their journals are read, told to the ledger, and removed.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use tracing::{info, warn};
+use veobatch_core::{JobKey, Outcome, Policy, Token};
+use veobatch_ledger::{Arrival, GateReport, Ledger, LedgerError, Settle};
+
+use super::line::{Finding, findings};
+use super::{Journal, PREFIX, SUFFIX};
+use crate::evidence::{Evidence, bring};
+use crate::patience::Patience;
+
+/// The journal of a process that is gone; locked by us, so that nobody else replays it.
+#[derive(Debug)]
+struct Left {
+    path: PathBuf,
+    findings: Vec<Finding>,
+    _lock: File,
+}
+
+/// Replays every journal in the directory whose process is gone. What the ledger cannot be told now stays for next time.
+///
+/// # Errors
+/// If the directory cannot be read, or its file system knows no locks: then nobody could tell the dead from the living.
+pub(crate) async fn replay(
+    journal: &Journal,
+    ledger: &dyn Ledger,
+    policy: &Policy,
+    patience: &mut Patience,
+) -> io::Result<()> {
+    let dir = journal.dir().to_owned();
+    let left = tokio::task::spawn_blocking(move || left_in(&dir)).await.unwrap_or_else(|e| Err(io::Error::other(e)))?;
+    for journal in left {
+        let mut told = true;
+        for finding in &journal.findings {
+            if let Err(error) = tell(ledger, policy, finding, patience).await {
+                warn!(%error, journal = %journal.path.display(), "a journal could not be replayed wholly; it is kept");
+                told = false;
+                break;
+            }
+        }
+        if told && let Err(error) = fs::remove_file(&journal.path) {
+            warn!(%error, journal = %journal.path.display(), "a replayed journal could not be removed");
+        }
+    }
+    Ok(())
+}
+
+async fn tell(
+    ledger: &dyn Ledger,
+    policy: &Policy,
+    finding: &Finding,
+    patience: &mut Patience,
+) -> Result<(), LedgerError> {
+    let (token, job, outcome, arrival) = match finding {
+        // The ledger's own step puts it in doubt, unless it is there already.
+        Finding::CutOff(_) => return Ok(()),
+        Finding::Answered { token, job, outcome } => (token, job.clone(), outcome.clone(), Arrival::Unknown),
+        Finding::NeverSent(token) => {
+            let outcome = Outcome::NotSent("its worker stopped before anything was sent".to_owned());
+            (token, None, outcome, Arrival::Never)
+        }
+    };
+    let Some(key) = (match job {
+        Some(key) => Some(key),
+        None => ledger.find_token(token).await?,
+    }) else {
+        return Ok(());
+    };
+    told(ledger, policy, &key, token, outcome, arrival, patience).await
+}
+
+async fn told(
+    ledger: &dyn Ledger,
+    policy: &Policy,
+    key: &JobKey,
+    token: &Token,
+    outcome: Outcome,
+    arrival: Arrival,
+    patience: &mut Patience,
+) -> Result<(), LedgerError> {
+    let Some(stored) = ledger.read(key).await? else {
+        warn!(job = %key, "a journal speaks of a job that is gone");
+        return Ok(());
+    };
+    let settle = Settle { token: token.clone(), arrival, gate: GateReport::Silent };
+    let evidence = Evidence { token, outcome, settle: Some(settle), lease: None };
+    let changed = bring(ledger, policy, stored, evidence, patience).await?;
+    info!(job = %key, ?changed, "replayed from a journal");
+    Ok(())
+}
+
+/// The journals in `dir` whose process is gone.
+fn left_in(dir: &Path) -> io::Result<Vec<Left>> {
+    let mut left = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
+            left.extend(take(path)?);
+        }
+    }
+    Ok(left)
+}
+
+fn take(path: PathBuf) -> io::Result<Option<Left>> {
+    let mut lock = match File::options().read(true).append(true).open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    // A living process removes its file before it lets go of it: one that has no name any more was replaced by another.
+    if !path.exists() {
+        return Ok(None);
+    }
+    let mut text = Vec::new();
+    lock.read_to_end(&mut text)?;
+    Ok(Some(Left { findings: findings(&text), path, _lock: lock }))
+}

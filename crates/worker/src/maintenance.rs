@@ -1,0 +1,112 @@
+//! What is looked after beside the lanes: cancellations to finish, journals of the dead, and whether all is done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+use veobatch_core::{BatchId, StateName};
+use veobatch_ledger::{BatchSummary, LedgerError};
+
+use crate::Until;
+use crate::journal::replay::replay;
+use crate::patience::Patience;
+use crate::sweep::sweep;
+use crate::worker::Worker;
+
+/// Between two looks, if somebody waits for the end.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Between two looks, if nobody does.
+const SELDOM: Duration = Duration::from_secs(5);
+
+/// Between two looks for journals that other processes left behind.
+const REPLAY: Duration = Duration::from_secs(60);
+
+/// Looks after all that until the worker is closing.
+pub(crate) async fn maintain(worker: Arc<Worker>, until: Until) {
+    let gap = if until == Until::Stopped { SELDOM } else { LOOK };
+    let mut patience = Patience::until(worker.ending.closing.clone());
+    let mut replayed = Instant::now();
+    while worker.ending.closing.run_until_cancelled(tokio::time::sleep(gap)).await.is_some() {
+        if replayed.elapsed() > REPLAY {
+            replay_again(&worker).await;
+            replayed = Instant::now();
+        }
+        match look(&worker, &until).await {
+            Ok(true) => {
+                info!("nothing is left to do");
+                return worker.ending.finished();
+            }
+            Ok(false) => patience.over(),
+            Err(error) => {
+                patience.wait("the batches cannot be looked at", &error).await;
+                // What was told to nobody during the outage is in journals.
+                replayed = Instant::now().checked_sub(REPLAY).unwrap_or(replayed);
+            }
+        }
+    }
+}
+
+/// Finishes cancellations; says whether what this worker waits for has come true.
+async fn look(worker: &Worker, until: &Until) -> Result<bool, LedgerError> {
+    let batches = worker.ledger.batches().await?;
+    for batch in batches.iter().filter(|batch| batch.cancelling) {
+        let swept = sweep(worker.ledger.as_ref(), &batch.batch, &worker.policy).await?;
+        info!(batch = %batch.batch, swept, "a cancellation was carried out");
+    }
+    Ok(match until {
+        Until::Stopped => false,
+        Until::Idle => batches.iter().all(rests),
+        Until::Settled(those) => those.iter().all(|name| named(&batches, name).is_none_or(rests)),
+    })
+}
+
+fn named<'a>(batches: &'a [BatchSummary], name: &BatchId) -> Option<&'a BatchSummary> {
+    let folded = name.folded();
+    batches.iter().find(|batch| batch.batch.folded() == folded)
+}
+
+/// True if nothing of the batch moves without a person.
+fn rests(batch: &BatchSummary) -> bool {
+    let moving = [StateName::Submitting, StateName::Generating, StateName::Upscaling, StateName::Downloading];
+    let queued = batch.count(StateName::Queued) > 0 && !batch.paused;
+    !batch.cancelling && !queued && moving.into_iter().all(|state| batch.count(state) == 0)
+}
+
+async fn replay_again(worker: &Worker) {
+    let mut patience = Patience::until(worker.ending.closing.clone());
+    if let Err(error) = replay(&worker.journal, worker.ledger.as_ref(), &worker.policy, &mut patience).await {
+        warn!(%error, "the journals cannot be looked at");
+    }
+    debug!("looked for journals of processes that are gone");
+}
+
+#[cfg(test)]
+mod tests {
+    use veobatch_core::Timestamp;
+
+    use super::*;
+
+    fn batch(counts: &[(StateName, u64)], paused: bool) -> BatchSummary {
+        BatchSummary {
+            batch: BatchId::parse("b").unwrap(),
+            counts: counts.iter().copied().collect(),
+            paused,
+            cancelling: false,
+            created: Timestamp::default(),
+        }
+    }
+
+    #[test]
+    fn a_batch_rests_once_only_a_person_could_move_it() {
+        use StateName::{Cancelled, Done, Downloading, Failed, Generating, InDoubt, Queued};
+        assert!(rests(&batch(&[], false)));
+        assert!(rests(&batch(&[(Done, 3), (Failed, 1), (InDoubt, 2), (Cancelled, 1), (Queued, 0)], false)));
+        assert!(rests(&batch(&[(Queued, 5)], true)));
+        assert!(!rests(&batch(&[(Queued, 5)], false)));
+        assert!(!rests(&batch(&[(Generating, 1)], true)));
+        assert!(!rests(&batch(&[(Downloading, 1)], true)));
+        assert!(!rests(&BatchSummary { cancelling: true, ..batch(&[], false) }));
+    }
+}

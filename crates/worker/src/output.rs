@@ -1,0 +1,247 @@
+//! The output directory: `<output>/<batch>/<job>.mp4`, and the promise that a file there is whole and never replaced.
+//!
+//! Everything is first written to a part file, `.<job>.<fence>.part`, synced, and then given its name in one step that
+//! fails if the name is taken. Names were validated by core when they entered; here they are only joined.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use sha2::{Digest as _, Sha256};
+use tracing::{info, warn};
+use veobatch_core::{BatchId, JobId};
+use veobatch_ledger::Fence;
+
+use crate::WorkError;
+use crate::journal::sync_dir;
+use crate::random;
+
+/// Part files of this age belong to nobody.
+const FORGOTTEN: Duration = Duration::from_secs(24 * 3600);
+
+/// A file's length and its SHA-256, in lower-case hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub(crate) bytes: u64,
+    pub(crate) sha256: String,
+}
+
+/// Whether a file got its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placed {
+    /// It has it.
+    Yes,
+    /// The name is taken; the file is where it was.
+    Taken,
+}
+
+/// The output directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Output {
+    root: PathBuf,
+}
+
+impl Output {
+    /// Makes the directory if it is not there, and tries whether files can be written to it.
+    pub(crate) fn open(root: &Path) -> Result<Self, WorkError> {
+        let probe = root.join(format!(".veobatch-probe-{:016x}", random::bits() >> 64));
+        let tried = fs::create_dir_all(root).and_then(|()| {
+            File::create_new(&probe)?.write_all(b"veobatch")?;
+            fs::remove_file(&probe)
+        });
+        tried.map_err(|error| {
+            let hint = "name another one with --output, or make it writable";
+            WorkError::Directory(format!("the output directory {} cannot be used: {error} ({hint})", root.display()))
+        })?;
+        Ok(Self { root: root.to_owned() })
+    }
+
+    /// The folder of `batch`, made if it is not there. The output directory itself is not made anew: if it vanished, a
+    /// disk is not mounted, and what is there now is not it.
+    pub(crate) fn folder(&self, batch: &BatchId) -> io::Result<PathBuf> {
+        let folder = self.root.join(batch.as_str());
+        match fs::create_dir(&folder) {
+            Ok(()) => sync_dir(&self.root)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        Ok(folder)
+    }
+
+    /// Removes part files that nobody has written to for a day.
+    pub(crate) fn tidy(&self) {
+        let Ok(folders) = fs::read_dir(&self.root) else { return };
+        let mut removed = 0;
+        for folder in folders.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+            let Ok(files) = fs::read_dir(folder.path()) else { continue };
+            for file in files.flatten() {
+                let name = file.file_name();
+                let part = name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(PART));
+                if part && is_forgotten(&file) && fs::remove_file(file.path()).is_ok() {
+                    removed += 1;
+                }
+            }
+        }
+        if removed > 0 {
+            info!(removed, "old part files were removed");
+        }
+    }
+}
+
+const PART: &str = ".part";
+
+fn is_forgotten(file: &fs::DirEntry) -> bool {
+    #[expect(clippy::disallowed_methods, reason = "the age of a file is told by the wall clock")]
+    let now = SystemTime::now();
+    let age = file.metadata().and_then(|data| data.modified()).ok().and_then(|at| now.duration_since(at).ok());
+    age.is_some_and(|age| age > FORGOTTEN)
+}
+
+/// The part file of the `number`-th file (from 1) of a step that holds `fence`.
+pub(crate) fn part(folder: &Path, job: &JobId, fence: &Fence, number: usize) -> PathBuf {
+    let number = if number == 1 { String::new() } else { format!(".{number}") };
+    folder.join(format!(".{job}.{fence}{number}{PART}"))
+}
+
+/// The `number`-th video (from 1) of a stem: `stem.mp4`, `stem.2.mp4` …
+pub(crate) fn video(folder: &Path, stem: &str, number: usize) -> PathBuf {
+    folder.join(if number == 1 { format!("{stem}.mp4") } else { format!("{stem}.{number}.mp4") })
+}
+
+/// Removes the part files that earlier steps of `job` left behind.
+pub(crate) fn remove_parts(folder: &Path, job: &JobId) {
+    let Ok(files) = fs::read_dir(folder) else { return };
+    for file in files.flatten() {
+        if file.file_name().to_str().is_some_and(|name| is_part_of(name, job.as_str()))
+            && let Err(error) = fs::remove_file(file.path())
+        {
+            warn!(%error, "an old part file could not be removed");
+        }
+    }
+}
+
+/// `.<job>.<fence>.part` or `.<job>.<fence>.<number>.part`, and not another job's whose name begins like this one's.
+fn is_part_of(name: &str, job: &str) -> bool {
+    let rest = name.strip_prefix('.').and_then(|rest| rest.strip_prefix(job)).and_then(|rest| rest.strip_prefix('.'));
+    let Some(rest) = rest.and_then(|rest| rest.strip_suffix(PART)) else { return false };
+    let (fence, number) = rest.split_once('.').unwrap_or((rest, ""));
+    let fence = fence.len() == 16 && fence.bytes().all(|byte| byte.is_ascii_hexdigit());
+    fence && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Gives `part` its `name`, unless that is taken. Durable once the folder is synced.
+///
+/// A hard link fails if the name exists, on every file system that has hard links. Where there are none, the name is
+/// first taken by an empty file, which the part then replaces; an empty file is what a crash in between leaves, so one is
+/// never taken for a video.
+pub(crate) fn place(part: &Path, name: &Path) -> io::Result<Placed> {
+    match fs::hard_link(part, name) {
+        Ok(()) => {
+            fs::remove_file(part)?;
+            Ok(Placed::Yes)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Placed::Taken),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
+        Err(_) => place_without_links(part, name),
+    }
+}
+
+fn place_without_links(part: &Path, name: &Path) -> io::Result<Placed> {
+    match File::create_new(name) {
+        Ok(_) => fs::rename(part, name).map(|()| Placed::Yes),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Placed::Taken),
+        Err(error) => Err(error),
+    }
+}
+
+/// What is at `path`; `None` if nothing is.
+pub(crate) fn content(path: &Path) -> io::Result<Option<Content>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let (mut sha256, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 64 * 1024]);
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(Some(Content { bytes, sha256: hex(sha256) }));
+        }
+        bytes += count as u64;
+        sha256.update(buffer.get(..count).unwrap_or_default());
+    }
+}
+
+/// A finished digest in lower-case hexadecimal digits.
+pub(crate) fn hex(digest: Sha256) -> String {
+    digest.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_never_gets_a_name_that_is_taken() {
+        for place in [place, place_without_links] {
+            let dir = tempfile::tempdir().unwrap();
+            let (part, name) = (dir.path().join(".a.part"), dir.path().join("a.mp4"));
+            fs::write(&part, "ours").unwrap();
+            assert_eq!(place(&part, &name).unwrap(), Placed::Yes);
+            assert!(!part.exists());
+            fs::write(&part, "another").unwrap();
+            assert_eq!(place(&part, &name).unwrap(), Placed::Taken);
+            assert_eq!(fs::read(&name).unwrap(), b"ours");
+            assert!(part.exists());
+        }
+    }
+
+    #[test]
+    fn only_the_jobs_own_part_files_are_taken_for_its_own() {
+        for (name, own) in [
+            (".a.0123456789abcdef.part", true),
+            (".a.0123456789abcdef.2.part", true),
+            (".a.b.0123456789abcdef.part", false),
+            (".ab.0123456789abcdef.part", false),
+            ("a.0123456789abcdef.part", false),
+            (".a.part", false),
+        ] {
+            assert_eq!(is_part_of(name, "a"), own, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_written_is_found_out_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(matches!(Output::open(&file.join("videos")), Err(WorkError::Directory(_))));
+        assert!(Output::open(&dir.path().join("new/videos")).is_ok());
+    }
+
+    #[test]
+    fn a_vanished_output_directory_is_not_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let output = Output::open(&dir.path().join("videos")).unwrap();
+        let batch = BatchId::parse("b").unwrap();
+        assert!(output.folder(&batch).is_ok());
+        fs::remove_dir_all(dir.path().join("videos")).unwrap();
+        assert!(output.folder(&batch).is_err());
+    }
+
+    #[test]
+    fn content_is_told_by_length_and_hash() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        assert_eq!(content(&path).unwrap(), None);
+        fs::write(&path, "abc").unwrap();
+        let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned();
+        assert_eq!(content(&path).unwrap(), Some(Content { bytes: 3, sha256 }));
+    }
+}

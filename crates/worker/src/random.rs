@@ -1,0 +1,24 @@
+//! Randomness: tokens, names and jitter.
+
+/// 128 random bits, for a token or a name of this process.
+pub(crate) fn bits() -> u128 {
+    let mut bytes = [0; 16];
+    // Without randomness there are no tokens: stopping is the only safe answer.
+    #[expect(clippy::expect_used, reason = "no safe way to go on")]
+    getrandom::fill(&mut bytes).expect("the system has no source of randomness");
+    u128::from_ne_bytes(bytes)
+}
+
+/// Evenly spread over 0 to 1, so that jobs and machines do not move in herds.
+#[expect(clippy::cast_precision_loss, reason = "jitter needs no precision")]
+pub(crate) fn jitter() -> f64 {
+    (bits() >> 64) as f64 / u64::MAX as f64
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn jitter_stays_between_zero_and_one() {
+        assert!((0..1000).map(|_| super::jitter()).all(|jitter| (0.0..=1.0).contains(&jitter)));
+    }
+}

@@ -1,0 +1,126 @@
+//! Which names a task's files get, and giving them.
+//!
+//! `<job>.mp4` if that is free or this task's own; if another task's file is there, it stays, and this task's are
+//! `<job>.<task id>.mp4`.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use veobatch_core::{Files, Hindrance, Task, Timestamp};
+use veobatch_ledger::{Fence, Stored};
+
+use crate::fetch::{Fetched, disk};
+use crate::journal::sync_dir;
+use crate::output::{self, Placed};
+use crate::sidecar::{self, FileEntry, Found, Sidecar};
+
+/// One job's videos on their way to their names.
+#[derive(Clone, Debug)]
+pub(super) struct Saving {
+    pub(super) stored: Stored,
+    pub(super) task: Task,
+    pub(super) fence: Fence,
+    pub(super) folder: PathBuf,
+    pub(super) saved_at: Timestamp,
+    /// An earlier step may have left part files behind.
+    pub(super) again: bool,
+}
+
+/// The files and the remark, as the ledger takes them.
+type Saved = (Files, Option<String>);
+
+impl Saving {
+    /// The stems that may be used, the best first.
+    fn stems(&self) -> [String; 2] {
+        let job = self.stored.key.job.as_str();
+        [job.to_owned(), format!("{job}.{}", self.task.id)]
+    }
+
+    fn files(&self, stem: &str, names: &[String]) -> Files {
+        let batch = &self.stored.key.batch;
+        match u32::try_from(names.len()) {
+            Ok(count) if stem == self.stored.key.job.as_str() => Files::Usual(count),
+            Ok(_) | Err(_) => Files::Named(names.iter().map(|name| format!("{batch}/{name}")).collect()),
+        }
+    }
+}
+
+/// What an earlier step of this task saved and could not tell the ledger: whole, and as its sidecar says.
+pub(super) fn already(saving: &Saving) -> Result<Option<Saved>, Hindrance> {
+    for stem in saving.stems() {
+        let found = sidecar::read(&saving.folder, &stem).map_err(|error| disk(&saving.folder, &error))?;
+        if let Found::Sidecar(known) = found
+            && known.task_id == saving.task.id
+            && known.holds(&saving.folder).map_err(|error| disk(&saving.folder, &error))?
+        {
+            let names: Vec<String> = known.files.iter().map(|file| file.name.clone()).collect();
+            return Ok(Some((saving.files(&stem, &names), known.remark.clone())));
+        }
+    }
+    Ok(None)
+}
+
+/// Gives what was fetched its names, writes the sidecar, and makes both durable.
+pub(super) fn put_down(saving: &Saving, fetched: &[Fetched]) -> Result<Saved, Hindrance> {
+    try_put_down(saving, fetched).map_err(|error| disk(&saving.folder, &error))
+}
+
+fn try_put_down(saving: &Saving, fetched: &[Fetched]) -> io::Result<Saved> {
+    let folder = &saving.folder;
+    for stem in saving.stems() {
+        if !is_usable(saving, &stem, fetched)? {
+            continue;
+        }
+        let mut entries = Vec::with_capacity(fetched.len());
+        for (number, file) in (1..).zip(fetched) {
+            let path = output::video(folder, &stem, number);
+            take(&file.part, &path)?;
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+            entries.push(FileEntry::new(name, &file.url, &file.content, file.picture));
+        }
+        sync_dir(folder)?;
+        let remark = sidecar::remark(&saving.stored.spec, fetched.first().and_then(|file| file.picture));
+        let names: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
+        let sidecar = Sidecar::new(&saving.stored, &saving.task, saving.saved_at, entries, remark.clone());
+        if sidecar.write(folder, &stem, &saving.fence)? == Placed::Taken {
+            return Err(io::Error::other(format!("{stem}.json appeared meanwhile")));
+        }
+        sync_dir(folder)?;
+        if saving.again {
+            output::remove_parts(folder, &saving.stored.key.job);
+        }
+        return Ok((saving.files(&stem, &names), remark));
+    }
+    Err(io::Error::other(format!("the names of job {} are taken by other files", saving.stored.key)))
+}
+
+/// Whether all of the stem's names are free, or hold what was just fetched.
+fn is_usable(saving: &Saving, stem: &str, fetched: &[Fetched]) -> io::Result<bool> {
+    match sidecar::read(&saving.folder, stem)? {
+        Found::Nothing => {}
+        Found::Sidecar(known) if known.task_id == saving.task.id => {}
+        Found::Sidecar(_) | Found::Stranger => return Ok(false),
+    }
+    for (number, file) in (1..).zip(fetched) {
+        let there = output::content(&output::video(&saving.folder, stem, number))?;
+        // An empty file is what a crash between taking a name and filling it leaves.
+        if there.is_some_and(|there| there.bytes > 0 && there != file.content) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Gives `part` the name `path`, which is free, empty, or holds the same bytes already.
+fn take(part: &Path, path: &Path) -> io::Result<()> {
+    match output::place(part, path)? {
+        Placed::Yes => Ok(()),
+        Placed::Taken if fs::metadata(path)?.len() == 0 => fs::rename(part, path),
+        Placed::Taken => fs::remove_file(part),
+    }
+}
+
+#[cfg(test)]
+#[path = "naming/tests.rs"]
+mod tests;

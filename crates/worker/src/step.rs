@@ -1,0 +1,59 @@
+//! One step of one claimed job: what the lanes' handlers run. Always comes to an end, and never says that it failed:
+//! what went wrong is told to the ledger like anything else.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use tracing::{Instrument as _, error, info_span};
+use veobatch_core::{Event, Lane};
+
+use crate::claim::Claim;
+use crate::worker::Worker;
+use crate::{follow, save, submit};
+
+/// A job that is claimed for so often in a row without a put is parked: whatever ended its steps ends the next one too.
+const TOO_MANY_DELIVERIES: u32 = 5;
+
+/// Takes the next step of a claimed job.
+pub(crate) async fn step(worker: Arc<Worker>, claim: Claim) {
+    let key = &claim.claimed.stored.key;
+    let span = info_span!("step", lane = %claim.lane, batch = %key.batch, job = %key.job);
+    async {
+        claim.hold.alive();
+        match (claim.lane, &claim.grant) {
+            // Its panics are outcomes of a payment, and handled where the payment is.
+            (Lane::Submit, Some(grant)) => submit::submit(&worker, &claim, grant).await,
+            (Lane::Submit | Lane::Follow | Lane::Save, _) => guarded(&worker, &claim).await,
+        }
+    }
+    .instrument(span)
+    .await;
+}
+
+async fn guarded(worker: &Worker, claim: &Claim) {
+    let deliveries = claim.claimed.deliveries;
+    if deliveries >= TOO_MANY_DELIVERIES {
+        let why = format!("{} steps in a row ended without a result", deliveries - 1);
+        error!(%why, "parked");
+        return worker.tell(claim, &Event::Stuck { why, deliveries }).await;
+    }
+    let work = async {
+        match claim.lane {
+            Lane::Save => save::save(worker, claim).await,
+            Lane::Submit | Lane::Follow => follow::follow(worker, claim).await,
+        }
+    };
+    if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
+        let why = format!("a step panicked: {}", panic_words(panic.as_ref()));
+        error!(%why, "parked");
+        worker.tell(claim, &Event::Stuck { why, deliveries }).await;
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without words".to_owned())
+}

@@ -1,0 +1,152 @@
+//! The submit lane's step: the only place where money is spent.
+//!
+//! ```text
+//! intent in the ledger (the claim) ─▶ fsync `sending` ══▶ the call ─▶ fsync `answer` ─▶ put ─▶ `settled`
+//! ```
+//!
+//! Whatever goes wrong left of `══▶` is "not sent", whatever goes wrong on it is "unknown". What is right of it is
+//! repeated until the ledger has it.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use tokio::time::Instant;
+use tracing::{error, warn};
+use veobatch_api::{Answer, SubmitPermit};
+use veobatch_core::{Lane, Outcome, Refusal, RefusalKind, Step, plan};
+use veobatch_ledger::{Arrival, GateReport, LedgerError, Settle, TROUBLE_WAIT};
+
+use crate::claim::{Claim, Grant};
+use crate::evidence::{Evidence, bring};
+use crate::patience::Patience;
+use crate::random;
+use crate::step::panic_words;
+use crate::worker::{Worker, log};
+
+/// After 429 and 430, if the service names no time (kie-api.md, section 10: at least 10 s and jitter).
+const RATE_LIMITED_WAIT: Duration = Duration::from_secs(10);
+
+/// After 455 and 550: minutes, doubled by the gate.
+const BUSY_WAIT: Duration = Duration::from_secs(60);
+
+/// Between two looks whether the balance is back; doubled by the gate.
+const NO_CREDITS_WAIT: Duration = Duration::from_secs(60);
+
+/// How the paid call ended, as far as this process knows.
+struct Ended {
+    outcome: Outcome,
+    arrival: Arrival,
+    gate: GateReport,
+}
+
+/// Pays for the claimed job, once, and tells the ledger what became of it.
+pub(crate) async fn submit(worker: &Worker, claim: &Claim, grant: &Grant) {
+    let record = &claim.claimed.stored.record;
+    let Step::Submit(_) = plan(record, Lane::Submit, Some(&grant.token)) else {
+        error!(state = %record.state.name(), "the ledger granted a submission of a job that is not being submitted");
+        return worker.release(claim).await;
+    };
+    let ended = pay(worker, claim, grant).await;
+    if let Outcome::Refused(Refusal { kind: RefusalKind::KeyRefused, message, .. }) = &ended.outcome {
+        worker.ending.key_refused(message);
+    }
+    settle(worker, claim, grant, ended).await;
+}
+
+/// Puts a granted job that will not be submitted by this process back into the queue.
+pub(crate) async fn hand_back(worker: &Worker, claim: &Claim, grant: &Grant) {
+    let why = "its worker was stopped before it".to_owned();
+    settle(worker, claim, grant, Ended::unsent(why)).await;
+}
+
+async fn pay(worker: &Worker, claim: &Claim, grant: &Grant) -> Ended {
+    let stored = &claim.claimed.stored;
+    if let Err(error) = worker.journal.sending(&grant.token, &stored.key).await {
+        error!(%error, "the journal cannot be written: nothing is submitted without it");
+        return Ended::unsent(format!("the journal cannot be written: {error}"));
+    }
+    let permit = SubmitPermit::from_claim(grant.token.clone(), grant.until, grant.until_wall);
+    let call = AssertUnwindSafe(worker.client.submit(permit, &stored.spec, None)).catch_unwind().await;
+    let ended = match call {
+        Ok(answer) => Ended::answered(worker, answer),
+        Err(panic) => Ended::unknown(format!("the call broke off: {}", panic_words(panic.as_ref()))),
+    };
+    if let Err(error) = worker.journal.answer(&grant.token, &ended.outcome).await {
+        // The ledger is told next; only if this process dies before that, the job is in doubt.
+        warn!(%error, "an answer could not be written to the journal");
+    }
+    ended
+}
+
+/// Tells the ledger until it knows, or nobody waits any more; then the journal has it.
+async fn settle(worker: &Worker, claim: &Claim, grant: &Grant, ended: Ended) {
+    let Ended { outcome, arrival, gate } = ended;
+    let mut patience = Patience::until(worker.ending.now.clone());
+    loop {
+        let settle = Settle { token: grant.token.clone(), arrival, gate: gate.clone() };
+        let evidence = Evidence {
+            token: &grant.token,
+            outcome: outcome.clone(),
+            settle: Some(settle),
+            lease: Some(&claim.claimed.lease),
+        };
+        let stored = claim.claimed.stored.clone();
+        let result = bring(worker.ledger.as_ref(), &worker.policy, stored, evidence, &mut patience).await;
+        log(&result);
+        match result {
+            Ok(_) => break,
+            Err(LedgerError::UnknownBatch(_)) => {
+                error!(?outcome, "the job is gone from the ledger; this is what became of its submission");
+                break;
+            }
+            Err(error) => {
+                if !patience.wait("a submission's outcome is not stored yet", &error).await {
+                    return;
+                }
+            }
+        }
+    }
+    if let Err(error) = worker.journal.settled(&grant.token).await {
+        warn!(%error, "the journal could not be written; a later replay will find nothing to do");
+    }
+}
+
+impl Ended {
+    /// By this process's own decision: says nothing about the service.
+    fn unsent(why: String) -> Self {
+        Self { outcome: Outcome::NotSent(why), arrival: Arrival::Never, gate: GateReport::Silent }
+    }
+
+    fn unknown(why: String) -> Self {
+        Self { outcome: Outcome::Unknown(why.clone()), arrival: Arrival::Unknown, gate: GateReport::Troubled { why } }
+    }
+
+    fn answered(worker: &Worker, answer: Answer) -> Self {
+        let Answer { outcome, took, answered_at } = answer;
+        let ago = Instant::now().duration_since(answered_at);
+        let (arrival, gate) = match &outcome {
+            Outcome::Accepted(_) => (Arrival::Ago(worker.fastest.arrived(took, ago)), GateReport::Healthy),
+            Outcome::Refused(refusal) => (Arrival::Ago(worker.fastest.arrived(took, ago)), report(refusal)),
+            Outcome::NotSent(why) => (Arrival::Never, GateReport::Troubled { why: why.clone() }),
+            Outcome::Unknown(why) => (Arrival::Unknown, GateReport::Troubled { why: why.clone() }),
+        };
+        Self { outcome, arrival, gate }
+    }
+}
+
+/// What a refusal says about the service: whether others should wait, and for what.
+fn report(refusal: &Refusal) -> GateReport {
+    let asked = refusal.retry_after.unwrap_or_default();
+    let closed = |wait: Duration, no_credits| {
+        let why = format!("{} ({})", refusal.message, refusal.code);
+        GateReport::Closed { why, wait: wait.max(asked), no_credits }
+    };
+    match refusal.kind {
+        RefusalKind::Job => GateReport::Healthy,
+        RefusalKind::RateLimited => closed(RATE_LIMITED_WAIT + TROUBLE_WAIT.mul_f64(0.5 * random::jitter()), false),
+        RefusalKind::Busy => closed(BUSY_WAIT, false),
+        RefusalKind::NoCredits => closed(NO_CREDITS_WAIT, true),
+        RefusalKind::KeyRefused => GateReport::Silent,
+    }
+}

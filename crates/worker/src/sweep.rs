@@ -1,0 +1,57 @@
+//! Carries out the cancellation of a whole batch, in bounded steps that anyone may begin, repeat or finish.
+
+use veobatch_core::{BatchId, Event, JobId, Policy, StateName};
+use veobatch_ledger::{BatchFlag, Change, Changed, Impatient, Ledger, LedgerError, Stored, change};
+
+use crate::random;
+
+/// Jobs that are read at a time.
+const PAGE: usize = 200;
+
+/// Cancels the jobs of a batch whose `Cancelling` flag is set, then clears the flag. Returns how many jobs were changed
+/// by this call: queued ones are cancelled; those that are being submitted, generated, upscaled or downloaded are marked,
+/// so that they are followed and saved and get no further attempt.
+///
+/// True once it returns `Ok`: nothing of the batch that was published before is queued. May be repeated, and run by
+/// several at a time. What is in doubt is left alone.
+pub async fn sweep(ledger: &dyn Ledger, batch: &BatchId, policy: &Policy) -> Result<u64, LedgerError> {
+    let mut swept = 0;
+    for state in [StateName::Submitting, StateName::Generating, StateName::Upscaling, StateName::Downloading] {
+        swept += pass(ledger, batch, state, policy).await?;
+    }
+    // What was being submitted meanwhile may have come back to the queue since it was looked at.
+    loop {
+        let cancelled = pass(ledger, batch, StateName::Queued, policy).await?;
+        if cancelled == 0 {
+            break;
+        }
+        swept += cancelled;
+    }
+    ledger.flag(batch, BatchFlag::Cancelling(false)).await?;
+    Ok(swept)
+}
+
+/// Cancels every job of `batch` that is found in `state`, page by page.
+async fn pass(ledger: &dyn Ledger, batch: &BatchId, state: StateName, policy: &Policy) -> Result<u64, LedgerError> {
+    let mut moved = 0;
+    let mut after: Option<JobId> = None;
+    loop {
+        let page = ledger.page(batch, Some(state), after.as_ref(), PAGE).await?;
+        let Some(last) = page.last() else { return Ok(moved) };
+        after = Some(last.key.job.clone());
+        for stored in page {
+            moved += u64::from(cancel(ledger, stored, policy).await?);
+        }
+    }
+}
+
+async fn cancel(ledger: &dyn Ledger, stored: Stored, policy: &Policy) -> Result<bool, LedgerError> {
+    if stored.record.cancelled {
+        return Ok(false);
+    }
+    let order = Change { event: &Event::Cancel, lease: None, settle: None, jitter: random::jitter(), policy };
+    match change(ledger, stored, &order, &mut Impatient).await? {
+        Changed::Moved { .. } => Ok(true),
+        Changed::Same(_) | Changed::Lost => Ok(false),
+    }
+}

@@ -1,0 +1,181 @@
+//! One working process from its first check to its last lease.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, debug, info, info_span, warn};
+use veobatch_api::{Client, FileHost, FileHostConfig};
+use veobatch_core::Lane;
+use veobatch_ledger::{CLAIM_MAX, SharedLedger};
+
+use crate::claim::Claim;
+use crate::claimer::{Due, Submissions, lasting};
+use crate::clock::LedgerClock;
+use crate::ending::Ending;
+use crate::fastest::Fastest;
+use crate::fetch::SILENCE;
+use crate::journal::Journal;
+use crate::journal::replay::replay;
+use crate::lane::{self, LaneOfWork};
+use crate::leases::{Leases, keep};
+use crate::maintenance::maintain;
+use crate::output::Output;
+use crate::patience::Patience;
+use crate::worker::Worker;
+use crate::{Ended, Options, Stop, WorkError, random, submit};
+
+/// How long the last leases are tried to be given back; they end by themselves otherwise.
+const HAND_BACK_WITHIN: Duration = Duration::from_secs(5);
+
+/// Works until it is told to stop or `options.until` comes true.
+///
+/// Before anything is submitted: the ledger's guarantee is looked at, the output and state directories are tried, the
+/// working place is taken, and the journals of processes that are gone are replayed. The ledger must be bound already.
+///
+/// On return nothing of it runs any more, and every lease that could be given back was. After [`Stop::now`] jobs may be
+/// left in `submitting`, which the next worker finds to be in doubt.
+///
+/// # Errors
+/// [`WorkError`]'s variants are what a person can do.
+pub async fn work(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: Stop) -> Result<Ended, WorkError> {
+    let id = format!("{:08x}", random::bits() >> 96);
+    run(ledger, client, options, &stop).instrument(info_span!("worker", id)).await
+}
+
+async fn run(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: &Stop) -> Result<Ended, WorkError> {
+    check_guarantee(&ledger, &options).await?;
+    let place = ledger.take_worker_place().await?;
+    let worker = Arc::new(prepare(ledger, client, &options, stop).await?);
+    info!(lanes = ?options.lanes, output = %options.output.display(), "working");
+
+    let mut lanes = Vec::new();
+    let mut claimers = JoinSet::new();
+    for lane in &options.lanes {
+        lanes.push(start_lane(&worker, *lane, &options, &mut claimers));
+    }
+    let mut beside = JoinSet::new();
+    let kept = CancellationToken::new();
+    beside.spawn(keep(Arc::clone(&worker.leases), Arc::clone(&worker.ledger), kept.clone()).in_current_span());
+    beside.spawn(maintain(Arc::clone(&worker), options.until.clone()).in_current_span());
+    let output = worker.output.clone();
+    beside.spawn_blocking(move || output.tidy());
+
+    lane::run(&worker, &lanes).await;
+    claimers.join_all().await;
+    hand_back(&worker, lanes.iter().flat_map(LaneOfWork::left).collect()).await;
+    kept.cancel();
+    beside.join_all().await;
+    drop(place);
+    finish(&worker)
+}
+
+/// Refuses to pay where paid work may be lost, unless a person accepted that.
+async fn check_guarantee(ledger: &SharedLedger, options: &Options) -> Result<(), WorkError> {
+    let guarantee = ledger.guarantee().await?;
+    for warning in &guarantee.warnings {
+        warn!("{warning}");
+    }
+    let dangers = guarantee.dangers.join("; ");
+    if dangers.is_empty() {
+        return Ok(());
+    }
+    if options.lanes.contains(&Lane::Submit) && !options.accept_data_loss {
+        return Err(WorkError::Unsafe(dangers));
+    }
+    warn!("the ledger may lose paid work: {dangers}");
+    Ok(())
+}
+
+async fn prepare(
+    ledger: SharedLedger,
+    client: Arc<Client>,
+    options: &Options,
+    stop: &Stop,
+) -> Result<Worker, WorkError> {
+    let unusable = |error: &dyn std::fmt::Display| {
+        let dir = options.state_dir.display();
+        WorkError::Directory(format!(
+            "the state directory {dir} cannot be used: {error} (name another one with --state-dir)"
+        ))
+    };
+    let (root, state_dir) = (options.output.clone(), options.state_dir.clone());
+    let opened = tokio::task::spawn_blocking(move || (Output::open(&root), Journal::start(&state_dir))).await;
+    let (output, journal) = opened.map_err(|error| unusable(&error))?;
+    let (output, journal) = (output?, journal.map_err(|error| unusable(&error))?);
+    let ending = Ending::of(stop);
+    let mut patience = Patience::until(ending.closing.clone());
+    replay(&journal, ledger.as_ref(), &options.policy, &mut patience).await.map_err(|error| unusable(&error))?;
+    Ok(Worker {
+        files: file_host(options)?,
+        ledger,
+        client,
+        output,
+        journal,
+        policy: options.policy,
+        only: options.only.clone(),
+        leases: Arc::new(Leases::default()),
+        clock: LedgerClock::default(),
+        fastest: Fastest::default(),
+        ending,
+    })
+}
+
+fn start_lane(worker: &Arc<Worker>, lane: Lane, options: &Options, claimers: &mut JoinSet<()>) -> LaneOfWork {
+    let slots = match lane {
+        Lane::Submit => options.concurrency.submit,
+        Lane::Follow => options.concurrency.follow,
+        Lane::Save => options.concurrency.save,
+    }
+    .max(1);
+    let (work, claims) = LaneOfWork::new(lane, slots);
+    let worker = Arc::clone(worker);
+    match lane {
+        Lane::Submit => {
+            let ceiling = options.submit_ceiling.and_then(NonZeroU32::new);
+            let claimer = Arc::new(Submissions::new(worker, slots, claims, ceiling));
+            claimers.spawn(async move { lasting(|| claimer.run()).await }.in_current_span());
+        }
+        Lane::Follow | Lane::Save => {
+            let pace = (lane == Lane::Follow).then(|| NonZeroU32::new(options.poll_rate)).flatten();
+            let claimer = Arc::new(Due::new(worker, lane, slots, claims, pace));
+            claimers.spawn(async move { lasting(|| claimer.run()).await }.in_current_span());
+        }
+    }
+    work
+}
+
+/// Gives back what was claimed and never begun: leases at once, granted submissions as "not sent".
+async fn hand_back(worker: &Worker, claims: Vec<Claim>) {
+    let given = async {
+        let leases: Vec<_> =
+            claims.iter().filter(|claim| claim.grant.is_none()).map(|claim| claim.claimed.lease.clone()).collect();
+        for some in leases.chunks(CLAIM_MAX) {
+            if let Err(error) = worker.ledger.release(some).await {
+                debug!(%error, "leases could not be given back; they end by themselves");
+            }
+        }
+        let granted = claims.iter().filter_map(|claim| Some((claim, claim.grant.as_ref()?)));
+        let back = granted.map(|(claim, grant)| submit::hand_back(worker, claim, grant));
+        futures::stream::iter(back).buffer_unordered(CLAIM_MAX).collect::<Vec<()>>().await;
+    };
+    if tokio::time::timeout(HAND_BACK_WITHIN, given).await.is_err() {
+        warn!("not everything could be given back; the journal knows that it was not sent");
+    }
+}
+
+fn finish(worker: &Worker) -> Result<Ended, WorkError> {
+    if let Err(error) = worker.journal.finish() {
+        debug!(%error, "the journal could not be removed; its replay will find nothing to do");
+    }
+    worker.ending.result()
+}
+
+fn file_host(options: &Options) -> Result<FileHost, WorkError> {
+    let user_agent = concat!("veobatch/", env!("CARGO_PKG_VERSION")).to_owned();
+    let config = FileHostConfig { private: options.private_hosts, user_agent, read_timeout: SILENCE };
+    FileHost::new(&config).map_err(|error| WorkError::Directory(format!("files cannot be fetched: {error}")))
+}

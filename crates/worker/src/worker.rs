@@ -1,0 +1,87 @@
+//! What every step has at hand, and how a step tells the ledger what happened.
+
+use std::sync::Arc;
+
+use tracing::{debug, error, info, warn};
+use veobatch_api::{Client, FileHost};
+use veobatch_core::{BatchId, Event, Policy, Record, State};
+use veobatch_ledger::{Change, Changed, LedgerError, SharedLedger, change};
+
+use crate::claim::Claim;
+use crate::clock::LedgerClock;
+use crate::ending::Ending;
+use crate::fastest::Fastest;
+use crate::journal::Journal;
+use crate::leases::Leases;
+use crate::output::Output;
+use crate::patience::Patience;
+use crate::random;
+
+/// One working process.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) ledger: SharedLedger,
+    pub(crate) client: Arc<Client>,
+    pub(crate) files: FileHost,
+    pub(crate) output: Output,
+    pub(crate) journal: Journal,
+    pub(crate) policy: Policy,
+    pub(crate) only: Option<Vec<BatchId>>,
+    pub(crate) leases: Arc<Leases>,
+    pub(crate) clock: LedgerClock,
+    pub(crate) fastest: Fastest,
+    pub(crate) ending: Ending,
+}
+
+impl Worker {
+    /// Tells the ledger what happened to a claimed job, and ends its lease.
+    ///
+    /// If that does not succeed the lease ends by itself, and the step is taken again: none that is told this way pays.
+    pub(crate) async fn tell(&self, claim: &Claim, event: &Event) {
+        let stored = claim.claimed.stored.clone();
+        let jitter = random::jitter();
+        let told = Change { event, lease: Some(&claim.claimed.lease), settle: None, jitter, policy: &self.policy };
+        let mut patience = Patience::until(self.ending.closing.clone());
+        log(&change(self.ledger.as_ref(), stored, &told, &mut patience).await);
+    }
+
+    /// Gives a job back, due again now.
+    pub(crate) async fn release(&self, claim: &Claim) {
+        if let Err(error) = self.ledger.release(std::slice::from_ref(&claim.claimed.lease)).await {
+            debug!(%error, "a lease could not be given back; it ends by itself");
+        }
+    }
+}
+
+/// Logs what a change came to, once, in the span of its job.
+pub(crate) fn log(result: &Result<Changed, LedgerError>) {
+    match result {
+        Ok(Changed::Moved { from, to }) => moved(from, to),
+        Ok(Changed::Same(reason)) => debug!("nothing changed: the job {reason}"),
+        Ok(Changed::Lost) => info!("somebody else has the job by now"),
+        Err(error @ LedgerError::Unavailable(_)) => warn!(%error, "a step's result could not be stored"),
+        Err(error) => error!(%error, "a step's result was not stored"),
+    }
+}
+
+fn moved(from: &Record, to: &Record) {
+    let (was, is) = (from.state.name(), to.state.name());
+    let task = to.task().map(|task| task.id.as_str());
+    match &to.state {
+        State::InDoubt { why, .. } if was != is => warn!(%was, %is, %why, "may have been paid for"),
+        State::Failed { failure, .. } if was != is => info!(%was, %is, why = %failure.message, "failed"),
+        State::Queued { .. }
+        | State::Submitting { .. }
+        | State::Generating { .. }
+        | State::Upscaling { .. }
+        | State::Downloading { .. }
+        | State::Done { .. }
+        | State::InDoubt { .. }
+        | State::Failed { .. }
+        | State::Cancelled => match &to.trouble {
+            Some(trouble) if from.trouble.as_ref() != Some(trouble) => info!(%was, %is, task, %trouble, "in the way"),
+            Some(_) | None if was != is => info!(%was, %is, task, "moved on"),
+            Some(_) | None => debug!(%is, task, "looked at"),
+        },
+    }
+}
