@@ -30,14 +30,13 @@ pub(crate) fn parse(text: &str, report: &mut Report) -> Option<Node<'static>> {
         match marks::parse(&text) {
             Ok(marks) => break marks,
             Err(broken) => {
-                let line = text.lines().nth(broken.at.line.saturating_sub(1) as usize).unwrap_or_default();
-                let problem = Problem::new(broken.words).text(around(line, broken.at.column)).hint_if(broken.hint);
-                report.problem(broken.at, problem);
                 mended += 1;
-                if mended == MAX_MENDED {
-                    return None;
-                }
-                text = Cow::Owned(mend::without_item(&text, broken.at.line)?);
+                let mend = if mended < MAX_MENDED { mend::mend(&text, &broken) } else { None };
+                let (rest, hint) = mend.map_or((None, None), |(rest, hint)| (Some(rest), hint));
+                let line = text.lines().nth(broken.at.line.saturating_sub(1) as usize).unwrap_or_default();
+                let problem = Problem::new(broken.words).text(around(line, broken.at.column));
+                report.problem(broken.at, problem.hint_if(hint.or(broken.hint)));
+                text = Cow::Owned(rest?);
             }
         }
     };

@@ -2,17 +2,34 @@
 //!
 //! Nothing mended is ever admitted; it only saves a person from finding one mistake per run.
 
-/// `text` with the list item (of the innermost list) that line `line` (from 1) belongs to blanked out; every other line
-/// stays where it is. `None` if the line belongs to no item.
-pub(super) fn without_item(text: &str, line: u32) -> Option<String> {
+use super::marks::{self, Broken};
+
+/// `text` without the list item that is to blame for `broken`, every other line where it was; and why the blame is not
+/// where the error was found, if it is not. `None` if the error is in no item.
+///
+/// A quote or a bracket that is not closed is found in a later item only: of the item and the one before it, the one
+/// is left out that lets the parser get further.
+pub(super) fn mend(text: &str, broken: &Broken) -> Option<(String, Option<&'static str>)> {
+    let (here, start) = without_item(text, broken.at.line)?;
+    let reached = |text: &str| marks::parse(text).map_or_else(|broken| broken.at.line, |_| u32::MAX);
+    match start.checked_sub(1).and_then(|line| without_item(text, line)) {
+        Some((before, _)) if reached(&before) > reached(&here) => {
+            Some((before, Some("look at the item before it, too: a quote or a bracket may not be closed there")))
+        }
+        Some(_) | None => Some((here, None)),
+    }
+}
+
+/// `text` without the item (of the innermost list) that line `line` (from 1) belongs to, and the line where that starts.
+fn without_item(text: &str, line: u32) -> Option<(String, u32)> {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let broken = (line as usize).checked_sub(1)?.min(lines.len().checked_sub(1)?);
     let (start, indent) = (0..=broken).rev().find_map(|n| Some((n, item_indent(lines.get(n)?)?)))?;
     let after = lines.iter().enumerate().skip(start + 1);
     let end = after.filter(|(_, line)| ends_item(line, indent)).map(|(n, _)| n).find(|&n| n > broken);
     let end = end.unwrap_or(lines.len());
-    let mended = lines.iter().enumerate();
-    Some(mended.map(|(n, line)| if (start..end).contains(&n) { "\n" } else { line }).collect())
+    let mended = lines.iter().enumerate().map(|(n, line)| if (start..end).contains(&n) { "\n" } else { line });
+    Some((mended.collect(), u32::try_from(start + 1).ok()?))
 }
 
 /// How far the dash of an item is indented, if a line starts one.
@@ -36,7 +53,7 @@ mod tests {
     #[test]
     fn the_broken_item_is_left_out_and_every_line_keeps_its_number() {
         let text = "jobs:\n- a: 1\n  b: : 2\n\n- c: 3\n";
-        assert_eq!(without_item(text, 3).as_deref(), Some("jobs:\n\n\n\n- c: 3\n"));
+        assert_eq!(without_item(text, 3), Some(("jobs:\n\n\n\n- c: 3\n".to_owned(), 2)));
         assert_eq!(without_item("a: : b\n", 1), None);
     }
 }
