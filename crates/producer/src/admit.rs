@@ -20,7 +20,7 @@ use veobatch_core::BatchId;
 use veobatch_ledger::{Admission, Ledger, LedgerError, NewJob, STAGE_CHUNK, STAGING_TIMEOUT, SharedLedger, Staged};
 
 use crate::check::Checked;
-use crate::compare::{explain, new_among};
+use crate::compare::{explain, new_among, new_in};
 use crate::node::Place;
 use crate::problem::Problems;
 
@@ -194,8 +194,9 @@ impl<'a, P: Fn(u64)> Staging<'a, P> {
             return self.count(chunk, staged).await;
         }
         let compared = self.ledger.compare(batch, jobs).await?;
-        if self.room > 0 && compared.new > 0 && compared.conflicts.is_empty() {
-            let new = new_among(&**self.ledger, batch, jobs, compared.new).await?;
+        let new = new_in(jobs, &compared);
+        if self.room > 0 && new > 0 && compared.conflicts.is_empty() {
+            let new = new_among(&**self.ledger, batch, jobs, new).await?;
             let last = usize::try_from(self.room).unwrap_or(usize::MAX).min(new.len());
             let end = last.checked_sub(1).and_then(|last| new.get(last)).map_or(0, |last| last + 1);
             let staged = self.patiently(jobs.get(..end).unwrap_or_default(), batch, chunk.batch).await?;

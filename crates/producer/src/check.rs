@@ -22,6 +22,9 @@ use crate::{Source, twice, yaml};
 /// Largest YAML or JSON document, in bytes: unlike JSON lines it is held in memory as a whole.
 const MAX_DOCUMENT: u64 = 64 << 20;
 
+/// Stands for a batch whose name was refused, while its jobs are looked at.
+const NO_BATCH: u32 = u32::MAX;
+
 /// Jobs that can be admitted: every file was read to its end and nothing is wrong with any.
 pub struct Checked {
     pub(crate) batches: Vec<BatchId>,
@@ -171,7 +174,7 @@ fn document(path: &Path, node: Node<'_>, report: &mut Report, intake: &mut Intak
             Err(error) => {
                 let words = format!("a batch becomes a folder's name, and this one {error}");
                 report.problem(given.at, Problem::new(words).text(&given.value));
-                0
+                NO_BATCH
             }
         },
     };
@@ -189,7 +192,7 @@ fn named_for(path: &Path, report: &mut Report, intake: &mut Intake) -> u32 {
         Ok(batch) => intake.batch(&batch, None, report),
         Err(problem) => {
             report.problem(None, *problem);
-            0
+            NO_BATCH
         }
     }
 }

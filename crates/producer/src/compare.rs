@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use veobatch_core::{BatchId, JobKey, Prices, Spec};
-use veobatch_ledger::{Ledger, LedgerError, NewJob};
+use veobatch_ledger::{Ledger, LedgerError, NewJob, Staged};
 
 use crate::admit::{AdmitError, Chunk, chunks};
 use crate::check::Checked;
@@ -65,16 +65,17 @@ pub async fn compare_first(
         let chunk = chunk?;
         let Some(compared) = comparison.batches.get_mut(chunk.batch as usize) else { continue };
         let staged = ledger.compare(&compared.batch, &chunk.jobs).await?;
-        compared.new += staged.new;
+        let new = new_in(&chunk.jobs, &staged);
+        compared.new += new;
         compared.known += staged.known;
         let room = limit.saturating_sub(comparison.admitted);
-        if staged.new > 0 && room > 0 {
+        if new > 0 && room > 0 {
             let batch = compared.batch.clone();
-            comparison.admitted += staged.new.min(room);
+            comparison.admitted += new.min(room);
             if let Some(spec) = uniform(&chunk.jobs) {
-                comparison.tally.add(spec, staged.new.min(room));
+                comparison.tally.add(spec, new.min(room));
             } else {
-                let new = new_among(ledger, &batch, &chunk.jobs, staged.new).await?;
+                let new = new_among(ledger, &batch, &chunk.jobs, new).await?;
                 for n in new.into_iter().take(usize::try_from(room).unwrap_or(usize::MAX)) {
                     if let Some(job) = chunk.jobs.get(n) {
                         comparison.tally.add(&job.spec, 1);
@@ -91,6 +92,11 @@ pub async fn compare_first(
 fn uniform(jobs: &[NewJob]) -> Option<&Spec> {
     let first = &jobs.first()?.spec;
     jobs.iter().all(|job| job.spec.model == first.model && job.spec.resolution == first.resolution).then_some(first)
+}
+
+/// How many of `jobs` are new, by what a comparison says of the others.
+pub(crate) fn new_in(jobs: &[NewJob], compared: &Staged) -> u64 {
+    (jobs.len() as u64).saturating_sub(compared.known).saturating_sub(compared.conflicts.len() as u64)
 }
 
 /// Which of `jobs` are new, given that `new` of them are: the ledger only counts, so the list is halved where it is mixed.
@@ -111,7 +117,8 @@ pub(crate) async fn new_among(
             continue;
         }
         let middle = usize::midpoint(start, end);
-        let left = ledger.compare(batch, jobs.get(start..middle).unwrap_or_default()).await?.new;
+        let half = jobs.get(start..middle).unwrap_or_default();
+        let left = new_in(half, &ledger.compare(batch, half).await?);
         open.push((middle, end, new.saturating_sub(left)));
         open.push((start, middle, left));
     }

@@ -108,3 +108,21 @@ fn skip_line(reader: &mut impl BufRead) -> io::Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_end_is_refused_in_bounded_memory_and_the_next_one_is_read() {
+        let endless = io::repeat(b'x').take(5 * MAX_LINE).chain("\n{\"prompt\": \"fine\"}".as_bytes());
+        let (mut report, mut places) = (Report::new("a"), Vec::new());
+        let take = |job: Checked| {
+            places.push(job.at.line);
+            Ok(())
+        };
+        read(io::BufReader::new(endless), &mut report, take).unwrap();
+        assert_eq!(places, [2]);
+        assert!(report.problems.to_string().starts_with("a:1:1: a line is longer than a megabyte"));
+    }
+}

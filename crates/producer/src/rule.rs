@@ -43,8 +43,8 @@ pub(crate) fn fit(job: Draft<'_>, defaults: &Draft<'_>, report: &mut Report) -> 
 pub(crate) fn warn(draft: &Draft<'_>, report: &mut Report) {
     if let Some(given) = &draft.model
         && !MODELS.contains(&given.value.as_ref())
-        && let Some(known) = nearest(&given.value, MODELS.iter().map(|model| (*model, *model)))
         && !report.warnings.iter().any(|warning| warning.text.as_deref() == Some(given.value.as_ref()))
+        && let Some(known) = nearest(&given.value, MODELS.iter().map(|model| (*model, *model)))
     {
         let problem = Problem::new("this model is not known, it is passed on as it is").text(&given.value);
         report.warning(given.at, problem.hint(format!("did you mean `{known}`?")));

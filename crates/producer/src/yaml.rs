@@ -35,7 +35,9 @@ pub(crate) fn parse(text: &str, report: &mut Report) -> Option<Node<'static>> {
                 let (rest, hint) = mend.map_or((None, None), |(rest, hint)| (Some(rest), hint));
                 let line = text.lines().nth(broken.at.line.saturating_sub(1) as usize).unwrap_or_default();
                 let problem = Problem::new(broken.words).text(around(line, broken.at.column));
-                report.problem(broken.at, problem.hint_if(hint.or(broken.hint)));
+                let stopped =
+                    (mended == MAX_MENDED).then_some("there may be more: looking for syntax errors stopped here");
+                report.problem(broken.at, problem.hint_if(stopped.or(hint).or(broken.hint)));
                 text = Cow::Owned(rest?);
             }
         }

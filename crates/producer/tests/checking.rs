@@ -4,7 +4,7 @@ mod files;
 
 use files::{Files, places};
 use veobatch_core::{AspectRatio, BatchId, Credits, GenerationType, Prices, Resolution};
-use veobatch_producer::{Source, check};
+use veobatch_producer::check;
 
 #[test]
 fn the_example_of_the_documentation_becomes_two_jobs() {
@@ -285,11 +285,4 @@ fn a_source_given_twice_and_batches_that_differ_only_in_case_are_refused() {
     assert!(problems.to_string().contains("given twice"));
     let (a, b) = (files.write("b.yaml", "batch: cats\njobs: [x]"), files.write("c.yaml", "batch: Cats\njobs: [y]"));
     assert!(check(&[a, b]).unwrap_err().to_string().contains("only in case"));
-}
-
-#[test]
-fn standard_input_needs_no_file() {
-    // The test's own standard input is empty or closed.
-    let source = Source::Stdin { batch: BatchId::parse("piped").unwrap() };
-    assert!(check(&[source]).is_err());
 }
