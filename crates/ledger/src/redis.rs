@@ -41,6 +41,7 @@ mod shared;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::Notify;
 use veobatch_core::{BatchId, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
 
 use self::collector::Collector;
@@ -60,6 +61,7 @@ pub struct RedisLedger {
     server: Server,
     scripts: Scripts,
     collector: Collector,
+    nudge: Notify,
 }
 
 impl RedisLedger {
@@ -68,7 +70,7 @@ impl RedisLedger {
     pub async fn open(url: &str) -> Result<Self, LedgerError> {
         let server = Server::connect(url).await?;
         shared::check_format(&server).await?;
-        Ok(Self { server, scripts: Scripts::new(), collector: Collector::new() })
+        Ok(Self { server, scripts: Scripts::new(), collector: Collector::new(), nudge: Notify::new() })
     }
 }
 
@@ -92,7 +94,9 @@ impl Ledger for RedisLedger {
     }
 
     async fn publish(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError> {
-        self.publish_batches(admission, batches).await
+        self.publish_batches(admission, batches).await?;
+        self.nudge.notify_waiters();
+        Ok(())
     }
 
     async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError> {
@@ -131,7 +135,9 @@ impl Ledger for RedisLedger {
     }
 
     async fn release(&self, leases: &[Lease]) -> Result<(), LedgerError> {
-        self.change_leases(leases, None).await.map(drop)
+        self.change_leases(leases, None).await?;
+        self.nudge.notify_waiters();
+        Ok(())
     }
 
     async fn read(&self, key: &JobKey) -> Result<Option<Stored>, LedgerError> {
@@ -162,7 +168,9 @@ impl Ledger for RedisLedger {
     }
 
     async fn flag(&self, batch: &BatchId, flag: BatchFlag) -> Result<(), LedgerError> {
-        self.set_flag(batch, flag).await
+        self.set_flag(batch, flag).await?;
+        self.nudge.notify_waiters();
+        Ok(())
     }
 
     async fn account(&self) -> Result<Account, LedgerError> {
@@ -170,7 +178,9 @@ impl Ledger for RedisLedger {
     }
 
     async fn configure(&self, settings: &Settings) -> Result<Pace, LedgerError> {
-        Ok(self.account_with(settings).await?.pace)
+        let before = self.account_with(settings).await?.pace;
+        self.nudge.notify_waiters();
+        Ok(before)
     }
 
     async fn guarantee(&self) -> Result<Guarantee, LedgerError> {
@@ -181,8 +191,8 @@ impl Ledger for RedisLedger {
         Ok(None)
     }
 
-    /// Workers look at least once a second; other machines' changes would not be known here anyway.
+    /// Knows of this process's own changes only: workers look at least once a second anyway.
     async fn nudged(&self) {
-        std::future::pending::<()>().await;
+        self.nudge.notified().await;
     }
 }

@@ -54,7 +54,7 @@ impl Collector {
                 let permit = tokio::select! {
                     biased;
                     answer = &mut answered => match answer {
-                        Ok(answer) => return read(answer),
+                        Ok(answer) => return ledger.told(answer),
                         // Its caller was dropped: put again.
                         Err(_) => break,
                     },
@@ -100,22 +100,30 @@ async fn call(ledger: &RedisLedger, puts: Vec<Waiting>) {
     }
 }
 
-/// What the script says of one put.
-fn read(answer: Answer) -> Result<Version, LedgerError> {
-    let unread = |error: redis::ParsingError| LedgerError::Damaged(error.to_string());
-    let mut parts = answer.map_err(|error| meaning(&error))?.into_iter();
-    let mut next = || parts.next().unwrap_or(Value::Nil);
-    let word: String = redis::from_redis_value(next()).map_err(unread)?;
-    match word.as_str() {
-        "ok" => Ok(Version(redis::from_redis_value(next()).map_err(unread)?)),
-        "changed" => Err(LedgerError::Changed),
-        "lost" => Err(LedgerError::LostLease),
-        "taken" => {
-            let batch: String = redis::from_redis_value(next()).map_err(unread)?;
-            let job: Vec<u8> = redis::from_redis_value(next()).map_err(unread)?;
-            Err(LedgerError::TaskTaken { by: job_key(&batch, &job)? })
+impl RedisLedger {
+    /// What the script says of one put.
+    fn told(&self, answer: Answer) -> Result<Version, LedgerError> {
+        let unread = |error: redis::ParsingError| LedgerError::Damaged(error.to_string());
+        let mut parts = answer.map_err(|error| meaning(&error))?.into_iter();
+        let mut next = || parts.next().unwrap_or(Value::Nil);
+        let word: String = redis::from_redis_value(next()).map_err(unread)?;
+        match word.as_str() {
+            "ok" => {
+                let version = Version(redis::from_redis_value(next()).map_err(unread)?);
+                if redis::from_redis_value(next()).map_err(unread)? {
+                    self.nudge.notify_waiters();
+                }
+                Ok(version)
+            }
+            "changed" => Err(LedgerError::Changed),
+            "lost" => Err(LedgerError::LostLease),
+            "taken" => {
+                let batch: String = redis::from_redis_value(next()).map_err(unread)?;
+                let job: Vec<u8> = redis::from_redis_value(next()).map_err(unread)?;
+                Err(LedgerError::TaskTaken { by: job_key(&batch, &job)? })
+            }
+            other => Err(damaged("the answer to a put", other.as_bytes())),
         }
-        other => Err(damaged("the answer to a put", other.as_bytes())),
     }
 }
 

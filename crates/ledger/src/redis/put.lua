@@ -1,6 +1,7 @@
 -- Each of these changes is made whole, indexes, sums, lease and account with it; or refused, and then not at all.
 -- ARGV, 13 for each: batch, seq, version, fence, nonce, state, lane, due, priority, flight, body, task, settle (JSON);
--- '' or '-' for what is absent. Returns for each: 'ok' and the version, or why not.
+-- '' or '-' for what is absent. Returns for each: 'ok', the version, and 1 if something can be claimed now that could
+-- not before; or why not.
 
 -- The state's count and bitmap.
 local function move(n, seq, from, to)
@@ -58,7 +59,7 @@ local function put(n, seq, version, fence, new, body, task, settled)
   local stored = call('HGET', part(n, ':s'), seq)
   local old = head(stored)
   if not stored and tonumber(seq) >= tonumber(call('HGET', part(n, ''), 'published') or 0) then return { 'changed' } end
-  if old.nonce == new.nonce then return { 'ok', old.version } end
+  if old.nonce == new.nonce then return { 'ok', old.version, 0 } end
   local lease = lease_of(member)
   if fence ~= '' and (not lease or lease.fence ~= fence) then return { 'lost' } end
   if old.version ~= tonumber(version) then return { 'changed' } end
@@ -80,7 +81,9 @@ local function put(n, seq, version, fence, new, body, task, settled)
   call('HSET', part(n, ':s'), seq, headed(new, body))
   if lease and (fence ~= '' or lane_of(new) ~= lease.lane) then call('HDEL', P .. 'l', member) end
   if settled ~= '' then settle(cjson.decode(settled)) end
-  return { 'ok', new.version }
+  local due = not kept and (new.state == 'queued' or (new.due ~= '-' and tonumber(new.due) <= NOW))
+  local landed = new.flight == '-' and old.flight ~= '-'
+  return { 'ok', new.version, (due or landed or settled ~= '') and 1 or 0 }
 end
 
 local results = {}
