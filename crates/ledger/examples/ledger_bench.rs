@@ -30,19 +30,19 @@ async fn main() {
     let ledger = open(&url).await.expect("a ledger");
     let before = size(&url).await;
     let batch = BatchId::parse("bench").unwrap();
-    admit(&ledger, &batch, jobs).await;
+    admit(&ledger, &url, &batch, jobs).await;
     if let (Some(before), Some(after)) = (before, size(&url).await) {
         println!("{:>8} bytes a queued job", after.saturating_sub(before) / jobs as u64);
     }
-    submit(&ledger, SUBMITTED.min(jobs as u64)).await;
+    submit(&ledger, &url, SUBMITTED.min(jobs as u64)).await;
     for (tasks, max) in [(64, 1), (4, 16), (4, CLAIM_MAX)] {
-        steps(&ledger, tasks, max).await;
+        steps(&ledger, &url, tasks, max).await;
     }
 }
 
-async fn admit(ledger: &SharedLedger, batch: &BatchId, jobs: usize) {
+async fn admit(ledger: &SharedLedger, url: &LedgerUrl, batch: &BatchId, jobs: usize) {
     let admission = Admission::random();
-    let started = Instant::now();
+    let watch = Watch::start(url).await;
     let mut calls = JoinSet::new();
     for first in (0..jobs).step_by(STAGE_CHUNK) {
         let chunk: Vec<NewJob> = (first..jobs.min(first + STAGE_CHUNK)).map(job).collect();
@@ -53,7 +53,7 @@ async fn admit(ledger: &SharedLedger, batch: &BatchId, jobs: usize) {
         calls.spawn(async move { ledger.stage(&admission, &batch, &chunk).await.map(drop).unwrap() });
     }
     calls.join_all().await;
-    rate("jobs admitted", jobs as u64, started);
+    watch.print(jobs as u64, "jobs admitted").await;
     let published = Instant::now();
     ledger.publish(&admission, std::slice::from_ref(batch)).await.unwrap();
     println!("{:>8} µs to publish them", published.elapsed().as_micros());
@@ -64,10 +64,10 @@ fn job(n: usize) -> NewJob {
     NewJob { id: JobId::parse(&format!("job-{n:012}")).unwrap(), spec: Spec { prompt, ..Spec::default() } }
 }
 
-async fn submit(ledger: &SharedLedger, count: u64) {
+async fn submit(ledger: &SharedLedger, url: &LedgerUrl, count: u64) {
     let all = Settings { rate: Some((1_000_000, Duration::from_secs(1))), max_in_flight: Some(1_000_000) };
     ledger.configure(&all).await.unwrap();
-    let started = Instant::now();
+    let watch = Watch::start(url).await;
     let mut tasks = JoinSet::new();
     for task in 0..64 {
         let ledger = ledger.clone();
@@ -79,7 +79,7 @@ async fn submit(ledger: &SharedLedger, count: u64) {
         });
     }
     tasks.join_all().await;
-    rate("submissions", count, started);
+    watch.print(count, "submissions").await;
 }
 
 async fn submitted(ledger: &SharedLedger, n: u64) -> bool {
@@ -99,10 +99,11 @@ async fn submitted(ledger: &SharedLedger, n: u64) -> bool {
     }
 }
 
-async fn steps(ledger: &SharedLedger, tasks: usize, max: usize) {
+async fn steps(ledger: &SharedLedger, url: &LedgerUrl, tasks: usize, max: usize) {
     let done = AtomicU64::new(0);
     let done: &'static AtomicU64 = Box::leak(Box::new(done));
-    let started = Instant::now();
+    let watch = Watch::start(url).await;
+    let started = watch.started;
     let mut polls = JoinSet::new();
     for _ in 0..tasks {
         let ledger = ledger.clone();
@@ -131,22 +132,53 @@ async fn steps(ledger: &SharedLedger, tasks: usize, max: usize) {
         });
     }
     polls.join_all().await;
-    rate(&format!("steps, claim {max} × {tasks}"), done.load(Ordering::Relaxed), started);
+    watch.print(done.load(Ordering::Relaxed), &format!("steps, claim {max} × {tasks},")).await;
 }
 
-fn rate(what: &str, count: u64, since: Instant) {
-    println!("{:>8.0} {what} a second", f64::from(u32::try_from(count).unwrap()) / since.elapsed().as_secs_f64());
+/// Time and, on a server, its processor time since a start.
+struct Watch {
+    url: LedgerUrl,
+    started: Instant,
+    server: Option<f64>,
+}
+
+impl Watch {
+    async fn start(url: &LedgerUrl) -> Self {
+        let server = server_time(url).await;
+        Self { url: url.clone(), started: Instant::now(), server }
+    }
+
+    async fn print(&self, count: u64, what: &str) {
+        let count = f64::from(u32::try_from(count).unwrap());
+        let rate = count / self.started.elapsed().as_secs_f64();
+        match (self.server, server_time(&self.url).await) {
+            (Some(before), Some(after)) => {
+                let each = (after - before) * 1e6 / count;
+                println!("{rate:>8.0} {what} a second, {each:.1} µs of the server's processor each");
+            }
+            _ => println!("{rate:>8.0} {what} a second"),
+        }
+    }
 }
 
 /// How many bytes the ledger takes: the server's memory, or the file.
 async fn size(url: &LedgerUrl) -> Option<u64> {
     match url {
         LedgerUrl::Sqlite(path) => std::fs::metadata(path).ok().map(|file| file.len()),
-        LedgerUrl::Redis(url) => {
-            let client = redis::Client::open(url.as_str()).ok()?;
-            let mut connection = client.get_multiplexed_async_connection().await.ok()?;
-            let info: String = redis::cmd("INFO").arg("memory").query_async(&mut connection).await.ok()?;
-            info.lines().find_map(|line| line.strip_prefix("used_memory:"))?.trim().parse().ok()
-        }
+        LedgerUrl::Redis(url) => said(url, "memory", "used_memory:").await?.parse().ok(),
     }
+}
+
+/// Seconds of processor time that a server has used so far.
+async fn server_time(url: &LedgerUrl) -> Option<f64> {
+    let LedgerUrl::Redis(url) = url else { return None };
+    let user: f64 = said(url, "cpu", "used_cpu_user:").await?.parse().ok()?;
+    let system: f64 = said(url, "cpu", "used_cpu_sys:").await?.parse().ok()?;
+    Some(user + system)
+}
+
+async fn said(url: &str, section: &str, field: &str) -> Option<String> {
+    let mut connection = redis::Client::open(url).ok()?.get_multiplexed_async_connection().await.ok()?;
+    let info: String = redis::cmd("INFO").arg(section).query_async(&mut connection).await.ok()?;
+    info.lines().find_map(|line| line.strip_prefix(field)).map(|value| value.trim().to_owned())
 }

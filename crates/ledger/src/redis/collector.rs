@@ -50,30 +50,39 @@ impl Collector {
         loop {
             let (answer, mut answered) = oneshot::channel();
             self.lock().push_back(Waiting { args: args.clone(), answer });
-            loop {
+            let told = loop {
                 let permit = tokio::select! {
                     biased;
-                    answer = &mut answered => match answer {
-                        Ok(answer) => return ledger.told(answer),
-                        // Its caller was dropped: put again.
-                        Err(_) => break,
-                    },
+                    told = &mut answered => break told,
                     permit = self.calls.acquire() => permit,
                 };
                 let taken = self.take();
-                if !taken.is_empty() {
-                    call(ledger, taken).await;
+                if taken.is_empty() {
+                    // Somebody sends this put already.
+                    drop(permit);
+                    break answered.await;
                 }
-                drop(permit);
+                call(ledger, taken).await;
+            };
+            // An answer that is missing was somebody's who was dropped: put again.
+            if let Ok(answer) = told {
+                return ledger.told(answer);
             }
         }
     }
 
+    /// What waits, without those whose caller is gone: their time is over.
     fn take(&self) -> Vec<Waiting> {
         let mut waiting = self.lock();
-        let count = waiting.len().min(MOST);
-        // Those whose caller is gone are not sent: their time is over.
-        waiting.drain(..count).filter(|put| !put.answer.is_closed()).collect()
+        let mut taken = Vec::new();
+        while taken.len() < MOST {
+            match waiting.pop_front() {
+                Some(put) if put.answer.is_closed() => {}
+                Some(put) => taken.push(put),
+                None => break,
+            }
+        }
+        taken
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Waiting>> {
