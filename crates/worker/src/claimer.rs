@@ -56,10 +56,10 @@ async fn rest(worker: &Worker, due: Option<Timestamp>) -> bool {
     }
 }
 
-/// Runs a claimer to its end, again if it panicked: a lane without a claimer would be silent for ever.
-pub(crate) async fn lasting<F: Future<Output = ()>>(claimer: impl Fn() -> F) {
-    while let Err(panic) = AssertUnwindSafe(claimer()).catch_unwind().await {
-        error!(words = %panic_words(panic.as_ref()), "a claimer panicked; it starts again");
+/// Runs `task` to its end, again if it panicked: a lane without a claimer would be silent for ever.
+pub(crate) async fn lasting<F: Future<Output = ()>>(task: impl Fn() -> F) {
+    while let Err(panic) = AssertUnwindSafe(task()).catch_unwind().await {
+        error!(words = %panic_words(panic.as_ref()), "a part of the worker panicked; it starts again");
         tokio::time::sleep(LOOK).await;
     }
 }

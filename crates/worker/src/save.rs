@@ -9,6 +9,7 @@
 
 mod naming;
 
+use std::fs;
 use std::path::PathBuf;
 
 use tracing::{info, warn};
@@ -16,7 +17,7 @@ use veobatch_core::{Event, Files, Hindrance, Lane, Progress, Record, Resolution,
 
 use self::naming::{Saving, already, put_down};
 use crate::claim::Claim;
-use crate::fetch::{disk, fetch};
+use crate::fetch::{Fetched, disk, fetch};
 use crate::follow::heed;
 use crate::output;
 use crate::worker::Worker;
@@ -71,7 +72,25 @@ async fn relink(worker: &Worker, record: &Record, task: &Task) -> Result<Vec<Str
             None => urls.push(url),
         }
     }
+    if matches!(&record.state, State::Downloading { urls: refused, .. } if *refused == urls) {
+        refresh(worker, &mut urls).await?;
+    }
     Ok(urls)
+}
+
+/// The same links again are no help: the service makes others for files that it still has (kie-api.md, section 8).
+async fn refresh(worker: &Worker, urls: &mut [String]) -> Result<(), Hindrance> {
+    for url in urls {
+        match worker.client.fresh_url(url).await {
+            Ok(Some(fresh)) => *url = fresh,
+            Ok(None) => {}
+            Err(trouble) => {
+                heed(worker, &trouble);
+                return Err(Hindrance::Transfer(trouble.message));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The size of the upgrade that the first link came from, if it did.
@@ -126,10 +145,28 @@ async fn fetch_all(
     }
     let mut fetched = Vec::with_capacity(urls.len());
     for (number, url) in (1..).zip(urls) {
-        let part: PathBuf = output::part(&folder, &stored.key.job, &claim.claimed.lease.fence, number);
-        fetched.push(fetch(&worker.files, url, part, &claim.hold).await?);
+        let part = output::part(&folder, &stored.key.job, &claim.claimed.lease.fence, number);
+        match fetch(&worker.files, url, part.clone(), &claim.hold).await {
+            Ok(file) => fetched.push(file),
+            Err(why) => {
+                fetched.iter().map(|file: &Fetched| file.part.clone()).chain([part]).for_each(discard);
+                return Err(why);
+            }
+        }
     }
-    blocking(move || put_down(&saving, &fetched)).await
+    blocking(move || {
+        let put = put_down(&saving, &fetched);
+        if put.is_err() {
+            fetched.into_iter().map(|file| file.part).for_each(discard);
+        }
+        put
+    })
+    .await
+}
+
+/// Removes what no later step can use: the next one has another fence, and a full disk is no place for leftovers.
+fn discard(part: PathBuf) {
+    drop(fs::remove_file(part));
 }
 
 /// Whether an earlier try of this download left something behind.

@@ -59,18 +59,30 @@ async fn run(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: 
     }
     let mut beside = JoinSet::new();
     let kept = CancellationToken::new();
-    beside.spawn(keep(Arc::clone(&worker.leases), Arc::clone(&worker.ledger), kept.clone()).in_current_span());
-    beside.spawn(maintain(Arc::clone(&worker), options.until.clone()).in_current_span());
+    let (leases, ledger, until) = (Arc::clone(&worker.leases), Arc::clone(&worker.ledger), kept.clone());
+    let keeper = lasting(move || keep(Arc::clone(&leases), Arc::clone(&ledger), until.clone()));
+    beside.spawn(keeper.in_current_span());
+    let (looking, until) = (Arc::clone(&worker), options.until.clone());
+    beside.spawn(lasting(move || maintain(Arc::clone(&looking), until.clone())).in_current_span());
     let output = worker.output.clone();
     beside.spawn_blocking(move || output.tidy());
 
     lane::run(&worker, &lanes).await;
-    claimers.join_all().await;
+    ended(claimers).await;
     hand_back(&worker, lanes.iter().flat_map(LaneOfWork::left).collect()).await;
     kept.cancel();
-    beside.join_all().await;
+    ended(beside).await;
     drop(place);
     finish(&worker)
+}
+
+/// Waits until all of `tasks` have ended.
+async fn ended(mut tasks: JoinSet<()>) {
+    while let Some(result) = tasks.join_next().await {
+        if let Err(error) = result {
+            warn!(%error, "a task did not end as it should");
+        }
+    }
 }
 
 /// Refuses to pay where paid work may be lost, unless a person accepted that.
