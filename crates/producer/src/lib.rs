@@ -41,6 +41,7 @@ pub use check::{Checked, check};
 pub use compare::{Compared, Comparison, compare, compare_first};
 pub use problem::{Problem, Problems};
 pub use tally::Estimate;
+pub use yaml::parse_yaml;
 
 /// Where jobs come from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,11 +16,19 @@ mod merge;
 
 use std::borrow::Cow;
 
+use serde::de::DeserializeOwned;
+
 use crate::node::Node;
 use crate::problem::{Problem, Report, around};
 
 /// Most syntax errors looked for in one file; each costs another look at all of it.
 const MAX_MENDED: usize = 20;
+
+/// Reads a small document of another kind (a price list, a configuration), as YAML or JSON. The error says what is wrong,
+/// and where.
+pub fn parse_yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_yaml::from_str(text).map_err(|error| error.to_string())
+}
 
 /// Reads a YAML document; what cannot be read is reported, and left out of the result.
 pub(crate) fn parse(text: &str, report: &mut Report) -> Option<Node<'static>> {

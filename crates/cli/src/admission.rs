@@ -1,0 +1,277 @@
+//! From prompt files to jobs in the ledger, with a person told what it means and asked before it costs.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use veobatch_core::{BatchId, Credits, StateName};
+use veobatch_producer::{AdmitError, Admitted, Checked, Comparison, Estimate, Problems, Source};
+
+use crate::exit::UNFINISHED;
+use crate::failure::{Failure, Result};
+use crate::opened::Opened;
+use crate::progress::summaries;
+use crate::remote::{Account, Balance};
+use crate::settings::Settings;
+use crate::units::{counted, dollars, number};
+use crate::{asking, prices, say, words};
+
+/// Fewer jobs than this are admitted before anybody could read a progress bar.
+const WORTH_A_BAR: u64 = 5_000;
+
+/// The prompt files that were named.
+#[derive(Args, Debug)]
+pub(crate) struct Files {
+    /// Prompt files: YAML, JSON lines or JSON; `-` reads JSON lines from standard input
+    #[arg(value_name = "FILE", required = true)]
+    paths: Vec<PathBuf>,
+
+    /// The batch of what standard input brings
+    #[arg(long, value_name = "NAME")]
+    batch: Option<String>,
+
+    /// Admit the first N new jobs only
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+
+    /// Do not ask before money is spent
+    #[arg(short, long)]
+    yes: bool,
+}
+
+impl Files {
+    /// Reads every file to its end; everything that is wrong is told at once.
+    pub(crate) async fn check(&self) -> Result<Checked> {
+        let sources = sources(&self.paths, self.batch.as_deref())?;
+        let checked = read(sources).await?.map_err(|problems| wrong(&problems))?;
+        for warning in checked.warnings() {
+            say::words(format_args!("warning: {warning}"));
+        }
+        Ok(checked)
+    }
+}
+
+/// What `-` and file names mean.
+pub(crate) fn sources(files: &[PathBuf], batch: Option<&str>) -> Result<Vec<Source>> {
+    let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
+    if batch.is_some() && !files.iter().any(is_stdin) {
+        return Err(Failure::bad_input("use --batch")
+            .since("it names the batch of standard input; a file names its own with `batch: NAME`")
+            .hint("veobatch enqueue - --batch NAME < jobs.jsonl"));
+    }
+    let source = |path: &PathBuf| {
+        if !is_stdin(path) {
+            return Ok(Source::File(path.clone()));
+        }
+        let name = batch.ok_or_else(|| {
+            Failure::bad_input("read standard input")
+                .since("it needs a name for its batch")
+                .hint("veobatch enqueue - --batch NAME < jobs.jsonl")
+        })?;
+        let batch = BatchId::parse(name)
+            .map_err(|error| Failure::bad_input("use --batch").since(format!("{name:?} {error}")))?;
+        Ok(Source::Stdin { batch })
+    };
+    files.iter().map(source).collect()
+}
+
+/// Checks sources on a thread where reading may block.
+pub(crate) async fn read(sources: Vec<Source>) -> Result<std::result::Result<Checked, Problems>> {
+    tokio::task::spawn_blocking(move || veobatch_producer::check(&sources))
+        .await
+        .map_err(|error| Failure::unavailable("read the prompt files").because(&error))
+}
+
+/// The failure that tells every problem.
+pub(crate) fn wrong(problems: &Problems) -> Failure {
+    say::words(problems);
+    Failure::bad_input(format!("take the prompt files: {}", counted(problems.total(), "problem")))
+        .hint("correct the lines above; nothing was admitted   (look again: veobatch check FILE)")
+}
+
+/// An admission by one command.
+#[derive(Debug)]
+pub(crate) struct Admission<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) opened: &'a Opened,
+    pub(crate) account: Option<&'a Account>,
+    pub(crate) files: &'a Files,
+}
+
+impl Admission<'_> {
+    /// Says what `checked` means, asks if a person is there, and admits it. Returns its batches.
+    pub(crate) async fn admit(&self, checked: Checked) -> Result<Vec<BatchId>> {
+        let ledger = &*self.opened.ledger;
+        let batches = checked.batches();
+        let comparison = veobatch_producer::compare_first(ledger, &checked, self.files.limit)
+            .await
+            .map_err(|error| failed(&error))?;
+        if !comparison.conflicts.is_empty() {
+            return Err(failed(&AdmitError::Conflicts(comparison.conflicts)));
+        }
+        self.tell(&comparison).await?;
+        if comparison.admitted() == 0 {
+            return Ok(batches);
+        }
+        let estimate = comparison.estimate(&prices::of(self.settings)?);
+        let balance = self.balance().await?;
+        say::words(cost(comparison.admitted(), &estimate, balance, self.settings.simulate));
+        self.ask(&comparison).await?;
+        self.store(checked, comparison.admitted()).await?;
+        Ok(batches)
+    }
+
+    /// Says how many jobs are new, and how far the known ones are.
+    async fn tell(&self, comparison: &Comparison) -> Result<()> {
+        let batches: Vec<BatchId> = comparison.batches.iter().map(|batch| batch.batch.clone()).collect();
+        let known = summaries(&*self.opened.ledger, &batches).await?;
+        let is_new = comparison.admitted() > 0;
+        for compared in &comparison.batches {
+            let batch = &compared.batch;
+            let Some(summary) = known.iter().find(|summary| summary.batch.folded() == batch.folded()) else {
+                say::words(format_args!("{batch}: {}, all new", counted(compared.new, "job")));
+                continue;
+            };
+            let is_done = summary.count(StateName::Done) == summary.total();
+            let total = summary.total();
+            say::words(match (compared.new, is_done) {
+                (0, true) => format!("{batch}: everything is done already ({})", counted(total, "job")),
+                (0, false) => format!("{batch}: nothing new; {} known: {}", number(total), words::counts(summary)),
+                (new, true) => format!("{batch}: {} new, {} known, all of them done", number(new), number(total)),
+                (new, false) => {
+                    format!("{batch}: {} new, {} known: {}", number(new), number(total), words::counts(summary))
+                }
+            });
+        }
+        if !is_new && known.len() > 1 && known.iter().all(|summary| summary.count(StateName::Done) == summary.total()) {
+            say::words("everything is done already");
+        }
+        Ok(())
+    }
+
+    /// The real account's balance, if there is a key to ask with. A refused key ends it here.
+    async fn balance(&self) -> Result<Option<Credits>> {
+        let (Some(account @ Account::Real { .. }), false) = (self.account, self.settings.simulate) else {
+            return Ok(None);
+        };
+        let remote = account.connect(self.settings, None).await?;
+        match remote.balance().await? {
+            Balance::Credits(credits) => Ok(Some(credits)),
+            Balance::Later(why) => {
+                say::words(format_args!("warning: the balance is not known: {why}"));
+                Ok(None)
+            }
+            Balance::Unreachable(why) => Err(Failure::unavailable("ask the API for the balance; nothing was admitted")
+                .since(why)
+                .hint("try again in a minute; is the API base right? See `veobatch credits`")),
+        }
+    }
+
+    async fn ask(&self, comparison: &Comparison) -> Result<()> {
+        if self.files.yes || self.settings.simulate || !say::can_ask() {
+            return Ok(());
+        }
+        let question = format!("admit {}?", counted(comparison.admitted(), "new job"));
+        if asking::confirmed(&question).await? {
+            return Ok(());
+        }
+        say::words("nothing was admitted");
+        Err(Failure::silent(UNFINISHED))
+    }
+
+    async fn store(&self, checked: Checked, new: u64) -> Result<Vec<Admitted>> {
+        let total = checked.total();
+        let bar = (total >= WORTH_A_BAR).then(|| say::bars().add(ProgressBar::new(total).with_style(style())));
+        let admitted = veobatch_producer::admit(&self.opened.ledger, checked, self.files.limit, |done| {
+            if let Some(bar) = &bar {
+                bar.set_position(done);
+            }
+        })
+        .await;
+        if let Some(bar) = &bar {
+            bar.finish_and_clear();
+        }
+        let admitted = admitted.map_err(|error| failed(&error))?;
+        let stored: u64 = admitted.iter().map(|batch| batch.new).sum();
+        say::words(format_args!("{} admitted to {}", counted(stored, "job"), self.opened.url.shown()));
+        if stored != new {
+            say::words("(somebody else admitted some of them meanwhile)");
+        }
+        Ok(admitted)
+    }
+}
+
+/// What the new jobs are expected to cost, and whether the balance covers it.
+fn cost(new: u64, estimate: &Estimate, balance: Option<Credits>, is_simulated: bool) -> String {
+    let (jobs, credits) = (counted(new, "job"), estimate.credits);
+    if is_simulated {
+        return format!("{jobs} to submit, {credits} credits of simulated money: nothing is paid");
+    }
+    let mut words = vec![format!("{jobs} to submit, about {credits} credits ({})", dollars(credits))];
+    words.extend(estimate.unpriced.iter().map(|(model, count)| {
+        format!("and {} of model {model}, whose price is not known (--prices)", counted(*count, "job"))
+    }));
+    words.extend(balance.map(|balance| format!("balance: {balance} credits")));
+    let mut words = words.join("; ");
+    if balance.is_some_and(|balance| balance < credits) {
+        words.push_str(
+            "\nwarning: the balance does not cover that; submissions stop when it is used up, and go on when it is back",
+        );
+    }
+    words
+}
+
+fn failed(error: &AdmitError) -> Failure {
+    match error {
+        AdmitError::Conflicts(problems) => {
+            say::words(problems);
+            Failure::bad_input("take the prompt files: some ids are known already, with other content")
+                .hint("give changed jobs new ids; nothing was admitted")
+        }
+        AdmitError::Busy(_) => Failure::unavailable("admit the jobs").because(error),
+        AdmitError::Ledger(error) => Failure::ledger("admit the jobs", error),
+        AdmitError::Spool(_) => Failure::unavailable("admit the jobs")
+            .because(error)
+            .hint("is there space left in the temporary directory?"),
+    }
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("   admitting {bar:24.green/dim} {human_pos}/{human_len} {per_sec}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━╸─")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standard_input_needs_a_name_and_files_have_their_own() {
+        assert!(sources(&["-".into()], None).is_err());
+        assert!(sources(&["a.yaml".into()], Some("x")).is_err());
+        assert_eq!(sources(&["-".into(), "a.yaml".into()], Some("x")).unwrap().len(), 2);
+        assert!(sources(&["-".into()], Some("../x")).is_err());
+    }
+
+    #[test]
+    fn the_example_file_is_good_and_costs_what_it_says() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../jobs.example.yaml");
+        let checked = veobatch_producer::check(&[Source::File(path.into())]).unwrap();
+        assert!(checked.warnings().is_empty(), "{:?}", checked.warnings());
+        let credits = checked.estimate(&veobatch_core::Prices::default()).credits;
+        let words = std::fs::read_to_string(path).unwrap();
+        assert!(words.contains(&format!("{credits} credits, {}", dollars(credits))), "{credits}");
+    }
+
+    #[test]
+    fn the_cost_is_told_with_what_is_not_known() {
+        let estimate = Estimate { credits: Credits::whole(480), ..Estimate::default() };
+        assert_eq!(
+            cost(8, &estimate, Some(Credits::whole(500)), false),
+            "8 jobs to submit, about 480 credits (US$2.40); balance: 500 credits"
+        );
+        assert!(cost(8, &estimate, Some(Credits::whole(5)), false).contains("does not cover"));
+        assert!(cost(8, &estimate, None, true).contains("nothing is paid"));
+    }
+}

@@ -1,0 +1,136 @@
+//! `veobatch check`: what is wrong with prompt files, or what they would do.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+use veobatch_core::BatchId;
+use veobatch_producer::{Checked, Comparison, Problem, Problems};
+
+use crate::exit::{BAD_INPUT, DONE};
+use crate::failure::{Failure, Result};
+use crate::opened::Opened;
+use crate::settings::Settings;
+use crate::table::plain;
+use crate::units::{counted, dollars, number};
+use crate::{admission, prices, say};
+
+/// Jobs that are shown as a sample.
+const SAMPLE: usize = 3;
+
+/// Say everything that is wrong with prompt files, or what they would do and cost
+///
+/// Spends nothing, stores nothing and needs no API key. If there is a ledger, it also says what of the files is known
+/// to it already.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  veobatch check jobs.yaml
+  veobatch check night/*.jsonl --json
+
+Exits with 0 if the files can be admitted, 2 if something is wrong with them, 3 if the ledger cannot be reached.")]
+pub(crate) struct Check {
+    /// Prompt files: YAML, JSON lines or JSON; `-` reads JSON lines from standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+
+    /// The batch of what standard input brings
+    #[arg(long, value_name = "NAME")]
+    batch: Option<String>,
+}
+
+impl Check {
+    pub(crate) async fn run(&self, settings: &Settings) -> Result<u8> {
+        let batch = match (self.files.iter().any(|path| path.as_os_str() == "-"), &self.batch) {
+            // Nothing is stored, so any name will do.
+            (true, None) => Some("stdin"),
+            (_, batch) => batch.as_deref(),
+        };
+        let sources = admission::sources(&self.files, batch)?;
+        let checked = match admission::read(sources).await? {
+            Ok(checked) => checked,
+            Err(problems) => return refuse(settings, &problems),
+        };
+        let comparison = compare(settings, &checked).await?;
+        if let Some(comparison) = &comparison
+            && !comparison.conflicts.is_empty()
+        {
+            return refuse(settings, &comparison.conflicts);
+        }
+        if settings.json {
+            say::json(&document(settings, &checked, comparison.as_ref())?)?;
+        } else {
+            tell(settings, &checked, comparison.as_ref())?;
+        }
+        Ok(DONE)
+    }
+}
+
+/// What the ledger knows, if there is one.
+async fn compare(settings: &Settings, checked: &Checked) -> Result<Option<Comparison>> {
+    let Some(opened) = Opened::existing(settings).await? else { return Ok(None) };
+    veobatch_producer::compare(&*opened.ledger, checked)
+        .await
+        .map(Some)
+        .map_err(|error| Failure::unavailable("compare the files with the ledger").because(&error))
+}
+
+fn refuse(settings: &Settings, problems: &Problems) -> Result<u8> {
+    if settings.json {
+        let list: Vec<&Problem> = problems.iter().collect();
+        say::json(&json!({"ok": false, "problems": list, "total_problems": problems.total()}))?;
+        return Ok(BAD_INPUT);
+    }
+    Err(admission::wrong(problems))
+}
+
+fn tell(settings: &Settings, checked: &Checked, comparison: Option<&Comparison>) -> Result<()> {
+    for warning in checked.warnings() {
+        say::words(format_args!("warning: {warning}"));
+    }
+    say::data(format_args!("{} in {}: good", counted(checked.total(), "job"), names(&checked.batches())))?;
+    let prices = prices::of(settings)?;
+    let estimate = comparison.map_or_else(|| checked.estimate(&prices), |comparison| comparison.estimate(&prices));
+    if let Some(comparison) = comparison {
+        for batch in &comparison.batches {
+            say::data(format_args!("  {}: {} new, {} known", batch.batch, number(batch.new), number(batch.known)))?;
+        }
+    }
+    let credits = estimate.credits;
+    say::data(format_args!("  what is new costs about {credits} credits ({})", dollars(credits)))?;
+    for (model, count) in &estimate.unpriced {
+        say::data(format_args!("  and {} of model {model}, whose price is not known", counted(*count, "job")))?;
+    }
+    for (key, spec) in checked.preview(SAMPLE) {
+        let shape = format!("{}, {}, {}", spec.model, spec.aspect_ratio.as_str(), spec.resolution.as_str());
+        say::data(format_args!("  {key} ({shape}): {}", plain(&spec.prompt, 60)))?;
+    }
+    if checked.total() > SAMPLE as u64 {
+        say::data(format_args!("  … and {} more", number(checked.total() - SAMPLE as u64)))?;
+    }
+    Ok(())
+}
+
+fn names(batches: &[BatchId]) -> String {
+    match batches {
+        [batch] => format!("batch {batch}"),
+        _ => counted(batches.len() as u64, "batch").replace("batchs", "batches"),
+    }
+}
+
+fn document(settings: &Settings, checked: &Checked, comparison: Option<&Comparison>) -> Result<Value> {
+    let prices = prices::of(settings)?;
+    let estimate = comparison.map_or_else(|| checked.estimate(&prices), |comparison| comparison.estimate(&prices));
+    let batches: Vec<Value> = match comparison {
+        Some(comparison) => comparison.batches.iter().map(|batch| json!(batch)).collect(),
+        None => checked.batches().iter().map(|batch| json!({"batch": batch})).collect(),
+    };
+    Ok(json!({
+        "ok": true,
+        "jobs": checked.total(),
+        "new": comparison.map_or(checked.total(), Comparison::admitted),
+        "batches": batches,
+        "credits": estimate.credits.as_f64(),
+        "unpriced": estimate.unpriced,
+        "warnings": checked.warnings(),
+    }))
+}

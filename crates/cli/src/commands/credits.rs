@@ -1,0 +1,46 @@
+//! `veobatch credits`: the account's balance.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::exit::DONE;
+use crate::failure::{Failure, Result};
+use crate::opened::Opened;
+use crate::remote::{Account, Balance};
+use crate::say;
+use crate::settings::Settings;
+
+/// Print the account's balance
+///
+/// Asks the API once; spends nothing. One credit is worth US$0.005.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  veobatch credits            812.5
+  veobatch credits --json     {\"credits\": 812.5}
+
+Exits with 3 if the API cannot be reached or refuses the key.")]
+pub(crate) struct Credits {}
+
+impl Credits {
+    pub(crate) async fn run(&self, settings: &Settings) -> Result<u8> {
+        let account = Account::of(settings)?;
+        let opened = if settings.simulate { Opened::existing(settings).await? } else { None };
+        let remote = account.connect(settings, opened.as_ref()).await?;
+        let balance = remote.balance().await?;
+        remote.stop().await;
+        let credits = match balance {
+            Balance::Credits(credits) => credits,
+            Balance::Later(why) | Balance::Unreachable(why) => {
+                return Err(Failure::unavailable("ask for the balance")
+                    .since(why)
+                    .hint("try again in a minute; the service's own page: https://kie.ai/billing"));
+            }
+        };
+        if settings.json {
+            say::json(&json!({"credits": credits.as_f64()}))?;
+        } else {
+            say::data(credits)?;
+        }
+        Ok(DONE)
+    }
+}

@@ -1,0 +1,49 @@
+//! `veobatch enqueue`: admit prompt files and return.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::admission::{Admission, Files};
+use crate::exit::DONE;
+use crate::failure::Result;
+use crate::opened::Opened;
+use crate::progress::summaries;
+use crate::remote::Account;
+use crate::settings::Settings;
+use crate::{environment, say, shapes};
+
+/// Admit prompt files to the ledger and return; a worker makes the videos
+///
+/// A file that was admitted before adds nothing; lines that were added to it since are admitted. Without an API key the
+/// balance is not shown, and the jobs wait for a worker that has one.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  veobatch enqueue jobs.yaml
+  generate-prompts | veobatch enqueue - --batch night
+  veobatch enqueue jobs.yaml --limit 10       the first ten only
+
+Exits with 0 once everything is durable, 2 if a file is wrong (nothing of it is admitted then), 3 if the ledger cannot
+be reached or the key is refused.")]
+pub(crate) struct Enqueue {
+    #[command(flatten)]
+    files: Files,
+}
+
+impl Enqueue {
+    pub(crate) async fn run(&self, settings: &Settings) -> Result<u8> {
+        let account = if settings.simulate || environment::has_key() { Some(Account::of(settings)?) } else { None };
+        let checked = self.files.check().await?;
+        let opened = Opened::open(settings).await?;
+        if let Some(account) = &account {
+            account.bind(&*opened.ledger).await?;
+        }
+        opened.configure(settings).await?;
+        let admission = Admission { settings, opened: &opened, account: account.as_ref(), files: &self.files };
+        let batches = admission.admit(checked).await?;
+        if settings.json {
+            let batches = summaries(&*opened.ledger, &batches).await?;
+            say::json(&json!({"batches": batches.iter().map(shapes::batch).collect::<Vec<_>>()}))?;
+        }
+        Ok(DONE)
+    }
+}

@@ -1,0 +1,153 @@
+//! `veobatch jobs`: the jobs of a batch, one line each.
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use veobatch_core::{BatchId, JobId, StateName};
+use veobatch_ledger::{Ledger, Stored};
+
+use crate::exit::DONE;
+use crate::failure::{Failure, Result};
+use crate::named::{self, looking};
+use crate::opened::Opened;
+use crate::settings::Settings;
+use crate::table::{Table, plain};
+use crate::units::{counted, number};
+use crate::{say, shapes, words};
+
+/// Jobs that are read at a time.
+const PAGE: usize = 1000;
+
+/// Lines that people are shown unless they ask for more.
+const LINES: usize = 100;
+
+/// List the jobs of a batch, one line each, in file order
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  veobatch jobs garden
+  veobatch jobs garden --state failed
+  veobatch jobs garden --after cat-100 --limit 100
+  veobatch jobs garden --json | jq -r '.[] | select(.state == \"done\") | .files[]'
+
+Without --limit: all of them with --json, the first 100 otherwise.
+Exits with 2 if the batch is unknown, 3 if the ledger cannot be reached.")]
+pub(crate) struct Jobs {
+    /// The batch
+    batch: String,
+
+    /// Only jobs in this state
+    #[arg(long, value_name = "STATE", value_parser = PossibleValuesParser::new(states()))]
+    state: Option<String>,
+
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+
+    /// Only those after this job
+    #[arg(long, value_name = "JOB")]
+    after: Option<String>,
+}
+
+fn states() -> Vec<&'static str> {
+    StateName::ALL.iter().map(|state| state.as_str()).collect()
+}
+
+impl Jobs {
+    pub(crate) async fn run(&self, settings: &Settings) -> Result<u8> {
+        let opened = Opened::known(settings).await?;
+        let ledger = &*opened.ledger;
+        let summary = named::batch(ledger, &self.batch).await?;
+        let state = self.state.as_deref().and_then(StateName::parse);
+        let after = match &self.after {
+            Some(name) => Some(named::job(ledger, &summary.batch, name).await?.key.job),
+            None => None,
+        };
+        let mut pages = Pages { ledger, batch: &summary.batch, state, after, left: self.limit.unwrap_or(usize::MAX) };
+        if settings.json {
+            return document(&mut pages).await;
+        }
+        if self.limit.is_none() {
+            pages.left = LINES;
+        }
+        let mut shown = 0;
+        while let Some(page) = pages.next().await? {
+            for line in table(&page).lines() {
+                say::data(line)?;
+            }
+            shown += page.len();
+        }
+        let all = state.map_or(summary.total(), |state| summary.count(state));
+        if let (None, None, Some(last)) = (self.limit, &self.after, &pages.after)
+            && u64::try_from(shown).is_ok_and(|shown| shown < all)
+        {
+            let (shown, all) = (number(LINES as u64), counted(all, "job"));
+            say::words(format_args!(
+                "{shown} of {all} shown; the next: veobatch jobs {} --after {last}",
+                summary.batch
+            ));
+        }
+        Ok(DONE)
+    }
+}
+
+/// A batch's jobs, page by page.
+struct Pages<'a> {
+    ledger: &'a dyn Ledger,
+    batch: &'a BatchId,
+    state: Option<StateName>,
+    after: Option<JobId>,
+    left: usize,
+}
+
+impl Pages<'_> {
+    async fn next(&mut self) -> Result<Option<Vec<Stored>>> {
+        let want = self.left.min(PAGE);
+        if want == 0 {
+            return Ok(None);
+        }
+        let page = self
+            .ledger
+            .page(self.batch, self.state, self.after.as_ref(), want)
+            .await
+            .map_err(|error| looking(&error))?;
+        self.left = if page.len() < want { 0 } else { self.left - page.len() };
+        match page.last() {
+            Some(last) => self.after = Some(last.key.job.clone()),
+            None => return Ok(None),
+        }
+        Ok(Some(page))
+    }
+}
+
+/// Prints a list of all jobs as they are read: a batch may have more of them than fit into memory.
+async fn document(pages: &mut Pages<'_>) -> Result<u8> {
+    let mut text = String::from("[");
+    let mut separator = "\n";
+    while let Some(page) = pages.next().await? {
+        for stored in &page {
+            let job = serde_json::to_string(&shapes::Job::of(stored))
+                .map_err(|error| Failure::unavailable("write the answer as JSON").because(&error))?;
+            text.push_str(separator);
+            text.push_str(&job);
+            separator = ",\n";
+        }
+        say::raw(text.as_bytes())?;
+        text.clear();
+    }
+    text.push_str("\n]\n");
+    say::raw(text.as_bytes())?;
+    Ok(DONE)
+}
+
+fn table(jobs: &[Stored]) -> Table {
+    let mut table = Table::new(usize::MAX);
+    for stored in jobs {
+        let record = &stored.record;
+        let detail = shapes::error(record)
+            .map(|error| plain(error, 100))
+            .or_else(|| shapes::files(stored).first().cloned())
+            .or_else(|| record.trouble.as_deref().map(|trouble| plain(trouble, 100)))
+            .unwrap_or_else(|| plain(&stored.spec.prompt, 60));
+        table.row([stored.key.job.to_string(), words::spoken(record.state.name()).to_owned(), detail]);
+    }
+    table
+}

@@ -1,0 +1,157 @@
+//! `veobatch resolve`: a person settles a job whose paid call had an unknown outcome.
+
+use clap::{ArgGroup, Args};
+use veobatch_core::{Event, JobKey, Policy, Progress, TaskId, Verdict};
+use veobatch_ledger::{Changed, Ledger, Stored};
+
+use crate::exit::DONE;
+use crate::failure::{Failure, Result};
+use crate::opened::Opened;
+use crate::orders::order;
+use crate::remote::Account;
+use crate::settings::Settings;
+use crate::{asking, named, say, shapes};
+
+/// Settle a job in doubt: one whose paid call was cut off, so that it may or may not have been paid for
+///
+/// Look for it in the service's log, <https://kie.ai/logs>, by its prompt and time. If it is there, give its task id: the video is then
+/// followed and saved, and nothing is paid again. The id is checked first: no other job may have it, and its prompt must
+/// be this job's.
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("verdict").required(true).args(["task_id", "resubmit", "give_up"]))]
+#[command(after_help = "Examples:
+  veobatch resolve garden cat-01 --task-id 5f0c3d2e1b0a49788695a4b3c2d1e0ff
+  veobatch resolve garden cat-01 --resubmit      it is not in the logs: submit it again
+  veobatch resolve garden cat-01 --give-up       let it go
+
+Exits with 1 if the job is not in doubt, 2 if the task is not this job's, 3 if the API cannot be asked.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub(crate) struct Resolve {
+    /// The batch
+    batch: String,
+
+    /// The job
+    job: String,
+
+    /// It was made: this is its task
+    #[arg(long, value_name = "ID")]
+    task_id: Option<String>,
+
+    /// Submit it again; if the first call did go through, it is paid for twice
+    #[arg(long)]
+    resubmit: bool,
+
+    /// Let it go; if the call did go through, its video is lost
+    #[arg(long)]
+    give_up: bool,
+
+    /// Take the task although its prompt differs or cannot be asked for
+    #[arg(long, requires = "task_id")]
+    force: bool,
+
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+}
+
+impl Resolve {
+    pub(crate) async fn run(&self, settings: &Settings) -> Result<u8> {
+        let opened = Opened::known(settings).await?;
+        let ledger = &*opened.ledger;
+        let batch = named::batch(ledger, &self.batch).await?.batch;
+        let stored = named::job(ledger, &batch, &self.job).await?;
+        let key = stored.key.clone();
+        let verdict = match &self.task_id {
+            Some(id) => Verdict::Adopt(self.checked(settings, &opened, &stored, id).await?),
+            None if self.resubmit => Verdict::Resubmit,
+            None => Verdict::GiveUp,
+        };
+        if verdict == Verdict::Resubmit && !self.yes && say::can_ask() {
+            say::words(format_args!(
+                "{key} may have been paid for already ({}); if it was, this pays for it a second time",
+                shapes::error(&stored.record).unwrap_or("its outcome is unknown")
+            ));
+            if !asking::confirmed("submit it again?").await? {
+                return Err(Failure::interrupted());
+            }
+        }
+        settle(ledger, stored, verdict, &settings.policy(), settings).await
+    }
+
+    /// The task `id`, if it can be this job's.
+    async fn checked(&self, settings: &Settings, opened: &Opened, stored: &Stored, id: &str) -> Result<TaskId> {
+        let key = &stored.key;
+        let refused = || Failure::bad_input(format!("take task {id} for job {key}"));
+        let task = TaskId::parse(id)
+            .ok_or_else(|| refused().since("that cannot be a task's id").hint("copy it from https://kie.ai/logs"))?;
+        let owner = opened.ledger.find_task(&task).await.map_err(|error| named::looking(&error))?;
+        if let Some(owner) = owner {
+            return Err(refused()
+                .since(format!("it belongs to job {owner}"))
+                .hint(format!("veobatch show {} {}", owner.batch, owner.job)));
+        }
+        if !self.force {
+            compare(settings, opened, stored, &task).await?;
+        }
+        Ok(task)
+    }
+}
+
+/// Asks the service for the task's prompt, which must be the job's.
+async fn compare(settings: &Settings, opened: &Opened, stored: &Stored, task: &TaskId) -> Result<()> {
+    let account = Account::of(settings)?;
+    account.bind(&*opened.ledger).await?;
+    let remote = account.connect(settings, Some(opened)).await?;
+    let info = remote.client.poll(task).await;
+    remote.stop().await;
+    let refused = || Failure::bad_input(format!("take task {task} for job {}", stored.key));
+    match (&info.prompt, &info.progress) {
+        (Some(prompt), _) if prompt.trim() == stored.spec.prompt.trim() => Ok(()),
+        (Some(prompt), _) => Err(refused()
+            .since(format!("its prompt is another one: {:?}", crate::table::plain(prompt, 120)))
+            .hint("look for the right task at https://kie.ai/logs; if this is it all the same: --force")),
+        (None, Progress::Trouble(trouble)) => Err(Failure::unavailable(format!("ask the service about task {task}"))
+            .since(trouble.message.clone())
+            .hint("try again in a minute, or take it unchecked: --force")),
+        (None, Progress::Missing(why)) => {
+            Err(refused().since(format!("the service does not know it: {why}")).hint("is the id complete?"))
+        }
+        (None, Progress::Running | Progress::Made { .. } | Progress::NoOutput | Progress::Failed(_)) => Err(refused()
+            .since("the service does not tell its prompt, so it cannot be checked")
+            .hint("if you are sure that it is this job's: --force")),
+    }
+}
+
+async fn settle(
+    ledger: &dyn Ledger,
+    stored: Stored,
+    verdict: Verdict,
+    policy: &Policy,
+    settings: &Settings,
+) -> Result<u8> {
+    let key = stored.key.clone();
+    let said = match &verdict {
+        Verdict::Adopt(task) => {
+            format!("{key} is task {task}: a worker follows and saves it, and nothing is paid again")
+        }
+        Verdict::Resubmit => format!("{key} is in the queue again: a worker submits it, possibly paid for twice"),
+        Verdict::GiveUp => format!("{key} is given up; it may have been paid for"),
+    };
+    match order(ledger, stored, &Event::Resolve(verdict), policy).await? {
+        Changed::Moved { .. } => say::words(said),
+        Changed::Same(why) => return Err(unchanged(&key, why)),
+        Changed::Lost => return Err(unchanged(&key, "is being worked on by somebody else")),
+    }
+    if settings.json
+        && let Some(stored) = ledger.read(&key).await.map_err(|error| named::looking(&error))?
+    {
+        say::json(&shapes::Job::of(&stored))?;
+    }
+    Ok(DONE)
+}
+
+fn unchanged(key: &JobKey, why: &str) -> Failure {
+    Failure::unfinished(format!("settle job {key}"))
+        .since(format!("it {why}"))
+        .hint(format!("veobatch show {} {}", key.batch, key.job))
+}

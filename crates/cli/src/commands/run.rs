@@ -1,0 +1,135 @@
+//! `veobatch run`: admit prompt files, and work until their batches end.
+//!
+//! ```text
+//! check ─▶ open, bind ─▶ compare, say what it costs ─▶ admit ─▶ work, or watch who does ─▶ summary
+//!   2         2, 3               3 (key refused)                        130                  0, 1
+//! ```
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+use veobatch_core::BatchId;
+use veobatch_worker::Until;
+
+use crate::admission::{Admission, Files};
+use crate::exit::{DONE, INTERRUPTED};
+use crate::failure::Result;
+use crate::opened::Opened;
+use crate::progress::{Progress, TICK, summaries};
+use crate::remote::Account;
+use crate::settings::Settings;
+use crate::signals::Signals;
+use crate::working::{self, Shown, Work};
+use crate::{say, shapes, summary, writable};
+
+/// How often a process that only watches tries to take over.
+const TAKE_OVER: Duration = Duration::from_secs(2);
+
+/// Admit prompt files and make their videos: work until those batches end
+///
+/// Checks the files, says what is new and what it will cost, admits it, then submits at the account's pace, follows
+/// every video and saves it. Interrupt it whenever you like: the same command goes on where it was, and never pays twice.
+/// If another process works on the ledger already, this one admits its files and watches.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  veobatch run jobs.yaml --simulate
+  veobatch run jobs.yaml
+  veobatch run night/*.jsonl --output /srv/videos --yes
+
+Exits with 0 if every job of the files' batches is done, 1 if some ended otherwise or are paused, 2 if a file or a
+setting is wrong, 3 if the ledger or the API cannot be used, 130 when interrupted.")]
+pub(crate) struct Run {
+    #[command(flatten)]
+    files: Files,
+}
+
+/// What is worked on.
+struct Start {
+    opened: Opened,
+    account: Account,
+    batches: Vec<BatchId>,
+    is_done: bool,
+}
+
+impl Run {
+    pub(crate) async fn run(&self, settings: &Settings, mut signals: Signals) -> Result<u8> {
+        let start = signals.unless(self.start(settings)).await?;
+        if start.is_done {
+            return self.end(settings, &start).await;
+        }
+        match toil(settings, &start, &mut signals).await? {
+            Work::Finished | Work::NoPlace => self.end(settings, &start).await,
+            Work::Interrupted => {
+                say::words("interrupted; the same command goes on where this one was");
+                Ok(INTERRUPTED)
+            }
+        }
+    }
+
+    /// Everything up to the admission.
+    async fn start(&self, settings: &Settings) -> Result<Start> {
+        let account = Account::of(settings)?;
+        let checked = self.files.check().await?;
+        let opened = Opened::open(settings).await?;
+        account.bind(&*opened.ledger).await?;
+        writable::check(&settings.output, "--output")?;
+        writable::check(&opened.state_dir(settings), "--state-dir")?;
+        opened.configure(settings).await?;
+        let admission = Admission { settings, opened: &opened, account: Some(&account), files: &self.files };
+        let batches = admission.admit(checked).await?;
+        let is_done = summary::code(&summaries(&*opened.ledger, &batches).await?) == DONE;
+        Ok(Start { opened, account, batches, is_done })
+    }
+
+    async fn end(&self, settings: &Settings, start: &Start) -> Result<u8> {
+        let ledger = &*start.opened.ledger;
+        let batches = summaries(ledger, &start.batches).await?;
+        if settings.json {
+            say::json(&json!({"batches": batches.iter().map(shapes::batch).collect::<Vec<_>>()}))?;
+        }
+        summary::tell(ledger, &batches, &settings.output).await
+    }
+}
+
+/// Works until the batches are settled; while another process has the place, watches it, and takes over when it ends.
+async fn toil(settings: &Settings, start: &Start, signals: &mut Signals) -> Result<Work> {
+    let mut shown = Shown { progress: Progress::new(), batches: &start.batches };
+    let result = loop {
+        if start.opened.has_place().await? {
+            let remote = start.account.connect(settings, Some(&start.opened)).await?;
+            let options = working::options(settings, &start.opened, &remote, Until::Settled(start.batches.clone()));
+            let work = working::work(&start.opened, &remote, options, signals, Some(&mut shown)).await;
+            remote.stop().await;
+            match work {
+                Ok(Work::NoPlace) => {}
+                other => break other,
+            }
+        }
+        tokio::select! {
+            is_settled = watch(&start.opened, &mut shown) => if is_settled {
+                break Ok(Work::Finished);
+            },
+            () = signals.next() => {
+                say::words("no longer watching; the jobs stay admitted, and the other process goes on");
+                break Ok(Work::Interrupted);
+            }
+        }
+    };
+    shown.update(&start.opened).await;
+    shown.progress.end();
+    result
+}
+
+/// Watches who works, until the batches are settled (true) or it is time to try to take over (false).
+async fn watch(opened: &Opened, shown: &mut Shown<'_>) -> bool {
+    let until = Instant::now() + TAKE_OVER;
+    while Instant::now() < until {
+        if shown.update(opened).await {
+            return true;
+        }
+        sleep(TICK).await;
+    }
+    false
+}

@@ -1,0 +1,183 @@
+//! `veobatch show`: everything about one job.
+
+use clap::Args;
+use serde_json::{Value, json};
+use veobatch_core::{Spec, State, Timestamp};
+use veobatch_ledger::{Account, BatchSummary, Gate, Ledger, Stored};
+
+use crate::exit::DONE;
+use crate::failure::Result;
+use crate::named::{self, looking};
+use crate::opened::Opened;
+use crate::settings::Settings;
+use crate::shapes::{self, Time};
+use crate::table::plain;
+use crate::units::duration;
+use crate::{say, words};
+
+/// Show one job: its state and history, its files, and why it is not moving
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  veobatch show garden cat-01
+  veobatch show garden cat-01 --json
+
+Exits with 2 if the batch or the job is unknown, 3 if the ledger cannot be reached.")]
+pub(crate) struct Show {
+    /// The batch
+    batch: String,
+
+    /// The job
+    job: String,
+}
+
+impl Show {
+    pub(crate) async fn run(&self, settings: &Settings) -> Result<u8> {
+        let opened = Opened::known(settings).await?;
+        let ledger = &*opened.ledger;
+        let batch = named::batch(ledger, &self.batch).await?;
+        let stored = named::job(ledger, &batch.batch, &self.job).await?;
+        let why = waiting(ledger, &batch, &stored).await?;
+        if settings.json {
+            say::json(&document(&stored, why.as_deref()))?;
+        } else {
+            for line in lines(&stored, why.as_deref(), settings) {
+                say::data(line)?;
+            }
+        }
+        Ok(DONE)
+    }
+}
+
+/// Why the job is not moving right now; `None` if it is over.
+async fn waiting(ledger: &dyn Ledger, batch: &BatchSummary, stored: &Stored) -> Result<Option<String>> {
+    let now = stored.now;
+    let leased = stored.leased_until.filter(|until| *until > now);
+    let held = leased.map(|until| format!("a worker has it, until {} unless it goes on", until_words(until, now)));
+    Ok(match &stored.record.state {
+        State::Queued { due } => {
+            let account = ledger.account().await.map_err(|error| looking(&error))?;
+            Some(queued(batch, &account, *due))
+        }
+        State::Submitting { .. } => {
+            Some(held.unwrap_or_else(|| "its worker is gone: the next one to look finds it in doubt".to_owned()))
+        }
+        State::Generating { due, .. } => Some(held.unwrap_or_else(|| format!("the next look is {}", when(*due, now)))),
+        State::Upscaling { due, .. } => {
+            Some(held.unwrap_or_else(|| format!("the larger version is asked for {}", when(*due, now))))
+        }
+        State::Downloading { due, .. } => {
+            Some(held.unwrap_or_else(|| format!("the download is due {}", when(*due, now))))
+        }
+        State::InDoubt { .. } => Some(format!(
+            "it waits for a person: veobatch resolve {} {} --task-id ID, --resubmit or --give-up",
+            stored.key.batch, stored.key.job
+        )),
+        State::Done { .. } | State::Failed { .. } | State::Cancelled => None,
+    })
+}
+
+/// What a queued job waits for: the first thing that is in the way.
+fn queued(batch: &BatchSummary, account: &Account, due: Option<Timestamp>) -> String {
+    if batch.cancelling {
+        return "its batch is being cancelled".to_owned();
+    }
+    if batch.paused {
+        return format!("its batch is paused: veobatch resume {}", batch.batch);
+    }
+    if let Some(due) = due.filter(|due| *due > account.now) {
+        return format!("it is submitted again {}", when(due, account.now));
+    }
+    if let Gate::Closed { until, why, .. } = &account.gate {
+        return format!("the account's gate is closed: {}; next try {}", plain(why, 200), when(*until, account.now));
+    }
+    if account.in_flight >= account.pace.max_in_flight {
+        return format!("{} videos are in flight, which is as many as may be", account.in_flight);
+    }
+    format!("it waits for its turn; the account's next slot is {}", when(account.next_slot, account.now))
+}
+
+fn when(at: Timestamp, now: Timestamp) -> String {
+    let wait = at.since(now);
+    if wait.is_zero() { "due now (is a worker running?)".to_owned() } else { format!("due in {}", duration(wait)) }
+}
+
+fn until_words(at: Timestamp, now: Timestamp) -> String {
+    format!("{} from now", duration(at.since(now)))
+}
+
+fn lines(stored: &Stored, why: Option<&str>, settings: &Settings) -> Vec<String> {
+    let record = &stored.record;
+    let mut lines = vec![format!("{}: {}", stored.key, words::spoken(record.state.name()))];
+    let mut say = |name: &str, value: &str| lines.push(format!("  {name:<9} {value}"));
+    if let Some(error) = shapes::error(record) {
+        say("reason", &plain(error, 500));
+    }
+    if let Some(trouble) = &record.trouble {
+        say("trouble", &plain(trouble, 500));
+    }
+    if let Some(why) = why {
+        say("waiting", why);
+    }
+    if let Some(task) = record.task() {
+        say("task", &format!("{} (submitted {})", task.id, task.at));
+    }
+    say("attempt", &format!("{} of {}", record.attempt(), record.max_attempts));
+    for file in shapes::files(stored) {
+        say("file", &settings.output.join(file).display().to_string());
+    }
+    say("prompt", &plain(&stored.spec.prompt, 1000));
+    for (name, value) in parameters(&stored.spec) {
+        say(name, &plain(&value, 300));
+    }
+    for stray in &record.strays {
+        say("stray", &format!("task {}, paid for beside this one ({})", stray.task, stray.at));
+    }
+    if !record.history.is_empty() {
+        lines.push("  history".to_owned());
+        lines.extend(record.history.iter().map(|entry| format!("    {}  {}", entry.0, plain(&entry.1, 300))));
+    }
+    lines
+}
+
+/// What was asked for, beside the prompt.
+fn parameters(spec: &Spec) -> Vec<(&'static str, String)> {
+    let mut parameters = vec![
+        ("model", spec.model.clone()),
+        ("shape", format!("{}, {}", spec.aspect_ratio.as_str(), spec.resolution.as_str())),
+    ];
+    let mut more = |name, value: Option<String>| parameters.extend(value.map(|value| (name, value)));
+    more("duration", spec.duration.map(|seconds| format!("{seconds} s")));
+    more("images", (!spec.images.is_empty()).then(|| spec.images.join(" ")));
+    more("type", spec.generation_type.map(|kind| kind.as_str().to_owned()));
+    more("seed", spec.seed.map(|seed| seed.to_string()));
+    more("watermark", spec.watermark.clone());
+    more("priority", (spec.priority != 0).then(|| spec.priority.to_string()));
+    more("extra", (!spec.extra.is_empty()).then(|| Value::Object(spec.extra.clone()).to_string()));
+    parameters
+}
+
+fn document(stored: &Stored, why: Option<&str>) -> Value {
+    let (record, spec) = (&stored.record, &stored.spec);
+    let history = record.history.iter().map(|entry| json!({"at": Time(entry.0), "what": entry.1}));
+    let strays = record.strays.iter().map(|stray| json!({"task_id": stray.task, "at": Time(stray.at)}));
+    let mut document = json!(shapes::Job::of(stored));
+    if let Value::Object(object) = &mut document {
+        object.insert("waiting".to_owned(), json!(why));
+        object.insert("max_attempts".to_owned(), json!(record.max_attempts));
+        object.insert("submitted".to_owned(), json!(record.task().map(|task| Time(task.at))));
+        object.insert("history".to_owned(), history.collect());
+        object.insert("strays".to_owned(), strays.collect());
+        object.insert(
+            "spec".to_owned(),
+            json!({
+                "prompt": spec.prompt, "model": spec.model, "aspect_ratio": spec.aspect_ratio.as_str(),
+                "resolution": spec.resolution.as_str(), "images": spec.images,
+                "generation_type": spec.generation_type.map(veobatch_core::GenerationType::as_str),
+                "duration": spec.duration, "seed": spec.seed, "watermark": spec.watermark,
+                "enable_translation": spec.enable_translation, "priority": spec.priority,
+                "max_attempts": spec.max_attempts, "extra": spec.extra,
+            }),
+        );
+    }
+    document
+}

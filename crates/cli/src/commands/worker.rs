@@ -1,0 +1,65 @@
+//! `veobatch worker`: work on everything in the ledger.
+
+use clap::Args;
+use veobatch_worker::Until;
+
+use crate::exit::{DONE, INTERRUPTED};
+use crate::failure::{Failure, Result};
+use crate::opened::Opened;
+use crate::remote::Account;
+use crate::settings::Settings;
+use crate::signals::Signals;
+use crate::working::{self, Work};
+
+/// Work on every batch in the ledger until told to stop: submit, follow, save
+///
+/// Its log is its voice; look from elsewhere with `veobatch status`. Ctrl-C or SIGTERM once: calls under way are waited
+/// for, 75 s at most. Twice: at once, which may leave jobs in doubt. A ledger in a file takes one worker at a
+/// time; one on Redis any number of them, on any number of machines.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  veobatch worker
+  veobatch worker --until-idle
+  veobatch worker --ledger redis://queue:6379/0 --lanes save --concurrency-save 8
+
+Exits with 0 once idle (--until-idle), 2 if the output directory or the key is missing, 3 if the ledger or the API
+cannot be used, the key is refused, or another worker has the SQLite file, 130 when it was told to stop.")]
+pub(crate) struct Worker {
+    /// End once nothing can move without a person: nothing is under way, and what is queued is paused
+    #[arg(long)]
+    until_idle: bool,
+}
+
+impl Worker {
+    pub(crate) async fn run(&self, settings: &Settings, mut signals: Signals) -> Result<u8> {
+        let (opened, remote) = signals.unless(start(settings)).await?;
+        let until = if self.until_idle { Until::Idle } else { Until::Stopped };
+        let options = working::options(settings, &opened, &remote, until);
+        tracing::info!(ledger = opened.url.shown(), output = %options.output.display(), "worker started");
+        let work = working::work(&opened, &remote, options, &mut signals, None).await;
+        remote.stop().await;
+        match work? {
+            Work::Finished => Ok(DONE),
+            Work::Interrupted => Ok(INTERRUPTED),
+            Work::NoPlace => Err(no_place(&opened)),
+        }
+    }
+}
+
+async fn start(settings: &Settings) -> Result<(Opened, crate::remote::Remote)> {
+    let account = Account::of(settings)?;
+    let opened = Opened::open(settings).await?;
+    account.bind(&*opened.ledger).await?;
+    opened.configure(settings).await?;
+    if !opened.has_place().await? {
+        return Err(no_place(&opened));
+    }
+    let remote = account.connect(settings, Some(&opened)).await?;
+    Ok((opened, remote))
+}
+
+fn no_place(opened: &Opened) -> Failure {
+    Failure::unavailable(format!("start a worker on {}", opened.url.shown()))
+        .since("another veobatch process (`run` or `worker`) works on this file already, and a SQLite ledger takes one")
+        .hint("see what it does: veobatch status   (for many workers use Redis: --ledger redis://HOST:6379/0)")
+}

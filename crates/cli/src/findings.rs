@@ -1,0 +1,121 @@
+//! What a person should look at: failures by reason, jobs in doubt, tasks that were paid for beside their job.
+//!
+//! Looks at a bounded number of jobs of each batch and says so where there are more.
+
+use serde_json::{Value, json};
+use veobatch_core::{FailureKind, JobKey, State, StateName, TaskId};
+use veobatch_ledger::{BatchSummary, Ledger, Stored};
+
+use crate::failure::Result;
+use crate::named::looking;
+
+/// Jobs of each batch and state that are looked at.
+const LOOK: usize = 1000;
+
+/// Where tasks that were kept beside their job may be found: wherever a job can be when late evidence comes.
+const STRAYS_IN: &[StateName] = &[StateName::Queued, StateName::Generating, StateName::Done, StateName::Cancelled];
+
+/// What was found in some batches.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) failures: Vec<Failures>,
+    pub(crate) doubts: Vec<Doubt>,
+    pub(crate) strays: Vec<(JobKey, TaskId)>,
+    /// There are more jobs than were looked at.
+    pub(crate) is_partial: bool,
+}
+
+/// Jobs of one batch that failed for the same reason.
+#[derive(Debug)]
+pub(crate) struct Failures {
+    pub(crate) first: JobKey,
+    pub(crate) kind: FailureKind,
+    pub(crate) reason: String,
+    pub(crate) count: u64,
+}
+
+/// A job whose paid call's outcome is unknown.
+#[derive(Debug)]
+pub(crate) struct Doubt {
+    pub(crate) key: JobKey,
+    pub(crate) why: String,
+}
+
+impl Findings {
+    /// Looks through `batches`; for strays among jobs that are not at their end only if `is_thorough`.
+    pub(crate) async fn of(ledger: &dyn Ledger, batches: &[BatchSummary], is_thorough: bool) -> Result<Self> {
+        let mut findings = Self::default();
+        for batch in batches {
+            let more = if is_thorough { STRAYS_IN } else { &[] };
+            for &state in [StateName::Failed, StateName::InDoubt].iter().chain(more) {
+                if batch.count(state) == 0 {
+                    continue;
+                }
+                let jobs = ledger.page(&batch.batch, Some(state), None, LOOK).await.map_err(|error| looking(&error))?;
+                let is_all = u64::try_from(jobs.len()).is_ok_and(|seen| seen >= batch.count(state));
+                findings.is_partial |= !is_all && !STRAYS_IN.contains(&state);
+                for job in &jobs {
+                    findings.take(job);
+                }
+            }
+        }
+        findings.failures.sort_by_key(|failures| std::cmp::Reverse(failures.count));
+        Ok(findings)
+    }
+
+    fn take(&mut self, job: &Stored) {
+        self.strays.extend(job.record.strays.iter().map(|stray| (job.key.clone(), stray.task.clone())));
+        match &job.record.state {
+            State::Failed { failure, .. } => {
+                let alike = self.failures.iter_mut().find(|other| {
+                    other.first.batch == job.key.batch && other.kind == failure.kind && other.reason == failure.message
+                });
+                match alike {
+                    Some(failures) => failures.count += 1,
+                    None => self.failures.push(Failures {
+                        first: job.key.clone(),
+                        kind: failure.kind,
+                        reason: failure.message.clone(),
+                        count: 1,
+                    }),
+                }
+            }
+            State::InDoubt { why, .. } => self.doubts.push(Doubt { key: job.key.clone(), why: why.clone() }),
+            State::Queued { .. }
+            | State::Submitting { .. }
+            | State::Generating { .. }
+            | State::Upscaling { .. }
+            | State::Downloading { .. }
+            | State::Done { .. }
+            | State::Cancelled => {}
+        }
+    }
+
+    /// As further keys of `status --json`.
+    pub(crate) fn extend(&self, document: &mut Value) {
+        let failures = self.failures.iter().map(|failures| {
+            json!({"batch": failures.first.batch, "reason": failures.reason, "kind": kind(failures.kind),
+                   "count": failures.count, "example": failures.first.job})
+        });
+        let doubts =
+            self.doubts.iter().map(|doubt| json!({"batch": doubt.key.batch, "job": doubt.key.job, "why": doubt.why}));
+        let strays = self.strays.iter().map(|(key, task)| json!({"batch": key.batch, "job": key.job, "task_id": task}));
+        let Value::Object(document) = document else { return };
+        document.insert("failures".to_owned(), failures.collect());
+        document.insert("in_doubt".to_owned(), doubts.collect());
+        document.insert("strays".to_owned(), strays.collect());
+        document.insert("partial".to_owned(), json!(self.is_partial));
+    }
+}
+
+/// The kind of a failure, in a word.
+pub(crate) fn kind(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Refused => "refused",
+        FailureKind::Policy => "policy",
+        FailureKind::Generation => "generation",
+        FailureKind::NoOutput => "no_output",
+        FailureKind::Lost => "lost",
+        FailureKind::GivenUp => "given_up",
+    }
+}

@@ -1,0 +1,143 @@
+//! The ledger that the settings name, opened, and what lies beside it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use veobatch_ledger::{LedgerError, LedgerUrl, SharedLedger};
+
+use crate::failure::{Failure, Result};
+use crate::say;
+use crate::settings::Settings;
+use crate::units::{Rate, duration};
+
+/// The ledger's default, and that of `--simulate`.
+const USUAL: &str = "sqlite:veobatch.db";
+const SIMULATED: &str = "sqlite:veobatch-simulate.db";
+
+/// An open ledger.
+#[derive(Clone, Debug)]
+pub(crate) struct Opened {
+    pub(crate) url: LedgerUrl,
+    pub(crate) ledger: SharedLedger,
+}
+
+impl Opened {
+    /// Opens the ledger; makes it if it is new.
+    pub(crate) async fn open(settings: &Settings) -> Result<Self> {
+        let url = url(settings)?;
+        let what = || format!("open the ledger {}", url.shown());
+        let ledger = veobatch_ledger::open(&url).await.map_err(|error| {
+            let failure = Failure::ledger(what(), &error);
+            match (&url, failure.has_hint()) {
+                (_, true) => failure,
+                (LedgerUrl::Redis(_), false) => {
+                    failure.hint("is Redis running there? Without one, use a file: --ledger sqlite:veobatch.db")
+                }
+                (LedgerUrl::Sqlite(_), false) => failure.hint("name another file: --ledger sqlite:PATH"),
+            }
+        })?;
+        Ok(Self { url, ledger })
+    }
+
+    /// Opens the ledger if it is there: what only looks makes no new file.
+    pub(crate) async fn existing(settings: &Settings) -> Result<Option<Self>> {
+        match url(settings)? {
+            LedgerUrl::Sqlite(path) if !path.exists() => Ok(None),
+            LedgerUrl::Sqlite(_) | LedgerUrl::Redis(_) => Self::open(settings).await.map(Some),
+        }
+    }
+
+    /// Opens the ledger, which must be there: for commands that name something in it.
+    pub(crate) async fn known(settings: &Settings) -> Result<Self> {
+        match Self::existing(settings).await? {
+            Some(opened) => Ok(opened),
+            None => Err(nothing_there(settings)?),
+        }
+    }
+
+    /// Stores the pace, if it was given; it then holds for every worker of this ledger.
+    pub(crate) async fn configure(&self, settings: &Settings) -> Result<()> {
+        if settings.rate.is_none() && settings.max_in_flight.is_none() {
+            return Ok(());
+        }
+        let rate = settings.rate.map(|Rate { count, per }| (count, per));
+        let wanted = veobatch_ledger::Settings { rate, max_in_flight: settings.max_in_flight };
+        let before = self
+            .ledger
+            .configure(&wanted)
+            .await
+            .map_err(|error| Failure::ledger("store the pace in the ledger", &error))?;
+        let (count, per) = rate.unwrap_or((before.submissions, before.per));
+        let cap = settings.max_in_flight.unwrap_or(before.max_in_flight);
+        if (count, per, cap) != (before.submissions, before.per, before.max_in_flight) {
+            tracing::info!(submissions = count, per = %duration(per), max_in_flight = cap, "the pace was changed");
+            say::words(format_args!(
+                "pace: {count} submissions in {}, {cap} in flight (was {} in {}, {}); for every worker of this ledger",
+                duration(per),
+                before.submissions,
+                duration(before.per),
+                before.max_in_flight
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether this process could work on the ledger now. Another one may be faster, which the worker then finds.
+    pub(crate) async fn has_place(&self) -> Result<bool> {
+        match self.ledger.take_worker_place().await {
+            Ok(_) => Ok(true),
+            Err(LedgerError::WorkerPresent) => Ok(false),
+            Err(error) => Err(Failure::ledger("work on the ledger", &error)),
+        }
+    }
+
+    /// Where the journal of paid calls is kept.
+    pub(crate) fn state_dir(&self, settings: &Settings) -> PathBuf {
+        match (&settings.state_dir, &self.url) {
+            (Some(path), _) => path.clone(),
+            (None, LedgerUrl::Sqlite(path)) => beside(path, "state"),
+            (None, LedgerUrl::Redis(_)) => PathBuf::from(".veobatch"),
+        }
+    }
+
+    /// Where the simulated service keeps its tasks.
+    pub(crate) fn simulator_store(&self) -> PathBuf {
+        match &self.url {
+            LedgerUrl::Sqlite(path) => beside(path, "tasks.jsonl"),
+            LedgerUrl::Redis(_) => PathBuf::from("veobatch-simulate.tasks.jsonl"),
+        }
+    }
+}
+
+/// The failure of a command that names something in a ledger that is not there.
+pub(crate) fn nothing_there(settings: &Settings) -> Result<Failure> {
+    let shown = url(settings)?.shown();
+    Ok(Failure::bad_input(format!("open the ledger {shown}"))
+        .since("there is no such file, so no job was admitted to it yet")
+        .hint("admit jobs first: veobatch run FILE   (or name the ledger: --ledger sqlite:PATH)"))
+}
+
+/// `veobatch.db` → `veobatch.state`.
+fn beside(file: &Path, extension: &str) -> PathBuf {
+    let mut name: OsString = file.file_stem().unwrap_or(file.as_os_str()).to_owned();
+    name.push(".");
+    name.push(extension);
+    file.with_file_name(name)
+}
+
+fn url(settings: &Settings) -> Result<LedgerUrl> {
+    let usual = if settings.simulate { SIMULATED } else { USUAL };
+    LedgerUrl::parse(settings.ledger.as_deref().unwrap_or(usual))
+        .map_err(|error| Failure::ledger("understand --ledger", &error).hint("--ledger sqlite:veobatch.db"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_belongs_to_a_ledger_lies_beside_it() {
+        assert_eq!(beside(Path::new("a/veobatch.db"), "state"), Path::new("a/veobatch.state"));
+        assert_eq!(beside(Path::new("night"), "tasks.jsonl"), Path::new("night.tasks.jsonl"));
+    }
+}

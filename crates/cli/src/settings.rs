@@ -1,0 +1,203 @@
+//! Every setting, with its flag, its environment variable and its default. Accepted by every command; a command's help
+//! lists those that matter to it ([`VISIBLE`]).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use clap::{ArgAction, Args, ValueEnum};
+use veobatch_api::Dialect;
+use veobatch_core::{Lane, Policy};
+use veobatch_worker::Concurrency;
+
+use crate::units::{Rate, parse_duration, parse_rate};
+
+/// The real API.
+const API_BASE: &str = "https://api.kie.ai";
+
+/// What can be set.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Settings")]
+pub(crate) struct Settings {
+    /// Where the jobs are kept: sqlite:PATH, or redis://[user:password@]host:port/db (rediss:// for TLS)
+    /// [default: sqlite:veobatch.db; with --simulate: sqlite:veobatch-simulate.db]
+    #[arg(long, global = true, value_name = "URL", env = "VEOBATCH_LEDGER", hide_env_values = true)]
+    pub(crate) ledger: Option<String>,
+
+    /// Use a simulated API inside this process, with a ledger of its own: no key, no cost
+    #[arg(long, global = true)]
+    pub(crate) simulate: bool,
+
+    /// Where finished videos are written: DIR/<batch>/<job>.mp4
+    #[arg(long, global = true, value_name = "DIR", env = "VEOBATCH_OUTPUT", default_value = "videos")]
+    pub(crate) output: PathBuf,
+
+    /// The API's base URL
+    #[arg(long, global = true, value_name = "URL", env = "VEOBATCH_API_BASE", default_value = API_BASE)]
+    pub(crate) api_base: String,
+
+    /// How submissions are spelled: both names of the aspect ratio, the current one, or that of 2025
+    #[arg(long, global = true, value_name = "NAME", env = "VEOBATCH_DIALECT", default_value = "both",
+          value_parser = PossibleValuesParser::new(dialects()))]
+    pub(crate) dialect: String,
+
+    /// Prices for the estimates, as YAML or JSON: {MODEL: {720p: N, 1080p: N, 4k: N}}
+    #[arg(long, global = true, value_name = "FILE", env = "VEOBATCH_PRICES")]
+    pub(crate) prices: Option<PathBuf>,
+
+    /// The account's allowance of submissions; changes it in the ledger, for every worker [default: 20/10s]
+    #[arg(long, global = true, value_name = "N/TIME", env = "VEOBATCH_RATE", value_parser = parse_rate)]
+    pub(crate) rate: Option<Rate>,
+
+    /// Most videos being generated at once; changes it in the ledger, for every worker [default: 100]
+    #[arg(long, global = true, value_name = "N", env = "VEOBATCH_MAX_IN_FLIGHT",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_in_flight: Option<u32>,
+
+    /// From a submission to the first look at it [default: 45s; with --simulate: 2s]
+    #[arg(long, global = true, value_name = "TIME", env = "VEOBATCH_POLL_FIRST", value_parser = parse_duration)]
+    pub(crate) poll_first: Option<Duration>,
+
+    /// Longest gap between two looks at the same video [default: 120s; with --simulate: 5s]
+    #[arg(long, global = true, value_name = "TIME", env = "VEOBATCH_POLL_MAX", value_parser = parse_duration)]
+    pub(crate) poll_max: Option<Duration>,
+
+    /// Most looks per second of this process
+    #[arg(long, global = true, value_name = "N", env = "VEOBATCH_POLL_RATE", default_value_t = 10,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) poll_rate: u32,
+
+    /// Where the journal of paid calls is kept [default: beside the ledger's file; with Redis: .veobatch]
+    #[arg(long, global = true, value_name = "DIR", env = "VEOBATCH_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+
+    /// Submit although this ledger may lose the record of what was paid for
+    #[arg(long, global = true)]
+    pub(crate) accept_data_loss: bool,
+
+    /// Paid calls at a time
+    #[arg(long, global = true, value_name = "N", env = "VEOBATCH_CONCURRENCY_SUBMIT", default_value_t = 16,
+          value_parser = steps)]
+    pub(crate) concurrency_submit: usize,
+
+    /// Looks at a time
+    #[arg(long, global = true, value_name = "N", env = "VEOBATCH_CONCURRENCY_FOLLOW", default_value_t = 16,
+          value_parser = steps)]
+    pub(crate) concurrency_follow: usize,
+
+    /// Downloads at a time
+    #[arg(long, global = true, value_name = "N", env = "VEOBATCH_CONCURRENCY_SAVE", default_value_t = 4,
+          value_parser = steps)]
+    pub(crate) concurrency_save: usize,
+
+    /// Which work this process does: submit, follow, save
+    #[arg(long, global = true, value_name = "LIST", env = "VEOBATCH_LANES", value_delimiter = ',',
+          default_value = "submit,follow,save", value_parser = lane)]
+    pub(crate) lanes: Vec<Lane>,
+
+    /// Print one JSON document on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// The form of log lines
+    #[arg(long, global = true, value_name = "FORM", env = "VEOBATCH_LOG_FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+
+    /// Write the log to this file instead of standard error
+    #[arg(long, global = true, value_name = "FILE", env = "VEOBATCH_LOG_FILE")]
+    pub(crate) log_file: Option<PathBuf>,
+
+    /// What is logged, such as `info` or `veobatch_worker=debug`
+    #[arg(long = "log", global = true, value_name = "FILTER", env = "VEOBATCH_LOG")]
+    pub(crate) log: Option<String>,
+
+    /// Log more: -v for debug, -vv for trace
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Settings that every command's help shows.
+const ALWAYS: &[&str] = &["ledger", "simulate", "json", "log_format", "log_file", "log", "verbose"];
+
+const ACCOUNT: &[&str] = &["api_base", "rate", "max_in_flight"];
+
+const WORK: &[&str] = &[
+    "output",
+    "dialect",
+    "poll_first",
+    "poll_max",
+    "poll_rate",
+    "state_dir",
+    "accept_data_loss",
+    "concurrency_submit",
+    "concurrency_follow",
+    "concurrency_save",
+];
+
+/// Which further settings the help of a command shows.
+const VISIBLE: &[(&str, &[&[&str]])] = &[
+    ("run", &[ACCOUNT, WORK, &["prices"]]),
+    ("worker", &[ACCOUNT, WORK, &["lanes"]]),
+    ("enqueue", &[ACCOUNT, &["prices"]]),
+    ("check", &[&["prices", "dialect"]]),
+    ("show", &[&["output"]]),
+    ("credits", &[&["api_base"]]),
+    ("resolve", &[&["api_base"]]),
+];
+
+/// Whether the help of `command` shows `setting`.
+pub(crate) fn is_visible(command: &str, setting: &str) -> bool {
+    let more = VISIBLE.iter().find(|(name, _)| *name == command).map(|(_, groups)| *groups).unwrap_or_default();
+    ALWAYS.contains(&setting) || more.iter().any(|group| group.contains(&setting))
+}
+
+impl Settings {
+    /// How the real API spells submissions.
+    pub(crate) fn dialect(&self) -> Dialect {
+        Dialect::WORDS.iter().find(|(word, _)| *word == self.dialect).map(|(_, dialect)| *dialect).unwrap_or_default()
+    }
+
+    /// How often to look. The simulated videos take seconds.
+    pub(crate) fn policy(&self) -> Policy {
+        let usual = if self.simulate {
+            Policy {
+                poll_first: Duration::from_secs(2),
+                poll_max: Duration::from_secs(5),
+                upgrade_gap: Duration::from_secs(1),
+                ..Policy::default()
+            }
+        } else {
+            Policy::default()
+        };
+        let poll_first = self.poll_first.unwrap_or(usual.poll_first);
+        Policy { poll_first, poll_max: self.poll_max.unwrap_or(usual.poll_max), ..usual }
+    }
+
+    pub(crate) fn concurrency(&self) -> Concurrency {
+        Concurrency { submit: self.concurrency_submit, follow: self.concurrency_follow, save: self.concurrency_save }
+    }
+}
+
+fn dialects() -> Vec<&'static str> {
+    Dialect::WORDS.iter().map(|(word, _)| *word).collect()
+}
+
+fn steps(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(steps @ 1..=1024) => Ok(steps),
+        Ok(_) | Err(_) => Err("a number from 1 to 1024 is wanted".to_owned()),
+    }
+}
+
+fn lane(word: &str) -> Result<Lane, String> {
+    Lane::parse(word.trim()).ok_or_else(|| "the lanes are submit, follow and save".to_owned())
+}

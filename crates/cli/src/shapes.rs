@@ -1,0 +1,111 @@
+//! The JSON shapes that scripts rely on. Keys may be added, never changed.
+
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
+use veobatch_core::{Record, State, StateName, Timestamp};
+use veobatch_ledger::{Account, BatchSummary, Gate, Stored};
+
+/// One batch with its counts: an element of `status --json`.
+pub(crate) fn batch(summary: &BatchSummary) -> Value {
+    let mut object = Map::new();
+    object.insert("batch".to_owned(), json!(summary.batch));
+    object.insert("total".to_owned(), json!(summary.total()));
+    for &state in StateName::ALL {
+        object.insert(state.as_str().to_owned(), json!(summary.count(state)));
+    }
+    object.insert("paused".to_owned(), json!(summary.paused));
+    object.insert("cancelling".to_owned(), json!(summary.cancelling));
+    object.insert("created".to_owned(), json!(Time(summary.created)));
+    Value::Object(object)
+}
+
+/// One job: an element of `jobs --json`.
+#[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are the contract's")]
+pub(crate) struct Job<'a> {
+    batch: &'a str,
+    job: &'a str,
+    state: &'static str,
+    prompt: &'a str,
+    task_id: Option<&'a str>,
+    attempt: u32,
+    files: Vec<String>,
+    error: Option<&'a str>,
+    trouble: Option<&'a str>,
+}
+
+impl<'a> Job<'a> {
+    pub(crate) fn of(stored: &'a Stored) -> Self {
+        let record = &stored.record;
+        Self {
+            batch: stored.key.batch.as_str(),
+            job: stored.key.job.as_str(),
+            state: record.state.name().as_str(),
+            prompt: &stored.spec.prompt,
+            task_id: record.task().map(|task| task.id.as_str()),
+            attempt: record.attempt(),
+            files: files(stored),
+            error: error(record),
+            trouble: record.trouble.as_deref(),
+        }
+    }
+}
+
+/// The job's finished files, relative to the output directory.
+pub(crate) fn files(stored: &Stored) -> Vec<String> {
+    match &stored.record.state {
+        State::Done { files, .. } => files.names(&stored.key),
+        State::Queued { .. }
+        | State::Submitting { .. }
+        | State::Generating { .. }
+        | State::Upscaling { .. }
+        | State::Downloading { .. }
+        | State::InDoubt { .. }
+        | State::Failed { .. }
+        | State::Cancelled => Vec::new(),
+    }
+}
+
+/// Why the job ended without a video, or is in doubt.
+pub(crate) fn error(record: &Record) -> Option<&str> {
+    match &record.state {
+        State::Failed { failure, .. } => Some(&failure.message),
+        State::InDoubt { why, .. } => Some(why),
+        State::Queued { .. }
+        | State::Submitting { .. }
+        | State::Generating { .. }
+        | State::Upscaling { .. }
+        | State::Downloading { .. }
+        | State::Done { .. }
+        | State::Cancelled => None,
+    }
+}
+
+/// The account.
+pub(crate) fn account(account: &Account) -> Value {
+    let gate = match &account.gate {
+        Gate::Open => json!({"open": true, "until": null, "why": null, "no_credits": false}),
+        Gate::Closed { until, why, no_credits, .. } => {
+            json!({"open": false, "until": Time(*until), "why": why, "no_credits": no_credits})
+        }
+    };
+    json!({
+        "submissions": account.pace.submissions,
+        "per_ms": veobatch_core::millis(account.pace.per),
+        "max_in_flight": account.pace.max_in_flight,
+        "in_flight": account.in_flight,
+        "next_slot": Time(account.next_slot),
+        "gate": gate,
+        "now": Time(account.now),
+    })
+}
+
+/// A point in time as text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Time(pub(crate) Timestamp);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}

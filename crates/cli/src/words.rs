@@ -1,0 +1,134 @@
+//! Sentences that several commands say.
+
+use veobatch_core::StateName;
+use veobatch_ledger::{Account, BatchSummary, Gate};
+
+use crate::findings::{Findings, kind};
+use crate::table::plain;
+use crate::units::{counted, duration, number};
+
+/// How many lines of one kind are printed before the rest is only counted.
+const SHOWN: usize = 10;
+
+/// Longest reason that is printed.
+const REASON: usize = 160;
+
+/// `5 done, 2 generating, 1 failed`: the states that have jobs, those that are over first.
+pub(crate) fn counts(batch: &BatchSummary) -> String {
+    use StateName::{Cancelled, Done, Downloading, Failed, Generating, InDoubt, Queued, Submitting, Upscaling};
+    let words = [Done, Failed, InDoubt, Cancelled, Downloading, Upscaling, Generating, Submitting, Queued]
+        .into_iter()
+        .filter(|&state| batch.count(state) > 0)
+        .map(|state| format!("{} {}", number(batch.count(state)), spoken(state)));
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// The state's word for people.
+pub(crate) fn spoken(state: StateName) -> &'static str {
+    if state == StateName::InDoubt { "in doubt" } else { state.as_str() }
+}
+
+/// The account in one or two lines.
+pub(crate) fn account(account: &Account) -> Vec<String> {
+    let pace = &account.pace;
+    let slot = match account.next_slot.since(account.now) {
+        wait if wait.is_zero() => "free".to_owned(),
+        wait => format!("in {}", duration(wait)),
+    };
+    let mut lines = vec![format!(
+        "account: {} of {} in flight; {} submissions per {}, next slot {slot}",
+        number(account.in_flight.into()),
+        number(pace.max_in_flight.into()),
+        number(pace.submissions.into()),
+        duration(pace.per),
+    )];
+    lines.push(gate(account).unwrap_or_else(|| "gate:    open".to_owned()));
+    lines
+}
+
+/// Why the account's gate is not open, if it is not.
+pub(crate) fn gate(account: &Account) -> Option<String> {
+    let Gate::Closed { until, why, no_credits, .. } = &account.gate else { return None };
+    let wait = until.since(account.now);
+    let when = if wait.is_zero() {
+        "one submission tries it now".to_owned()
+    } else {
+        format!("next try in {}", duration(wait))
+    };
+    let what = if *no_credits { "out of credits" } else { "closed" };
+    Some(format!("gate:    {what}: {}; {when} (finished videos are still saved)", plain(why, REASON)))
+}
+
+/// What a person should look at, with the commands that settle it.
+pub(crate) fn findings(findings: &Findings) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !findings.failures.is_empty() {
+        lines.push("failed, by reason:".to_owned());
+        for failures in findings.failures.iter().take(SHOWN) {
+            let (first, reason) = (&failures.first, plain(&failures.reason, REASON));
+            lines.push(format!(
+                "  {:>5} × {} ({}), such as {first}",
+                number(failures.count),
+                reason,
+                kind(failures.kind).replace('_', " ")
+            ));
+        }
+        more(&mut lines, findings.failures.len(), "reason");
+        if let Some(failures) = findings.failures.first() {
+            let batch = &failures.first.batch;
+            lines.push(format!(
+                "  try them again: veobatch retry {batch}   (one of them: veobatch show {first})",
+                first = { format!("{} {}", batch, failures.first.job) }
+            ));
+        }
+    }
+    if !findings.doubts.is_empty() {
+        lines.push("in doubt; each may have been paid for, so a person decides:".to_owned());
+        for doubt in findings.doubts.iter().take(SHOWN) {
+            lines.push(format!("  {}: {}", doubt.key, plain(&doubt.why, REASON)));
+            lines.push(format!(
+                "    veobatch resolve {} {} --task-id ID   (see https://kie.ai/logs), --resubmit or --give-up",
+                doubt.key.batch, doubt.key.job
+            ));
+        }
+        more(&mut lines, findings.doubts.len(), "job");
+    }
+    if !findings.strays.is_empty() {
+        lines.push("paid for beside their job, by a late answer:".to_owned());
+        let strays = findings.strays.iter().take(SHOWN);
+        lines.extend(strays.map(|(key, task)| format!("  {key}: task {task}")));
+        more(&mut lines, findings.strays.len(), "task");
+    }
+    if findings.is_partial {
+        lines.push("(the first 1,000 jobs of each batch and state were looked at)".to_owned());
+    }
+    lines
+}
+
+fn more(lines: &mut Vec<String>, all: usize, one: &str) {
+    let rest = u64::try_from(all.saturating_sub(SHOWN)).unwrap_or_default();
+    if rest > 0 {
+        lines.push(format!("  … and {} more", counted(rest, one)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use veobatch_core::{BatchId, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn counts_tell_the_states_that_have_jobs() {
+        let batch = BatchSummary {
+            batch: BatchId::parse("garden").unwrap(),
+            counts: BTreeMap::from([(StateName::Queued, 1200), (StateName::Done, 5), (StateName::InDoubt, 1)]),
+            paused: false,
+            cancelling: false,
+            created: Timestamp::from_millis(0),
+        };
+        assert_eq!(counts(&batch), "5 done, 1 in doubt, 1,200 queued");
+    }
+}

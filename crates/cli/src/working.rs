@@ -1,0 +1,160 @@
+//! A worker at work in this process: its options, its signals, and what is shown meanwhile.
+
+use tokio::time::{sleep, timeout};
+use veobatch_core::{BatchId, StateName};
+use veobatch_ledger::LedgerError;
+use veobatch_worker::{Ended, Options, Stop, Until, WorkError};
+
+use crate::failure::{Failure, Result};
+use crate::opened::Opened;
+use crate::progress::{Progress, TICK, summaries};
+use crate::remote::Remote;
+use crate::settings::Settings;
+use crate::signals::Signals;
+use crate::units::counted;
+use crate::{say, words};
+
+/// How a worker's time ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// What it was there for is done.
+    Finished,
+    /// A person stopped it.
+    Interrupted,
+    /// Another process has the only place on this ledger.
+    NoPlace,
+}
+
+/// The worker's options as `settings` say.
+pub(crate) fn options(settings: &Settings, opened: &Opened, remote: &Remote, until: Until) -> Options {
+    let only = match &until {
+        Until::Settled(batches) => Some(batches.clone()),
+        Until::Stopped | Until::Idle => None,
+    };
+    Options {
+        output: settings.output.clone(),
+        state_dir: opened.state_dir(settings),
+        lanes: settings.lanes.clone(),
+        concurrency: settings.concurrency(),
+        policy: settings.policy(),
+        only,
+        until,
+        poll_rate: settings.poll_rate,
+        submit_ceiling: None,
+        private_hosts: remote.private_hosts,
+        accept_data_loss: settings.accept_data_loss,
+    }
+}
+
+/// Works until `options.until` comes true or a person stops it. Shows how far the batches of `shown` are, if given.
+pub(crate) async fn work(
+    opened: &Opened,
+    remote: &Remote,
+    options: Options,
+    signals: &mut Signals,
+    shown: Option<&mut Shown<'_>>,
+) -> Result<Work> {
+    let stop = Stop::default();
+    let output = options.output.clone();
+    // Side by side in one task: none of them waits for another.
+    tokio::select! {
+        ended = veobatch_worker::work(opened.ledger.clone(), remote.client.clone(), options, stop.clone()) => {
+            told(ended, stop.graceful.is_cancelled(), &output)
+        }
+        () = obey(opened, &stop, signals) => Ok(Work::Interrupted),
+        () = show(opened, shown) => Ok(Work::Interrupted),
+    }
+}
+
+/// Passes on what signals say. Ends when even the second one did not help.
+async fn obey(opened: &Opened, stop: &Stop, signals: &mut Signals) {
+    signals.next().await;
+    stop.graceful.cancel();
+    say::words(format_args!(
+        "stopping: no new submissions; {} (75 s at most)\n\
+         everything is recorded, the same command goes on later; Ctrl-C again stops at once",
+        under_way(opened).await
+    ));
+    signals.next().await;
+    stop.now.cancel();
+    say::words(
+        "stopping at once: a paid call that was under way may leave its job in doubt; see `veobatch status`, \
+         and settle it with `veobatch resolve`",
+    );
+    signals.next().await;
+}
+
+/// Shows how far the work is, for ever.
+async fn show(opened: &Opened, shown: Option<&mut Shown<'_>>) {
+    let Some(shown) = shown else { return std::future::pending().await };
+    loop {
+        shown.update(opened).await;
+        sleep(TICK).await;
+    }
+}
+
+/// What is shown while the work goes on.
+#[derive(Debug)]
+pub(crate) struct Shown<'a> {
+    pub(crate) progress: Progress,
+    pub(crate) batches: &'a [BatchId],
+}
+
+impl Shown<'_> {
+    /// Shows how far the batches are, and whether they are settled. An outage of the ledger is told, not an error.
+    pub(crate) async fn update(&mut self, opened: &Opened) -> bool {
+        let read = async {
+            let summaries = summaries(&*opened.ledger, self.batches).await?;
+            let account = opened.ledger.account().await.map_err(|error| crate::named::looking(&error))?;
+            Ok::<_, Failure>((summaries, account))
+        };
+        let Ok(Ok((summaries, account))) = timeout(TICK * 5, read).await else {
+            self.progress.show(&[], Some("the ledger cannot be reached; waiting for it"));
+            return false;
+        };
+        self.progress.show(&summaries, words::gate(&account).as_deref());
+        summaries.iter().all(crate::progress::is_settled)
+    }
+}
+
+/// What a graceful stop waits for.
+async fn under_way(opened: &Opened) -> String {
+    let batches = timeout(TICK * 5, opened.ledger.batches()).await;
+    let count = |state| match &batches {
+        Ok(Ok(batches)) => batches.iter().map(|batch| batch.count(state)).sum(),
+        Ok(Err(_)) | Err(_) => 0,
+    };
+    let (calls, files): (u64, u64) = (count(StateName::Submitting), count(StateName::Downloading));
+    let some = |n, one| (n > 0).then(|| counted(n, one));
+    let both: Vec<String> = [some(calls, "paid call"), some(files, "download")].into_iter().flatten().collect();
+    if both.is_empty() {
+        "finishing what is under way".to_owned()
+    } else {
+        format!("waiting for {}", both.join(" and "))
+    }
+}
+
+fn told(ended: std::result::Result<Ended, WorkError>, is_interrupted: bool, output: &std::path::Path) -> Result<Work> {
+    match ended {
+        Ok(Ended::Stopped) if is_interrupted => Ok(Work::Interrupted),
+        Ok(Ended::Finished | Ended::Stopped) => Ok(Work::Finished),
+        Err(WorkError::Ledger(LedgerError::WorkerPresent)) => Ok(Work::NoPlace),
+        Err(error) => Err(failed(&error, output)),
+    }
+}
+
+/// Why the worker could not go on, and what to do.
+pub(crate) fn failed(error: &WorkError, output: &std::path::Path) -> Failure {
+    match error {
+        WorkError::Directory(why) => Failure::bad_input(format!("work with the output directory {}", output.display()))
+            .since(why.clone())
+            .hint("make it writable, or name others: --output DIR, --state-dir DIR"),
+        WorkError::KeyRefused(why) => Failure::unavailable("go on working")
+            .since(format!("the service refuses the API key: {why}"))
+            .hint("check KIE_API_KEY with `veobatch credits`; what is paid for is kept, and the same command goes on"),
+        WorkError::Unsafe(why) => Failure::unavailable("start to submit")
+            .since(format!("the ledger may lose the record of paid work: {why}"))
+            .hint("turn on Redis's append-only file (appendonly yes), or accept it: --accept-data-loss"),
+        WorkError::Ledger(error) => Failure::ledger("work on the ledger", error),
+    }
+}
