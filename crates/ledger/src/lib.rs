@@ -38,7 +38,7 @@ pub use job::{
 };
 pub use open::{Guarantee, LedgerUrl, open};
 pub use redis::RedisLedger;
-pub use sqlite::SqliteLedger;
+pub use sqlite::{SqliteLedger, TimeSource};
 
 /// The durable record of every job, which is also the queue.
 ///

@@ -1,42 +1,167 @@
-//! placeholder
-#![expect(unused_variables, clippy::todo, reason = "placeholder")]
-use crate::*;
-use async_trait::async_trait;
+//! The embedded ledger: one file, for one machine.
+//!
+//! Operations go to one writer thread, which runs everything that waits in one transaction, commits, and then answers
+//! (`writer`); reads have a connection of their own. Commands in other processes work on the same file beside it, but
+//! only one process may be the *worker* (`take_worker_place`). The file says its format; an unknown one is left alone.
+//!
+//! | table | one row is | written by | dies |
+//! |---|---|---|---|
+//! | `account` | the account: clock, binding, pace, gate, sums over all jobs | every change | with the file |
+//! | `arrival` | a submission and the upper bound of its arrival | `claim_submission`; lowered by `put` | a minute after it stopped mattering |
+//! | `batch` | a batch, its flags, its turn, and the admission that stages into it | `stage`, `publish`, `flag`, claims | `abandon`, if nothing was published |
+//! | `tally` | how many jobs of a batch are in a state | every change of a job | with its batch |
+//! | `spec` | what was asked for | `stage`, once | with its job |
+//! | `job` | where a job is, its lease, its body | `stage`, claims, `put` | if it was never published: `abandon`, or the next admission |
+//! | `task` | a task id and the job it belongs to | `put` | with the file |
+//!
+//! `job.id` is the batch's number and the sequence in it (32 bits each), so a batch is a range in file order. `rank`
+//! orders the queued ones (in the index `job_ready` as long as they wait for no time); `due` in `lane` is when a job is
+//! looked at next, and for a leased one when its lease ends; `flight` is until when it counts towards the cap; `token`,
+//! `at` and `writer` (the fence of the claim that made it) are the intent. A queued job has none of these but its rank.
+
+mod account;
+mod admission;
+mod clock;
+mod lease;
+mod place;
+mod put;
+mod reading;
+mod row;
+mod schema;
+mod submission;
+mod sums;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
-use veobatch_core::*;
-/// placeholder
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+use veobatch_core::{BatchId, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
+
+use self::admission::{Draft, Swept};
+use self::clock::Clock;
+use self::writer::{Desk, Step};
+use crate::{
+    Account, Admission, BatchFlag, BatchSummary, Claimed, Guarantee, Lease, Ledger, LedgerError, NewJob, Pace, Put,
+    Settings, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
+};
+
+pub use self::clock::TimeSource;
+
+/// A ledger in a `SQLite` file.
 #[derive(Debug)]
-pub struct SqliteLedger;
+pub struct SqliteLedger {
+    /// Absent in memory, where only the writer's connection sees anything.
+    reader: Option<Desk>,
+    writer: Desk,
+    clock: Arc<Clock>,
+    nudged: Arc<Notify>,
+    path: Option<PathBuf>,
+}
+
 impl SqliteLedger {
-    /// placeholder
-    pub async fn open(at: &std::path::Path) -> Result<Self, LedgerError> {
-        todo!()
+    /// Opens the file, makes it if it is not there, and checks its format.
+    pub async fn open(path: &Path) -> Result<Self, LedgerError> {
+        Self::open_with(path, clock::wall_clock()).await
+    }
+
+    /// As [`SqliteLedger::open`], with time from `source`.
+    pub async fn open_with(path: &Path, source: TimeSource) -> Result<Self, LedgerError> {
+        let at = path.to_owned();
+        let (writer, reader) = tokio::task::spawn_blocking(move || {
+            let writer = schema::open(&at)?;
+            Ok::<_, LedgerError>((writer, schema::open_reader(&at)?))
+        })
+        .await
+        .map_err(|error| LedgerError::Unavailable(error.to_string()))??;
+        // Known by one name, however it was written: the worker's place is beside it.
+        let path = path.canonicalize().map_err(|error| LedgerError::Unavailable(error.to_string()))?;
+        Self::start(writer, Some(reader), Some(path), source)
+    }
+
+    /// A ledger that is gone when it is dropped, for simulations and tests.
+    pub fn in_memory(source: TimeSource) -> Result<Self, LedgerError> {
+        Self::start(schema::in_memory()?, None, None, source)
+    }
+
+    fn start(
+        writer: rusqlite::Connection,
+        reader: Option<rusqlite::Connection>,
+        path: Option<PathBuf>,
+        source: TimeSource,
+    ) -> Result<Self, LedgerError> {
+        let (clock, nudged) = (Arc::new(Clock::new(source)), Arc::new(Notify::new()));
+        clock.at_least(writer.query_row("SELECT clock FROM account", [], |found| row::get_time(found, 0))?);
+        let reader = reader.map(|reader| Desk::reading(reader, Arc::clone(&clock))).transpose()?;
+        let writer = Desk::writing(writer, Arc::clone(&clock), Arc::clone(&nudged), path.is_none())?;
+        Ok(Self { reader, writer, clock, nudged, path })
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut Step<'_>) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        self.writer.ask(operation).await
+    }
+
+    async fn look<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&Step<'_>) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        self.reader.as_ref().unwrap_or(&self.writer).ask(|step| operation(step)).await
     }
 }
+
 #[async_trait]
 impl Ledger for SqliteLedger {
     async fn now(&self) -> Result<Timestamp, LedgerError> {
-        todo!()
+        Ok(self.clock.now())
     }
+
     async fn bind(
         &self,
         api_base: &str,
         fingerprint: &(dyn for<'a> Fn(&'a [u8]) -> String + Send + Sync),
     ) -> Result<(), LedgerError> {
-        todo!()
+        let salt = self.look(account::salt).await?;
+        let (api_base, fingerprint) = (api_base.to_owned(), fingerprint(&salt));
+        self.write(move |step| account::bind(step, &api_base, &fingerprint)).await
     }
+
     async fn stage(&self, admission: &Admission, batch: &BatchId, jobs: &[NewJob]) -> Result<Staged, LedgerError> {
-        todo!()
+        let drafts = Arc::new(Draft::of(jobs));
+        loop {
+            let (admission, batch, drafts) = (admission.0.clone(), batch.clone(), Arc::clone(&drafts));
+            if let Swept::All(staged) =
+                self.write(move |step| admission::stage(step, &admission, &batch, &drafts)).await?
+            {
+                return Ok(staged);
+            }
+        }
     }
+
     async fn publish(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError> {
-        todo!()
+        let (admission, batches) = (admission.0.clone(), folded(batches));
+        self.write(move |step| admission::publish(step, &admission, &batches)).await
     }
+
     async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError> {
-        todo!()
+        let batches = folded(batches);
+        loop {
+            let (admission, batches) = (admission.0.clone(), batches.clone());
+            if let Swept::All(()) = self.write(move |step| admission::abandon(step, &admission, &batches)).await? {
+                return Ok(());
+            }
+        }
     }
+
     async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Result<Staged, LedgerError> {
-        todo!()
+        let (batch, drafts) = (batch.folded(), Draft::of(jobs));
+        self.look(move |step| admission::compare(step, &batch, &drafts)).await
     }
+
     async fn claim_submission(
         &self,
         token: &Token,
@@ -44,28 +169,39 @@ impl Ledger for SqliteLedger {
         lease: Duration,
         stall: Duration,
     ) -> Result<SubmissionClaim, LedgerError> {
-        todo!()
+        let wanted = submission::Wanted { token: token.clone(), only: only.map(folded), lease, stall };
+        self.write(move |step| submission::claim(step, &wanted)).await
     }
+
     async fn claim(
         &self,
         lane: Lane,
         max: usize,
         lease: Duration,
     ) -> Result<(Vec<Claimed>, Option<Timestamp>), LedgerError> {
-        todo!()
+        self.write(move |step| lease::claim(step, lane, max, lease)).await
     }
+
     async fn put(&self, put: &Put) -> Result<Version, LedgerError> {
-        todo!()
+        let put = put.clone();
+        self.write(move |step| put::put(step, &put)).await
     }
+
     async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<bool>, LedgerError> {
-        todo!()
+        let leases = leases.to_vec();
+        self.write(move |step| lease::renew(step, &leases, lease)).await
     }
+
     async fn release(&self, leases: &[Lease]) -> Result<(), LedgerError> {
-        todo!()
+        let leases = leases.to_vec();
+        self.write(move |step| lease::release(step, &leases)).await
     }
+
     async fn read(&self, key: &JobKey) -> Result<Option<Stored>, LedgerError> {
-        todo!()
+        let (batch, job) = (key.batch.folded(), key.job.folded());
+        self.look(move |step| reading::read(step, &batch, &job)).await
     }
+
     async fn page(
         &self,
         batch: &BatchId,
@@ -73,33 +209,51 @@ impl Ledger for SqliteLedger {
         after: Option<&JobId>,
         limit: usize,
     ) -> Result<Vec<Stored>, LedgerError> {
-        todo!()
+        let wanted = reading::Wanted { batch: batch.folded(), state, after: after.map(JobId::folded), limit };
+        self.look(move |step| reading::page(step, &wanted)).await
     }
+
     async fn find_token(&self, token: &Token) -> Result<Option<JobKey>, LedgerError> {
-        todo!()
+        let token = token.clone();
+        self.look(move |step| reading::find_token(step, &token)).await
     }
+
     async fn find_task(&self, task: &TaskId) -> Result<Option<JobKey>, LedgerError> {
-        todo!()
+        let task = task.clone();
+        self.look(move |step| reading::find_task(step, &task)).await
     }
+
     async fn batches(&self) -> Result<Vec<BatchSummary>, LedgerError> {
-        todo!()
+        self.look(reading::batches).await
     }
+
     async fn flag(&self, batch: &BatchId, flag: BatchFlag) -> Result<(), LedgerError> {
-        todo!()
+        let batch = batch.clone();
+        self.write(move |step| reading::flag(step, &batch, flag)).await
     }
+
     async fn account(&self) -> Result<Account, LedgerError> {
-        todo!()
+        self.look(account::account).await
     }
+
     async fn configure(&self, settings: &Settings) -> Result<Pace, LedgerError> {
-        todo!()
+        let settings = *settings;
+        self.write(move |step| account::configure(step, settings)).await
     }
+
     async fn guarantee(&self) -> Result<Guarantee, LedgerError> {
-        todo!()
+        Ok(Guarantee::default())
     }
+
     async fn take_worker_place(&self) -> Result<Option<WorkerPlace>, LedgerError> {
-        todo!()
+        self.path.as_deref().map(place::take).transpose()
     }
+
     async fn nudged(&self) {
-        todo!()
+        self.nudged.notified().await;
     }
+}
+
+fn folded(batches: &[BatchId]) -> Vec<String> {
+    batches.iter().map(BatchId::folded).collect()
 }

@@ -1,0 +1,234 @@
+//! The account's row: pace, gate and what is in flight, as [`crate::account`] describes them.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+use veobatch_core::{Timestamp, Token};
+
+use super::row::{get_time, ms, put_time, time};
+use super::writer::Step;
+use crate::LedgerError;
+use crate::account::{Account, Gate, GateReport, Pace, Settings, Settle, TROUBLE_WAIT, TROUBLES, Waiting};
+
+/// The account's row while an operation works with it.
+#[derive(Debug)]
+pub(super) struct Books {
+    pub(super) pace: Pace,
+    /// When the next slot is due by spacing, in microseconds: T may be a fraction of a millisecond.
+    tat: i64,
+    /// The virtual time of the batch that was served last.
+    pub(super) turn: i64,
+    gate: Gate,
+    troubles: u32,
+    /// The submission that tries whether the gate may open, and until when it is waited for.
+    probe: Option<(Token, Timestamp)>,
+    /// Jobs with a place in flight, those included whose time is over and that were not swept yet.
+    pub(super) flying: i64,
+}
+
+/// Why there is no submission now, and when to ask again.
+pub(super) type Hindered = (Waiting, Option<Timestamp>);
+
+impl Books {
+    pub(super) fn load(sql: &Connection) -> Result<Self, LedgerError> {
+        let mut statement = sql.prepare_cached(
+            "SELECT submissions, per, cap, tat, turn, flying, troubles, gate_until, gate_why, gate_credits, \
+             gate_closings, probe, probe_until FROM account",
+        )?;
+        let books = statement.query_row([], |row| {
+            let per: i64 = row.get(1)?;
+            let until: Option<i64> = row.get(7)?;
+            let gate = match until {
+                None => Gate::Open,
+                Some(until) => Gate::Closed {
+                    until: time(until),
+                    why: row.get::<_, Option<String>>(8)?.unwrap_or_default(),
+                    no_credits: row.get(9)?,
+                    closings: row.get(10)?,
+                },
+            };
+            let probe: Option<String> = row.get(11)?;
+            Ok(Self {
+                pace: Pace {
+                    submissions: row.get(0)?,
+                    per: Duration::from_millis(per.cast_unsigned()),
+                    max_in_flight: row.get(2)?,
+                },
+                tat: row.get(3)?,
+                turn: row.get(4)?,
+                flying: row.get(5)?,
+                troubles: row.get(6)?,
+                gate,
+                probe: probe.as_deref().and_then(Token::parse).zip(Some(get_time(row, 12)?)),
+            })
+        })?;
+        Ok(books)
+    }
+
+    pub(super) fn store(&self, sql: &Connection) -> Result<(), LedgerError> {
+        let (until, why, credits, closings) = match &self.gate {
+            Gate::Open => (None, None, false, 0),
+            Gate::Closed { until, why, no_credits, closings } => {
+                (Some(put_time(*until)), Some(why), *no_credits, *closings)
+            }
+        };
+        sql.prepare_cached(
+            "UPDATE account SET submissions = ?, per = ?, cap = ?, tat = ?, turn = ?, troubles = ?, \
+             gate_until = ?, gate_why = ?, gate_credits = ?, gate_closings = ?, probe = ?, probe_until = ?",
+        )?
+        .execute((
+            self.pace.submissions,
+            ms(self.pace.per),
+            self.pace.max_in_flight,
+            self.tat,
+            self.turn,
+            self.troubles,
+            until,
+            why,
+            credits,
+            closings,
+            self.probe.as_ref().map(|(token, _)| token.as_str()),
+            self.probe.as_ref().map_or(0, |(_, until)| put_time(*until)),
+        ))?;
+        Ok(())
+    }
+
+    /// Gate, cap and slot, in this order.
+    pub(super) fn hindrance(&self, sql: &Connection, now: Timestamp) -> Result<Option<Hindered>, LedgerError> {
+        if let Gate::Closed { until, .. } = self.gate {
+            let trial = self.probe.as_ref().map_or(until, |(_, end)| until.max(*end));
+            if trial > now {
+                return Ok(Some((Waiting::Gate, Some(trial))));
+            }
+        }
+        if self.in_flight(sql, now)? >= i64::from(self.pace.max_in_flight) {
+            return Ok(Some((Waiting::Cap, next_landing(sql, now)?)));
+        }
+        let slot = self.next_slot(sql)?;
+        Ok((slot > now).then_some((Waiting::Slot, Some(slot))))
+    }
+
+    /// Jobs in flight now.
+    pub(super) fn in_flight(&self, sql: &Connection, now: Timestamp) -> Result<i64, LedgerError> {
+        let mut landed = sql.prepare_cached("SELECT count(*) FROM job WHERE flight <= ?")?;
+        let landed: i64 = landed.query_row([put_time(now)], |row| row.get(0))?;
+        Ok(self.flying - landed)
+    }
+
+    /// When both rules of the pace have a slot: the spacing, and fewer than N bounds of arrival younger than W.
+    pub(super) fn next_slot(&self, sql: &Connection) -> Result<Timestamp, LedgerError> {
+        let spaced = time(self.tat.div_euclid(1000) + i64::from(self.tat.rem_euclid(1000) > 0));
+        let mut nth = sql.prepare_cached("SELECT bound FROM arrival ORDER BY bound DESC LIMIT 1 OFFSET ?")?;
+        let mut rows = nth.query([self.pace.submissions.max(1) - 1])?;
+        match rows.next()? {
+            Some(row) => Ok(spaced.max(get_time(row, 0)?.after(self.pace.per))),
+            None => Ok(spaced),
+        }
+    }
+
+    /// Takes the slot for `token`, which may be the one that tries the gate.
+    pub(super) fn take_slot(&mut self, token: &Token, now: Timestamp, stall: Duration) {
+        let spacing =
+            i64::try_from(self.pace.per.as_micros()).unwrap_or(i64::MAX) / i64::from(self.pace.submissions.max(1));
+        self.tat = self.tat.max(put_time(now) * 1000 - spacing) + spacing;
+        if self.gate != Gate::Open {
+            self.probe = Some((token.clone(), now.after(stall)));
+        }
+    }
+
+    /// What the end of a paid call says about the service.
+    pub(super) fn settle(&mut self, settle: &Settle, now: Timestamp) {
+        let probe = self.probe.as_ref().is_some_and(|(token, _)| *token == settle.token);
+        let open = self.gate == Gate::Open;
+        match &settle.gate {
+            GateReport::Healthy => {
+                self.troubles = 0;
+                if probe {
+                    self.gate = Gate::Open;
+                }
+            }
+            GateReport::Troubled { why } => {
+                self.troubles = self.troubles.saturating_add(1);
+                if probe || (open && self.troubles >= TROUBLES) {
+                    self.close(why, TROUBLE_WAIT, false, now);
+                }
+            }
+            GateReport::Closed { why, wait, no_credits } => {
+                if probe || open {
+                    self.close(why, *wait, *no_credits, now);
+                }
+            }
+            GateReport::Silent => {}
+        }
+        if probe {
+            self.probe = None;
+        }
+    }
+
+    fn close(&mut self, why: &str, wait: Duration, no_credits: bool, now: Timestamp) {
+        let closings = match self.gate {
+            Gate::Open => 1,
+            Gate::Closed { closings, .. } => closings.saturating_add(1),
+        };
+        let until = now.after(Gate::wait(wait, closings));
+        self.gate = Gate::Closed { until, why: why.to_owned(), no_credits, closings };
+        self.troubles = 0;
+        self.probe = None;
+    }
+}
+
+/// When the next of those in flight stops counting by itself.
+fn next_landing(sql: &Connection, now: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
+    let mut first = sql.prepare_cached("SELECT min(flight) FROM job WHERE flight > ?")?;
+    let first: Option<i64> = first.query_row([put_time(now)], |row| row.get(0))?;
+    Ok(first.filter(|until| *until != super::row::UNLIMITED).map(time))
+}
+
+pub(super) fn account(step: &Step<'_>) -> Result<Account, LedgerError> {
+    let books = Books::load(step.sql)?;
+    Ok(Account {
+        in_flight: u32::try_from(books.in_flight(step.sql, step.now)?).unwrap_or_default(),
+        next_slot: books.next_slot(step.sql)?,
+        pace: books.pace,
+        gate: books.gate,
+        now: step.now,
+    })
+}
+
+pub(super) fn configure(step: &mut Step<'_>, settings: Settings) -> Result<Pace, LedgerError> {
+    let mut books = Books::load(step.sql)?;
+    let before = books.pace;
+    if let Some((submissions, per)) = settings.rate {
+        books.pace.submissions = submissions;
+        books.pace.per = per;
+    }
+    if let Some(cap) = settings.max_in_flight {
+        books.pace.max_in_flight = cap;
+    }
+    if books.pace != before {
+        books.store(step.sql)?;
+        step.nudge = true;
+    }
+    Ok(before)
+}
+
+/// What the key's fingerprint is made with.
+pub(super) fn salt(step: &Step<'_>) -> Result<Vec<u8>, LedgerError> {
+    Ok(step.sql.query_row("SELECT salt FROM account", [], |row| row.get(0))?)
+}
+
+pub(super) fn bind(step: &Step<'_>, api_base: &str, fingerprint: &str) -> Result<(), LedgerError> {
+    let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let bound: (Option<String>, Option<String>) =
+        step.sql.query_row("SELECT api_base, fingerprint FROM account", [], columns)?;
+    match bound {
+        (Some(base), _) if base != api_base => Err(LedgerError::Bound { what: format!("API base {base}") }),
+        (Some(_), Some(key)) if key != fingerprint => Err(LedgerError::Bound { what: "another API key".to_owned() }),
+        (Some(_), Some(_)) => Ok(()),
+        _ => {
+            let sql = "UPDATE account SET api_base = ?, fingerprint = ?";
+            step.sql.execute(sql, (api_base, fingerprint))?;
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Admission: jobs stored in chunks that nobody sees, then shown all at once by moving one number.
+//!
+//! A batch's jobs below `shown` are published; those from there to `next` are staged, and belong to `admission`, or to
+//! an admission that was dropped if there is none.
+
+use rusqlite::{Connection, OptionalExtension};
+use veobatch_core::{BatchId, JobId, StateName, fold};
+
+use super::row::{self, get_time, id_at, put_state, put_time};
+use super::sums;
+use super::writer::Step;
+use crate::job::{NewJob, Staged};
+use crate::{LedgerError, STAGING_TIMEOUT};
+
+/// Most jobs of a dropped admission that one step removes.
+const SWEPT: i64 = 5_000;
+
+/// A job as it will be stored.
+#[derive(Debug)]
+pub(super) struct Draft {
+    id: JobId,
+    folded: String,
+    spec: Vec<u8>,
+    rank: i64,
+}
+
+impl Draft {
+    pub(super) fn of(jobs: &[NewJob]) -> Vec<Self> {
+        let draft = |job: &NewJob| Self {
+            folded: job.id.folded(),
+            id: job.id.clone(),
+            spec: job.spec.to_bytes(),
+            rank: row::rank(job.spec.priority),
+        };
+        jobs.iter().map(draft).collect()
+    }
+}
+
+struct BatchRow {
+    id: i64,
+    next: i64,
+    shown: i64,
+    published: Option<String>,
+    admission: Option<String>,
+    progress: veobatch_core::Timestamp,
+}
+
+fn batch(sql: &Connection, folded: &str) -> Result<Option<BatchRow>, LedgerError> {
+    let mut statement =
+        sql.prepare_cached("SELECT id, next, shown, published, admission, progress FROM batch WHERE folded = ?")?;
+    let row = statement.query_row([folded], |row| {
+        Ok(BatchRow {
+            id: row.get(0)?,
+            next: row.get(1)?,
+            shown: row.get(2)?,
+            published: row.get(3)?,
+            admission: row.get(4)?,
+            progress: get_time(row, 5)?,
+        })
+    });
+    Ok(row.optional()?)
+}
+
+/// Whether everything is done that had to be done, or the step must be repeated.
+pub(super) enum Swept<T> {
+    All(T),
+    More,
+}
+
+pub(super) fn stage(
+    step: &mut Step<'_>,
+    admission: &str,
+    name: &BatchId,
+    drafts: &[Draft],
+) -> Result<Swept<Staged>, LedgerError> {
+    let folded = fold(name.as_str());
+    let batch = match batch(step.sql, &folded)? {
+        Some(batch) => batch,
+        None => make(step, &folded, name)?,
+    };
+    if batch.admission.as_deref() != Some(admission) {
+        let alive = step.now.since(batch.progress) < STAGING_TIMEOUT;
+        if batch.admission.is_some() && alive {
+            return Err(LedgerError::Busy { batch: name.clone() });
+        }
+        if sweep(step.sql, &batch)? {
+            return Ok(Swept::More);
+        }
+    }
+    let (staged, next) = insert(step.sql, &batch, drafts)?;
+    step.sql.prepare_cached("UPDATE batch SET next = ?, admission = ?, progress = ? WHERE id = ?")?.execute((
+        next,
+        admission,
+        put_time(step.now),
+        batch.id,
+    ))?;
+    Ok(Swept::All(staged))
+}
+
+fn make(step: &Step<'_>, folded: &str, name: &BatchId) -> Result<BatchRow, LedgerError> {
+    step.sql.prepare_cached("INSERT INTO batch (folded, name, created) VALUES (?, ?, ?)")?.execute((
+        folded,
+        name.as_str(),
+        put_time(step.now),
+    ))?;
+    batch(step.sql, folded)?.ok_or_else(|| LedgerError::Damaged(format!("batch {name} was not stored")))
+}
+
+fn insert(sql: &Connection, batch: &BatchRow, drafts: &[Draft]) -> Result<(Staged, i64), LedgerError> {
+    let mut staged = Staged::default();
+    let mut next = batch.next;
+    let queued = put_state(StateName::Queued);
+    let mut job = sql.prepare_cached(
+        "INSERT INTO job (id, batch, state, rank, folded, name) VALUES (?, ?, ?, ?, ?, ?) \
+         ON CONFLICT (batch, ifnull(folded, name)) DO NOTHING",
+    )?;
+    let mut spec = sql.prepare_cached("INSERT INTO spec (job, spec) VALUES (?, ?)")?;
+    for draft in drafts {
+        let id = id_at(batch.id, next);
+        let folded = (draft.folded != draft.id.as_str()).then_some(&draft.folded);
+        if job.execute((id, batch.id, queued, draft.rank, folded, draft.id.as_str()))? == 1 {
+            spec.execute((id, &draft.spec))?;
+            staged.new += 1;
+            next += 1;
+        } else {
+            known(sql, (batch.id, batch.next + i64::from(u32::MAX)), draft, &mut staged)?;
+        }
+    }
+    Ok((staged, next))
+}
+
+/// Compares a draft with the job of that name before `end`, if there is one.
+fn known(sql: &Connection, (batch, end): (i64, i64), draft: &Draft, staged: &mut Staged) -> Result<(), LedgerError> {
+    let mut find = sql.prepare_cached(
+        "SELECT job.name = ?3 AND spec.spec = ?4 FROM job JOIN spec ON spec.job = job.id \
+         WHERE batch = ?1 AND ifnull(folded, name) = ?2 AND job.id < ?5",
+    )?;
+    let end = id_at(batch, end);
+    let same =
+        find.query_row((batch, &draft.folded, draft.id.as_str(), &draft.spec, end), |row| row.get(0)).optional()?;
+    match same {
+        Some(true) => staged.known += 1,
+        Some(false) => staged.conflicts.push(draft.id.clone()),
+        None => {}
+    }
+    Ok(())
+}
+
+/// Removes some of what is staged; true if there was any.
+fn sweep(sql: &Connection, batch: &BatchRow) -> Result<bool, LedgerError> {
+    if batch.next == batch.shown {
+        return Ok(false);
+    }
+    let from = batch.shown.max(batch.next - SWEPT);
+    let range = (id_at(batch.id, from), id_at(batch.id, batch.next));
+    sql.prepare_cached("DELETE FROM spec WHERE job >= ? AND job < ?")?.execute(range)?;
+    sql.prepare_cached("DELETE FROM job WHERE id >= ? AND id < ?")?.execute(range)?;
+    sql.prepare_cached("UPDATE batch SET next = ?, admission = NULL WHERE id = ?")?.execute((from, batch.id))?;
+    Ok(true)
+}
+
+pub(super) fn publish(step: &mut Step<'_>, admission: &str, names: &[String]) -> Result<(), LedgerError> {
+    let mut batches = Vec::with_capacity(names.len());
+    for folded in names {
+        let batch = batch(step.sql, folded)?.ok_or(LedgerError::Dropped)?;
+        if batch.admission.as_deref() == Some(admission) {
+            batches.push(batch);
+        } else if batch.published.as_deref() != Some(admission) {
+            return Err(LedgerError::Dropped);
+        }
+    }
+    for batch in batches {
+        show(step.sql, admission, &batch)?;
+        step.nudge = true;
+    }
+    Ok(())
+}
+
+fn show(sql: &Connection, admission: &str, batch: &BatchRow) -> Result<(), LedgerError> {
+    sql.prepare_cached("UPDATE batch SET shown = next, published = ?, admission = NULL WHERE id = ?")?
+        .execute((admission, batch.id))?;
+    let new = batch.next - batch.shown;
+    if new > 0 {
+        sums::counted(sql, batch.id, put_state(StateName::Queued), new)?;
+        sums::readied(sql, batch.id, new)?;
+    }
+    Ok(())
+}
+
+pub(super) fn abandon(step: &mut Step<'_>, admission: &str, names: &[String]) -> Result<Swept<()>, LedgerError> {
+    for folded in names {
+        let Some(batch) = batch(step.sql, folded)? else { continue };
+        if batch.admission.as_deref().is_some_and(|other| other != admission) {
+            continue;
+        }
+        if sweep(step.sql, &batch)? {
+            return Ok(Swept::More);
+        }
+        if batch.published.is_none() {
+            step.sql.prepare_cached("DELETE FROM batch WHERE id = ?")?.execute([batch.id])?;
+        } else {
+            step.sql.prepare_cached("UPDATE batch SET admission = NULL WHERE id = ?")?.execute([batch.id])?;
+        }
+    }
+    Ok(Swept::All(()))
+}
+
+pub(super) fn compare(step: &Step<'_>, folded: &str, drafts: &[Draft]) -> Result<Staged, LedgerError> {
+    let mut staged = Staged::default();
+    if let Some(batch) = batch(step.sql, folded)? {
+        for draft in drafts {
+            known(step.sql, (batch.id, batch.shown), draft, &mut staged)?;
+        }
+    }
+    Ok(staged)
+}

@@ -1,0 +1,68 @@
+//! Leases: a claimed job's due time *is* the end of its lease, so nobody has to bring it back.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+use veobatch_core::{Lane, Timestamp};
+
+use super::row::{self, STORED, put_fence, put_lane, put_time, time};
+use super::writer::Step;
+use crate::job::{Claimed, Fence, Lease};
+use crate::{CLAIM_MAX, LedgerError};
+
+pub(super) fn claim(
+    step: &mut Step<'_>,
+    lane: Lane,
+    max: usize,
+    lease: Duration,
+) -> Result<(Vec<Claimed>, Option<Timestamp>), LedgerError> {
+    let until = step.now.after(lease);
+    let max = i64::try_from(max.min(CLAIM_MAX)).unwrap_or_default();
+    let mut due = step.sql.prepare_cached(&format!(
+        "{STORED} CASE WHEN ?4 OR job.body IS NULL THEN (SELECT spec FROM spec WHERE spec.job = job.id) END \
+         FROM job JOIN batch ON batch.id = job.batch WHERE lane = ?1 AND due <= ?2 ORDER BY due LIMIT ?3"
+    ))?;
+    let mut rows = due.query((put_lane(lane), put_time(step.now), max, lane == Lane::Save))?;
+    let mut claimed = Vec::new();
+    while let Some(row) = rows.next()? {
+        let number: i64 = row.get(0)?;
+        claimed.push((number, row::claimed(row::stored(row, step.now)?, Fence::random(), until)));
+    }
+    drop(rows);
+    let mut take =
+        step.sql.prepare_cached("UPDATE job SET due = ?2, fence = ?3, deliveries = deliveries + 1 WHERE id = ?1")?;
+    for (number, job) in &claimed {
+        take.execute((number, put_time(until), put_fence(&job.lease.fence)))?;
+    }
+    let next = next_due(step.sql, lane)?;
+    Ok((claimed.into_iter().map(|(_, job)| job).collect(), next))
+}
+
+fn next_due(sql: &Connection, lane: Lane) -> Result<Option<Timestamp>, LedgerError> {
+    let mut first = sql.prepare_cached("SELECT min(due) FROM job WHERE lane = ?")?;
+    let first: Option<i64> = first.query_row([put_lane(lane)], |row| row.get(0))?;
+    Ok(first.map(time))
+}
+
+pub(super) fn renew(step: &mut Step<'_>, leases: &[Lease], lease: Duration) -> Result<Vec<bool>, LedgerError> {
+    let until = put_time(step.now.after(lease));
+    let mut renew = step.sql.prepare_cached("UPDATE job SET due = ?3 WHERE id = ?1 AND fence = ?2")?;
+    let mut held = Vec::with_capacity(leases.len());
+    for lease in leases {
+        held.push(renew.execute((row::id(lease.job), put_fence(&lease.fence), until))? == 1);
+    }
+    Ok(held)
+}
+
+pub(super) fn release(step: &mut Step<'_>, leases: &[Lease]) -> Result<(), LedgerError> {
+    let submitting = row::put_state(veobatch_core::StateName::Submitting);
+    let mut release = step
+        .sql
+        .prepare_cached("UPDATE job SET due = ?3, fence = NULL WHERE id = ?1 AND fence = ?2 AND state <> ?4")?;
+    for lease in leases {
+        let id = row::id(lease.job);
+        let given_back = release.execute((id, put_fence(&lease.fence), put_time(step.now), submitting))?;
+        step.nudge |= given_back > 0;
+    }
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! Storing a change: version and fence compared, old place out, new place in, the account settled; all or nothing.
+
+use rusqlite::OptionalExtension;
+use veobatch_core::{Facets, StateName};
+
+use super::account::Books;
+use super::row::{self, JobRow, Place, id, put_fence, put_lane, put_state, put_time};
+use super::sums;
+use super::writer::Step;
+use crate::LedgerError;
+use crate::job::{Put, Version};
+
+pub(super) fn put(step: &mut Step<'_>, put: &Put) -> Result<Version, LedgerError> {
+    let sql = step.sql;
+    let id = id(put.job);
+    let row = row::load(sql, id)?.ok_or(LedgerError::Changed)?;
+    let next = Version(put.version.0 + 1);
+    if row.nonce == Some(put.nonce.0.cast_signed()) {
+        return Ok(next);
+    }
+    if let Some(fence) = &put.fence
+        && row.fence != put_fence(fence)
+    {
+        return Err(LedgerError::LostLease);
+    }
+    if row.version.cast_unsigned() != put.version.0 {
+        return Err(LedgerError::Changed);
+    }
+    own_task(step, put, id)?;
+
+    let (place, kept) = placed(step, &row, put)?;
+    sql.prepare_cached(
+        "UPDATE job SET state = ?2, rank = ?3, lane = ?4, due = ?5, flight = ?6, version = version + 1, nonce = ?7, \
+         body = ?8, fence = iif(?9, fence, NULL), deliveries = iif(?10, 0, deliveries), \
+         token = iif(?11, token, NULL), at = iif(?11, at, NULL), writer = iif(?12, writer, NULL) WHERE id = ?1",
+    )?
+    .execute((
+        id,
+        put_state(place.state),
+        place.rank,
+        place.due.map(|due| due.0),
+        place.due.map(|due| due.1),
+        place.flight,
+        put.nonce.0.cast_signed(),
+        &put.body,
+        kept,
+        put.fence.is_some(),
+        matches!(place.state, StateName::Submitting | StateName::InDoubt),
+        place.state == StateName::Submitting,
+    ))?;
+    sums::moved(sql, i64::from(put.job.batch), &row.place, &place)?;
+    if let Some(settle) = &put.settle {
+        let mut books = Books::load(sql)?;
+        books.settle(settle, step.now);
+        books.store(sql)?;
+        super::submission::arrived(step, settle)?;
+    }
+    step.nudge |= makes_something_due(step, &row.place, &place) || put.settle.is_some();
+    Ok(next)
+}
+
+/// Where the job belongs from now on, and whether its lease stays.
+fn placed(step: &Step<'_>, row: &JobRow, put: &Put) -> Result<(Place, bool), LedgerError> {
+    let now = put_time(step.now);
+    let mut place = Place::of(&put.facets, step.now);
+    let leased = row.fence.is_some() && row.place.due.is_some_and(|(_, until)| until > now);
+    if put.facets.state == StateName::Submitting {
+        if row.place.state != StateName::Submitting {
+            return Err(LedgerError::Damaged("only a claim makes a job submitting".to_owned()));
+        }
+        // The follow lane's once the lease is over; its holder ends it with this.
+        let until =
+            if put.fence.is_some() { Some((put_lane(veobatch_core::Lane::Follow), now)) } else { row.place.due };
+        place.due = until;
+        return Ok((place, put.fence.is_none()));
+    }
+    let same_lane = lane(&put.facets).is_some() && lane(&put.facets) == row.place.due.map(|due| due.0);
+    let kept = put.fence.is_none() && leased && same_lane;
+    if kept {
+        // Due at the end of the lease at the latest; the holder's own put says when really.
+        place.due = row.place.due;
+    }
+    Ok((place, kept))
+}
+
+fn lane(facets: &Facets) -> Option<i64> {
+    facets.due.map(|(lane, _)| put_lane(lane))
+}
+
+fn own_task(step: &Step<'_>, put: &Put, id: i64) -> Result<(), LedgerError> {
+    let Some(task) = &put.task else { return Ok(()) };
+    let owner: Option<i64> = step
+        .sql
+        .prepare_cached("SELECT job FROM task WHERE task = ?")?
+        .query_row([task.as_str()], |row| row.get(0))
+        .optional()?;
+    match owner {
+        Some(owner) if owner == id => Ok(()),
+        Some(owner) => Err(LedgerError::TaskTaken { by: super::reading::key_of(step, owner)? }),
+        None => {
+            step.sql.prepare_cached("INSERT INTO task (task, job) VALUES (?, ?)")?.execute((task.as_str(), id))?;
+            Ok(())
+        }
+    }
+}
+
+/// A hint for those who wait: something can be claimed that could not before.
+fn makes_something_due(step: &Step<'_>, old: &Place, new: &Place) -> bool {
+    let due = new.due != old.due && new.due.is_some_and(|(_, at)| at <= put_time(step.now));
+    let ready = new.is_ready() && !old.is_ready();
+    let landed = new.flight.is_none() && old.flight.is_some();
+    due || ready || landed
+}

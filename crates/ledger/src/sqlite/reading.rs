@@ -1,0 +1,140 @@
+//! Looking without touching: one job, pages, batches, tokens and tasks.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension};
+use veobatch_core::{BatchId, JobKey, StateName, TaskId, Token, fold};
+
+use super::row::{self, STORED, get_state, get_time, id_at, put_state};
+use super::writer::Step;
+use crate::LedgerError;
+use crate::job::{BatchFlag, BatchSummary, Stored};
+
+/// Most jobs in a page.
+const PAGE_MAX: usize = 1000;
+
+/// A batch's number and where its published jobs end.
+fn published(sql: &Connection, folded: &str) -> Result<Option<(i64, i64)>, LedgerError> {
+    let mut find = sql.prepare_cached("SELECT id, shown FROM batch WHERE folded = ? AND published IS NOT NULL")?;
+    Ok(find.query_row([folded], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+}
+
+/// A published job's number.
+fn number(sql: &Connection, (batch, shown): (i64, i64), folded: &str) -> Result<Option<i64>, LedgerError> {
+    let mut find = sql.prepare_cached("SELECT id FROM job WHERE batch = ? AND ifnull(folded, name) = ? AND id < ?")?;
+    Ok(find.query_row((batch, folded, id_at(batch, shown)), |row| row.get(0)).optional()?)
+}
+
+pub(super) fn read(step: &Step<'_>, batch: &str, job: &str) -> Result<Option<Stored>, LedgerError> {
+    let Some(batch) = published(step.sql, batch)? else { return Ok(None) };
+    let Some(id) = number(step.sql, batch, job)? else { return Ok(None) };
+    let mut statement = step.sql.prepare_cached(&format!(
+        "{STORED} spec.spec FROM job JOIN batch ON batch.id = job.batch JOIN spec ON spec.job = job.id WHERE job.id = ?"
+    ))?;
+    let mut rows = statement.query([id])?;
+    rows.next()?.map(|row| Ok(row::stored(row, step.now)?.0)).transpose()
+}
+
+/// What to list.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// Folded.
+    pub(super) batch: String,
+    pub(super) state: Option<StateName>,
+    /// Folded.
+    pub(super) after: Option<String>,
+    pub(super) limit: usize,
+}
+
+pub(super) fn page(step: &Step<'_>, wanted: &Wanted) -> Result<Vec<Stored>, LedgerError> {
+    let Some((batch, shown)) = published(step.sql, &wanted.batch)? else { return Ok(Vec::new()) };
+    let from = match &wanted.after {
+        None => id_at(batch, 0),
+        Some(job) => match number(step.sql, (batch, shown), job)? {
+            Some(number) => number + 1,
+            None => return Ok(Vec::new()),
+        },
+    };
+    let (end, limit) = (id_at(batch, shown), i64::try_from(wanted.limit.min(PAGE_MAX)).unwrap_or_default());
+    let of = |filter: &str| {
+        format!("{STORED} spec.spec FROM job {filter} job.id >= ?1 AND job.id < ?2 ORDER BY job.id LIMIT ?3")
+    };
+    let joined = "CROSS JOIN batch ON batch.id = job.batch CROSS JOIN spec ON spec.job = job.id WHERE";
+    let mut stored = Vec::new();
+    let mut take = |rows: &mut rusqlite::Rows<'_>| -> Result<(), LedgerError> {
+        while let Some(row) = rows.next()? {
+            stored.push(row::stored(row, step.now)?.0);
+        }
+        Ok(())
+    };
+    if let Some(state) = wanted.state {
+        let mut statement =
+            step.sql.prepare_cached(&of(&format!("INDEXED BY job_state {joined} job.state = ?4 AND")))?;
+        take(&mut statement.query((from, end, limit, put_state(state)))?)?;
+    } else {
+        let mut statement = step.sql.prepare_cached(&of(joined))?;
+        take(&mut statement.query((from, end, limit))?)?;
+    }
+    Ok(stored)
+}
+
+pub(super) fn key_of(step: &Step<'_>, id: i64) -> Result<JobKey, LedgerError> {
+    let mut find = step
+        .sql
+        .prepare_cached("SELECT batch.name, job.name FROM job JOIN batch ON batch.id = job.batch WHERE job.id = ?")?;
+    let mut rows = find.query([id])?;
+    row::key(rows.next()?.ok_or_else(|| LedgerError::Damaged(format!("there is no job {id}")))?, 0)
+}
+
+pub(super) fn find_token(step: &Step<'_>, token: &Token) -> Result<Option<JobKey>, LedgerError> {
+    let mut find = step.sql.prepare_cached("SELECT id FROM job WHERE token = ?")?;
+    let id = find.query_row([token.as_str()], |row| row.get(0)).optional()?;
+    id.map(|id| key_of(step, id)).transpose()
+}
+
+pub(super) fn find_task(step: &Step<'_>, task: &TaskId) -> Result<Option<JobKey>, LedgerError> {
+    let mut find = step.sql.prepare_cached("SELECT job FROM task WHERE task = ?")?;
+    let id = find.query_row([task.as_str()], |row| row.get(0)).optional()?;
+    id.map(|id| key_of(step, id)).transpose()
+}
+
+pub(super) fn batches(step: &Step<'_>) -> Result<Vec<BatchSummary>, LedgerError> {
+    let mut statement = step.sql.prepare_cached(
+        "SELECT id, name, paused, cancelling, created FROM batch WHERE published IS NOT NULL ORDER BY id",
+    )?;
+    let mut counts = step.sql.prepare_cached("SELECT state, n FROM tally WHERE batch = ? AND n <> 0")?;
+    let mut rows = statement.query([])?;
+    let mut batches = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        let name: String = row.get(1)?;
+        let counted = counts.query_map([id], |row| Ok((get_state(row, 0)?, row.get::<_, i64>(1)?.cast_unsigned())))?;
+        batches.push(BatchSummary {
+            batch: BatchId::parse(&name).map_err(|error| LedgerError::Damaged(format!("a batch's name {error}")))?,
+            counts: counted.collect::<Result<BTreeMap<_, _>, _>>()?,
+            paused: row.get(2)?,
+            cancelling: row.get(3)?,
+            created: get_time(row, 4)?,
+        });
+    }
+    Ok(batches)
+}
+
+/// Sets a flag. A batch that may go (again) comes in at the present turn.
+pub(super) fn flag(step: &mut Step<'_>, name: &BatchId, flag: BatchFlag) -> Result<(), LedgerError> {
+    let folded = fold(name.as_str());
+    let (id, _) = published(step.sql, &folded)?.ok_or_else(|| LedgerError::UnknownBatch(name.clone()))?;
+    let (set, value) = match flag {
+        BatchFlag::Paused(true) => ("paused = 1", true),
+        BatchFlag::Paused(false) => ("paused = 0, cancelling = 0", false),
+        BatchFlag::Cancelling(true) => ("cancelling = 1", true),
+        BatchFlag::Cancelling(false) => ("cancelling = 0", false),
+    };
+    step.sql
+        .prepare_cached(&format!(
+            "UPDATE batch SET vt = iif(turn IS NULL, max(vt, (SELECT turn FROM account)), vt), {set} WHERE id = ?"
+        ))?
+        .execute([id])?;
+    step.nudge |= !value;
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! The file: how it is opened, what is in it, and which format is understood.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+
+use crate::LedgerError;
+
+/// "veob", so that `file` and we know whose it is.
+const APPLICATION: i64 = 0x7665_6f62;
+
+/// What this program writes and reads.
+pub(super) const FORMAT: u32 = 1;
+
+/// Another process holds the file only for the length of one commit: look again soon, and always equally soon. `SQLite`'s
+/// own busy handler grows to 100 ms and starves whoever comes second (LEDGER-NOTES.md).
+const BUSY_STEP: Duration = Duration::from_micros(300);
+
+/// Ten seconds' worth of [`BUSY_STEP`]s.
+const BUSY_STEPS: i32 = 30_000;
+
+const TABLES: &str = "
+CREATE TABLE account (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    clock INTEGER NOT NULL DEFAULT 0,
+    salt BLOB NOT NULL,
+    api_base TEXT,
+    fingerprint TEXT,
+    submissions INTEGER NOT NULL,
+    per INTEGER NOT NULL,
+    cap INTEGER NOT NULL,
+    tat INTEGER NOT NULL DEFAULT 0,
+    turn INTEGER NOT NULL DEFAULT 0,
+    flying INTEGER NOT NULL DEFAULT 0,
+    troubles INTEGER NOT NULL DEFAULT 0,
+    gate_until INTEGER,
+    gate_why TEXT,
+    gate_credits INTEGER NOT NULL DEFAULT 0,
+    gate_closings INTEGER NOT NULL DEFAULT 0,
+    probe TEXT,
+    probe_until INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE arrival (token TEXT PRIMARY KEY, bound INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX arrival_bound ON arrival (bound);
+CREATE TABLE batch (
+    id INTEGER PRIMARY KEY,
+    folded TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    paused INTEGER NOT NULL DEFAULT 0,
+    cancelling INTEGER NOT NULL DEFAULT 0,
+    next INTEGER NOT NULL DEFAULT 0,
+    shown INTEGER NOT NULL DEFAULT 0,
+    published TEXT,
+    admission TEXT,
+    progress INTEGER NOT NULL DEFAULT 0,
+    ready INTEGER NOT NULL DEFAULT 0,
+    vt INTEGER NOT NULL DEFAULT 0,
+    turn INTEGER AS (CASE WHEN ready > 0 AND paused = 0 AND cancelling = 0 THEN vt END) VIRTUAL
+) STRICT;
+CREATE INDEX batch_turn ON batch (turn) WHERE turn IS NOT NULL;
+CREATE TABLE tally (batch INTEGER, state INTEGER, n INTEGER NOT NULL, PRIMARY KEY (batch, state)) STRICT, WITHOUT ROWID;
+CREATE TABLE spec (job INTEGER PRIMARY KEY, spec BLOB NOT NULL) STRICT;
+CREATE TABLE task (task TEXT PRIMARY KEY, job INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE job (
+    id INTEGER PRIMARY KEY,
+    batch INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    rank INTEGER,
+    lane INTEGER,
+    due INTEGER,
+    version INTEGER NOT NULL DEFAULT 0,
+    fence INTEGER,
+    deliveries INTEGER NOT NULL DEFAULT 0,
+    flight INTEGER,
+    nonce INTEGER,
+    writer INTEGER,
+    token TEXT,
+    at INTEGER,
+    folded TEXT,
+    name TEXT NOT NULL,
+    body BLOB
+) STRICT;
+CREATE UNIQUE INDEX job_name ON job (batch, ifnull(folded, name));
+CREATE INDEX job_state ON job (state);
+CREATE INDEX job_ready ON job (batch, rank) WHERE rank IS NOT NULL AND lane IS NULL;
+CREATE INDEX job_due ON job (lane, due) WHERE lane IS NOT NULL;
+CREATE INDEX job_flight ON job (flight) WHERE flight IS NOT NULL;
+CREATE UNIQUE INDEX job_token ON job (token) WHERE token IS NOT NULL;
+";
+
+/// Opens the file, makes it if it is not there, and checks its format before anything in it is touched.
+pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)
+        .map_err(|error| LedgerError::Unavailable(format!("{}: {error}", path.display())))?;
+    connection.busy_handler(Some(busy))?;
+    if is_new(&connection)? {
+        // The format is written last, in one transaction: whoever dies before leaves a file that is still new.
+        in_wal(&connection)?;
+        make(&mut connection)?;
+    }
+    check(&connection)?;
+    tune(&connection)?;
+    Ok(connection)
+}
+
+/// A ledger that is gone when it is dropped.
+pub(super) fn in_memory() -> Result<Connection, LedgerError> {
+    let mut connection = Connection::open_in_memory()?;
+    make(&mut connection)?;
+    tune(&connection)?;
+    Ok(connection)
+}
+
+/// A second connection to a file that [`open`] has checked, for reading only.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_handler(Some(busy))?;
+    tune(&connection)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn busy(tries: i32) -> bool {
+    std::thread::sleep(BUSY_STEP);
+    tries < BUSY_STEPS
+}
+
+fn is_new(connection: &Connection) -> Result<bool, LedgerError> {
+    let objects: i64 = match connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)) {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+            return Err(unknown("not a SQLite file".to_owned()));
+        }
+        result => result?,
+    };
+    Ok(objects == 0 && pragma(connection, "application_id")? == 0 && pragma(connection, "user_version")? == 0)
+}
+
+fn check(connection: &Connection) -> Result<(), LedgerError> {
+    if pragma(connection, "application_id")? != APPLICATION {
+        return Err(unknown("another program's".to_owned()));
+    }
+    match pragma(connection, "user_version")? {
+        version if version == i64::from(FORMAT) => Ok(()),
+        version => Err(unknown(version.to_string())),
+    }
+}
+
+fn unknown(found: String) -> LedgerError {
+    LedgerError::Format { found, known: FORMAT }
+}
+
+fn pragma(connection: &Connection, name: &str) -> Result<i64, LedgerError> {
+    Ok(connection.pragma_query_value(None, name, |row| row.get(0))?)
+}
+
+/// Two processes may make the same file at once, and this one change does not wait for the busy handler.
+fn in_wal(connection: &Connection) -> Result<(), LedgerError> {
+    let mut tries = 0;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && busy(tries) => tries += 1,
+            result => return Ok(result?),
+        }
+    }
+}
+
+fn make(connection: &mut Connection) -> Result<(), LedgerError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if is_new(&transaction)? {
+        let mut salt = [0_u8; 16];
+        getrandom::fill(&mut salt).map_err(|error| LedgerError::Unavailable(error.to_string()))?;
+        let pace = crate::Pace::default();
+        transaction.execute_batch(TABLES)?;
+        transaction.execute(
+            "INSERT INTO account (one, salt, submissions, per, cap) VALUES (1, ?, ?, ?, ?)",
+            (salt, pace.submissions, super::row::ms(pace.per), pace.max_in_flight),
+        )?;
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+        transaction.pragma_update(None, "user_version", FORMAT)?;
+    }
+    Ok(transaction.commit()?)
+}
+
+fn tune(connection: &Connection) -> Result<(), LedgerError> {
+    connection.set_prepared_statement_cache_capacity(128);
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "cache_size", -65_536)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! The claim that is the intent: a queued job, a slot and a place in flight, taken in one step or not at all.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension};
+use veobatch_core::{Lane, StateName, Timestamp, Token};
+
+use super::account::Books;
+use super::row::{
+    self, Place, STORED, UNLIMITED, get_fence, id_at, ms, put_fence, put_lane, put_state, put_time, time,
+};
+use super::sums;
+use super::writer::Step;
+use crate::LedgerError;
+use crate::account::{Arrival, Settle, Waiting};
+use crate::job::{Claimed, Fence, SubmissionClaim};
+
+/// Most delayed jobs that one claim makes ready.
+const PROMOTED: i64 = 100;
+
+/// Most places in flight that one claim takes back because their time is over.
+const LANDED: i64 = 1000;
+
+/// What turn a batch that has been served comes to next, by weight 1. The rest of the number is room for weights.
+const SHARE: i64 = 1 << 16;
+
+/// What a worker brings to the claim.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) token: Token,
+    /// Folded names.
+    pub(super) only: Option<Vec<String>>,
+    pub(super) lease: Duration,
+    pub(super) stall: Duration,
+}
+
+pub(super) fn claim(step: &mut Step<'_>, wanted: &Wanted) -> Result<SubmissionClaim, LedgerError> {
+    if let Some(claimed) = repeated(step, wanted)? {
+        return Ok(SubmissionClaim::Granted(Box::new(claimed)));
+    }
+    promote(step)?;
+    land(step)?;
+    let mut books = Books::load(step.sql)?;
+    let wait = |(why, until)| SubmissionClaim::Wait { why, until, now: step.now };
+    if let Some(hindered) = books.hindrance(step.sql, step.now)? {
+        return Ok(wait(hindered));
+    }
+    let Some((batch, turn)) = next_batch(step.sql, wanted.only.as_deref())? else {
+        return Ok(wait((Waiting::Work, next_delayed(step.sql)?)));
+    };
+    let (id, rank) = next_job(step.sql, batch)?
+        .ok_or_else(|| LedgerError::Damaged(format!("batch {batch} counts ready jobs, but has none")))?;
+    books.take_slot(&wanted.token, step.now, wanted.stall);
+    books.turn = books.turn.max(turn);
+    books.store(step.sql)?;
+    step.sql.prepare_cached("UPDATE batch SET vt = vt + ? WHERE id = ?")?.execute((SHARE, batch))?;
+    forget_arrivals(step, &books)?;
+    expect_arrival(step, wanted)?;
+    submitting(step, wanted, (batch, id, rank)).map(|claimed| SubmissionClaim::Granted(Box::new(claimed)))
+}
+
+/// Writes the intent.
+fn submitting(step: &Step<'_>, wanted: &Wanted, (batch, id, rank): (i64, i64, i64)) -> Result<Claimed, LedgerError> {
+    let fence = Fence::random();
+    let until = step.now.after(wanted.lease);
+    let (lane, due) = (put_lane(Lane::Follow), put_time(until));
+    let before = Place { state: StateName::Queued, rank: Some(rank), due: None, flight: None };
+    let place = Place { state: StateName::Submitting, rank: None, due: Some((lane, due)), flight: Some(UNLIMITED) };
+    step.sql
+        .prepare_cached(
+            "UPDATE job SET state = ?2, rank = NULL, lane = ?3, due = ?4, flight = ?5, version = version + 1, \
+             fence = ?6, writer = ?6, token = ?7, at = ?8, deliveries = deliveries + 1 WHERE id = ?1",
+        )?
+        .execute((
+            id,
+            put_state(place.state),
+            lane,
+            due,
+            UNLIMITED,
+            put_fence(&fence),
+            wanted.token.as_str(),
+            put_time(step.now),
+        ))?;
+    sums::moved(step.sql, batch, &before, &place)?;
+    granted(step, id, fence, until)
+}
+
+/// The grant that this token has already; its lease and its bound of arrival start anew.
+fn repeated(step: &Step<'_>, wanted: &Wanted) -> Result<Option<Claimed>, LedgerError> {
+    let mut open = step.sql.prepare_cached("SELECT id, fence, writer FROM job WHERE token = ?")?;
+    let found = open.query_row([wanted.token.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    let found: Option<(i64, Option<i64>, Option<i64>)> = found.optional()?;
+    let Some((id, fence, writer)) = found else { return Ok(None) };
+    let (Some(fence), true) = (fence, fence == writer) else { return Err(LedgerError::LostLease) };
+    let until = step.now.after(wanted.lease);
+    step.sql.prepare_cached("UPDATE job SET due = ? WHERE id = ?")?.execute((put_time(until), id))?;
+    expect_arrival(step, wanted)?;
+    granted(step, id, get_fence(fence), until).map(|mut claimed| {
+        claimed.deliveries = claimed.deliveries.max(1);
+        Some(claimed)
+    })
+}
+
+fn granted(step: &Step<'_>, id: i64, fence: Fence, until: Timestamp) -> Result<Claimed, LedgerError> {
+    let mut statement = step.sql.prepare_cached(&format!(
+        "{STORED} spec.spec FROM job JOIN batch ON batch.id = job.batch JOIN spec ON spec.job = job.id WHERE job.id = ?"
+    ))?;
+    let mut rows = statement.query([id])?;
+    let row = rows.next()?.ok_or_else(|| LedgerError::Damaged(format!("job {id} has no spec")))?;
+    let (stored, deliveries) = row::stored(row, step.now)?;
+    Ok(row::claimed((stored, deliveries.saturating_sub(1)), fence, until))
+}
+
+/// The call that `token` stands for may arrive until its time limit.
+fn expect_arrival(step: &Step<'_>, wanted: &Wanted) -> Result<(), LedgerError> {
+    step.sql
+        .prepare_cached("INSERT OR REPLACE INTO arrival (token, bound) VALUES (?, ?)")?
+        .execute((wanted.token.as_str(), put_time(step.now.after(wanted.stall))))?;
+    Ok(())
+}
+
+/// Forgets arrivals that no rule looks at any more; the minute is for a rate that is changed to a longer one.
+fn forget_arrivals(step: &Step<'_>, books: &Books) -> Result<(), LedgerError> {
+    let old = put_time(step.now) - ms(books.pace.per) - 60_000;
+    step.sql.prepare_cached("DELETE FROM arrival WHERE bound < ?")?.execute([old])?;
+    Ok(())
+}
+
+/// What is known now of a submission's arrival. A bound is lowered, never raised.
+pub(super) fn arrived(step: &Step<'_>, settle: &Settle) -> Result<(), LedgerError> {
+    match settle.arrival {
+        Arrival::Unknown => {}
+        Arrival::Never => {
+            step.sql.prepare_cached("DELETE FROM arrival WHERE token = ?")?.execute([settle.token.as_str()])?;
+        }
+        Arrival::Ago(ago) => {
+            // Both times are cut to whole milliseconds; the one more keeps the bound an upper one.
+            let bound = put_time(step.now) + 1 - ms(ago);
+            step.sql
+                .prepare_cached("UPDATE arrival SET bound = ?2 WHERE token = ?1 AND bound > ?2")?
+                .execute((settle.token.as_str(), bound))?;
+        }
+    }
+    Ok(())
+}
+
+/// Delayed jobs whose time has come wait for nothing but a slot from now on.
+fn promote(step: &Step<'_>) -> Result<(), LedgerError> {
+    let lane = put_lane(Lane::Submit);
+    let mut due =
+        step.sql.prepare_cached("SELECT id, batch FROM job WHERE lane = ? AND due <= ? ORDER BY due LIMIT ?")?;
+    let ready: Vec<(i64, i64)> = due
+        .query_map((lane, put_time(step.now), PROMOTED), |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    for (id, batch) in ready {
+        step.sql.prepare_cached("UPDATE job SET lane = NULL, due = NULL WHERE id = ?")?.execute([id])?;
+        sums::readied(step.sql, batch, 1)?;
+    }
+    Ok(())
+}
+
+/// Takes back the places in flight whose time is over.
+fn land(step: &Step<'_>) -> Result<(), LedgerError> {
+    let mut sweep = step
+        .sql
+        .prepare_cached("UPDATE job SET flight = NULL WHERE id IN (SELECT id FROM job WHERE flight <= ? LIMIT ?)")?;
+    let landed = sweep.execute((put_time(step.now), LANDED))?;
+    if landed > 0 {
+        let landed = i64::try_from(landed).unwrap_or_default();
+        step.sql.prepare_cached("UPDATE account SET flying = flying - ?")?.execute([landed])?;
+    }
+    Ok(())
+}
+
+/// The runnable batch whose turn it is, and its turn.
+fn next_batch(sql: &Connection, only: Option<&[String]>) -> Result<Option<(i64, i64)>, LedgerError> {
+    let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let Some(only) = only else {
+        let mut first = sql.prepare_cached(
+            "SELECT id, turn FROM batch INDEXED BY batch_turn WHERE turn IS NOT NULL ORDER BY turn, id LIMIT 1",
+        )?;
+        return Ok(first.query_row([], columns).optional()?);
+    };
+    let mut one = sql.prepare_cached("SELECT id, turn FROM batch WHERE folded = ? AND turn IS NOT NULL")?;
+    let mut first: Option<(i64, i64)> = None;
+    for name in only {
+        let found: Option<(i64, i64)> = one.query_row([name], columns).optional()?;
+        let earlier = |(id, turn): &(i64, i64)| first.is_none_or(|(best, at)| (*turn, *id) < (at, best));
+        first = found.filter(earlier).or(first);
+    }
+    Ok(first)
+}
+
+/// The first ready job of a batch: number and rank.
+///
+/// Jobs that are staged but not published are in the same index, behind the published ones of their rank, as their
+/// numbers are higher: if a rank's first one is not published, none of that rank is.
+fn next_job(sql: &Connection, batch: i64) -> Result<Option<(i64, i64)>, LedgerError> {
+    let mut shown = sql.prepare_cached("SELECT shown FROM batch WHERE id = ?")?;
+    let shown = id_at(batch, shown.query_row([batch], |row| row.get(0))?);
+    let mut first = sql.prepare_cached(
+        "SELECT id, rank FROM job INDEXED BY job_ready WHERE batch = ? AND lane IS NULL AND rank > ? ORDER BY rank, id LIMIT 1",
+    )?;
+    let mut above = i64::MIN;
+    loop {
+        let found = first.query_row((batch, above), |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        match found {
+            Some((id, rank)) if id >= shown => above = rank,
+            found => return Ok(found),
+        }
+    }
+}
+
+fn next_delayed(sql: &Connection) -> Result<Option<Timestamp>, LedgerError> {
+    let mut first = sql.prepare_cached("SELECT min(due) FROM job WHERE lane = ?")?;
+    let first: Option<i64> = first.query_row([put_lane(Lane::Submit)], |row| row.get(0))?;
+    Ok(first.map(time))
+}

@@ -1,0 +1,46 @@
+//! What follows from jobs changing their places: counts by state, ready jobs of a batch, jobs in flight.
+//!
+//! The one function that touches these sums, called in the transaction of every change; so nothing can drift.
+
+use rusqlite::Connection;
+
+use super::row::{Place, put_state};
+use crate::LedgerError;
+
+/// Takes `old` out of the sums of `batch` and puts `new` in.
+pub(super) fn moved(sql: &Connection, batch: i64, old: &Place, new: &Place) -> Result<(), LedgerError> {
+    if old.state != new.state {
+        counted(sql, batch, put_state(old.state), -1)?;
+        counted(sql, batch, put_state(new.state), 1)?;
+    }
+    let change = |old: bool, new: bool| i64::from(new) - i64::from(old);
+    let ready = change(old.is_ready(), new.is_ready());
+    if ready != 0 {
+        readied(sql, batch, ready)?;
+    }
+    let flying = change(old.flight.is_some(), new.flight.is_some());
+    if flying != 0 {
+        sql.prepare_cached("UPDATE account SET flying = flying + ?")?.execute([flying])?;
+    }
+    Ok(())
+}
+
+/// `n` more jobs of `batch` are in `state`.
+pub(super) fn counted(sql: &Connection, batch: i64, state: i64, n: i64) -> Result<(), LedgerError> {
+    sql.prepare_cached(
+        "INSERT INTO tally (batch, state, n) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+    )?
+    .execute((batch, state, n))?;
+    Ok(())
+}
+
+/// `n` more queued jobs of `batch` wait for nothing but a slot. A batch that had none comes in at the present turn:
+/// what it did not use is not saved up.
+pub(super) fn readied(sql: &Connection, batch: i64, n: i64) -> Result<(), LedgerError> {
+    sql.prepare_cached(
+        "UPDATE batch SET vt = iif(turn IS NULL, max(vt, (SELECT turn FROM account)), vt), ready = ready + ?2 \
+         WHERE id = ?1",
+    )?
+    .execute((batch, n))?;
+    Ok(())
+}

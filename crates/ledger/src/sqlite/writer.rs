@@ -1,0 +1,174 @@
+//! The threads that talk to the file: one writes, one reads.
+//!
+//! The writer takes every operation that waits (at most [`GROUP`]), runs them in one transaction, each in a savepoint of
+//! its own so that one that fails leaves nothing behind and hurts nobody, commits, and only then answers: what an
+//! answer says is durable. A group that changed nothing costs no sync.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{Notify, oneshot};
+use veobatch_core::Timestamp;
+
+use super::clock::Clock;
+use super::row::{get_time, put_time};
+use crate::LedgerError;
+
+/// Most operations in one transaction.
+const GROUP: usize = 512;
+
+/// After a commit, for a second process that waits for the file: it looks every 300 µs.
+const PAUSE: Duration = Duration::from_micros(100);
+
+/// What an operation works with.
+pub(super) struct Step<'a> {
+    /// Inside the group's transaction (or, for a read, outside of any).
+    pub(super) sql: &'a Connection,
+    /// The ledger's time; the same for the whole group.
+    pub(super) now: Timestamp,
+    /// Set by an operation that made something due.
+    pub(super) nudge: bool,
+}
+
+type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
+/// Given a step, or why there can be none; says whether it failed.
+type Operation = Box<dyn FnOnce(Result<&mut Step<'_>, &str>) -> (bool, Answer) + Send>;
+
+/// A thread with a connection of its own.
+#[derive(Debug)]
+pub(super) struct Desk {
+    queue: Option<Sender<Operation>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Desk {
+    /// The one that writes. `alone`: no other process can have this file open.
+    pub(super) fn writing(
+        sql: Connection,
+        clock: Arc<Clock>,
+        nudged: Arc<Notify>,
+        alone: bool,
+    ) -> Result<Self, LedgerError> {
+        Self::start("ledger-writer", move |queue| {
+            let mut writer = Writer { sql, clock, nudged };
+            while let Some(group) = next_group(queue) {
+                writer.run(group);
+                if !alone {
+                    std::thread::sleep(PAUSE);
+                }
+            }
+        })
+    }
+
+    /// The one that reads.
+    pub(super) fn reading(sql: Connection, clock: Arc<Clock>) -> Result<Self, LedgerError> {
+        Self::start("ledger-reader", move |queue| {
+            while let Ok(operation) = queue.recv() {
+                let (_, answer) = operation(Ok(&mut Step { sql: &sql, now: clock.now(), nudge: false }));
+                answer(Ok(()));
+            }
+        })
+    }
+
+    fn start(name: &str, work: impl FnOnce(&Receiver<Operation>) + Send + 'static) -> Result<Self, LedgerError> {
+        let (queue, operations) = channel();
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || work(&operations))
+            .map_err(|error| LedgerError::Unavailable(error.to_string()))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Has the thread do `operation`; resolves once its outcome is durable.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut Step<'_>) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let (answer, answered) = oneshot::channel();
+        let operation: Operation = Box::new(move |step| {
+            let result = step.map_err(|why| LedgerError::Unavailable(why.to_owned())).and_then(operation);
+            let failed = result.is_err();
+            let answer: Answer = Box::new(move |committed| {
+                // Nobody waits any more: the outcome is the same.
+                let _ = answer.send(committed.map_err(LedgerError::Unavailable).and(result));
+            });
+            (failed, answer)
+        });
+        let closed = || LedgerError::Unavailable("the ledger is closed".to_owned());
+        self.queue.as_ref().ok_or_else(closed)?.send(operation).map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has told its story already.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn next_group(queue: &Receiver<Operation>) -> Option<Vec<Operation>> {
+    let mut group = vec![queue.recv().ok()?];
+    group.extend(queue.try_iter().take(GROUP - 1));
+    Some(group)
+}
+
+struct Writer {
+    sql: Connection,
+    clock: Arc<Clock>,
+    nudged: Arc<Notify>,
+}
+
+impl Writer {
+    fn run(&mut self, group: Vec<Operation>) {
+        let mut answers = Vec::with_capacity(group.len());
+        let mut operations = group.into_iter();
+        let committed = self.commit(&mut operations, &mut answers).map_err(|error| error.to_string());
+        for answer in answers {
+            answer(committed.as_ref().map(|_| ()).map_err(Clone::clone));
+        }
+        let why = committed.as_ref().err().map_or("", String::as_str);
+        for operation in operations {
+            let (_, answer) = operation(Err(why));
+            answer(Ok(()));
+        }
+        if committed == Ok(true) {
+            // Whoever waits wakes up; whoever is about to wait finds a permit.
+            self.nudged.notify_waiters();
+            self.nudged.notify_one();
+        }
+    }
+
+    fn commit(
+        &mut self,
+        operations: &mut dyn Iterator<Item = Operation>,
+        answers: &mut Vec<Answer>,
+    ) -> Result<bool, rusqlite::Error> {
+        let transaction = self.sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let before = transaction.total_changes();
+        let stored = transaction.prepare_cached("SELECT clock FROM account")?.query_row([], |row| get_time(row, 0))?;
+        let now = self.clock.at_least(stored);
+        let mut step = Step { sql: &transaction, now, nudge: false };
+        for operation in operations {
+            step.sql.prepare_cached("SAVEPOINT step")?.execute([])?;
+            let (failed, answer) = operation(Ok(&mut step));
+            answers.push(answer);
+            if failed {
+                step.sql.prepare_cached("ROLLBACK TO step")?.execute([])?;
+            }
+            step.sql.prepare_cached("RELEASE step")?.execute([])?;
+        }
+        let nudge = step.nudge;
+        if transaction.total_changes() != before {
+            transaction.prepare_cached("UPDATE account SET clock = ?")?.execute([put_time(now)])?;
+        }
+        transaction.commit()?;
+        Ok(nudge)
+    }
+}

@@ -1,0 +1,382 @@
+//! Slots, cap and gate.
+
+use std::time::Duration;
+
+use veobatch_core::{State, StateName, Task, Timestamp, Token};
+use veobatch_ledger::{
+    Arrival, Claimed, Gate, GateReport, LedgerError, Pace, Put, Settings, Settle, SharedLedger, SubmissionClaim,
+    Waiting,
+};
+
+use crate::bench::{
+    Bench, LONG, admit, count, ending, generating, hindrance, job, jobs, new_token, put, settled, submission,
+    submission_for, task, until,
+};
+
+/// A gate that stays closed for so long.
+const WAIT: Duration = Duration::from_millis(150);
+
+fn closed(wait: Duration) -> GateReport {
+    GateReport::Closed { why: "429".into(), wait, no_credits: false }
+}
+
+fn troubled() -> GateReport {
+    GateReport::Troubled { why: "503".into() }
+}
+
+fn token_of(claimed: &Claimed) -> Token {
+    match &claimed.stored.record.state {
+        State::Submitting { attempt } => attempt.token.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Ends a claim with the job back in the queue, and says so much about the service.
+async fn report(ledger: &SharedLedger, claimed: &Claimed, gate: GateReport) {
+    let settle = Some(settled(&token_of(claimed), gate));
+    put(ledger, &Put { settle, ..ending(claimed, State::Queued { due: None }) }).await;
+}
+
+async fn gate(ledger: &SharedLedger) -> Gate {
+    ledger.account().await.unwrap().gate
+}
+
+/// Closes the gate for [`WAIT`] and claims the one submission that may try it.
+async fn trial(ledger: &SharedLedger, stall: Duration) -> Claimed {
+    let first = submission(ledger).await;
+    report(ledger, &first, closed(WAIT)).await;
+    until("the gate is half-open", async || {
+        match ledger.claim_submission(&new_token(), None, LONG, stall).await.unwrap() {
+            SubmissionClaim::Granted(claimed) => Some(*claimed),
+            SubmissionClaim::Wait { .. } => None,
+        }
+    })
+    .await
+}
+
+async fn pace(ledger: &SharedLedger, submissions: u32, per: Duration) {
+    ledger.configure(&Settings { rate: Some((submissions, per)), max_in_flight: None }).await.unwrap();
+}
+
+pub(crate) async fn settings_hold_for_all_and_what_was_before_is_told(bench: &Bench) {
+    let ledger = &bench.ledger;
+    let first = ledger.configure(&Settings { rate: Some((7, LONG)), max_in_flight: Some(9) }).await.unwrap();
+    assert_eq!(first, Pace { submissions: 1000, per: Duration::from_secs(1), max_in_flight: 100_000 });
+    let second = bench.second().await;
+    let now = Pace { submissions: 7, per: LONG, max_in_flight: 9 };
+    assert_eq!(second.account().await.unwrap().pace, now);
+    assert_eq!(second.configure(&Settings::default()).await.unwrap(), now);
+    let cap = Settings { rate: None, max_in_flight: Some(3) };
+    assert_eq!(ledger.configure(&cap).await.unwrap(), now);
+    assert_eq!(ledger.account().await.unwrap().pace, Pace { max_in_flight: 3, ..now });
+}
+
+pub(crate) async fn slots_are_evenly_spaced(bench: &Bench) {
+    let ledger = &bench.ledger;
+    pace(ledger, 10, Duration::from_millis(500)).await;
+    admit(ledger, "n", &jobs("a", 8)).await;
+    let mut at = Vec::new();
+    for _ in 0..8 {
+        let (ledger, token) = (ledger, new_token());
+        let claimed = submission_for(ledger, &token, None, LONG).await;
+        // Its arrival is known at once, so that only the spacing is in the way.
+        report_arrival(ledger, &claimed, Arrival::Never).await;
+        at.push(claimed.stored.now);
+    }
+    for (n, pair) in at.windows(2).enumerate() {
+        // One slot of credit for lateness: two may be close, three never are.
+        let _ = n;
+        assert!(pair[1] >= pair[0]);
+    }
+    for triple in at.windows(3) {
+        assert!(triple[2].since(triple[0]) >= Duration::from_millis(50), "{at:?}");
+    }
+    let spent = at[7].since(at[0]);
+    assert!(spent >= Duration::from_millis(6 * 50), "{spent:?}");
+    let account = ledger.account().await.unwrap();
+    assert!(account.next_slot <= account.now.after(Duration::from_millis(50)));
+}
+
+async fn report_arrival(ledger: &SharedLedger, claimed: &Claimed, arrival: Arrival) {
+    let settle = Settle { token: token_of(claimed), arrival, gate: GateReport::Healthy };
+    put(ledger, &Put { settle: Some(settle), ..ending(claimed, State::Cancelled) }).await;
+}
+
+pub(crate) async fn never_more_than_n_arrivals_are_younger_than_w(bench: &Bench) {
+    const N: usize = 5;
+    const W: Duration = Duration::from_millis(250);
+    let ledger = &bench.ledger;
+    pace(ledger, 5, W).await;
+    admit(ledger, "n", &jobs("a", 30)).await;
+    let mut open: Vec<Claimed> = Vec::new();
+    // For each submission a time that its bound of arrival is not below.
+    let mut bounds: Vec<(Token, Timestamp)> = Vec::new();
+    for n in 0..30_u64 {
+        let stall = Duration::from_millis(20 + 30 * (n % 4));
+        let claimed = until("a slot is due", async || {
+            match ledger.claim_submission(&new_token(), None, LONG, stall).await.unwrap() {
+                SubmissionClaim::Granted(claimed) => Some(*claimed),
+                SubmissionClaim::Wait { why, .. } => {
+                    assert_eq!(why, Waiting::Slot);
+                    None
+                }
+            }
+        })
+        .await;
+        let now = claimed.stored.now;
+        let young = bounds.iter().filter(|(_, bound)| now.since(*bound) < W).count();
+        assert!(young < N, "{young} arrivals are younger than {W:?} at {now:?}: {bounds:?}");
+        bounds.push((token_of(&claimed), now.after(stall)));
+        open.push(claimed);
+        if n % 3 == 2 {
+            for claimed in open.drain(..) {
+                let known = ledger.now().await.unwrap();
+                let bound = bounds.iter_mut().find(|(token, _)| *token == token_of(&claimed)).unwrap();
+                bound.1 = bound.1.min(known);
+                report_arrival(ledger, &claimed, Arrival::Ago(Duration::ZERO)).await;
+            }
+        }
+    }
+}
+
+pub(crate) async fn a_call_that_hangs_costs_one_place_until_it_is_over(bench: &Bench) {
+    let ledger = &bench.ledger;
+    pace(ledger, 2, Duration::from_millis(100)).await;
+    admit(ledger, "n", &jobs("a", 6)).await;
+    let hanging = submission_for(ledger, &new_token(), None, LONG).await;
+    // The other place goes on serving.
+    for _ in 0..2 {
+        let claimed = submission(ledger).await;
+        report_arrival(ledger, &claimed, Arrival::Ago(Duration::ZERO)).await;
+    }
+    let second = submission(ledger).await;
+    // Both hang now: nothing until the bound of one of them is over.
+    let wait = ledger.claim_submission(&new_token(), None, LONG, LONG).await.unwrap();
+    let SubmissionClaim::Wait { why: Waiting::Slot, until: Some(due), now } = wait else { panic!("{wait:?}") };
+    assert!(due.since(now) > LONG / 2, "{due:?} {now:?}");
+    let account = ledger.account().await.unwrap();
+    assert_eq!(account.next_slot, due);
+    report_arrival(ledger, &hanging, Arrival::Ago(Duration::ZERO)).await;
+    submission(ledger).await;
+    drop(second);
+}
+
+pub(crate) async fn a_submission_that_never_left_costs_nothing(bench: &Bench) {
+    let ledger = &bench.ledger;
+    pace(ledger, 1, Duration::from_millis(20)).await;
+    admit(ledger, "n", &jobs("a", 4)).await;
+    for _ in 0..4 {
+        let claimed = submission(ledger).await;
+        report_arrival(ledger, &claimed, Arrival::Never).await;
+    }
+}
+
+pub(crate) async fn a_bound_of_arrival_is_never_raised(bench: &Bench) {
+    let ledger = &bench.ledger;
+    pace(ledger, 1, Duration::from_millis(1)).await;
+    admit(ledger, "n", &jobs("a", 3)).await;
+    let token = new_token();
+    let short = Duration::from_millis(1);
+    let SubmissionClaim::Granted(claimed) = ledger.claim_submission(&token, None, LONG, short).await.unwrap() else {
+        panic!("a slot is free")
+    };
+    let bound = claimed.stored.now.after(short);
+    until("the bound is over", async || (ledger.now().await.unwrap() > bound.after(short)).then_some(())).await;
+    report_arrival(ledger, &claimed, Arrival::Ago(Duration::ZERO)).await;
+    let next = ledger.account().await.unwrap().next_slot;
+    assert!(next <= bound.after(Duration::from_millis(1)), "{next:?} {bound:?}");
+    // What is still unknown leaves it as it is.
+    let claimed = submission(ledger).await;
+    report_arrival(ledger, &claimed, Arrival::Unknown).await;
+    assert!(ledger.account().await.unwrap().next_slot >= claimed.stored.now.after(LONG));
+}
+
+async fn capped(ledger: &SharedLedger, cap: u32) {
+    ledger.configure(&Settings { rate: None, max_in_flight: Some(cap) }).await.unwrap();
+}
+
+pub(crate) async fn the_cap_counts_what_is_in_flight(bench: &Bench) {
+    let ledger = &bench.ledger;
+    capped(ledger, 2).await;
+    admit(ledger, "n", &jobs("a", 4)).await;
+    let first = submission(ledger).await;
+    let second = submission(ledger).await;
+    assert_eq!(hindrance(ledger, None).await, (Waiting::Cap, None), "submitting counts without limit");
+    put(ledger, &ending(&first, generating("t", first.stored.now))).await;
+    let (why, until) = hindrance(ledger, None).await;
+    assert_eq!((why, until), (Waiting::Cap, Some(first.stored.now.after(veobatch_core::SOFT_DEADLINE))));
+    assert_eq!(ledger.account().await.unwrap().in_flight, 2);
+    put(ledger, &ending(&second, State::Cancelled)).await;
+    assert_eq!(ledger.account().await.unwrap().in_flight, 1);
+    submission(ledger).await;
+    capped(ledger, 3).await;
+    submission(ledger).await;
+}
+
+pub(crate) async fn a_place_in_flight_ends_by_itself(bench: &Bench) {
+    let ledger = &bench.ledger;
+    capped(ledger, 1).await;
+    admit(ledger, "n", &jobs("a", 2)).await;
+    let claimed = submission(ledger).await;
+    let now = ledger.now().await.unwrap();
+    // Accepted so long ago that it counts for only a moment more.
+    let soft = u64::try_from(veobatch_core::SOFT_DEADLINE.as_millis()).unwrap();
+    let at = Timestamp::from_millis(now.as_millis() + 150 - soft);
+    let state =
+        State::Generating { task: Task { id: task("t"), attempt: 1, at }, polls: 0, misses: 0, due: now.after(LONG) };
+    put(ledger, &ending(&claimed, state)).await;
+    let (why, ends) = hindrance(ledger, None).await;
+    assert_eq!(why, Waiting::Cap);
+    let next = until("the place is free", async || {
+        match ledger.claim_submission(&new_token(), None, LONG, LONG).await.unwrap() {
+            SubmissionClaim::Granted(claimed) => Some(claimed),
+            SubmissionClaim::Wait { .. } => None,
+        }
+    })
+    .await;
+    assert!(next.stored.now >= ends.unwrap());
+    assert_eq!(ledger.account().await.unwrap().in_flight, 1);
+    assert_eq!(count(ledger, "n", StateName::Generating).await, 1);
+}
+
+pub(crate) async fn a_closed_gate_lets_nothing_through_and_then_exactly_one(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "n", &jobs("a", 5)).await;
+    let first = submission(ledger).await;
+    report(ledger, &first, GateReport::Closed { why: "no credits".into(), wait: WAIT, no_credits: true }).await;
+    let Gate::Closed { until: half_open, why, no_credits, closings } = gate(ledger).await else { panic!("open") };
+    assert_eq!((why.as_str(), no_credits, closings), ("no credits", true, 1));
+    assert_eq!(hindrance(&bench.second().await, None).await, (Waiting::Gate, Some(half_open)));
+
+    let tried = until("the gate is half-open", async || {
+        match ledger.claim_submission(&new_token(), None, LONG, LONG).await.unwrap() {
+            SubmissionClaim::Granted(claimed) => Some(claimed),
+            SubmissionClaim::Wait { why, .. } => {
+                assert_eq!(why, Waiting::Gate);
+                None
+            }
+        }
+    })
+    .await;
+    assert!(tried.stored.now >= half_open);
+    let (why, until) = hindrance(ledger, None).await;
+    assert_eq!(why, Waiting::Gate, "one is under way");
+    assert!(until.is_some_and(|until| until.since(tried.stored.now) <= LONG));
+}
+
+pub(crate) async fn a_healthy_trial_opens_the_gate(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "n", &jobs("a", 5)).await;
+    let other = submission(ledger).await;
+    let trial = trial(ledger, LONG).await;
+    // A healthy answer to an older call says nothing about now.
+    report(ledger, &other, GateReport::Healthy).await;
+    assert_ne!(gate(ledger).await, Gate::Open);
+    report(ledger, &trial, GateReport::Healthy).await;
+    assert_eq!(gate(ledger).await, Gate::Open);
+    submission(ledger).await;
+    submission(ledger).await;
+}
+
+pub(crate) async fn a_trial_that_is_refused_closes_the_gate_for_twice_as_long(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "n", &jobs("a", 5)).await;
+    let refused = trial(ledger, LONG).await;
+    report(ledger, &refused, closed(WAIT)).await;
+    let account = ledger.account().await.unwrap();
+    let Gate::Closed { until, closings: 2, .. } = account.gate else { panic!("{:?}", account.gate) };
+    let left = until.since(account.now);
+    assert!(left > WAIT && left <= 2 * WAIT, "{left:?}");
+    // A trial in trouble closes it again as well.
+    let again = crate::bench::until("the gate is half-open", async || {
+        match ledger.claim_submission(&new_token(), None, LONG, LONG).await.unwrap() {
+            SubmissionClaim::Granted(claimed) => Some(*claimed),
+            SubmissionClaim::Wait { .. } => None,
+        }
+    })
+    .await;
+    report(ledger, &again, troubled()).await;
+    assert!(matches!(gate(ledger).await, Gate::Closed { closings: 3, .. }));
+}
+
+pub(crate) async fn closing_a_closed_gate_changes_nothing(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "n", &jobs("a", 5)).await;
+    let (first, second) = (submission(ledger).await, submission(ledger).await);
+    report(ledger, &first, closed(WAIT)).await;
+    let before = gate(ledger).await;
+    report(ledger, &second, GateReport::Closed { why: "other".into(), wait: LONG, no_credits: true }).await;
+    assert_eq!(gate(ledger).await, before);
+}
+
+pub(crate) async fn a_trial_that_never_ends_does_not_close_the_gate_for_ever(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "n", &jobs("a", 5)).await;
+    let stall = Duration::from_millis(80);
+    let hanging = trial(ledger, stall).await;
+    let next = until("another may try", async || {
+        match ledger.claim_submission(&new_token(), None, LONG, stall).await.unwrap() {
+            SubmissionClaim::Granted(claimed) => Some(claimed),
+            SubmissionClaim::Wait { why, .. } => {
+                assert_eq!(why, Waiting::Gate);
+                None
+            }
+        }
+    })
+    .await;
+    assert!(next.stored.now >= hanging.stored.now.after(stall));
+}
+
+pub(crate) async fn a_trial_that_says_nothing_lets_another_through(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "n", &jobs("a", 5)).await;
+    let silent = trial(ledger, LONG).await;
+    report(ledger, &silent, GateReport::Silent).await;
+    submission(ledger).await;
+    assert_eq!(hindrance(ledger, None).await.0, Waiting::Gate);
+}
+
+pub(crate) async fn three_troubles_in_a_row_close_the_gate(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "n", &[job("a")]).await;
+    for n in 0..3 {
+        assert_eq!(gate(ledger).await, Gate::Open, "after {n} troubles");
+        let claimed = submission(ledger).await;
+        report(ledger, &claimed, troubled()).await;
+    }
+    let account = ledger.account().await.unwrap();
+    let Gate::Closed { until, closings: 1, no_credits: false, why } = account.gate else {
+        panic!("{:?}", account.gate)
+    };
+    assert_eq!(why, "503");
+    let left = until.since(account.now);
+    assert!(left <= veobatch_ledger::TROUBLE_WAIT && left > veobatch_ledger::TROUBLE_WAIT / 2, "{left:?}");
+}
+
+pub(crate) async fn a_healthy_answer_forgets_troubles(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "n", &[job("a")]).await;
+    for gate in [troubled(), troubled(), GateReport::Healthy, troubled(), GateReport::Silent, troubled()] {
+        let claimed = submission(ledger).await;
+        report(ledger, &claimed, gate).await;
+    }
+    assert_eq!(gate(ledger).await, Gate::Open);
+}
+
+pub(crate) async fn a_repeated_put_settles_once(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "n", &[job("a")]).await;
+    let claimed = submission(ledger).await;
+    let settle = Some(settled(&token_of(&claimed), troubled()));
+    let put = Put { settle, ..ending(&claimed, State::Queued { due: None }) };
+    for _ in 0..5 {
+        ledger.put(&put).await.unwrap();
+    }
+    assert_eq!(gate(ledger).await, Gate::Open);
+    // A put that is refused settles nothing either.
+    for _ in 0..5 {
+        let stale = Put { nonce: veobatch_ledger::Nonce::random(), ..put.clone() };
+        assert!(matches!(ledger.put(&stale).await, Err(LedgerError::LostLease)));
+    }
+    assert_eq!(gate(ledger).await, Gate::Open);
+}

@@ -1,0 +1,71 @@
+//! Flags of whole batches.
+
+use veobatch_core::Lane;
+use veobatch_ledger::{BatchFlag, LedgerError, Waiting};
+
+use crate::bench::{Bench, LONG, admit, batch, claim, generating_job, hindrance, jobs, submission};
+
+pub(crate) async fn a_paused_batch_gets_no_submissions(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "one", &jobs("a", 3)).await;
+    admit(ledger, "two", &jobs("a", 1)).await;
+    bench.second().await.flag(&batch("ONE"), BatchFlag::Paused(true)).await.unwrap();
+    assert_eq!(submission(ledger).await.stored.key.batch, batch("two"));
+    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work);
+    assert_eq!(hindrance(ledger, Some(&[batch("one")])).await.0, Waiting::Work);
+    // What comes to a paused batch waits with it.
+    admit(ledger, "one", &jobs("b", 1)).await;
+    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work);
+    ledger.flag(&batch("one"), BatchFlag::Paused(false)).await.unwrap();
+    for _ in 0..4 {
+        submission(ledger).await;
+    }
+}
+
+pub(crate) async fn a_paused_batch_is_still_followed(bench: &Bench) {
+    let ledger = &bench.ledger;
+    generating_job(ledger, "n", "a").await;
+    ledger.flag(&batch("n"), BatchFlag::Paused(true)).await.unwrap();
+    claim(ledger, Lane::Follow, LONG).await;
+}
+
+pub(crate) async fn a_cancelling_batch_gets_no_submissions(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "n", &jobs("a", 3)).await;
+    ledger.flag(&batch("n"), BatchFlag::Cancelling(true)).await.unwrap();
+    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work);
+    ledger.flag(&batch("n"), BatchFlag::Cancelling(false)).await.unwrap();
+    submission(ledger).await;
+}
+
+pub(crate) async fn resuming_ends_a_cancellation(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "n", &jobs("a", 3)).await;
+    ledger.flag(&batch("n"), BatchFlag::Paused(true)).await.unwrap();
+    ledger.flag(&batch("n"), BatchFlag::Cancelling(true)).await.unwrap();
+    ledger.flag(&batch("n"), BatchFlag::Cancelling(false)).await.unwrap();
+    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work, "it is still paused");
+    ledger.flag(&batch("n"), BatchFlag::Cancelling(true)).await.unwrap();
+    ledger.flag(&batch("n"), BatchFlag::Paused(false)).await.unwrap();
+    submission(ledger).await;
+}
+
+pub(crate) async fn flags_are_listed(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "n", &jobs("a", 1)).await;
+    let flags = async || {
+        let batches = ledger.batches().await.unwrap();
+        (batches[0].paused, batches[0].cancelling)
+    };
+    assert_eq!(flags().await, (false, false));
+    ledger.flag(&batch("n"), BatchFlag::Paused(true)).await.unwrap();
+    ledger.flag(&batch("n"), BatchFlag::Cancelling(true)).await.unwrap();
+    assert_eq!(flags().await, (true, true));
+    ledger.flag(&batch("n"), BatchFlag::Paused(false)).await.unwrap();
+    assert_eq!(flags().await, (false, false));
+}
+
+pub(crate) async fn an_unknown_batch_has_no_flags(bench: &Bench) {
+    let unknown = bench.ledger.flag(&batch("n"), BatchFlag::Paused(true)).await;
+    assert!(matches!(unknown, Err(LedgerError::UnknownBatch(name)) if name == batch("n")));
+}

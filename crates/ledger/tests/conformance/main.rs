@@ -1,0 +1,170 @@
+//! What every ledger keeps, whoever implements it. Each case is written once and runs on each of them.
+//!
+//! The lists below are the table of contents; the case is the function of that name in the file of that theme.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a case that cannot go on has failed"
+)]
+
+mod account;
+mod admission;
+mod bench;
+mod flags;
+mod interleavings;
+mod lease;
+mod put;
+mod random;
+mod reading;
+mod redis_server;
+mod store;
+mod submission;
+
+macro_rules! conformance {
+    ($($theme:ident { $($case:ident)+ })+) => {
+        conformance!(@on sqlite $($theme { $($case)+ })+);
+        conformance!(@on redis $($theme { $($case)+ })+);
+    };
+    (@on $ledger:ident $($theme:ident { $($case:ident)+ })+) => {
+        mod $ledger {
+            $(mod $theme { $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    crate::$theme::$case(&crate::bench::Bench::$ledger().await).await;
+                }
+            )+ })+
+        }
+    };
+}
+
+conformance! {
+    store {
+        time_does_not_run_backwards
+        a_ledger_is_bound_at_its_first_use_and_checked_afterwards
+        the_salt_is_the_ledgers_own
+        what_is_stored_is_there_for_a_second_handle_and_after_reopening
+        a_ledger_of_an_unknown_format_is_refused_and_left_alone
+        only_one_process_works_on_a_file
+        a_change_that_makes_something_due_nudges
+    }
+    admission {
+        staged_jobs_are_seen_by_nobody_until_they_are_published
+        all_batches_of_an_admission_are_published_at_once
+        jobs_are_stored_in_order
+        known_jobs_are_left_as_they_are_and_counted
+        a_job_with_other_content_is_a_conflict
+        a_job_whose_name_is_written_differently_is_a_conflict
+        staging_again_after_a_lost_answer_stores_nothing_twice
+        the_same_name_twice_in_a_chunk_is_stored_once
+        publishing_again_changes_nothing
+        publishing_what_was_never_staged_is_refused
+        only_one_admission_stages_into_a_batch_at_a_time
+        what_was_not_published_is_dropped_and_its_ids_are_free
+        abandoning_leaves_what_is_published
+        abandoning_does_not_touch_another_admission
+        a_second_admission_goes_behind_the_first
+        comparing_stores_nothing_and_sees_only_what_is_published
+    }
+    submission {
+        a_grant_is_submitting_with_its_token_as_the_intent
+        a_grant_brings_the_spec
+        a_token_that_was_granted_gets_the_same_grant_again
+        a_token_whose_job_was_claimed_by_somebody_else_gets_nothing
+        higher_priorities_go_first_and_then_file_order
+        what_is_staged_does_not_go_before_it_is_published
+        a_delayed_job_waits_for_its_time
+        many_delayed_jobs_become_ready_over_several_claims
+        a_retried_job_goes_before_later_ones_of_its_priority
+        only_the_named_batches_are_served
+        a_small_batch_does_not_wait_for_a_large_one
+        a_batch_that_comes_late_does_not_catch_up
+        without_a_job_no_slot_is_taken
+        an_orphaned_submission_is_found_by_the_follow_lane
+        a_claim_changes_the_version
+    }
+    lease {
+        due_jobs_are_leased_earliest_first
+        a_leased_job_is_given_to_nobody_else
+        a_job_is_due_again_when_its_lease_ends
+        an_ended_lease_is_held_until_somebody_else_claims
+        deliveries_are_counted_until_the_holder_puts
+        the_next_due_time_is_told
+        a_renewed_lease_lasts_longer
+        a_lost_lease_is_not_renewed
+        a_released_job_is_due_now
+        a_submitting_job_is_not_released
+        lanes_do_not_mix
+        specs_are_brought_where_they_are_needed
+        a_claim_takes_no_more_than_it_may
+    }
+    put {
+        a_put_with_an_old_version_changes_nothing
+        a_put_with_a_lost_fence_changes_nothing
+        a_lost_fence_is_told_before_an_old_version
+        repeating_a_put_is_ok
+        a_holders_put_ends_its_lease
+        a_put_by_another_leaves_the_lease_alone
+        what_another_made_due_on_a_leased_job_is_not_lost
+        a_put_by_another_that_moves_the_job_to_another_lane_ends_the_lease
+        a_put_by_another_that_ends_the_job_ends_the_lease
+        a_put_on_a_submitting_job_keeps_the_intent
+        a_put_that_leaves_submitting_clears_the_intent
+        a_task_belongs_to_one_job_only
+        a_token_is_found_while_its_attempt_is_open
+        counts_follow_every_put
+        a_job_that_does_not_exist_is_changed
+    }
+    reading {
+        jobs_are_read_by_their_folded_names
+        a_page_walks_in_file_order_over_more_than_a_thousand_jobs
+        a_page_of_one_state_holds_only_that_state
+        pages_of_what_is_unknown_are_empty
+        batches_are_listed_oldest_first
+        a_leased_job_says_until_when
+    }
+    flags {
+        a_paused_batch_gets_no_submissions
+        a_paused_batch_is_still_followed
+        a_cancelling_batch_gets_no_submissions
+        resuming_ends_a_cancellation
+        flags_are_listed
+        an_unknown_batch_has_no_flags
+    }
+    account {
+        settings_hold_for_all_and_what_was_before_is_told
+        slots_are_evenly_spaced
+        never_more_than_n_arrivals_are_younger_than_w
+        a_call_that_hangs_costs_one_place_until_it_is_over
+        a_submission_that_never_left_costs_nothing
+        a_bound_of_arrival_is_never_raised
+        the_cap_counts_what_is_in_flight
+        a_place_in_flight_ends_by_itself
+        a_closed_gate_lets_nothing_through_and_then_exactly_one
+        a_healthy_trial_opens_the_gate
+        a_trial_that_is_refused_closes_the_gate_for_twice_as_long
+        closing_a_closed_gate_changes_nothing
+        a_trial_that_never_ends_does_not_close_the_gate_for_ever
+        a_trial_that_says_nothing_lets_another_through
+        three_troubles_in_a_row_close_the_gate
+        a_healthy_answer_forgets_troubles
+        a_repeated_put_settles_once
+    }
+    interleavings {
+        two_claimers_never_get_the_same_submission
+        two_claimers_never_get_the_same_job
+        no_change_is_lost_among_many
+        a_worker_that_is_slow_does_not_overwrite_its_successor
+        evidence_is_stored_even_if_the_lease_was_lost
+        admissions_and_claims_at_once
+    }
+    random {
+        counts_equal_a_recount_after_any_sequence
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_ledgers_do_the_same_step_by_step() {
+    random::both_ledgers_agree(&bench::Bench::sqlite().await, &bench::Bench::redis().await).await;
+}

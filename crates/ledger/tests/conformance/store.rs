@@ -1,0 +1,117 @@
+//! The store as a whole: its clock, its binding, its format, its places.
+
+use std::time::Duration;
+
+use veobatch_ledger::{LedgerError, Nonce};
+
+use crate::bench::{Bench, admit, job, jobs, read, until};
+
+pub(crate) async fn time_does_not_run_backwards(bench: &Bench) {
+    let second = bench.second().await;
+    let mut before = bench.ledger.now().await.unwrap();
+    for _ in 0..50 {
+        let now = bench.ledger.now().await.unwrap();
+        assert!(now >= before);
+        before = second.now().await.unwrap();
+        assert!(before >= now);
+    }
+}
+
+pub(crate) async fn a_ledger_is_bound_at_its_first_use_and_checked_afterwards(bench: &Bench) {
+    let key = |key: &'static str| move |salt: &[u8]| format!("{key}+{}", salt.len());
+    let ledger = &bench.ledger;
+    ledger.bind("https://one", &key("a")).await.unwrap();
+    ledger.bind("https://one", &key("a")).await.unwrap();
+    bench.second().await.bind("https://one", &key("a")).await.unwrap();
+
+    let Err(LedgerError::Bound { what }) = ledger.bind("https://two", &key("a")).await else { panic!("another base") };
+    assert!(what.contains("https://one"), "{what}");
+    let Err(LedgerError::Bound { what }) = ledger.bind("https://one", &key("b")).await else { panic!("another key") };
+    assert!(!what.contains("a+"), "{what}");
+}
+
+pub(crate) async fn the_salt_is_the_ledgers_own(bench: &Bench) {
+    let salt = |ledger: veobatch_ledger::SharedLedger| async move {
+        let seen = std::sync::Mutex::new(Vec::new());
+        let keep = |salt: &[u8]| {
+            *seen.lock().unwrap() = salt.to_vec();
+            "key".to_owned()
+        };
+        ledger.bind("https://one", &keep).await.unwrap();
+        seen.into_inner().unwrap()
+    };
+    let first = salt(bench.second().await).await;
+    assert!(first.len() >= 8);
+    assert_eq!(first, salt(bench.second().await).await);
+    let other = tempfile::tempdir().unwrap();
+    let other = veobatch_ledger::SqliteLedger::open(&other.path().join("x.db")).await.unwrap();
+    assert_ne!(first, salt(std::sync::Arc::new(other)).await);
+}
+
+pub(crate) async fn what_is_stored_is_there_for_a_second_handle_and_after_reopening(bench: &Bench) {
+    admit(&bench.ledger, "night", &jobs("a", 3)).await;
+    assert_eq!(read(&bench.second().await, "night", "a00001").await.key.job.as_str(), "a00001");
+    assert_eq!(read(&bench.reopen().await.unwrap(), "night", "a00002").await.version.0, 0);
+}
+
+pub(crate) async fn a_ledger_of_an_unknown_format_is_refused_and_left_alone(bench: &Bench) {
+    // Redis: its own tests know where the format is written.
+    if bench.file().is_none() {
+        return;
+    }
+    let foreign = bench.directory().path().join("foreign.db");
+    let words =
+        b"This is a letter, not a ledger. It is longer than a hundred bytes, so that it could well be the header \
+                  of something.";
+    std::fs::write(&foreign, words).unwrap();
+    refused(&foreign).await;
+    assert_eq!(std::fs::read(&foreign).unwrap(), words);
+
+    let newer = bench.directory().path().join("newer.db");
+    drop(veobatch_ledger::SqliteLedger::open(&newer).await.unwrap());
+    let mut bytes = std::fs::read(&newer).unwrap();
+    // The "user version" in the header (SQLite's file format, offset 60), where the format is.
+    bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
+    std::fs::write(&newer, &bytes).unwrap();
+    assert!(refused(&newer).await.contains("99"));
+    assert_eq!(std::fs::read(&newer).unwrap(), bytes);
+}
+
+async fn refused(path: &std::path::Path) -> String {
+    match veobatch_ledger::SqliteLedger::open(path).await {
+        Err(LedgerError::Format { found, .. }) => found,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) async fn only_one_process_works_on_a_file(bench: &Bench) {
+    let place = bench.ledger.take_worker_place().await.unwrap();
+    let second = bench.second().await;
+    if place.is_none() {
+        assert!(second.take_worker_place().await.unwrap().is_none(), "any number may work here");
+        return;
+    }
+    assert!(matches!(second.take_worker_place().await, Err(LedgerError::WorkerPresent)));
+    // The other commands work beside it.
+    admit(&second, "night", &[job("a")]).await;
+    drop(place);
+    assert!(second.take_worker_place().await.unwrap().is_some());
+}
+
+pub(crate) async fn a_change_that_makes_something_due_nudges(bench: &Bench) {
+    let ledger = std::sync::Arc::clone(&bench.ledger);
+    let (started, mut waiting) = tokio::sync::watch::channel(0_u32);
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move {
+        started.send_replace(1);
+        ledger.nudged().await;
+    });
+    waiting.wait_for(|n| *n == 1).await.unwrap();
+    until("the nudge comes", async || {
+        admit(&bench.ledger, &format!("b{}", Nonce::random().0), &[job("a")]).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        tasks.try_join_next()
+    })
+    .await
+    .unwrap();
+}
