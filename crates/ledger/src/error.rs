@@ -46,7 +46,7 @@ pub enum LedgerError {
         /// What we know.
         known: u32,
     },
-    /// SQLite: another process works on this file.
+    /// `SQLite`: another process works on this file.
     #[error("another worker process is working on this ledger")]
     WorkerPresent,
     /// The URL cannot be a ledger's.

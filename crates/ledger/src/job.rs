@@ -93,7 +93,7 @@ pub struct Claimed {
     pub stored: Stored,
     /// The lease.
     pub lease: Lease,
-    /// Claims since the last put by a holder, this one included.
+    /// Claims since the last put by a holder or into another lane, this one included.
     pub deliveries: u32,
 }
 
@@ -194,7 +194,6 @@ macro_rules! random {
             pub fn random() -> Self {
                 let mut bytes = [0; 8];
                 // Without randomness there are no fences and no tokens: stopping is the only safe answer.
-                #[expect(clippy::expect_used, reason = "no safe way to go on")]
                 getrandom::fill(&mut bytes).expect("the system has no source of randomness");
                 $make(u64::from_ne_bytes(bytes))
             }

@@ -128,8 +128,10 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// clears the intent unless the state stays `submitting`; settles the account if `put.settle` is given.
     ///
     /// A put without a fence on a leased job leaves the lease alone (the holder will get [`LedgerError::Changed`]),
-    /// unless the job is no longer due in any lane, or due in another one: then the lease ends.
-    /// Repeating a put (same nonce) whose answer was lost returns `Ok`. A job that is gone is `Changed`.
+    /// unless the job is no longer due in any lane, or due in another one: then the lease ends, and deliveries are
+    /// counted anew.
+    /// Repeating a put (same nonce) whose answer was lost returns `Ok`, as long as nothing else has changed the job since.
+    /// A job that is gone is `Changed`, and so is one that is to be `submitting` and is not: only a claim makes it so.
     /// Looked at in this order: nonce, fence, version, task.
     ///
     /// # Errors
@@ -180,7 +182,7 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// What this ledger can promise about durability, and what it cannot, for the start of a worker.
     async fn guarantee(&self) -> Result<Guarantee, LedgerError>;
 
-    /// Takes the place of the one working process, if the ledger allows only one (SQLite).
+    /// Takes the place of the one working process, if the ledger allows only one (`SQLite`).
     ///
     /// The value holds the place until it is dropped. `None`: any number of workers may work here.
     ///

@@ -1,7 +1,7 @@
 //! Storing a change: version and fence compared, old place out, new place in, the account settled; all or nothing.
 
 use rusqlite::OptionalExtension;
-use veobatch_core::{Facets, StateName};
+use veobatch_core::{Lane, StateName};
 
 use super::account::Books;
 use super::row::{self, JobRow, Place, id, put_fence, put_lane, put_state, put_time};
@@ -31,8 +31,8 @@ pub(super) fn put(step: &mut Step<'_>, put: &Put) -> Result<Version, LedgerError
     let (place, kept) = placed(step, &row, put)?;
     sql.prepare_cached(
         "UPDATE job SET state = ?2, rank = ?3, lane = ?4, due = ?5, flight = ?6, version = version + 1, nonce = ?7, \
-         body = ?8, fence = iif(?9, fence, NULL), deliveries = iif(?10, 0, deliveries), \
-         token = iif(?11, token, NULL), at = iif(?11, at, NULL), writer = iif(?12, writer, NULL) WHERE id = ?1",
+         body = ?8, fence = iif(?9, fence, NULL), deliveries = iif(?9, deliveries, 0), \
+         token = iif(?10, token, NULL), at = iif(?11, at, NULL), writer = iif(?11, writer, NULL) WHERE id = ?1",
     )?
     .execute((
         id,
@@ -44,7 +44,6 @@ pub(super) fn put(step: &mut Step<'_>, put: &Put) -> Result<Version, LedgerError
         put.nonce.0.cast_signed(),
         &put.body,
         kept,
-        put.fence.is_some(),
         matches!(place.state, StateName::Submitting | StateName::InDoubt),
         place.state == StateName::Submitting,
     ))?;
@@ -61,30 +60,23 @@ pub(super) fn put(step: &mut Step<'_>, put: &Put) -> Result<Version, LedgerError
 
 /// Where the job belongs from now on, and whether its lease stays.
 fn placed(step: &Step<'_>, row: &JobRow, put: &Put) -> Result<(Place, bool), LedgerError> {
-    let now = put_time(step.now);
     let mut place = Place::of(&put.facets, step.now);
-    let leased = row.fence.is_some() && row.place.due.is_some_and(|(_, until)| until > now);
     if put.facets.state == StateName::Submitting {
         if row.place.state != StateName::Submitting {
-            return Err(LedgerError::Damaged("only a claim makes a job submitting".to_owned()));
+            // Only a claim makes a job submitting.
+            return Err(LedgerError::Changed);
         }
-        // The follow lane's once the lease is over; its holder ends it with this.
-        let until =
-            if put.fence.is_some() { Some((put_lane(veobatch_core::Lane::Follow), now)) } else { row.place.due };
-        place.due = until;
-        return Ok((place, put.fence.is_none()));
+        // The follow lane finds it when the lease ends, which a holder's put does now.
+        place.due = Some((put_lane(Lane::Follow), put_time(step.now)));
     }
-    let same_lane = lane(&put.facets).is_some() && lane(&put.facets) == row.place.due.map(|due| due.0);
-    let kept = put.fence.is_none() && leased && same_lane;
-    if kept {
+    let lane = |place: &Place| place.due.map(|(lane, _)| lane);
+    let kept = put.fence.is_none() && lane(&place).is_some() && lane(&place) == lane(&row.place);
+    let leased = row.fence.is_some() && row.place.due.is_some_and(|(_, until)| until > put_time(step.now));
+    if kept && leased {
         // Due at the end of the lease at the latest; the holder's own put says when really.
         place.due = row.place.due;
     }
     Ok((place, kept))
-}
-
-fn lane(facets: &Facets) -> Option<i64> {
-    facets.due.map(|(lane, _)| put_lane(lane))
 }
 
 fn own_task(step: &Step<'_>, put: &Put, id: i64) -> Result<(), LedgerError> {

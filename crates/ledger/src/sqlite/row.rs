@@ -173,7 +173,7 @@ pub(super) fn stored(row: &Row<'_>, now: Timestamp) -> Result<(Stored, u32), Led
 
 /// A job that was just leased, with `deliveries` and the fence as they are now.
 pub(super) fn claimed((mut stored, before): (Stored, u32), fence: Fence, until: Timestamp) -> Claimed {
-    stored.leased_until = Some(until);
+    stored.leased_until = Some(until).filter(|until| *until > stored.now);
     let lease = Lease { job: stored.job, fence };
     Claimed { stored, lease, deliveries: before.saturating_add(1) }
 }

@@ -69,7 +69,7 @@ fn submitting(step: &Step<'_>, wanted: &Wanted, (batch, id, rank): (i64, i64, i6
     step.sql
         .prepare_cached(
             "UPDATE job SET state = ?2, rank = NULL, lane = ?3, due = ?4, flight = ?5, version = version + 1, \
-             fence = ?6, writer = ?6, token = ?7, at = ?8, deliveries = deliveries + 1 WHERE id = ?1",
+             nonce = NULL, fence = ?6, writer = ?6, token = ?7, at = ?8, deliveries = deliveries + 1 WHERE id = ?1",
         )?
         .execute((
             id,
@@ -88,13 +88,16 @@ fn submitting(step: &Step<'_>, wanted: &Wanted, (batch, id, rank): (i64, i64, i6
 /// The grant that this token has already; its lease and its bound of arrival start anew.
 fn repeated(step: &Step<'_>, wanted: &Wanted) -> Result<Option<Claimed>, LedgerError> {
     let mut open = step.sql.prepare_cached("SELECT id, fence, writer FROM job WHERE token = ?")?;
-    let found = open.query_row([wanted.token.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    let token = wanted.token.as_str();
+    let found = open.query_row([token], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
     let found: Option<(i64, Option<i64>, Option<i64>)> = found.optional()?;
     let Some((id, fence, writer)) = found else { return Ok(None) };
     let (Some(fence), true) = (fence, fence == writer) else { return Err(LedgerError::LostLease) };
     let until = step.now.after(wanted.lease);
     step.sql.prepare_cached("UPDATE job SET due = ? WHERE id = ?")?.execute((put_time(until), id))?;
     expect_arrival(step, wanted)?;
+    let probe = "UPDATE account SET probe_until = ?2 WHERE probe = ?1";
+    step.sql.prepare_cached(probe)?.execute((token, put_time(step.now.after(wanted.stall))))?;
     granted(step, id, get_fence(fence), until).map(|mut claimed| {
         claimed.deliveries = claimed.deliveries.max(1);
         Some(claimed)

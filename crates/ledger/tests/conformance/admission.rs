@@ -35,7 +35,10 @@ pub(crate) async fn all_batches_of_an_admission_are_published_at_once(bench: &Be
 
     ledger.stage(&admission, &both[1], &jobs("a", 2)).await.unwrap();
     ledger.publish(&admission, &both).await.unwrap();
-    assert_eq!(ledger.batches().await.unwrap().iter().map(|b| b.total()).collect::<Vec<_>>(), [2, 2]);
+    assert_eq!(
+        ledger.batches().await.unwrap().iter().map(veobatch_ledger::BatchSummary::total).collect::<Vec<_>>(),
+        [2, 2]
+    );
 }
 
 pub(crate) async fn jobs_are_stored_in_order(bench: &Bench) {

@@ -85,7 +85,7 @@ impl Side {
     async fn grant(&mut self, only: &[veobatch_core::BatchId], token: u128, which: u64) -> String {
         let token = Token::from_bits(token);
         let lease = if which.is_multiple_of(4) { Duration::ZERO } else { LONG };
-        let only = &only[..1 + usize::try_from(which % 2).unwrap()];
+        let only = &only[..=usize::try_from(which % 2).unwrap()];
         let claim = until("slots are out of the way", async || {
             match self.ledger.claim_submission(&token, Some(only), lease, LONG).await.unwrap() {
                 SubmissionClaim::Wait { why: Waiting::Slot, .. } => None,
@@ -141,7 +141,7 @@ impl Side {
 
     /// Everything that can be seen without touching, and without times.
     async fn look(&self, seed: u64) -> String {
-        let mut seen = String::new();
+        let mut all = Vec::new();
         let batches = self.ledger.batches().await.unwrap();
         let mut flying = 0;
         for summary in &batches {
@@ -155,6 +155,9 @@ impl Side {
                     Flight::Unlimited => true,
                 });
             }
+            if !summary.batch.as_str().ends_with(&format!("-{seed}")) {
+                continue;
+            }
             for state in StateName::ALL {
                 assert_eq!(summary.count(*state), recount.get(state).copied().unwrap_or(0), "{state} {summary:?}");
                 let of_state = self.ledger.page(&summary.batch, Some(*state), None, 9).await.unwrap();
@@ -165,14 +168,12 @@ impl Side {
                     filtered.into_iter().map(keys).collect::<Vec<_>>()
                 );
             }
-            if summary.batch.as_str().ends_with(&format!("-{seed}")) {
-                seen += &format!("{} {} {}: ", summary.batch, summary.paused, summary.cancelling);
-                seen += &page.iter().map(shown).collect::<Vec<_>>().join(", ");
-            }
+            let jobs: Vec<_> = page.iter().map(shown).collect();
+            all.push(format!("{} {} {}: {jobs:?}", summary.batch, summary.paused, summary.cancelling));
         }
         let account = self.ledger.account().await.unwrap();
         assert_eq!(account.in_flight, flying);
-        format!("{seen}; {flying} in flight, {:?}", account.gate)
+        format!("{all:?}; {flying} in flight, {:?}", account.gate)
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) async fn batches_are_listed_oldest_first(bench: &Bench) {
     admit(ledger, "C", &jobs("k", 2)).await;
     let batches = ledger.batches().await.unwrap();
     assert_eq!(batches.iter().map(|b| b.batch.as_str()).collect::<Vec<_>>(), ["c", "A", "b"]);
-    assert_eq!(batches.iter().map(|b| b.total()).collect::<Vec<_>>(), [4, 2, 2]);
+    assert_eq!(batches.iter().map(veobatch_ledger::BatchSummary::total).collect::<Vec<_>>(), [4, 2, 2]);
     assert!(batches.is_sorted_by_key(|b| b.created));
     assert!(batches[0].created <= ledger.now().await.unwrap());
 }
