@@ -1,8 +1,6 @@
 //! What a person is told about a file, and where.
 
-mod files;
-
-use files::{Files, places};
+use crate::files::{Files, places};
 use veobatch_core::{AspectRatio, BatchId, Credits, GenerationType, Prices, Resolution};
 use veobatch_producer::check;
 
@@ -45,9 +43,18 @@ fn the_services_own_spellings_are_understood_in_every_format() {
     }
 }
 
+/// One problem in the second line, at this column, told in these words.
+fn assert_told(line: &str, column: u64, words: &str) {
+    let files = Files::new();
+    let problems = check(&[files.write("a.jsonl", format!("{{\"prompt\": \"fine\"}}\r\n{line}\r\n"))]).unwrap_err();
+    let shown = problems.to_string();
+    assert_eq!(places(&problems), [(2, column)], "{line}: {shown}");
+    assert!(shown.contains(words), "{line}: {shown}");
+}
+
 #[test]
-fn every_kind_of_mistake_in_a_line_is_told_with_its_place() {
-    for (line, place, words) in [
+fn every_mistake_in_a_value_is_told_with_its_place() {
+    for (line, column, words) in [
         (r#"{"prompt": "x""#, 14, "not valid JSON"),
         (r#"{"prompt": "x",}"#, 16, "trailing comma"),
         (r#"{"prompt": "x", "aspct_ratio": "16:9"}"#, 17, "did you mean `aspect_ratio`?"),
@@ -69,6 +76,14 @@ fn every_kind_of_mistake_in_a_line_is_told_with_its_place() {
         (r#"{"prompt": "x", "max_attempts": 0}"#, 33, "from 1 to 10"),
         (r#"{"prompt": "x", "watermark": []}"#, 30, "a text, not a list"),
         (r#"{"prompt": "x", "model": ""}"#, 26, "empty"),
+    ] {
+        assert_told(line, column, words);
+    }
+}
+
+#[test]
+fn what_does_not_fit_together_is_told_with_its_place() {
+    for (line, column, words) in [
         (r#"{"prompt": "x", "images": ["cat.png"]}"#, 28, "file path"),
         (r#"{"prompt": "x", "images": "data:image/png;base64,AA"}"#, 27, "data: URL"),
         (r#"{"prompt": "x", "images": ["http://localhost/a"]}"#, 28, "on this machine"),
@@ -105,14 +120,7 @@ fn every_kind_of_mistake_in_a_line_is_told_with_its_place() {
         ("[1]", 1, "one job, not a list"),
         ("17", 1, "a job is a mapping"),
     ] {
-        let files = Files::new();
-        let problems = check(&[files.write("a.jsonl", format!("{{\"prompt\": \"fine\"}}\r\n{line}\r\n"))]).unwrap_err();
-        let shown = problems.to_string();
-        assert_eq!(problems.total(), 1, "{line}: {shown}");
-        let problem = &problems.as_slice()[0];
-        assert_eq!(problem.line, Some(2), "{shown}");
-        assert!(shown.contains(words), "{line}: {shown}");
-        assert_eq!(problem.column, Some(place), "{line}: {shown}");
+        assert_told(line, column, words);
     }
 }
 
@@ -248,7 +256,7 @@ fn aliases_that_would_expand_to_gigabytes_are_refused_before_they_do() {
     let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned();
     for n in 1..12 {
         let last = format!("*a{},", n - 1).repeat(9);
-        bomb += &format!("a{n}: &a{n} [{last}]\n");
+        bomb = format!("{bomb}a{n}: &a{n} [{last}]\n");
     }
     let problems = check(&[files.write("bomb.yaml", bomb)]).unwrap_err();
     assert!(problems.to_string().contains("far more than is written"), "{problems}");

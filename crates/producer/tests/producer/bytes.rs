@@ -1,8 +1,6 @@
 //! No bytes make the checker panic, or hang.
 
-mod files;
-
-use files::Files;
+use crate::files::Files;
 use proptest::prelude::*;
 use veobatch_producer::check;
 

@@ -1,8 +1,6 @@
 //! The names of jobs: given, or made from their content.
 
-mod files;
-
-use files::Files;
+use crate::files::Files;
 use veobatch_producer::{Checked, check};
 
 fn names(checked: &Checked) -> Vec<String> {

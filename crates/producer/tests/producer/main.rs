@@ -1,0 +1,8 @@
+//! What the producer promises: every mistake is told at once, with its place; names follow from content; an admission is
+//! all or nothing.
+#![expect(clippy::unwrap_used, reason = "what cannot be arranged cannot be tested")]
+
+mod bytes;
+mod checking;
+mod files;
+mod ids;
