@@ -2,6 +2,7 @@
 //! all or nothing.
 #![expect(clippy::unwrap_used, reason = "what cannot be arranged cannot be tested")]
 
+mod admission;
 mod bytes;
 mod checking;
 mod files;

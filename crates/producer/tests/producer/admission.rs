@@ -1,0 +1,110 @@
+//! Checked jobs on their way into a ledger: all or none, once, in order.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use crate::files::Files;
+use veobatch_core::{BatchId, Credits, Prices};
+use veobatch_ledger::{SharedLedger, SqliteLedger};
+use veobatch_producer::{AdmitError, Source, admit, check, compare, compare_first};
+
+async fn ledger(files: &Files) -> SharedLedger {
+    let Source::File(path) = files.path("ledger.db") else { panic!() };
+    Arc::new(SqliteLedger::open(&path).await.unwrap())
+}
+
+/// The prompts of a batch's published jobs, in order.
+async fn prompts(ledger: &SharedLedger, batch: &str) -> Vec<String> {
+    let batch = BatchId::parse(batch).unwrap();
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = ledger.page(&batch, None, after.as_ref(), 1000).await.unwrap();
+        let Some(last) = page.last() else { return all };
+        after = Some(last.key.job.clone());
+        all.extend(page.into_iter().map(|stored| stored.spec.prompt));
+    }
+}
+
+fn lines(numbers: impl IntoIterator<Item = u32>) -> String {
+    numbers.into_iter().fold(String::new(), |lines, n| lines + &format!("{{\"prompt\":\"p{n}\"}}\n"))
+}
+
+fn expected(numbers: impl IntoIterator<Item = u32>) -> Vec<String> {
+    numbers.into_iter().map(|n| format!("p{n}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_admitted_twice_adds_nothing_and_keeps_its_order() {
+    let files = Files::new();
+    let ledger = ledger(&files).await;
+    let source = files.write("a.jsonl", lines(0..2500));
+    for (new, known) in [(2500, 0), (0, 2500)] {
+        let seen = Cell::new(0);
+        let admitted =
+            admit(&ledger, check(std::slice::from_ref(&source)).unwrap(), None, |n| seen.set(n)).await.unwrap();
+        assert_eq!((admitted[0].new, admitted[0].known, seen.get()), (new, known, 2500));
+        assert_eq!(prompts(&ledger, "a").await, expected(0..2500));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_lines_inserted_at_the_top_add_ten() {
+    let files = Files::new();
+    let ledger = ledger(&files).await;
+    admit(&ledger, check(&[files.write("a.jsonl", lines(10..500))]).unwrap(), None, |_| ()).await.unwrap();
+    let checked = check(&[files.write("a.jsonl", lines(0..500))]).unwrap();
+    let comparison = compare(&*ledger, &checked).await.unwrap();
+    assert_eq!((comparison.batches[0].new, comparison.batches[0].known), (10, 490));
+    assert_eq!(comparison.estimate(&Prices::default()).credits, Credits::whole(600));
+    let admitted = admit(&ledger, checked, None, |_| ()).await.unwrap();
+    assert_eq!((admitted[0].new, admitted[0].known), (10, 490));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_id_with_other_content_is_told_with_its_place_and_nothing_is_visible() {
+    let files = Files::new();
+    let ledger = ledger(&files).await;
+    let first = files.write("a.jsonl", "{\"id\":\"one\",\"prompt\":\"x\"}\n");
+    admit(&ledger, check(&[first]).unwrap(), None, |_| ()).await.unwrap();
+    let changed =
+        files.write("a.jsonl", "{\"prompt\":\"new\"}\n{\"id\":\"one\",\"prompt\":\"y\"}\n{\"prompt\":\"z\"}\n");
+    let other = files.write("b.jsonl", "{\"prompt\":\"b\"}\n");
+    let checked = check(&[other, changed]).unwrap();
+    let told = compare(&*ledger, &checked).await.unwrap().conflicts.to_string();
+    let Err(AdmitError::Conflicts(conflicts)) = admit(&ledger, checked, None, |_| ()).await else { panic!() };
+    assert_eq!(conflicts.to_string(), told);
+    assert!(told.contains("a.jsonl:2:7: batch a knows this id with another prompt: \"one\""), "{told}");
+    assert_eq!(prompts(&ledger, "a").await, ["x"]);
+    assert_eq!(ledger.batches().await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_admits_the_first_new_jobs_in_order_and_known_ones_do_not_count() {
+    let files = Files::new();
+    let ledger = ledger(&files).await;
+    let source = files.write("a.jsonl", lines(0..600));
+    let other = files.write("b.yaml", "batch: b\ndefaults: {model: veo3}\njobs: [last]\n");
+    let sources = [source, other];
+    for (limit, new, total) in [(3, 3, 3), (250, 250, 253), (340, 340, 593), (8, 7, 600)] {
+        let checked = check(&sources).unwrap();
+        let comparison = compare_first(&*ledger, &checked, Some(limit)).await.unwrap();
+        assert_eq!(comparison.admitted(), limit);
+        let cost = Credits::whole(i64::try_from(60 * new).unwrap() + if limit > new { 250 } else { 0 });
+        assert_eq!(comparison.estimate(&Prices::default()).credits, cost);
+        let admitted = admit(&ledger, checked, Some(limit), |_| ()).await.unwrap();
+        assert_eq!((admitted[0].new, admitted[1].new), (new, limit - new));
+        assert_eq!(prompts(&ledger, "a").await, expected(0..total));
+    }
+    assert_eq!(prompts(&ledger, "b").await, ["last"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_admissions_to_one_batch_take_turns() {
+    let files = Files::new();
+    let ledger = ledger(&files).await;
+    let (one, two) = (files.write("a.jsonl", lines(0..3000)), files.write("b.yaml", "batch: a\njobs: [x, y]\n"));
+    let (one, two) = (check(&[one]).unwrap(), check(&[two]).unwrap());
+    let (one, two) = tokio::join!(admit(&ledger, one, None, |_| ()), admit(&ledger, two, None, |_| ()));
+    assert_eq!((one.unwrap()[0].new, two.unwrap()[0].new), (3000, 2));
+    assert_eq!(prompts(&ledger, "a").await.len(), 3002);
+}
