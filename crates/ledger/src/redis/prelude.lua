@@ -11,10 +11,8 @@ local UNLIMITED = 9007199254740991
 -- The key of one part of a batch: '' its hash, ':j' ids and specs, ':s' states, and so on.
 local function part(n, name) return P .. 'b' .. n .. name end
 
-local function place(member)
-  local n, seq = string.match(member, '^(%d+):(%d+)$')
-  return n, tonumber(seq)
-end
+-- A member's batch and sequence, as text: Redis takes numbers from Lua slowly.
+local function place(member) return string.match(member, '^(%d+):(%d+)$') end
 
 -- What the ledger knows of a job, and the offset of its body; a job without an entry is fresh.
 local function head(stored)
@@ -30,7 +28,7 @@ local function head(stored)
 end
 
 local function headed(h, body)
-  return string.format('%.0f %s %s %s %s %.0f %s %s %s\n%s',
+  return string.format('%d %s %s %s %s %d %s %s %s\n%s',
     h.version, h.nonce, h.state, h.lane, h.due, h.priority, h.flight, h.token, h.at, body)
 end
 
@@ -46,7 +44,7 @@ local function lease_of(member)
 end
 
 local function set_lease(member, fence, deliveries, lane)
-  call('HSET', P .. 'l', member, fence .. ' ' .. string.format('%.0f', deliveries) .. ' ' .. lane)
+  call('HSET', P .. 'l', member, fence .. ' ' .. deliveries .. ' ' .. lane)
 end
 
 -- Until when a job is leased; 0 if it is not.
@@ -58,5 +56,5 @@ end
 
 -- A job for the client: place, batch, id and spec, state entry, leased until, fence, deliveries.
 local function row(n, seq, name, job, stored, leased, fence, deliveries)
-  return { tonumber(n), tonumber(seq), name, job, stored or false, leased, fence or '', deliveries or 0 }
+  return { n, seq, name, job, stored or false, leased, fence or '', deliveries or 0 }
 end

@@ -56,7 +56,8 @@ end
 
 local function put(n, seq, version, fence, new, body, task, settled)
   local member = n .. ':' .. seq
-  local stored = call('HGET', part(n, ':s'), seq)
+  local states = part(n, ':s')
+  local stored = call('HGET', states, seq)
   local old = head(stored)
   if not stored and tonumber(seq) >= tonumber(call('HGET', part(n, ''), 'published') or 0) then return { 'changed' } end
   if old.nonce == new.nonce then return { 'ok', old.version, 0 } end
@@ -78,7 +79,7 @@ local function put(n, seq, version, fence, new, body, task, settled)
   requeue(n, seq, member, old, new, kept)
   set_flight(member, old, new)
   set_token(old, new)
-  call('HSET', part(n, ':s'), seq, headed(new, body))
+  call('HSET', states, seq, headed(new, body))
   if lease and (fence ~= '' or lane_of(new) ~= lease.lane) then call('HDEL', P .. 'l', member) end
   if settled ~= '' then settle(cjson.decode(settled)) end
   local due = not kept and (new.state == 'queued' or (new.due ~= '-' and tonumber(new.due) <= NOW))

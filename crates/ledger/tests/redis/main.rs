@@ -1,0 +1,208 @@
+//! What only the ledger on Redis does: what the conformance suite cannot wait for, or cannot see.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a case that cannot go on has failed")]
+
+#[path = "../conformance/redis_server.rs"]
+mod redis_server;
+
+use std::time::Duration;
+
+use redis::FromRedisValue;
+use redis_server::RedisServer;
+use veobatch_core::{BatchId, JobId, Spec, StateName, Token};
+use veobatch_ledger::{Admission, LedgerError, LedgerUrl, NewJob, STAGE_CHUNK, SharedLedger, SubmissionClaim, open};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A server, the ledger on it, and a look at its keys.
+struct Scene {
+    ledger: SharedLedger,
+    server: RedisServer,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let server = tokio::task::spawn_blocking(RedisServer::start).await.unwrap();
+        Self { ledger: open(&LedgerUrl::parse(&server.url()).unwrap()).await.unwrap(), server }
+    }
+
+    async fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
+        let client = redis::Client::open(self.server.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut asked = redis::Cmd::new();
+        asked.arg(command).query_async(&mut connection).await.unwrap()
+    }
+
+    async fn stage(&self, admission: &Admission, jobs: &[NewJob]) -> Result<u64, LedgerError> {
+        let mut new = 0;
+        for chunk in jobs.chunks(STAGE_CHUNK) {
+            new += self.ledger.stage(admission, &night(), chunk).await?.new;
+        }
+        Ok(new)
+    }
+
+    async fn publish(&self, admission: &Admission) -> Result<(), LedgerError> {
+        self.ledger.publish(admission, &[night()]).await
+    }
+
+    /// The admission that is staging has made no progress for more than a minute.
+    async fn a_minute_without_progress(&self) {
+        let _: i64 = self.ask(&["HSET", "{veobatch}:b1", "at", "1"]).await;
+    }
+
+    async fn names(&self) -> Vec<String> {
+        let page = self.ledger.page(&night(), None, None, 1000).await.unwrap();
+        page.into_iter().map(|stored| stored.key.job.to_string()).collect()
+    }
+}
+
+fn night() -> BatchId {
+    BatchId::parse("night").unwrap()
+}
+
+fn job(id: &str, priority: i16) -> NewJob {
+    NewJob { id: JobId::parse(id).unwrap(), spec: Spec { prompt: id.to_owned(), priority, ..Spec::default() } }
+}
+
+fn jobs(stem: &str, count: usize) -> Vec<NewJob> {
+    (0..count).map(|n| job(&format!("{stem}{n}"), i16::try_from(n % 3).unwrap())).collect()
+}
+
+#[tokio::test]
+async fn an_admission_that_died_is_dropped_by_the_next_and_told_if_it_comes_back() {
+    let scene = Scene::new().await;
+    let (dead, next) = (Admission::random(), Admission::random());
+    scene.stage(&dead, &jobs("a", 450)).await.unwrap();
+    assert!(matches!(scene.stage(&next, &jobs("b", 3)).await, Err(LedgerError::Busy { .. })));
+
+    scene.a_minute_without_progress().await;
+    assert_eq!(scene.stage(&next, &[job("a7", 0), job("b0", 5)]).await.unwrap(), 2);
+    assert!(matches!(scene.stage(&dead, &jobs("a", 1)).await, Err(LedgerError::Dropped)));
+    scene.publish(&next).await.unwrap();
+    assert!(matches!(scene.publish(&dead).await, Err(LedgerError::Dropped)));
+    assert_eq!(scene.names().await, ["a7", "b0"]);
+
+    assert_eq!(scene.stage(&dead, &jobs("a", 9)).await.unwrap(), 8);
+    scene.publish(&dead).await.unwrap();
+    assert_eq!(scene.names().await.len(), 10);
+}
+
+#[tokio::test]
+async fn what_was_dropped_is_never_submitted() {
+    let scene = Scene::new().await;
+    let (dead, next) = (Admission::random(), Admission::random());
+    scene.stage(&dead, &jobs("a", 450)).await.unwrap();
+    scene.a_minute_without_progress().await;
+    scene.stage(&next, &[job("b0", 0), job("b1", 2)]).await.unwrap();
+    scene.publish(&next).await.unwrap();
+    let rate = Some((100_000, Duration::from_secs(1)));
+    scene.ledger.configure(&veobatch_ledger::Settings { rate, max_in_flight: None }).await.unwrap();
+
+    let mut granted = Vec::new();
+    for n in 0..20 {
+        match scene.ledger.claim_submission(&Token::from_bits(n), None, MINUTE, MINUTE).await.unwrap() {
+            SubmissionClaim::Granted(claimed) => granted.push(claimed.stored.key.job.to_string()),
+            SubmissionClaim::Wait { .. } => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    }
+    assert_eq!(granted, ["b1", "b0"]);
+}
+
+#[tokio::test]
+async fn an_abandoned_batch_leaves_nothing_behind() {
+    let scene = Scene::new().await;
+    let before: i64 = scene.ask(&["DBSIZE"]).await;
+    let admission = Admission::random();
+    scene.stage(&admission, &jobs("a", 450)).await.unwrap();
+    scene.ledger.abandon(&admission, &[night()]).await.unwrap();
+    assert_eq!(scene.ask::<i64>(&["DBSIZE"]).await, before);
+    assert!(matches!(scene.publish(&admission).await, Err(LedgerError::Dropped)));
+}
+
+#[tokio::test]
+async fn names_of_any_length_and_number_are_known_again() {
+    let scene = Scene::new().await;
+    let long = |n: usize| job(&format!("{}{n}", "ä".repeat(50)), 0);
+    let all: Vec<NewJob> = (0..1000).map(long).chain(jobs("a", 5000)).collect();
+    let admission = Admission::random();
+    assert_eq!(scene.stage(&admission, &all).await.unwrap(), 6000);
+    assert_eq!(scene.stage(&admission, &all).await.unwrap(), 0);
+    scene.publish(&admission).await.unwrap();
+    let known = scene.ledger.compare(&night(), &all).await.unwrap();
+    assert_eq!((known.known, known.conflicts), (6000, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_queued_job_takes_less_than_400_bytes() {
+    let scene = Scene::new().await;
+    let job = |n: usize| NewJob {
+        id: JobId::parse(&format!("job-{n:012}")).unwrap(),
+        spec: Spec { prompt: "x".repeat(200), ..Spec::default() },
+    };
+    let used = async || -> u64 {
+        let info: String = scene.ask(&["INFO", "memory"]).await;
+        info.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap().trim().parse().unwrap()
+    };
+    let before = used().await;
+    let admission = Admission::random();
+    scene.stage(&admission, &(0..20_000).map(job).collect::<Vec<_>>()).await.unwrap();
+    scene.publish(&admission).await.unwrap();
+    let each = (used().await - before) / 20_000;
+    assert!(each < 400, "{each}");
+}
+
+#[tokio::test]
+async fn a_format_of_tomorrow_is_refused() {
+    let scene = Scene::new().await;
+    let _: i64 = scene.ask(&["HSET", "{veobatch}:meta", "format", "99"]).await;
+    let refused = open(&LedgerUrl::parse(&scene.server.url()).unwrap()).await;
+    assert!(matches!(refused, Err(LedgerError::Format { found, .. }) if found == "99"));
+}
+
+#[tokio::test]
+async fn a_server_that_forgot_the_scripts_is_given_them_again() {
+    let scene = Scene::new().await;
+    let admission = Admission::random();
+    scene.stage(&admission, &jobs("a", 3)).await.unwrap();
+    let _: String = scene.ask(&["SCRIPT", "FLUSH"]).await;
+    scene.stage(&admission, &jobs("b", 3)).await.unwrap();
+    scene.publish(&admission).await.unwrap();
+    let batches = scene.ledger.batches().await.unwrap();
+    assert_eq!(batches.iter().map(|batch| batch.count(StateName::Queued)).sum::<u64>(), 6);
+}
+
+#[tokio::test]
+async fn a_broken_connection_is_an_outage_and_made_anew() {
+    let scene = Scene::new().await;
+    let _: i64 = scene.ask(&["CLIENT", "KILL", "TYPE", "normal"]).await;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    loop {
+        match scene.ledger.now().await {
+            Ok(_) => break,
+            Err(LedgerError::Unavailable(_)) => assert!(tokio::time::Instant::now() < deadline),
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_room_is_an_outage_and_nothing_is_half_done() {
+    let scene = Scene::new().await;
+    let admission = Admission::random();
+    scene.stage(&admission, &jobs("a", 3)).await.unwrap();
+    let _: String = scene.ask(&["CONFIG", "SET", "maxmemory", "1mb"]).await;
+    let refused = scene.stage(&admission, &jobs("b", 200)).await;
+    assert!(matches!(refused, Err(LedgerError::Unavailable(_))), "{refused:?}");
+    let _: String = scene.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    assert_eq!(scene.stage(&admission, &jobs("b", 200)).await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn the_servers_settings_are_put_in_words() {
+    let scene = Scene::new().await;
+    let said = scene.ledger.guarantee().await.unwrap();
+    assert!(said.dangers.is_empty(), "{said:?}");
+    assert!(said.warnings.iter().any(|words| words.contains("everysec")), "{said:?}");
+    let _: String = scene.ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
+    let _: String = scene.ask(&["CONFIG", "SET", "appendonly", "no"]).await;
+    assert_eq!(scene.ledger.guarantee().await.unwrap().dangers.len(), 2);
+}
