@@ -8,7 +8,7 @@ use crate::commands::{
     worker,
 };
 use crate::settings::{self, Settings};
-use crate::{environment, exit, say};
+use crate::{environment, exit};
 
 const OVERVIEW: &str = "\
 A durable batch queue for Veo 3 videos: prompt files in, verified video files out.
@@ -70,14 +70,9 @@ impl Arguments {
     pub(crate) fn read() -> Result<Self, u8> {
         let parsed = command().try_get_matches().and_then(|matches: ArgMatches| Self::from_arg_matches(&matches));
         parsed.map_err(|error| {
-            if error.use_stderr() {
-                say::words(error.render().ansi().to_string().trim_end());
-                exit::BAD_INPUT
-            } else {
-                // Help that nobody reads to its end is no error.
-                let _ = error.print();
-                exit::DONE
-            }
+            // Help that nobody reads to its end is no error.
+            let _ = error.print();
+            if error.use_stderr() { exit::BAD_INPUT } else { exit::DONE }
         })
     }
 }

@@ -8,7 +8,7 @@
 //! ```
 
 use std::error::Error;
-use std::fmt::{self, Write};
+use std::fmt;
 
 use veobatch_ledger::LedgerError;
 
@@ -147,7 +147,7 @@ impl fmt::Display for Failure {
             f.write_str("\n\nhint: ")?;
             f.write_str(hint)?;
         }
-        f.write_char('\n').and(Ok(()))
+        Ok(())
     }
 }
 
@@ -160,7 +160,7 @@ mod tests {
         let error = LedgerError::Unavailable("connection refused".into());
         let failure = Failure::ledger("open the ledger", &error).hint("start Redis");
         assert_eq!(
-            failure.to_string().trim_end(),
+            failure.to_string(),
             "error: failed to open the ledger\n  because the ledger cannot be reached: connection refused\n\n\
              hint: start Redis"
         );

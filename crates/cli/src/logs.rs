@@ -4,8 +4,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::Level;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, registry};
 
 use crate::failure::{Failure, Result};
 use crate::say;
@@ -24,10 +28,13 @@ pub(crate) fn start(settings: &Settings, usual: &str) -> Result<()> {
             (Sink::File(Arc::new(file)), false)
         }
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(sink).with_ansi(is_terminal);
+    // A line at any level says which job it is about, and that is in spans at `info`.
+    let spans =
+        filter_fn(|meta| meta.is_span() && *meta.level() <= Level::INFO && meta.target().starts_with("veobatch"));
+    let log = fmt::layer().with_writer(sink).with_ansi(is_terminal);
     let started = match settings.log_format {
-        LogFormat::Text => log.compact().try_init(),
-        LogFormat::Json => log.json().try_init(),
+        LogFormat::Text => registry().with(log.compact().with_filter(filter.or(spans))).try_init(),
+        LogFormat::Json => registry().with(log.json().with_filter(filter.or(spans))).try_init(),
     };
     // A second start in one process (a specification) keeps the first one's log.
     drop(started);

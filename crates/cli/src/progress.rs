@@ -97,7 +97,7 @@ impl Speed {
         let ((from, first), (_, last)) = (self.seen.front()?, self.seen.back()?);
         let elapsed = Instant::now().duration_since(*from).as_secs_f64();
         let done = u32::try_from(last.saturating_sub(*first)).ok()?;
-        (done > 0 && elapsed > 1.0).then(|| f64::from(done) * 60.0 / elapsed)
+        (done > 0 && elapsed > 5.0).then(|| f64::from(done) * 60.0 / elapsed)
     }
 
     /// How long `left` more will take.

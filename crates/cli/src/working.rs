@@ -69,12 +69,12 @@ pub(crate) async fn work(
 /// Passes on what signals say. Ends when even the second one did not help.
 async fn obey(opened: &Opened, stop: &Stop, signals: &mut Signals) {
     signals.next().await;
-    stop.graceful.cancel();
+    // Said first: the work may end sooner than it is said.
     say::words(format_args!(
-        "stopping: no new submissions; {} (75 s at most)\n\
-         everything is recorded, the same command goes on later; Ctrl-C again stops at once",
+        "stopping: no new submissions; {} (75 s at most); Ctrl-C again stops at once",
         under_way(opened).await
     ));
+    stop.graceful.cancel();
     signals.next().await;
     stop.now.cancel();
     say::words(
@@ -119,7 +119,7 @@ impl Shown<'_> {
 
 /// What a graceful stop waits for.
 async fn under_way(opened: &Opened) -> String {
-    let batches = timeout(TICK * 5, opened.ledger.batches()).await;
+    let batches = timeout(TICK, opened.ledger.batches()).await;
     let count = |state| match &batches {
         Ok(Ok(batches)) => batches.iter().map(|batch| batch.count(state)).sum(),
         Ok(Err(_)) | Err(_) => 0,

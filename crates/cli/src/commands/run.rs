@@ -22,7 +22,7 @@ use crate::remote::Account;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::working::{self, Shown, Work};
-use crate::{say, shapes, summary, writable};
+use crate::{say, shapes, summary, words, writable};
 
 /// How often a process that only watches tries to take over.
 const TAKE_OVER: Duration = Duration::from_secs(2);
@@ -62,7 +62,10 @@ impl Run {
         match toil(settings, &start, &mut signals).await? {
             Work::Finished | Work::NoPlace => self.end(settings, &start).await,
             Work::Interrupted => {
-                say::words("interrupted; the same command goes on where this one was");
+                for batch in summaries(&*start.opened.ledger, &start.batches).await? {
+                    say::words(format_args!("{}: {}", batch.batch, words::counts(&batch)));
+                }
+                say::words("interrupted: everything is recorded, and the same command goes on from here");
                 Ok(INTERRUPTED)
             }
         }
@@ -96,6 +99,7 @@ impl Run {
 /// Works until the batches are settled; while another process has the place, watches it, and takes over when it ends.
 async fn toil(settings: &Settings, start: &Start, signals: &mut Signals) -> Result<Work> {
     let mut shown = Shown { progress: Progress::new(), batches: &start.batches };
+    let mut is_told = false;
     let result = loop {
         if start.opened.has_place().await? {
             let remote = start.account.connect(settings, Some(&start.opened)).await?;
@@ -106,6 +110,13 @@ async fn toil(settings: &Settings, start: &Start, signals: &mut Signals) -> Resu
                 Ok(Work::NoPlace) => {}
                 other => break other,
             }
+        }
+        if !is_told {
+            is_told = true;
+            say::words(format_args!(
+                "another veobatch process works on {}: watching it, and going on here when it ends",
+                start.opened.url.shown()
+            ));
         }
         tokio::select! {
             is_settled = watch(&start.opened, &mut shown) => if is_settled {

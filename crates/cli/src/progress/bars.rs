@@ -78,7 +78,7 @@ impl Bars {
     pub(super) fn end(mut self) {
         self.hinder(None);
         for (bar, _) in self.bars.values() {
-            bar.abandon();
+            bar.finish_and_clear();
         }
     }
 }
