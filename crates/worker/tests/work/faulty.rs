@@ -1,0 +1,169 @@
+//! A ledger behind a bad line: the real one, with one thing that goes wrong.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+use veobatch_core::{BatchId, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
+use veobatch_ledger::{
+    Account, Admission, BatchFlag, BatchSummary, Claimed, Guarantee, Lease, Ledger, LedgerError, NewJob, Pace, Put,
+    Settings, SharedLedger, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
+};
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trick {
+    /// Nothing that settles a paid call arrives.
+    RefuseEvidence,
+    /// Every second answer to a claim of a submission is lost.
+    LoseGrants,
+    /// The first poll's put panics.
+    PanicOnce,
+}
+
+#[derive(Debug)]
+pub(crate) struct Faulty {
+    inner: SharedLedger,
+    trick: Trick,
+    count: AtomicU64,
+    tricked: Notify,
+}
+
+impl Faulty {
+    pub(crate) fn new(inner: SharedLedger, trick: Trick) -> Self {
+        Self { inner, trick, count: AtomicU64::new(0), tricked: Notify::new() }
+    }
+
+    /// Resolves once it went wrong.
+    pub(crate) async fn tricked(&self) {
+        self.tricked.notified().await;
+    }
+
+    fn lost<T>() -> Result<T, LedgerError> {
+        Err(LedgerError::Unavailable("the line is bad".to_owned()))
+    }
+}
+
+type Answer<T> = Result<T, LedgerError>;
+
+#[async_trait]
+impl Ledger for Faulty {
+    async fn claim_submission(
+        &self,
+        token: &Token,
+        only: Option<&[BatchId]>,
+        lease: Duration,
+        stall: Duration,
+    ) -> Answer<SubmissionClaim> {
+        let answer = self.inner.claim_submission(token, only, lease, stall).await?;
+        let granted = matches!(answer, SubmissionClaim::Granted(_));
+        if self.trick == Trick::LoseGrants && granted && self.count.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
+            return Self::lost();
+        }
+        Ok(answer)
+    }
+
+    async fn put(&self, put: &Put) -> Answer<Version> {
+        if self.trick == Trick::RefuseEvidence && put.settle.is_some() {
+            self.tricked.notify_one();
+            return Self::lost();
+        }
+        let first = || self.count.fetch_add(1, Ordering::SeqCst) == 0;
+        assert!(
+            !(self.trick == Trick::PanicOnce && put.settle.is_none() && first()),
+            "this put panics, as it was told to"
+        );
+        self.inner.put(put).await
+    }
+
+    async fn now(&self) -> Answer<Timestamp> {
+        self.inner.now().await
+    }
+
+    async fn bind(
+        &self,
+        api_base: &str,
+        fingerprint: &(dyn for<'a> Fn(&'a [u8]) -> String + Send + Sync),
+    ) -> Answer<()> {
+        self.inner.bind(api_base, fingerprint).await
+    }
+
+    async fn stage(&self, admission: &Admission, batch: &BatchId, jobs: &[NewJob]) -> Answer<Staged> {
+        self.inner.stage(admission, batch, jobs).await
+    }
+
+    async fn publish(&self, admission: &Admission, batches: &[BatchId]) -> Answer<()> {
+        self.inner.publish(admission, batches).await
+    }
+
+    async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> Answer<()> {
+        self.inner.abandon(admission, batches).await
+    }
+
+    async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Answer<Staged> {
+        self.inner.compare(batch, jobs).await
+    }
+
+    async fn claim(&self, lane: Lane, max: usize, lease: Duration) -> Answer<(Vec<Claimed>, Option<Timestamp>)> {
+        self.inner.claim(lane, max, lease).await
+    }
+
+    async fn renew(&self, leases: &[Lease], lease: Duration) -> Answer<Vec<bool>> {
+        self.inner.renew(leases, lease).await
+    }
+
+    async fn release(&self, leases: &[Lease]) -> Answer<()> {
+        self.inner.release(leases).await
+    }
+
+    async fn read(&self, key: &JobKey) -> Answer<Option<Stored>> {
+        self.inner.read(key).await
+    }
+
+    async fn page(
+        &self,
+        batch: &BatchId,
+        state: Option<StateName>,
+        after: Option<&JobId>,
+        limit: usize,
+    ) -> Answer<Vec<Stored>> {
+        self.inner.page(batch, state, after, limit).await
+    }
+
+    async fn find_token(&self, token: &Token) -> Answer<Option<JobKey>> {
+        self.inner.find_token(token).await
+    }
+
+    async fn find_task(&self, task: &TaskId) -> Answer<Option<JobKey>> {
+        self.inner.find_task(task).await
+    }
+
+    async fn batches(&self) -> Answer<Vec<BatchSummary>> {
+        self.inner.batches().await
+    }
+
+    async fn flag(&self, batch: &BatchId, flag: BatchFlag) -> Answer<()> {
+        self.inner.flag(batch, flag).await
+    }
+
+    async fn account(&self) -> Answer<Account> {
+        self.inner.account().await
+    }
+
+    async fn configure(&self, settings: &Settings) -> Answer<Pace> {
+        self.inner.configure(settings).await
+    }
+
+    async fn guarantee(&self) -> Answer<Guarantee> {
+        self.inner.guarantee().await
+    }
+
+    async fn take_worker_place(&self) -> Answer<Option<WorkerPlace>> {
+        self.inner.take_worker_place().await
+    }
+
+    async fn nudged(&self) {
+        self.inner.nudged().await;
+    }
+}

@@ -1,0 +1,169 @@
+//! A simulated service, a ledger in a folder of its own, and workers on it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use url::Url;
+use veobatch_api::{ApiKey, Client, ClientConfig};
+use veobatch_core::{BatchId, JobId, Lane, Policy, Resolution, Spec, StateName};
+use veobatch_ledger::{
+    Admission, BatchFlag, BatchSummary, LedgerUrl, NewJob, STAGE_CHUNK, Settings, SharedLedger, Stored, open,
+};
+use veobatch_simulator::{Config, Rate, Simulator};
+use veobatch_worker::{Concurrency, Ended, Options, Stop, Until, WorkError, work};
+
+/// Whatever is waited for comes within this, or not at all.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A service that makes videos in a moment and takes many submissions.
+pub(crate) fn hurried() -> Config {
+    let mut config = Config::quick();
+    config.generation.median_ms = 300;
+    config.limits.rate = Some(Rate { requests: 1000, window_ms: 10_000 });
+    config
+}
+
+pub(crate) struct Scene {
+    pub(crate) simulator: Simulator,
+    dir: TempDir,
+    ledger: SharedLedger,
+}
+
+impl Scene {
+    pub(crate) async fn new(config: Config) -> Self {
+        let simulator = Simulator::start(config, ([127, 0, 0, 1], 0).into(), None).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = open(&LedgerUrl::Sqlite(dir.path().join("ledger.db"))).await.unwrap();
+        let settings = Settings { rate: Some((1000, Duration::from_secs(10))), max_in_flight: None };
+        ledger.configure(&settings).await.unwrap();
+        Self { simulator, dir, ledger }
+    }
+
+    pub(crate) fn ledger(&self) -> SharedLedger {
+        Arc::clone(&self.ledger)
+    }
+
+    pub(crate) fn batch(name: &str) -> BatchId {
+        BatchId::parse(name).unwrap()
+    }
+
+    pub(crate) async fn admit(&self, batch: &str, jobs: usize) {
+        self.admit_at(batch, jobs, Resolution::P720).await;
+    }
+
+    pub(crate) async fn admit_at(&self, batch: &str, jobs: usize, resolution: Resolution) {
+        let (batch, admission) = (Self::batch(batch), Admission::random());
+        let jobs: Vec<NewJob> = (0..jobs)
+            .map(|n| NewJob {
+                id: JobId::parse(&format!("job-{n}")).unwrap(),
+                spec: Spec { prompt: format!("prompt {n}"), resolution, ..Spec::default() },
+            })
+            .collect();
+        for some in jobs.chunks(STAGE_CHUNK) {
+            self.ledger.stage(&admission, &batch, some).await.unwrap();
+        }
+        self.ledger.publish(&admission, &[batch]).await.unwrap();
+    }
+
+    pub(crate) async fn cancel(&self, batch: &BatchId) {
+        self.ledger.flag(batch, BatchFlag::Cancelling(true)).await.unwrap();
+    }
+
+    pub(crate) fn output(&self) -> PathBuf {
+        self.dir.path().join("videos")
+    }
+
+    pub(crate) fn options(&self, until: Until) -> Options {
+        let ms = Duration::from_millis;
+        Options {
+            output: self.output(),
+            state_dir: self.dir.path().join("state"),
+            lanes: Lane::ALL.to_vec(),
+            concurrency: Concurrency::default(),
+            policy: Policy {
+                poll_first: ms(200),
+                poll_max: ms(500),
+                upgrade_gap: ms(200),
+                upgrade_limit: Duration::from_secs(10),
+            },
+            only: None,
+            until,
+            poll_rate: 500,
+            submit_ceiling: None,
+            private_hosts: true,
+            accept_data_loss: false,
+        }
+    }
+
+    pub(crate) async fn work(&self, until: Until) -> Result<Ended, WorkError> {
+        self.work_with(self.options(until)).await
+    }
+
+    pub(crate) async fn work_until_told(&self, stop: Stop) -> Result<Ended, WorkError> {
+        self.work_on(self.ledger(), Until::Stopped, stop).await
+    }
+
+    pub(crate) async fn work_with(&self, options: Options) -> Result<Ended, WorkError> {
+        let ended = work(self.ledger(), self.client(), options, Stop::default());
+        tokio::time::timeout(PATIENCE, ended).await.expect("the worker does not end")
+    }
+
+    pub(crate) async fn work_on(&self, ledger: SharedLedger, until: Until, stop: Stop) -> Result<Ended, WorkError> {
+        let ended = work(ledger, self.client(), self.options(until), stop);
+        tokio::time::timeout(PATIENCE, ended).await.expect("the worker does not end")
+    }
+
+    fn client(&self) -> Arc<Client> {
+        let base = Url::parse(&self.simulator.base_url()).unwrap();
+        Arc::new(Client::new(ClientConfig::new(base, ApiKey::parse("key").unwrap())).unwrap())
+    }
+
+    /// Waits until `come_true` says so of batch `garden`.
+    pub(crate) async fn until(&self, come_true: impl Fn(&BatchSummary) -> bool) {
+        let look = async {
+            loop {
+                let batches = self.ledger.batches().await.unwrap();
+                if batches.iter().any(|batch| batch.batch.as_str() == "garden" && come_true(batch)) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.expect("what is waited for does not come");
+    }
+
+    /// Waits until so many submissions were accepted.
+    pub(crate) async fn until_billed(&self, submissions: usize) {
+        let look = async {
+            while self.simulator.bill().await.accepted.len() < submissions {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.expect("what is waited for does not come");
+    }
+
+    /// Jobs in `state`, in all batches.
+    pub(crate) async fn count(&self, state: StateName) -> u64 {
+        self.ledger.batches().await.unwrap().iter().map(|batch| batch.count(state)).sum()
+    }
+
+    pub(crate) async fn page(&self, batch: &str, state: StateName) -> Vec<Stored> {
+        self.ledger.page(&Self::batch(batch), Some(state), None, 100).await.unwrap()
+    }
+
+    /// The names of all files of a batch.
+    pub(crate) fn names(&self, batch: &str) -> Vec<String> {
+        let files = fs::read_dir(self.output().join(batch)).unwrap();
+        let mut names: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// How many journals are left.
+    pub(crate) fn journals(&self) -> usize {
+        fs::read_dir(self.dir.path().join("state")).unwrap().count()
+    }
+}
