@@ -14,10 +14,12 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     redis::ensure()?;
     let mut suites = Suites::default();
     let mut failed = Vec::new();
+    let threads = threads();
     if has_cargo("nextest") {
-        // The runner ends a test that hangs; its own limits are for a slow machine.
         let mut tests = cargo();
-        tests.args(["nextest", "run", "--workspace", "--no-fail-fast", "--color", "never"]).args(words);
+        tests
+            .args(["nextest", "run", "--workspace", "--no-fail-fast", "--color", "never", "--test-threads", &threads])
+            .args(words);
         failed.extend(watch(&mut tests, &mut suites, Reader::nextest())?);
         if words.is_empty() {
             let mut docs = cargo();
@@ -26,7 +28,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         }
     } else {
         let mut tests = cargo();
-        tests.args(["test", "--workspace", "--no-fail-fast"]).args(words);
+        tests.args(["test", "--workspace", "--no-fail-fast"]).args(words).env("RUST_TEST_THREADS", &threads);
         failed.extend(watch(&mut tests, &mut suites, Reader::libtest())?);
     }
     for line in suites.lines() {
@@ -41,6 +43,11 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         [] => Ok(()),
         [first, ..] => bail!("{first}"),
     }
+}
+
+/// Tests at a time: the longest ones wait for leases, retries and videos, not for a core.
+fn threads() -> String {
+    std::thread::available_parallelism().map_or(6, |cores| cores.get().max(6)).to_string()
 }
 
 /// Runs `command`, shows what it says as it says it, and counts. `Some` says how it failed.
