@@ -13,8 +13,8 @@ use crate::{environment, exit};
 const OVERVIEW: &str = "\
 A durable batch queue for Veo 3 videos: prompt files in, verified video files out.
 
-Each line of a prompt file becomes a job that is paid for once, followed until its video is there, and saved; across
-crashes, restarts and network trouble.";
+Each line of a prompt file becomes a job that is paid for once, followed until its video is there, and saved; \
+across crashes, restarts and network trouble.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,7 +24,7 @@ Examples:
   veobatch status                       how far everything is
 
 The API key is read from KIE_API_KEY, or from the file that KIE_API_KEY_FILE names.
-`veobatch help COMMAND` tells more about one command.";
+`veobatch help COMMAND` tells more about one command, and lists its settings.";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -85,6 +85,11 @@ pub(crate) fn command() -> Command {
         if is_empty { arg.env(Resettable::Reset) } else { arg }
     });
     let all: Vec<_> = root.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
+    // The overview stays short.
+    let root = root.mut_args(|arg| {
+        let is_hidden = !settings::is_visible("", arg.get_id().as_str());
+        if arg.is_global_set() { arg.hide(is_hidden) } else { arg }
+    });
     root.mut_subcommands(|mut command| {
         for arg in &all {
             let is_hidden = !settings::is_visible(command.get_name(), arg.get_id().as_str());
