@@ -70,7 +70,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// by the next, with everything it staged.
     ///
     /// # Errors
-    /// [`LedgerError::Busy`] while another admission is staging into this batch.
+    /// [`LedgerError::Busy`] while another admission is staging into this batch. [`LedgerError::Dropped`] if this one
+    /// was taken for dead meanwhile: what it staged is gone, begin anew with another [`Admission`].
     async fn stage(&self, admission: &Admission, batch: &BatchId, jobs: &[NewJob]) -> Result<Staged, LedgerError>;
 
     /// Shows everything that `admission` staged into `batches`, all at once. Repeating it changes nothing.

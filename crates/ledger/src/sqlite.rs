@@ -11,6 +11,7 @@
 //! | `batch` | a batch, its flags, its turn, and the admission that stages into it | `stage`, `publish`, `flag`, claims | `abandon`, if nothing was published |
 //! | `tally` | how many jobs of a batch are in a state | every change of a job | with its batch |
 //! | `spec` | what was asked for | `stage`, once | with its job |
+//! | `dropped` | an admission that was taken for dead, so that it cannot go on half-way | `stage` of the next one | never: one short row for each producer that died or stalled |
 //! | `job` | where a job is, its lease, its body | `stage`, claims, `put` | if it was never published: `abandon`, or the next admission |
 //! | `task` | a task id and the job it belongs to | `put` | with the file |
 //!

@@ -222,7 +222,7 @@ mod tests {
         journal.settled(&Token::from_bits(9)).await.unwrap();
         let [path] = journals(dir.path()).try_into().unwrap();
         let text = fs::read(path).unwrap();
-        assert_eq!(findings(&text), [Finding::CutOff(open.clone())]);
+        assert_eq!(findings(&text), [Finding::CutOff { token: open.clone(), job: key() }]);
         assert!(text.len() < 300);
         journal.settled(&open).await.unwrap();
         journal.finish().unwrap();

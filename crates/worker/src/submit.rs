@@ -66,6 +66,7 @@ async fn pay(worker: &Worker, claim: &Claim, grant: &Grant) -> Ended {
         error!(%error, "the journal cannot be written: nothing is submitted without it");
         return Ended::unsent(format!("the journal cannot be written: {error}"));
     }
+    #[expect(clippy::disallowed_methods, reason = "this is the submit lane, and the grant is its claim")]
     let permit = SubmitPermit::from_claim(grant.token.clone(), grant.until, grant.until_wall);
     let call = AssertUnwindSafe(worker.client.submit(permit, &stored.spec, None)).catch_unwind().await;
     let ended = match call {

@@ -18,8 +18,8 @@ fn client(base: Url) -> Client {
     Client::new(ClientConfig { submit_timeout: Duration::from_secs(4), ..config }).unwrap()
 }
 
+#[expect(clippy::disallowed_methods, reason = "stands in for a claim; its second deadline is one of the wall clock")]
 fn permit() -> SubmitPermit {
-    #[expect(clippy::disallowed_methods, reason = "a permit's second deadline is one of the wall clock")]
     let wall = SystemTime::now() + HOUR;
     SubmitPermit::from_claim(Token::from_bits(7), Instant::now() + HOUR, wall)
 }
@@ -249,6 +249,7 @@ async fn a_connection_that_dies_under_the_next_submission_is_never_met() {
 #[tokio::test]
 async fn a_permit_that_has_run_out_sends_nothing() {
     let server = Server::saying(answer(200, ACCEPTED));
+    #[expect(clippy::disallowed_methods, reason = "stands in for a claim")]
     let late = SubmitPermit::from_claim(Token::from_bits(7), Instant::now() + HOUR, SystemTime::UNIX_EPOCH);
     let answer = client(server.url()).submit(late, &Spec::default(), None).await;
     assert_not_sent(&answer.outcome);

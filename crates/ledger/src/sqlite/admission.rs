@@ -73,6 +73,10 @@ pub(super) fn stage(
     name: &BatchId,
     drafts: &[Draft],
 ) -> Result<Swept<Staged>, LedgerError> {
+    // Or it would show the rest of its jobs without the first ones.
+    if was_dropped(step.sql, admission)? {
+        return Err(LedgerError::Dropped);
+    }
     let folded = fold(name.as_str());
     let batch = match batch(step.sql, &folded)? {
         Some(batch) => batch,
@@ -82,6 +86,9 @@ pub(super) fn stage(
         let alive = step.now.since(batch.progress) < STAGING_TIMEOUT;
         if batch.admission.is_some() && alive {
             return Err(LedgerError::Busy { batch: name.clone() });
+        }
+        if let Some(dead) = &batch.admission {
+            step.sql.prepare_cached("INSERT OR IGNORE INTO dropped (admission) VALUES (?)")?.execute([dead])?;
         }
         if sweep(step.sql, &batch)? {
             return Ok(Swept::More);
@@ -95,6 +102,10 @@ pub(super) fn stage(
         batch.id,
     ))?;
     Ok(Swept::All(staged))
+}
+
+fn was_dropped(sql: &Connection, admission: &str) -> Result<bool, LedgerError> {
+    Ok(sql.prepare_cached("SELECT 1 FROM dropped WHERE admission = ?")?.exists([admission])?)
 }
 
 fn make(step: &Step<'_>, folded: &str, name: &BatchId) -> Result<BatchRow, LedgerError> {
@@ -160,6 +171,9 @@ fn sweep(sql: &Connection, batch: &BatchRow) -> Result<bool, LedgerError> {
 }
 
 pub(super) fn publish(step: &mut Step<'_>, admission: &str, names: &[String]) -> Result<(), LedgerError> {
+    if was_dropped(step.sql, admission)? {
+        return Err(LedgerError::Dropped);
+    }
     let mut batches = Vec::with_capacity(names.len());
     for folded in names {
         let batch = batch(step.sql, folded)?.ok_or(LedgerError::Dropped)?;
@@ -213,4 +227,36 @@ pub(super) fn compare(step: &Step<'_>, folded: &str, drafts: &[Draft]) -> Result
         }
     }
     Ok(staged)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use veobatch_core::{Spec, Timestamp, millis};
+
+    use super::*;
+    use crate::{Admission, Ledger, SqliteLedger};
+
+    fn jobs(names: [&str; 2]) -> Vec<NewJob> {
+        names.map(|name| NewJob { id: JobId::parse(name).unwrap(), spec: Spec::default() }).to_vec()
+    }
+
+    #[tokio::test]
+    async fn an_admission_that_was_taken_for_dead_cannot_go_on_half_way() {
+        let ms = Arc::new(AtomicU64::new(1_800_000_000_000));
+        let clock = Arc::clone(&ms);
+        let source = Arc::new(move || Timestamp::from_millis(clock.load(Ordering::SeqCst)));
+        let ledger = SqliteLedger::in_memory(source).unwrap();
+        let (slow, next) = (Admission::random(), Admission::random());
+        let batch = BatchId::parse("night").unwrap();
+        ledger.stage(&slow, &batch, &jobs(["a", "b"])).await.unwrap();
+        ms.fetch_add(millis(STAGING_TIMEOUT), Ordering::SeqCst);
+        assert_eq!(ledger.stage(&next, &batch, &jobs(["a", "x"])).await.unwrap().new, 2);
+        ledger.publish(&next, std::slice::from_ref(&batch)).await.unwrap();
+        assert!(matches!(ledger.stage(&slow, &batch, &jobs(["c", "d"])).await, Err(LedgerError::Dropped)));
+        assert!(matches!(ledger.publish(&slow, std::slice::from_ref(&batch)).await, Err(LedgerError::Dropped)));
+        assert_eq!(ledger.batches().await.unwrap()[0].total(), 2);
+    }
 }

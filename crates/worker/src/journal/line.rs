@@ -60,9 +60,13 @@ pub(crate) enum Finding {
     },
     /// Provably nothing was sent; the ledger may have granted the claim.
     NeverSent(Token),
-    /// It was about to be sent, and no answer was written: its worker was cut off. Only the ledger's own step, or
-    /// evidence from elsewhere, says more.
-    CutOff(Token),
+    /// It was about to be sent, and no answer was written: its worker was cut off, and it may have been paid for.
+    CutOff {
+        /// Which attempt.
+        token: Token,
+        /// Of which job.
+        job: JobKey,
+    },
 }
 
 /// Reads a journal whose process is gone.
@@ -86,26 +90,26 @@ pub(crate) fn findings(text: &[u8]) -> Vec<Finding> {
         .filter_map(|token| finding(token, attempts.get(token)?))
         .filter(|finding| match finding {
             Finding::NeverSent(token) => tail.proves_absence_of(token),
-            Finding::Answered { .. } | Finding::CutOff(_) => true,
+            Finding::Answered { .. } | Finding::CutOff { .. } => true,
         })
         .collect()
 }
 
 fn finding(token: &Token, lines: &[&Line]) -> Option<Finding> {
-    let (mut job, mut outcome, mut sent) = (None, None, false);
+    let (mut job, mut outcome) = (None, None);
     for line in lines {
         match line {
             Line::Claiming(_) => {}
-            Line::Sending { job: key, .. } => (sent, job) = (true, Some(key.clone())),
+            Line::Sending { job: key, .. } => job = Some(key.clone()),
             Line::Answer { outcome: how, .. } => outcome = Some(how.clone()),
             Line::Settled(_) => return None,
         }
     }
     let token = token.clone();
-    Some(match outcome {
-        Some(outcome) => Finding::Answered { token, job, outcome },
-        None if sent => Finding::CutOff(token),
-        None => Finding::NeverSent(token),
+    Some(match (outcome, job) {
+        (Some(outcome), job) => Finding::Answered { token, job, outcome },
+        (None, Some(job)) => Finding::CutOff { token, job },
+        (None, None) => Finding::NeverSent(token),
     })
 }
 
@@ -192,7 +196,7 @@ mod tests {
         assert_eq!(
             findings(&text),
             [
-                Finding::CutOff(token(1)),
+                Finding::CutOff { token: token(1), job: key() },
                 Finding::NeverSent(token(2)),
                 Finding::Answered { token: token(3), job: Some(key()), outcome }
             ]

@@ -56,8 +56,12 @@ async fn tell(
     patience: &mut Patience,
 ) -> Result<(), LedgerError> {
     let (token, job, outcome, arrival) = match finding {
-        // The ledger's own step puts it in doubt, unless it is there already.
-        Finding::CutOff(_) => return Ok(()),
+        // A ledger that went back in time may have the job in its queue again: then this is what keeps it from being
+        // paid for a second time.
+        Finding::CutOff { token, job } => {
+            let outcome = Outcome::Unknown("its worker was cut off during the paid call".to_owned());
+            (token, Some(job.clone()), outcome, Arrival::Unknown)
+        }
         Finding::Answered { token, job, outcome } => (token, job.clone(), outcome.clone(), Arrival::Unknown),
         Finding::NeverSent(token) => {
             let outcome = Outcome::NotSent("its worker stopped before anything was sent".to_owned());
