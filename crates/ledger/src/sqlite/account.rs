@@ -117,7 +117,8 @@ impl Books {
 
     /// When both rules of the pace have a slot: the spacing, and fewer than N bounds of arrival younger than W.
     pub(super) fn next_slot(&self, sql: &Connection) -> Result<Timestamp, LedgerError> {
-        let spaced = time(self.tat.div_euclid(1000) + i64::from(self.tat.rem_euclid(1000) > 0));
+        // In the millisecond that it falls into: the clock knows no smaller ones, and T may be one.
+        let spaced = time(self.tat.div_euclid(1000));
         // Hardly ever more than the log holds, and then there is nothing to count; never less.
         let mut most =
             sql.prepare_cached("SELECT (SELECT max(id) FROM arrival) - (SELECT min(id) FROM arrival) + 1")?;

@@ -26,9 +26,9 @@ pub(super) fn put(step: &mut Step<'_>, put: &Put) -> Result<Version, LedgerError
     if row.version.cast_unsigned() != put.version.0 {
         return Err(LedgerError::Changed);
     }
+    let (place, kept) = placed(step, &row, put)?;
     own_task(step, put, id)?;
 
-    let (place, kept) = placed(step, &row, put)?;
     sql.prepare_cached(
         "UPDATE job SET state = ?2, rank = ?3, lane = ?4, due = ?5, flight = ?6, version = version + 1, nonce = ?7, \
          body = ?8, fence = iif(?9, fence, NULL), deliveries = iif(?9, deliveries, 0), \
