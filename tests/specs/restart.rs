@@ -98,6 +98,9 @@ async fn a_journal_tells_what_became_of_a_call_whose_worker_was_killed_before_it
     let counts = scene.counts("night").await?;
     assert_eq!(counts.done + counts.in_doubt, 40, "{counts:?}");
     assert!(counts.in_doubt <= known.submitting, "more in doubt than were under way: {known:?}, then {counts:?}");
-    assert_eq!((scene.bill().await.submissions, scene.most_per_prompt().await), (40, 1));
+    // A call that was cut off before it left is in doubt too: only the journal's reader knows less than the service.
+    let billed = scene.bill().await.submissions;
+    assert!((counts.done..=40).contains(&billed), "{billed} submissions, {counts:?}");
+    assert_eq!(scene.most_per_prompt().await, 1);
     Ok(())
 }

@@ -44,7 +44,7 @@ pub(super) fn accepted(record: &Record, token: &Token, task: &TaskId, due: Times
     };
     next.attempts = attempt.number;
     next.trouble = None;
-    next.note(moment.now, format!("attempt {} accepted as task {task}", attempt.number));
+    next.note(moment.now, format!("attempt {} accepted", attempt.number));
     let task = Task { id: task.clone(), attempt: attempt.number, at: attempt.at };
     next.last = Some(attempt);
     next.state = State::Generating { task, polls: 0, misses: 0, due };

@@ -79,7 +79,7 @@ fn generation_failed(record: &Record, task: &Task, failure: &TaskFailure, moment
     };
     let mut next = record.clone();
     next.trouble = None;
-    next.note(moment.now, format!("attempt {} failed: {words}", task.attempt));
+    next.note(moment.now, format!("attempt {} (task {}) failed: {words}", task.attempt, task.id));
     if failure.policy || record.cancelled || record.attempts >= record.max_attempts {
         let kind = if failure.policy { FailureKind::Policy } else { FailureKind::Generation };
         next.state = State::Failed { failure: Failure { kind, message: words }, task: Some(task.clone()) };

@@ -185,10 +185,14 @@ fn make(connection: &mut Connection) -> Result<(), LedgerError> {
     Ok(transaction.commit()?)
 }
 
+/// In KiB, for each connection. Larger ones make no admission faster that was measured, and a million jobs are checked
+/// and admitted in less than 64 MB.
+const PAGE_CACHE: i64 = 12 * 1024;
+
 fn tune(connection: &Connection) -> Result<(), LedgerError> {
     connection.set_prepared_statement_cache_capacity(128);
     connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "cache_size", -65_536)?;
+    connection.pragma_update(None, "cache_size", -PAGE_CACHE)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
     Ok(())
