@@ -6,7 +6,7 @@
 //!              stdout: data   stderr: words  ▼   exit code
 //! ```
 //!
-//! One file per command under `commands`. Errors are values ([`failure`]) and are printed once, here. Nothing in this
+//! One file per command under `commands`. Errors are values (`failure`) and are printed once, here. Nothing in this
 //! crate decides about money: it asks the ledger, the state table in core and the person in front of it.
 
 mod admission;

@@ -6,9 +6,10 @@
 //!                                       leased, with a fence            version and fence
 //! ```
 //!
-//! The ledger is dumb: it stores a body it cannot read and indexes it by its [`Facets`]. A job's record and its place
-//! in the queue change in one atomic step, so there is no second message that could be lost, doubled or left over, and
-//! no recovery code: a first delivery, a poll, a retry and the restart after a power cut are all "a job is due".
+//! The ledger is dumb: it stores a body it cannot read and indexes it by its [`veobatch_core::Facets`]. A job's record
+//! and its place in the queue change in one atomic step, so there is no second message that could be lost, doubled or
+//! left over, and no recovery code: a first delivery, a poll, a retry and the restart after a power cut are all "a job
+//! is due".
 //!
 //! [`change`] is how anyone changes a job: load, `after(state, event)` in core, put; again if somebody was faster.
 //! Two implementations keep one contract, [`Ledger`], and one conformance suite holds both to it.
