@@ -8,7 +8,7 @@ use serde_json::Value;
 use veobatch_core::{TroubleKind, Upgrade};
 
 use crate::balance::{answered, trouble, unlucky};
-use crate::envelope::{Envelope, is_success, member};
+use crate::envelope::{Envelope, member};
 use crate::links;
 use crate::wire::Wire;
 
@@ -23,9 +23,6 @@ const NEVER: [&str; 8] = [
     "cannot be upgraded",
     "already 1080p",
 ];
-
-/// Words of a version that is being made.
-const MAKING: [&str; 5] = ["process", "generat", "check back", "progress", "queue"];
 
 /// What `wire` says about the video number `index` of a task.
 pub(crate) fn read(wire: Wire, index: u32) -> Upgrade {
@@ -52,10 +49,9 @@ pub(crate) fn read(wire: Wire, index: u32) -> Upgrade {
         402 | 433 => Upgrade::Trouble(trouble(TroubleKind::Transport, words, reply.retry_after)),
         _ if says(&NEVER) => Upgrade::Unavailable(words),
         404 | 451 | 501 | 505 => Upgrade::Unavailable(words),
-        _ if is_success(code) || says(&MAKING) => Upgrade::Waiting(words),
-        // The base video exists, so a record that is "null", "blank" or "not exist" is the upgrade's, not yet made.
-        400 | 422 => Upgrade::Waiting(words),
-        _ => Upgrade::Trouble(unlucky(&reply, Some(&envelope))),
+        // The base video exists, so a record that is "null", "blank" or "not exist" is the upgrade's, not yet made. Any
+        // other code is the service's own word about this video too (500 early on): asked again, but not for long.
+        _ => Upgrade::Waiting(words),
     }
 }
 

@@ -12,6 +12,10 @@ pub(crate) const MISSING_GRACE: Duration = Duration::from_secs(30 * 60);
 /// Polls that must have found nothing, besides [`MISSING_GRACE`]; also how often "made, but no video" is asked again.
 pub(crate) const MISSING_POLLS: u32 = 8;
 
+/// How long trouble may keep a larger version away before the base video is taken. The larger one is paid for since it
+/// was first asked for; an outage of an hour is no reason to drop it, and links may last for a day only.
+pub(crate) const UPGRADE_TROUBLE: Duration = Duration::from_secs(12 * 3600);
+
 /// First wait before another attempt of a generation that failed.
 pub(crate) const NEXT_ATTEMPT: Duration = Duration::from_secs(30);
 
@@ -34,7 +38,7 @@ pub struct Policy {
     pub poll_max: Duration,
     /// Between two askings for a larger version.
     pub upgrade_gap: Duration,
-    /// How long to ask for a larger version before the base video is taken.
+    /// How long the service may answer that a larger version is being made before the base video is taken.
     pub upgrade_limit: Duration,
 }
 
@@ -62,6 +66,12 @@ impl Policy {
     pub(crate) fn next_poll(&self, age: Duration, misses: u32, jitter: f64) -> Duration {
         let gap = (age / 8).max(self.poll_first / 3).max(Duration::from_millis(100));
         spread(doubled(gap, misses).min(self.poll_max), jitter)
+    }
+
+    /// How many answers that a larger version is being made there are in [`Policy::upgrade_limit`].
+    pub(crate) fn upgrade_tries(&self) -> u32 {
+        let gap = self.upgrade_gap.max(Duration::from_millis(1)).as_millis();
+        u32::try_from(self.upgrade_limit.as_millis() / gap).unwrap_or(u32::MAX)
     }
 
     /// The gap to the next asking for a larger version.

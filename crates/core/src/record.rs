@@ -87,7 +87,7 @@ pub enum State {
         task: Task,
         /// Polls so far.
         polls: u32,
-        /// Polls in a row that taught nothing.
+        /// Polls since the task was last seen that did not find it, or not its video.
         #[serde(default, skip_serializing_if = "is_default")]
         misses: u32,
         /// The next poll.
@@ -101,7 +101,7 @@ pub enum State {
         base: Vec<String>,
         /// Since when.
         since: Timestamp,
-        /// Askings so far.
+        /// Answers so far that it is being made.
         tries: u32,
         /// The next asking.
         due: Timestamp,

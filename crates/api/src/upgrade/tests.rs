@@ -52,6 +52,9 @@ fn a_version_that_is_being_made_is_waited_for() {
         (200, r#"{"code":200,"data":{"resultUrl":""}}"#),
         (200, r#"{"code":422,"msg":"record is null"}"#),
         (200, r#"{"code":500,"msg":"still processing"}"#),
+        (200, r#"{"code":500,"msg":"internal error"}"#),
+        (500, r#"{"code":500,"msg":"internal error"}"#),
+        (200, r#"{"code":408,"msg":"timeout"}"#),
     ] {
         assert!(matches!(http(status, body), Upgrade::Waiting(_)), "{status} {body}");
     }
@@ -88,13 +91,11 @@ fn trouble_is_of_the_kind_that_the_code_says() {
         (550, Busy),
         (402, Transport),
         (433, Transport),
-        (408, Transport),
-        (500, Transport),
     ] {
         assert_eq!(kind(http(200, &format!(r#"{{"code":{code},"msg":"x"}}"#))), Some(expected), "{code}");
         assert_eq!(kind(http(code, "<html>")), Some(expected), "HTTP {code}");
     }
-    for (status, body) in [(404, "<html>"), (200, "<html>"), (200, "{}"), (502, "")] {
+    for (status, body) in [(404, "<html>"), (200, "<html>"), (200, "{}"), (408, ""), (500, "<html>"), (502, "")] {
         assert_eq!(kind(http(status, body)), Some(Transport), "{status} {body}");
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Moment, Moved, OTHER_TASK};
-use crate::delay::{self, MISSING_GRACE, MISSING_POLLS, NEXT_ATTEMPT, RETENTION};
+use crate::delay::{self, MISSING_GRACE, MISSING_POLLS, NEXT_ATTEMPT, RETENTION, UPGRADE_TROUBLE};
 use crate::id::TaskId;
 use crate::outcome::{Progress, TaskFailure, Trouble, Upgrade};
 use crate::record::{Failure, FailureKind, Record, State, Task};
@@ -28,7 +28,10 @@ pub(super) fn polled(record: &Record, about: &TaskId, progress: &Progress, momen
             lost(record, task, FailureKind::Lost, why, moment)
         }
         Progress::Missing(why) => again(missed, Some((why.clone(), None))),
-        Progress::Trouble(Trouble { message, retry_after, .. }) => again(missed, Some((message.clone(), *retry_after))),
+        // Says nothing of the task, so it is no evidence that the task is gone.
+        Progress::Trouble(Trouble { message, retry_after, .. }) => {
+            again(*misses, Some((message.clone(), *retry_after)))
+        }
     })
 }
 
@@ -45,8 +48,9 @@ fn again(
     if age > RETENTION {
         return lost(record, task, FailureKind::Lost, "the service keeps videos for 14 days only", moment);
     }
+    let in_a_row = misses.max(u32::from(trouble.is_some()));
     let (trouble, asked) = trouble.unzip();
-    let gap = moment.policy.next_poll(age, misses, moment.jitter).max(asked.flatten().unwrap_or_default());
+    let gap = moment.policy.next_poll(age, in_a_row, moment.jitter).max(asked.flatten().unwrap_or_default());
     let mut next = record.clone();
     next.trouble = trouble;
     let polls = polls.saturating_add(1);
@@ -111,7 +115,7 @@ pub(super) fn upgraded(
     }
     let mut next = record.clone();
     next.trouble = None;
-    let (why, asked) = match upgrade {
+    let (why, on) = match upgrade {
         Upgrade::Ready(url) => {
             let urls = std::iter::once(url).chain(base.iter().skip(1)).cloned().collect();
             next.note(moment.now, format!("{} made", to.as_str()));
@@ -119,25 +123,29 @@ pub(super) fn upgraded(
             return Ok(next);
         }
         Upgrade::Unavailable(why) => (why, None),
-        Upgrade::Waiting(why) => (why, Some(None)),
-        Upgrade::Trouble(Trouble { message, retry_after, .. }) => (message, Some(*retry_after)),
+        // Counted in answers, not in time: a time in which nobody asked is no reason to give up what was paid for.
+        Upgrade::Waiting(why) => {
+            let tries = tries.saturating_add(1);
+            (why, (tries < moment.policy.upgrade_tries()).then_some((tries, Duration::ZERO)))
+        }
+        Upgrade::Trouble(Trouble { message, retry_after, .. }) => {
+            let is_early = moment.now.since(*since) < UPGRADE_TROUBLE;
+            (message, is_early.then_some((*tries, retry_after.unwrap_or_default())))
+        }
     };
-    match asked {
-        Some(asked) if moment.now.since(*since) < moment.policy.upgrade_limit => {
-            let gap = moment.policy.next_upgrade(moment.jitter).max(asked.unwrap_or_default());
-            next.trouble = Some(why.clone());
-            next.state = State::Upscaling {
-                task: task.clone(),
-                base: base.clone(),
-                since: *since,
-                tries: tries.saturating_add(1),
-                due: moment.now.after(gap),
-            };
-        }
-        Some(_) | None => {
-            next.note(moment.now, format!("no {} version, the base video is saved: {why}", to.as_str()));
-            next.state = downloading(task, base.clone(), None, false, moment);
-        }
+    if let Some((tries, asked)) = on {
+        let gap = moment.policy.next_upgrade(moment.jitter).max(asked);
+        next.trouble = Some(why.clone());
+        next.state = State::Upscaling {
+            task: task.clone(),
+            base: base.clone(),
+            since: *since,
+            tries,
+            due: moment.now.after(gap),
+        };
+    } else {
+        next.note(moment.now, format!("no {} version, the base video is saved: {why}", to.as_str()));
+        next.state = downloading(task, base.clone(), None, false, moment);
     }
     Ok(next)
 }

@@ -3,13 +3,15 @@
 //! The only randomness is in the order and the content of what happens; the ledger is reduced to its rule that a claim
 //! of a submission takes only a queued job and brings a fresh token.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use veobatch_core::{
     After, Event, Intent, Lane, Moment, Outcome, Progress, Record, Spec, State, StateName, Step, TaskFailure, TaskId,
     Timestamp, Token, after, plan,
 };
 
-use crate::scenes::{events, policy, task_id, token};
+use crate::scenes::{NOW, events, policy, records, task_id, token};
 
 /// One step of a random life.
 #[derive(Clone, Debug)]
@@ -191,7 +193,7 @@ proptest! {
 
     #[test]
     fn an_event_told_twice_has_the_effect_of_one(first in 0..events().len(), state in 0_usize..20) {
-        let (_, mut record) = crate::scenes::records().swap_remove(state);
+        let (_, mut record) = records().swap_remove(state);
         let (name, event) = events().swap_remove(first);
         // Counting events are deliveries of their own; the others must be idempotent.
         let evidence = matches!(event, Event::Submission { .. } | Event::CalledBack { .. } | Event::Saved { .. });
@@ -201,4 +203,35 @@ proptest! {
             prop_assert_eq!(once, record, "{}", name);
         }
     }
+}
+
+/// An outage or a night without a process must not drop a larger version that was paid for when it was first asked for,
+/// nor count as evidence that a task is gone.
+#[test]
+fn nothing_paid_is_given_up_because_of_trouble() {
+    let scene = |name: &str| records().into_iter().find(|(known, _)| *known == name).unwrap().1;
+    let event = |name: &str| events().into_iter().find(|(known, _)| *known == name).unwrap().1;
+    let minutes = |minutes: u64| NOW.after(Duration::from_secs(60 * minutes)).as_millis();
+
+    let mut upscaling = scene("upscaling");
+    for minute in 0..60 {
+        assert!(apply(&mut upscaling, &event("upgrade trouble"), minutes(minute)));
+    }
+    assert!(apply(&mut upscaling, &event("upgrade waiting"), minutes(8 * 60)));
+    assert_eq!(upscaling.state.name(), StateName::Upscaling);
+    let answers = (0..100).take_while(|n| {
+        apply(&mut upscaling, &event("upgrade waiting"), minutes(8 * 60 + n));
+        upscaling.state.name() == StateName::Upscaling
+    });
+    assert!((10..100).contains(&answers.count()));
+    let mut upscaling = scene("upscaling");
+    assert!(apply(&mut upscaling, &event("upgrade trouble"), minutes(13 * 60)));
+    assert_eq!(upscaling.state.name(), StateName::Downloading);
+
+    let mut generating = scene("generating");
+    for minute in 0..60 {
+        assert!(apply(&mut generating, &event("poll trouble"), minutes(minute)));
+    }
+    assert!(apply(&mut generating, &event("task missing"), minutes(61)));
+    assert_eq!(generating.state.name(), StateName::Generating);
 }
