@@ -72,9 +72,7 @@ async fn an_output_folder_that_cannot_be_written_is_found_before_anything_is_pai
     scene.prompts("garden.yaml", &Prompts::numbered("garden", 3))?;
     // Not by permissions: they do not stop a superuser, as in most containers.
     scene.write("file", "not a folder")?;
-    let ended = scene.run(&["run", "garden.yaml", "--output", "file/videos"]).await?;
-    ensure!(matches!(ended.code, Some(2 | 3)), "ended with {:?}", ended.code);
-    ended.saying("file/videos")?;
+    scene.run(&["run", "garden.yaml", "--output", "file/videos"]).await?.with_code(2)?.saying("file/videos")?;
     assert_eq!(scene.bill().await.submissions, 0);
     Ok(())
 }
