@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use veobatch_simulator::{Fault, Faults, Rule};
-use veobatch_tests::{Movie, Prompts, quick};
+use veobatch_tests::{KEY, Movie, Prompts, quick};
 
 use crate::{PATIENCE, on_redis, on_sqlite};
 
@@ -39,6 +39,21 @@ async fn a_wrong_key_ends_the_program_with_3_and_costs_nothing() -> Result<()> {
     scene.prompts("garden.yaml", &Prompts::numbered("garden", 3))?;
     scene.run(&["run", "garden.yaml"]).await?.with_code(3)?.saying("key")?;
     assert_eq!(scene.bill().await.accepted.len(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_mistyped_key_or_base_does_not_claim_a_new_ledger() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 1))?;
+    let base = scene.simulator.base_url();
+    let scene = scene.with("KIE_API_KEY", "another-key-0123456789");
+    scene.run(&["run", "garden.yaml"]).await?.with_code(3)?.saying("key")?;
+    scene.run(&["worker", "--until-idle"]).await?.with_code(3)?.saying("key")?;
+    let scene = scene.with("KIE_API_KEY", KEY).with("VEOBATCH_API_BASE", "http://127.0.0.1:9");
+    scene.run(&["run", "garden.yaml"]).await?.with_code(3)?.saying("service")?;
+    let scene = scene.with("VEOBATCH_API_BASE", &base);
+    scene.run(&["run", "garden.yaml"]).await?.with_code(0)?;
     Ok(())
 }
 

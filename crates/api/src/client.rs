@@ -81,6 +81,8 @@ pub struct Answer {
     pub took: Duration,
     /// When the answer was there. The request arrived at the service before this, if it did.
     pub answered_at: Instant,
+    /// Something answered, however badly: then the request arrived before `answered_at`. Otherwise it may still arrive.
+    pub is_answered: bool,
 }
 
 /// The Veo API.
@@ -124,15 +126,19 @@ impl Client {
     /// an unknown outcome; so does a crash.
     pub async fn submit(&self, permit: SubmitPermit, spec: &Spec, callback: Option<&Url>) -> Answer {
         let started = Instant::now();
-        let outcome = match self.submission(spec, callback) {
+        let (outcome, is_answered) = match self.submission(spec, callback) {
             Ok(request) => match permit.spend() {
-                Ok(_) => classification::outcome(exchange(&self.paid, request, &self.config.key).await),
-                Err(why) => Outcome::NotSent(why.to_owned()),
+                Ok(_) => {
+                    let wire = exchange(&self.paid, request, &self.config.key).await;
+                    let is_answered = matches!(wire, Wire::Answered(_));
+                    (classification::outcome(wire), is_answered)
+                }
+                Err(why) => (Outcome::NotSent(why.to_owned()), false),
             },
-            Err(outcome) => outcome,
+            Err(outcome) => (outcome, false),
         };
         let answered_at = Instant::now();
-        Answer { outcome, took: answered_at.duration_since(started), answered_at }
+        Answer { outcome, took: answered_at.duration_since(started), answered_at, is_answered }
     }
 
     /// How the task is.

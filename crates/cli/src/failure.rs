@@ -79,7 +79,8 @@ impl Failure {
                  or use Redis for many: --ledger redis://HOST:6379/0",
             ),
             LedgerError::Bound { .. } => Self::bad_input(what).because(error).hint(
-                "a ledger is bound to its API base and account; use another one for this: --ledger sqlite:OTHER.db",
+                "use the key and the API base it was first used with; for another account, another ledger \
+                 (--ledger sqlite:OTHER.db), which knows nothing of what was paid for with this one",
             ),
             LedgerError::UnknownBatch(_) => {
                 Self::bad_input(what).because(error).hint("list the batches: veobatch status")

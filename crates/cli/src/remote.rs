@@ -49,15 +49,33 @@ impl Account {
     }
 
     /// Binds the ledger to this account, or finds that it is bound to another.
-    pub(crate) async fn bind(&self, ledger: &dyn Ledger) -> Result<()> {
-        let bound = match self {
+    ///
+    /// The first time only once the service has taken the key: a mistyped key or base must not claim the ledger.
+    pub(crate) async fn bind(&self, settings: &Settings, ledger: &dyn Ledger) -> Result<()> {
+        let refused = |error| Failure::ledger("use this ledger with this account", &error);
+        match self {
             Self::Real { base, key } => {
+                let fingerprint = |salt: &[u8]| key.fingerprint(salt);
                 let base = base.as_str().trim_end_matches('/');
-                ledger.bind(base, &|salt: &[u8]| key.fingerprint(salt)).await
+                if !ledger.is_bound(base, &fingerprint).await.map_err(refused)? {
+                    self.confirm(settings).await?;
+                }
+                ledger.bind(base, &fingerprint).await
             }
             Self::Simulated => ledger.bind(SIMULATOR, &|_: &[u8]| SIMULATOR.to_owned()).await,
-        };
-        bound.map_err(|error| Failure::ledger("use this ledger with this account", &error))
+        }
+        .map_err(refused)
+    }
+
+    /// Finds out whether the service is there and takes the key.
+    async fn confirm(&self, settings: &Settings) -> Result<()> {
+        let remote = self.connect(settings, None).await?;
+        match remote.balance().await? {
+            Balance::Credits(_) | Balance::Later(_) => Ok(()),
+            Balance::Unreachable(why) => Err(Failure::unavailable("reach the service")
+                .since(why)
+                .hint("nothing was changed: check --api-base and the network, then type the same command again")),
+        }
     }
 
     /// A client of its API. Starts the simulated service, which keeps its tasks beside the ledger; one process at a

@@ -63,6 +63,16 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
         fingerprint: &(dyn for<'a> Fn(&'a [u8]) -> String + Send + Sync),
     ) -> Result<(), LedgerError>;
 
+    /// Whether the ledger is bound as [`Ledger::bind`] would bind it; `false` if it is not bound yet. Changes nothing.
+    ///
+    /// # Errors
+    /// [`LedgerError::Bound`] as there.
+    async fn is_bound(
+        &self,
+        api_base: &str,
+        fingerprint: &(dyn for<'a> Fn(&'a [u8]) -> String + Send + Sync),
+    ) -> Result<bool, LedgerError>;
+
     /// Stores new jobs of `batch` (made if it is not there), in order, visible to nobody until [`Ledger::publish`].
     ///
     /// At most [`STAGE_CHUNK`] jobs a call. A job whose id (folded) is known, published or staged by this very admission,

@@ -89,6 +89,15 @@ impl Ledger for RedisLedger {
         shared::bind(&self.server, api_base, &fingerprint(&salt)).await
     }
 
+    async fn is_bound(
+        &self,
+        api_base: &str,
+        fingerprint: &(dyn for<'a> Fn(&'a [u8]) -> String + Send + Sync),
+    ) -> Result<bool, LedgerError> {
+        let salt = shared::salt(&self.server).await?;
+        shared::is_bound(&self.server, api_base, &fingerprint(&salt)).await
+    }
+
     async fn stage(&self, admission: &Admission, batch: &BatchId, jobs: &[NewJob]) -> Result<Staged, LedgerError> {
         self.stage_jobs(admission, batch, jobs).await
     }

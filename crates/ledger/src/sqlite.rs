@@ -131,6 +131,16 @@ impl Ledger for SqliteLedger {
         self.write(move |step| account::bind(step, &api_base, &fingerprint)).await
     }
 
+    async fn is_bound(
+        &self,
+        api_base: &str,
+        fingerprint: &(dyn for<'a> Fn(&'a [u8]) -> String + Send + Sync),
+    ) -> Result<bool, LedgerError> {
+        let salt = self.look(account::salt).await?;
+        let (api_base, fingerprint) = (api_base.to_owned(), fingerprint(&salt));
+        self.look(move |step| account::is_bound(step, &api_base, &fingerprint)).await
+    }
+
     async fn stage(&self, admission: &Admission, batch: &BatchId, jobs: &[NewJob]) -> Result<Staged, LedgerError> {
         let drafts = Arc::new(Draft::of(jobs));
         loop {

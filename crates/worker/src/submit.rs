@@ -124,13 +124,17 @@ impl Ended {
     }
 
     fn answered(worker: &Worker, answer: Answer) -> Self {
-        let Answer { outcome, took, answered_at } = answer;
+        let Answer { outcome, took, answered_at, is_answered } = answer;
         let ago = Instant::now().duration_since(answered_at);
         let (arrival, gate) = match &outcome {
             Outcome::Accepted(_) => (Arrival::Ago(worker.fastest.arrived(took, ago)), GateReport::Healthy),
             Outcome::Refused(refusal) => (Arrival::Ago(worker.fastest.arrived(took, ago)), report(refusal)),
             Outcome::NotSent(why) => (Arrival::Never, GateReport::Troubled { why: why.clone() }),
-            Outcome::Unknown(why) => (Arrival::Unknown, GateReport::Troubled { why: why.clone() }),
+            Outcome::Unknown(why) => {
+                let arrived = Arrival::Ago(worker.fastest.arrived(took, ago));
+                let arrival = if is_answered { arrived } else { Arrival::Unknown };
+                (arrival, GateReport::Troubled { why: why.clone() })
+            }
         };
         Self { outcome, arrival, gate }
     }

@@ -35,7 +35,7 @@ impl Enqueue {
         let checked = self.files.check().await?;
         let opened = Opened::open(settings).await?;
         if let Some(account) = &account {
-            account.bind(&*opened.ledger).await?;
+            account.bind(settings, &*opened.ledger).await?;
         }
         opened.configure(settings).await?;
         let admission = Admission { settings, opened: &opened, account: account.as_ref(), files: &self.files };

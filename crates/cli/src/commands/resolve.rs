@@ -100,7 +100,7 @@ impl Resolve {
 /// Asks the service for the task's prompt, which must be the job's.
 async fn compare(settings: &Settings, opened: &Opened, stored: &Stored, task: &TaskId) -> Result<()> {
     let account = Account::of(settings)?;
-    account.bind(&*opened.ledger).await?;
+    account.bind(settings, &*opened.ledger).await?;
     let remote = account.connect(settings, Some(opened)).await?;
     let info = remote.client.poll(task).await;
     remote.stop().await;

@@ -76,7 +76,7 @@ impl Run {
         let account = Account::of(settings)?;
         let checked = self.files.check().await?;
         let opened = Opened::open(settings).await?;
-        account.bind(&*opened.ledger).await?;
+        account.bind(settings, &*opened.ledger).await?;
         writable::check(&settings.output, "--output")?;
         writable::check(&opened.state_dir(settings), "--state-dir")?;
         opened.configure(settings).await?;

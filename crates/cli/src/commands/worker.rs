@@ -49,7 +49,7 @@ impl Worker {
 async fn start(settings: &Settings) -> Result<(Opened, crate::remote::Remote)> {
     let account = Account::of(settings)?;
     let opened = Opened::open(settings).await?;
-    account.bind(&*opened.ledger).await?;
+    account.bind(settings, &*opened.ledger).await?;
     opened.configure(settings).await?;
     if !opened.has_place().await? {
         return Err(no_place(&opened));

@@ -54,6 +54,16 @@ pub(super) async fn bind(server: &Server, api_base: &str, fingerprint: &str) -> 
     asked.cmd("HSETNX").arg(key("meta")).arg("bound").arg(format!("{api_base}\n{fingerprint}")).ignore();
     asked.cmd("HGET").arg(key("meta")).arg("bound");
     let (bound,): (String,) = server.ask_all(&asked).await?;
+    same(&bound, api_base, fingerprint)
+}
+
+/// Whether the ledger is bound to these; an error if it is bound to others.
+pub(super) async fn is_bound(server: &Server, api_base: &str, fingerprint: &str) -> Result<bool, LedgerError> {
+    let bound: Option<String> = server.ask(Cmd::new().arg("HGET").arg(key("meta")).arg("bound")).await?;
+    bound.map_or(Ok(false), |bound| same(&bound, api_base, fingerprint).map(|()| true))
+}
+
+fn same(bound: &str, api_base: &str, fingerprint: &str) -> Result<(), LedgerError> {
     match bound.split_once('\n') {
         Some((base, _)) if base != api_base => Err(LedgerError::Bound { what: format!("API base {base}") }),
         Some((_, print)) if print == fingerprint => Ok(()),

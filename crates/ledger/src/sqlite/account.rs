@@ -225,18 +225,21 @@ pub(super) fn salt(step: &Step<'_>) -> Result<Vec<u8>, LedgerError> {
     Ok(step.sql.query_row("SELECT salt FROM account", [], |row| row.get(0))?)
 }
 
-pub(super) fn bind(step: &Step<'_>, api_base: &str, fingerprint: &str) -> Result<(), LedgerError> {
+/// Whether the ledger is bound to these; an error if it is bound to others.
+pub(super) fn is_bound(step: &Step<'_>, api_base: &str, fingerprint: &str) -> Result<bool, LedgerError> {
     let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
     let bound: (Option<String>, Option<String>) =
         step.sql.query_row("SELECT api_base, fingerprint FROM account", [], columns)?;
     match bound {
         (Some(base), _) if base != api_base => Err(LedgerError::Bound { what: format!("API base {base}") }),
         (Some(_), Some(key)) if key != fingerprint => Err(LedgerError::Bound { what: "another API key".to_owned() }),
-        (Some(_), Some(_)) => Ok(()),
-        _ => {
-            let sql = "UPDATE account SET api_base = ?, fingerprint = ?";
-            step.sql.execute(sql, (api_base, fingerprint))?;
-            Ok(())
-        }
+        (base, key) => Ok(base.is_some() && key.is_some()),
     }
+}
+
+pub(super) fn bind(step: &Step<'_>, api_base: &str, fingerprint: &str) -> Result<(), LedgerError> {
+    if !is_bound(step, api_base, fingerprint)? {
+        step.sql.execute("UPDATE account SET api_base = ?, fingerprint = ?", (api_base, fingerprint))?;
+    }
+    Ok(())
 }

@@ -20,7 +20,11 @@ pub(crate) async fn time_does_not_run_backwards(bench: &Bench) {
 pub(crate) async fn a_ledger_is_bound_at_its_first_use_and_checked_afterwards(bench: &Bench) {
     let key = |key: &'static str| move |salt: &[u8]| format!("{key}+{}", salt.len());
     let ledger = &bench.ledger;
+    assert!(!ledger.is_bound("https://one", &key("a")).await.unwrap());
+    assert!(!ledger.is_bound("https://two", &key("b")).await.unwrap(), "asking binds nothing");
     ledger.bind("https://one", &key("a")).await.unwrap();
+    assert!(ledger.is_bound("https://one", &key("a")).await.unwrap());
+    assert!(matches!(ledger.is_bound("https://one", &key("b")).await, Err(LedgerError::Bound { .. })));
     ledger.bind("https://one", &key("a")).await.unwrap();
     bench.second().await.bind("https://one", &key("a")).await.unwrap();
 

@@ -89,6 +89,14 @@ impl Ledger for Faulty {
         self.inner.bind(api_base, fingerprint).await
     }
 
+    async fn is_bound(
+        &self,
+        api_base: &str,
+        fingerprint: &(dyn for<'a> Fn(&'a [u8]) -> String + Send + Sync),
+    ) -> Answer<bool> {
+        self.inner.is_bound(api_base, fingerprint).await
+    }
+
     async fn stage(&self, admission: &Admission, batch: &BatchId, jobs: &[NewJob]) -> Answer<Staged> {
         self.inner.stage(admission, batch, jobs).await
     }
