@@ -60,7 +60,9 @@ fn spoken(status: u16, envelope: &Envelope) -> Option<(RefusalKind, u16)> {
 /// or 429 itself does so *instead of* handing the request on; and a program that made a task and then answers 4xx with a
 /// foreign body is not plausible. Besides, a refusal of this kind leads to a new submission by itself only for 429 (and
 /// for 402, 430, 433 and 455, which nothing but the service uses), where the answer is given before any work by its very
-/// meaning. From 500 on a gateway speaks of a request that it *did* hand on, so nothing is definite (505, 550 included).
+/// meaning; and for 401 and 403, once a person has started a process again, as whoever checks keys or addresses does so
+/// before anything else. From 500 on a gateway speaks of a request that it *did* hand on, so nothing is definite (505,
+/// 550 included).
 fn bare(status: u16) -> Option<(RefusalKind, u16)> {
     match status {
         413 => Some((RefusalKind::Job, status)),

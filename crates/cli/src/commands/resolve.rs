@@ -113,7 +113,9 @@ async fn compare(settings: &Settings, opened: &Opened, stored: &Stored, task: &T
         (None, Progress::Trouble(trouble)) => Err(Failure::unavailable(format!("ask the service about task {task}"))
             .since(trouble.message.clone())
             .hint("try again in a minute, or take it unchecked: --force")),
-        (None, Progress::Missing(why)) => Err(refused().since(why.clone()).hint("is the id complete?")),
+        (None, Progress::Missing(why)) => Err(refused().since(why.clone()).hint(
+            "is the id complete? The service may not know a young task yet: try again in a minute; --force does not ask",
+        )),
         (None, Progress::Running | Progress::Made { .. } | Progress::NoOutput | Progress::Failed(_)) => Err(refused()
             .since("the service does not tell its prompt, so it cannot be checked")
             .hint("if you are sure that it is this job's: --force")),

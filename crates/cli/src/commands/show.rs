@@ -121,7 +121,9 @@ fn lines(stored: &Stored, why: Option<&str>, settings: &Settings) -> Vec<String>
     if let Some(task) = record.task() {
         say("task", &format!("{} (submitted {})", task.id, task.at));
     }
-    say("attempt", &format!("{} of {}", record.attempt(), record.max_attempts));
+    let (attempt, allowed) = (record.attempt(), record.max_attempts);
+    let by_hand = if attempt > allowed { ", ordered by hand" } else { "" };
+    say("attempt", &format!("{attempt} ({allowed} allowed by the file{by_hand})"));
     for file in shapes::files(stored) {
         say("file", &settings.output.join(file).display().to_string());
     }
