@@ -1,10 +1,11 @@
 //! What goes wrong out there, and what a person sees of it.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use veobatch_simulator::{Fault, Faults, Rule};
+use veobatch_simulator::{Endpoint, Fault, Faults, Rule};
 use veobatch_tests::{KEY, Movie, Prompts, quick};
 
 use crate::{PATIENCE, on_redis, on_sqlite};
@@ -114,6 +115,32 @@ async fn a_full_disk_makes_the_job_wait_and_the_video_is_saved_once_there_is_roo
     Movie::open(&scene.path("videos/garden/job-1.mp4"))?;
     assert_eq!(scene.bill().await.submissions, 1);
     Ok(())
+}
+
+#[tokio::test]
+async fn a_download_that_was_killed_goes_on_where_it_ended_and_the_whole_is_a_video() -> Result<()> {
+    let mut config = quick();
+    config.files.video_bytes = 12_000_000;
+    config.faults.download = vec![Rule::nth(Fault::Trickle, [1]).delay_ms(30_000)];
+    let scene = on_sqlite(config).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 1))?;
+    scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
+    let worker = scene.start(&["worker"])?;
+    let folder = scene.path("videos/garden");
+    let is_noted = || std::fs::read_dir(&folder).into_iter().flatten().flatten().any(|file| is_note(&file.path()));
+    scene.until("garden", "half a download", |_| is_noted()).await?;
+    worker.kill().await?;
+    scene.run(&["worker", "--until-idle"]).await?.with_code(0)?;
+    Movie::open(&scene.path("videos/garden/job-1.mp4"))?;
+    let bill = scene.bill().await;
+    let served = bill.answers.get(&Endpoint::File).context("no file was served")?;
+    assert_eq!((bill.submissions, served.get(&206)), (1, Some(&1)), "{served:?}");
+    assert_eq!(std::fs::read_dir(&folder)?.count(), 2, "something is left beside the video and its sidecar");
+    Ok(())
+}
+
+fn is_note(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "note")
 }
 
 #[tokio::test]

@@ -5,12 +5,11 @@
 //! ```
 
 use std::fs::File;
-use std::io::{self, BufReader, Seek as _, Write as _};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tracing::debug;
 use veobatch_api::{Download, DownloadError, FileHost, Resume, redact};
@@ -18,7 +17,8 @@ use veobatch_core::Hindrance;
 
 use crate::leases::Hold;
 use crate::mp4::{self, CheckError, Picture};
-use crate::output::{Content, hex};
+use crate::output::Content;
+use crate::part::{Part, Source};
 
 /// Longest silence of a file host; the lease of a step that heard nothing for so long is not renewed either.
 pub(crate) const SILENCE: Duration = Duration::from_secs(60);
@@ -32,7 +32,7 @@ const CHUNKS: usize = 4;
 /// A file that is on disk under a passing name, whole and checked.
 #[derive(Debug)]
 pub(crate) struct Fetched {
-    pub(crate) part: PathBuf,
+    pub(crate) part: Part,
     pub(crate) url: String,
     pub(crate) content: Content,
     pub(crate) picture: Option<Picture>,
@@ -40,59 +40,82 @@ pub(crate) struct Fetched {
 
 /// What the writing thread is told.
 enum Order {
+    /// What comes next is from here; the file starts over if so.
+    From(Source, bool),
     Write(Bytes),
-    /// The host starts over: so does the file.
-    StartOver,
+    /// That was all. A thread that is left without this order keeps what it has for a later step.
+    Whole,
 }
 
-/// Fetches `url` into the file `part`.
-pub(crate) async fn fetch(host: &FileHost, url: &str, part: PathBuf, hold: &Hold) -> Result<Fetched, Hindrance> {
+/// Fetches `url` into `part`, from where that ends if the host still has the same file.
+///
+/// Whatever goes wrong on the way, the part is left for a later step to go on with; but not if it is in the way on a
+/// disk that is full, nor if what came is no video.
+pub(crate) async fn fetch(host: &FileHost, url: &str, part: Part, hold: &Hold) -> Result<Fetched, Hindrance> {
+    let path = part.path();
     let (orders, inbox) = mpsc::channel(CHUNKS);
-    let path = part.clone();
-    let writer = tokio::task::spawn_blocking(move || write(&path, inbox));
-    let streamed = stream(host, url, hold, orders).await;
+    let (from, is_whole) = (resume(&part, url), part.is_whole());
+    let writer = tokio::task::spawn_blocking(move || write(part, inbox));
+    let streamed = if is_whole {
+        debug!("all of it is there already");
+        drop(orders.send(Order::Whole).await);
+        Ok(None)
+    } else {
+        stream(host, url, from, hold, orders).await
+    };
     let written = writer.await.map_err(io::Error::other).flatten();
     // A disk that failed is the cause, even where the stream then failed as well.
-    let content = written.map_err(|error| disk(&part, &error))?;
-    let total = streamed?;
-    if let Some(total) = total.filter(|total| *total != content.bytes) {
+    let (part, content) = written.map_err(|error| disk(&path, &error))?;
+    if let Some(total) = streamed?.filter(|total| *total != content.bytes) {
+        part.discard();
         return Err(Hindrance::Content(format!("{} of {total} bytes came from {}", content.bytes, redact(url))));
     }
-    let picture = check(part.clone(), content.bytes).await.map_err(|error| match error {
-        CheckError::NotAVideo(why) => {
-            Hindrance::Content(format!("what came from {} is not a whole video: it {why}", redact(url)))
+    match check(path.clone(), content.bytes).await {
+        Ok(picture) => {
+            hold.alive();
+            Ok(Fetched { part, url: url.to_owned(), content, picture })
         }
-        CheckError::Unreadable(error) => disk(&part, &error),
-    })?;
-    hold.alive();
-    Ok(Fetched { part, url: url.to_owned(), content, picture })
+        Err(CheckError::NotAVideo(why)) => {
+            part.discard();
+            Err(Hindrance::Content(format!("what came from {} is not a whole video: it {why}", redact(url))))
+        }
+        Err(CheckError::Unreadable(error)) => Err(disk(&path, &error)),
+    }
+}
+
+/// What to ask the host for, if there is something to go on with.
+fn resume(part: &Part, url: &str) -> Option<Resume> {
+    let validator = part.source().validator_for(url)?.to_owned();
+    Some(Resume { offset: part.bytes(), validator }).filter(|resume| resume.offset > 0)
 }
 
 /// Streams the file to the writing thread; returns its length if the host said it.
 async fn stream(
     host: &FileHost,
     url: &str,
+    mut from: Option<Resume>,
     hold: &Hold,
     orders: mpsc::Sender<Order>,
 ) -> Result<Option<u64>, Hindrance> {
-    let mut from: Option<Resume> = None;
     let mut resumptions = 0;
     loop {
         let offset = from.as_ref().map_or(0, |resume| resume.offset);
         let mut download = host.open(url, from).await.map_err(|error| hindrance(url, &error))?;
-        if offset > 0 && download.starts_at != offset {
-            drop(orders.send(Order::StartOver).await);
-        }
         let mut at = download.starts_at;
+        if offset > 0 {
+            debug!(offset, at, "a fetch goes on where an earlier one ended");
+        }
+        let source = Source::new(url, download.validator.clone(), download.total);
+        drop(orders.send(Order::From(source, at == 0)).await);
         match pass_on(&mut download, &mut at, hold, &orders).await {
-            Ok(()) => return Ok(download.total),
+            Ok(()) => {
+                drop(orders.send(Order::Whole).await);
+                return Ok(download.total);
+            }
             Err(error) if resumptions < RESUMPTIONS && at > offset && is_transfer(&error) => {
                 debug!(%error, at, "a fetch broke off; it goes on");
                 resumptions += 1;
                 from = download.validator.take().map(|validator| Resume { offset: at, validator });
-                if from.is_none() {
-                    drop(orders.send(Order::StartOver).await);
-                }
             }
             Err(error) => return Err(hindrance(url, &error)),
         }
@@ -133,26 +156,32 @@ fn hindrance(url: &str, error: &DownloadError) -> Hindrance {
     }
 }
 
-/// Writes and hashes what is ordered; the file is synced when this returns.
-fn write(path: &Path, mut inbox: mpsc::Receiver<Order>) -> io::Result<Content> {
-    let mut file = File::create(path)?;
-    let (mut sha256, mut bytes) = (Sha256::new(), 0);
-    while let Some(order) = inbox.blocking_recv() {
-        match order {
-            Order::Write(chunk) => {
-                file.write_all(&chunk)?;
-                sha256.update(&chunk);
-                bytes += chunk.len() as u64;
-            }
-            Order::StartOver => {
-                file.set_len(0)?;
-                file.rewind()?;
-                (sha256, bytes) = (Sha256::new(), 0);
-            }
+/// Writes what is ordered; if that was all, the file is synced and known when this returns, and else kept for later.
+fn write(mut part: Part, inbox: mpsc::Receiver<Order>) -> io::Result<(Part, Content)> {
+    match obey(&mut part, inbox) {
+        Ok(content) => Ok((part, content)),
+        Err(error) => {
+            part.discard();
+            Err(error)
         }
     }
-    file.sync_all()?;
-    Ok(Content { bytes, sha256: hex(sha256) })
+}
+
+fn obey(part: &mut Part, mut inbox: mpsc::Receiver<Order>) -> io::Result<Content> {
+    while let Some(order) = inbox.blocking_recv() {
+        match order {
+            Order::From(source, anew) => {
+                if anew && part.bytes() > 0 {
+                    part.start_over()?;
+                }
+                part.goes_on(source);
+            }
+            Order::Write(chunk) => part.write(&chunk)?,
+            Order::Whole => return part.seal(),
+        }
+    }
+    part.keep()?;
+    Ok(part.content())
 }
 
 async fn check(path: PathBuf, length: u64) -> Result<Option<Picture>, CheckError> {

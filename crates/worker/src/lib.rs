@@ -24,6 +24,7 @@ mod leases;
 mod maintenance;
 mod mp4;
 mod output;
+mod part;
 mod patience;
 mod random;
 mod save;

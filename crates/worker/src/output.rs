@@ -1,22 +1,20 @@
 //! The output directory: `<output>/<batch>/<job>.mp4`, and the promise that a file there is whole and never replaced.
 //!
-//! Everything is first written to a part file, `.<job>.<fence>.part`, synced, and then given its name in one step that
-//! fails if the name is taken. Names were validated by core when they entered; here they are only joined.
+//! Everything is first written to a part file (see `part`), synced, and then given its name in one step that fails if
+//! the name is taken. Names were validated by core when they entered; here they are only joined.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
-use tracing::{info, warn};
-use veobatch_core::{BatchId, JobId};
-use veobatch_ledger::Fence;
+use tracing::info;
+use veobatch_core::BatchId;
 
-use crate::WorkError;
 use crate::journal::sync_dir;
-use crate::random;
+use crate::{WorkError, part, random};
 
 /// Part files of this age belong to nobody.
 const FORGOTTEN: Duration = Duration::from_secs(24 * 3600);
@@ -78,8 +76,10 @@ impl Output {
             let Ok(files) = fs::read_dir(folder.path()) else { continue };
             for file in files.flatten() {
                 let name = file.file_name();
-                let part = name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(PART));
-                if part && is_forgotten(&file) && fs::remove_file(file.path()).is_ok() {
+                if name.to_str().is_some_and(part::is_passing)
+                    && is_forgotten(&file)
+                    && fs::remove_file(file.path()).is_ok()
+                {
                     removed += 1;
                 }
             }
@@ -90,8 +90,6 @@ impl Output {
     }
 }
 
-const PART: &str = ".part";
-
 fn is_forgotten(file: &fs::DirEntry) -> bool {
     #[expect(clippy::disallowed_methods, reason = "the age of a file is told by the wall clock")]
     let now = SystemTime::now();
@@ -99,36 +97,9 @@ fn is_forgotten(file: &fs::DirEntry) -> bool {
     age.is_some_and(|age| age > FORGOTTEN)
 }
 
-/// The part file of the `number`-th file (from 1) of a step that holds `fence`.
-pub(crate) fn part(folder: &Path, job: &JobId, fence: &Fence, number: usize) -> PathBuf {
-    let number = if number == 1 { String::new() } else { format!(".{number}") };
-    folder.join(format!(".{job}.{fence}{number}{PART}"))
-}
-
 /// The `number`-th video (from 1) of a stem: `stem.mp4`, `stem.2.mp4` …
 pub(crate) fn video(folder: &Path, stem: &str, number: usize) -> PathBuf {
     folder.join(if number == 1 { format!("{stem}.mp4") } else { format!("{stem}.{number}.mp4") })
-}
-
-/// Removes the part files that earlier steps of `job` left behind.
-pub(crate) fn remove_parts(folder: &Path, job: &JobId) {
-    let Ok(files) = fs::read_dir(folder) else { return };
-    for file in files.flatten() {
-        if file.file_name().to_str().is_some_and(|name| is_part_of(name, job.as_str()))
-            && let Err(error) = fs::remove_file(file.path())
-        {
-            warn!(%error, "an old part file could not be removed");
-        }
-    }
-}
-
-/// `.<job>.<fence>.part` or `.<job>.<fence>.<number>.part`, and not another job's whose name begins like this one's.
-fn is_part_of(name: &str, job: &str) -> bool {
-    let rest = name.strip_prefix('.').and_then(|rest| rest.strip_prefix(job)).and_then(|rest| rest.strip_prefix('.'));
-    let Some(rest) = rest.and_then(|rest| rest.strip_suffix(PART)) else { return false };
-    let (fence, number) = rest.split_once('.').unwrap_or((rest, ""));
-    let fence = fence.len() == 16 && fence.bytes().all(|byte| byte.is_ascii_hexdigit());
-    fence && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Gives `part` its `name`, unless that is taken. Durable once the folder is synced.
@@ -158,16 +129,22 @@ fn place_without_links(part: &Path, name: &Path) -> io::Result<Placed> {
 
 /// What is at `path`; `None` if nothing is.
 pub(crate) fn content(path: &Path) -> io::Result<Option<Content>> {
-    let mut file = match File::open(path) {
+    let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
+    let (bytes, sha256) = digest(file)?;
+    Ok(Some(Content { bytes, sha256: hex(sha256) }))
+}
+
+/// Reads all there is: its length and digest.
+pub(crate) fn digest(mut from: impl Read) -> io::Result<(u64, Sha256)> {
     let (mut sha256, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 64 * 1024]);
     loop {
-        let count = file.read(&mut buffer)?;
+        let count = from.read(&mut buffer)?;
         if count == 0 {
-            return Ok(Some(Content { bytes, sha256: hex(sha256) }));
+            return Ok((bytes, sha256));
         }
         bytes += count as u64;
         sha256.update(buffer.get(..count).unwrap_or_default());
@@ -199,20 +176,6 @@ mod tests {
             assert_eq!(place(&part, &name).unwrap(), Placed::Taken);
             assert_eq!(fs::read(&name).unwrap(), b"ours");
             assert!(part.exists());
-        }
-    }
-
-    #[test]
-    fn only_the_jobs_own_part_files_are_taken_for_its_own() {
-        for (name, own) in [
-            (".a.0123456789abcdef.part", true),
-            (".a.0123456789abcdef.2.part", true),
-            (".a.b.0123456789abcdef.part", false),
-            (".ab.0123456789abcdef.part", false),
-            ("a.0123456789abcdef.part", false),
-            (".a.part", false),
-        ] {
-            assert_eq!(is_part_of(name, "a"), own, "{name}");
         }
     }
 

@@ -7,44 +7,31 @@
 //!
 //! A crash anywhere leaves part files, or files that the next step finds to be its own. No other task's file is replaced.
 
+mod links;
 mod naming;
 
-use std::fs;
-use std::path::PathBuf;
+use tracing::{debug, info, warn};
+use veobatch_core::{Event, Files, Hindrance, Lane, Record, State, Step, Task, plan};
 
-use tracing::{info, warn};
-use veobatch_core::{Event, Files, Hindrance, Lane, Progress, Record, Resolution, State, Step, Task, Upgrade, plan};
-
+use self::links::{Links, renew};
 use self::naming::{Saving, already, put_down};
 use crate::claim::Claim;
 use crate::fetch::{Fetched, disk, fetch};
-use crate::follow::heed;
-use crate::output;
 use crate::worker::Worker;
+
+/// What was saved, and what a person should know about it.
+type Saved = (Files, Option<String>);
 
 /// Fetches the claimed job's videos, or new links to them.
 pub(crate) async fn save(worker: &Worker, claim: &Claim) {
-    let event = match plan(&claim.claimed.stored.record, Lane::Save, None) {
-        Step::Relink(task) => match relink(worker, &claim.claimed.stored.record, &task).await {
-            Ok(urls) => Event::Relinked { task: task.id, urls },
+    let record = &claim.claimed.stored.record;
+    let event = match plan(record, Lane::Save, None) {
+        Step::Relink(task) => match renew(worker, record, &task).await {
+            Ok(Links::Named(urls)) => Event::Relinked { task: task.id, urls },
+            Ok(Links::Passing(urls)) => told(fetch_all(worker, claim, &task, &urls).await, task),
             Err(why) => Event::NotSaved { task: task.id, why },
         },
-        Step::Save(task, urls) => match fetch_all(worker, claim, &task, &urls).await {
-            Ok((files, remark)) => {
-                if let Some(remark) = &remark {
-                    warn!(%remark, task = %task.id, "saved");
-                } else {
-                    info!(task = %task.id, "saved");
-                }
-                Event::Saved { task: task.id, files, remark }
-            }
-            Err(why) => {
-                if let Hindrance::Disk(words) = &why {
-                    warn!(%words, "a video that is paid for cannot be written; it is tried again");
-                }
-                Event::NotSaved { task: task.id, why }
-            }
-        },
+        Step::Save(task, urls) => told(fetch_all(worker, claim, &task, &urls).await, task),
         Step::Submit(_) | Step::Orphan | Step::Poll(_) | Step::Upgrade(..) | Step::Nothing => {
             return worker.release(claim).await;
         }
@@ -52,90 +39,36 @@ pub(crate) async fn save(worker: &Worker, claim: &Claim) {
     worker.tell(claim, &event).await;
 }
 
-/// The links as the service names them now.
-async fn relink(worker: &Worker, record: &Record, task: &Task) -> Result<Vec<String>, Hindrance> {
-    let mut urls = match worker.client.poll(&task.id).await.progress {
-        Progress::Made { urls, .. } => urls,
-        Progress::Trouble(trouble) => {
-            heed(worker, &trouble);
-            return Err(Hindrance::Transfer(trouble.message));
-        }
-        Progress::Missing(why) => return Err(Hindrance::Link(why)),
-        Progress::Running => return Err(Hindrance::Link("the service says it is still being made".to_owned())),
-        Progress::NoOutput => return Err(Hindrance::Link("the service names no video any more".to_owned())),
-        Progress::Failed(failure) => return Err(Hindrance::Link(failure.message)),
-    };
-    if let Some(to) = upgraded(record) {
-        let url = upgrade_again(worker, task, to).await?;
-        match urls.first_mut() {
-            Some(first) => *first = url,
-            None => urls.push(url),
-        }
-    }
-    if matches!(&record.state, State::Downloading { urls: refused, .. } if *refused == urls) {
-        refresh(worker, &mut urls).await?;
-    }
-    Ok(urls)
-}
-
-/// The same links again are no help: the service makes others for files that it still has (kie-api.md, section 8).
-async fn refresh(worker: &Worker, urls: &mut [String]) -> Result<(), Hindrance> {
-    for url in urls {
-        match worker.client.fresh_url(url).await {
-            Ok(Some(fresh)) => *url = fresh,
-            Ok(None) => {}
-            Err(trouble) => {
-                heed(worker, &trouble);
-                return Err(Hindrance::Transfer(trouble.message));
+/// What came of a fetch, as the ledger is told it.
+fn told(saved: Result<Saved, Hindrance>, task: Task) -> Event {
+    match saved {
+        Ok((files, remark)) => {
+            if let Some(remark) = &remark {
+                warn!(%remark, task = %task.id, "saved");
+            } else {
+                info!(task = %task.id, "saved");
             }
+            Event::Saved { task: task.id, files, remark }
         }
-    }
-    Ok(())
-}
-
-/// The size of the upgrade that the first link came from, if it did.
-fn upgraded(record: &Record) -> Option<Resolution> {
-    match &record.state {
-        State::Downloading { upgraded: true, size, .. } => Some(size.unwrap_or(record.resolution)),
-        State::Downloading { .. }
-        | State::Queued { .. }
-        | State::Submitting { .. }
-        | State::Generating { .. }
-        | State::Upscaling { .. }
-        | State::Done { .. }
-        | State::InDoubt { .. }
-        | State::Failed { .. }
-        | State::Cancelled => None,
-    }
-}
-
-async fn upgrade_again(worker: &Worker, task: &Task, to: Resolution) -> Result<String, Hindrance> {
-    match worker.client.upgrade(&task.id, to, 0).await {
-        Upgrade::Ready(url) => Ok(url),
-        Upgrade::Waiting(why) | Upgrade::Unavailable(why) => Err(Hindrance::Link(why)),
-        Upgrade::Trouble(trouble) => {
-            heed(worker, &trouble);
-            Err(Hindrance::Transfer(trouble.message))
+        Err(why) => {
+            if let Hindrance::Disk(words) = &why {
+                warn!(%words, "a video that is paid for cannot be written; it is tried again");
+            }
+            Event::NotSaved { task: task.id, why }
         }
     }
 }
 
-async fn fetch_all(
-    worker: &Worker,
-    claim: &Claim,
-    task: &Task,
-    urls: &[String],
-) -> Result<(Files, Option<String>), Hindrance> {
+async fn fetch_all(worker: &Worker, claim: &Claim, task: &Task, urls: &[String]) -> Result<Saved, Hindrance> {
     let stored = &claim.claimed.stored;
     let (output, batch) = (worker.output.clone(), stored.key.batch.clone());
     let folder = blocking(move || output.folder(&batch).map_err(|error| disk(batch.as_str().as_ref(), &error))).await?;
-    let saved_at = worker.clock.now().unwrap_or(stored.now);
     let saving = Saving {
         stored: stored.clone(),
         task: task.clone(),
         fence: claim.claimed.lease.fence.clone(),
-        folder: folder.clone(),
-        saved_at,
+        folder,
+        saved_at: worker.clock.now().unwrap_or(stored.now),
         again: claim.claimed.deliveries > 1 || has_failed(&stored.record),
     };
     let known = saving.clone();
@@ -145,28 +78,35 @@ async fn fetch_all(
     }
     let mut fetched = Vec::with_capacity(urls.len());
     for (number, url) in (1..).zip(urls) {
-        let part = output::part(&folder, &stored.key.job, &claim.claimed.lease.fence, number);
-        match fetch(&worker.files, url, part.clone(), &claim.hold).await {
+        match fetch_one(worker, claim, &saving, number, url).await {
             Ok(file) => fetched.push(file),
-            Err(why) => {
-                fetched.iter().map(|file: &Fetched| file.part.clone()).chain([part]).for_each(discard);
-                return Err(why);
-            }
+            Err(why) => return blocking(move || leave(fetched, why)).await,
         }
     }
-    blocking(move || {
-        let put = put_down(&saving, &fetched);
-        if put.is_err() {
-            fetched.into_iter().map(|file| file.part).for_each(discard);
-        }
-        put
-    })
-    .await
+    blocking(move || put_down(&saving, &mut fetched).or_else(|why| leave(fetched, why))).await
 }
 
-/// Removes what no later step can use: the next one has another fence, and a full disk is no place for leftovers.
-fn discard(part: PathBuf) {
-    drop(fs::remove_file(part));
+async fn fetch_one(
+    worker: &Worker,
+    claim: &Claim,
+    saving: &Saving,
+    number: usize,
+    url: &str,
+) -> Result<Fetched, Hindrance> {
+    let place = saving.clone();
+    let part = blocking(move || place.part(number)).await?;
+    fetch(&worker.files, url, part, &claim.hold).await
+}
+
+/// Leaves what was fetched already to a later step. It is on disk, so even a full one need not give it back.
+fn leave<T>(fetched: Vec<Fetched>, why: Hindrance) -> Result<T, Hindrance> {
+    for mut file in fetched {
+        if let Err(error) = file.part.keep() {
+            debug!(%error, "a whole file cannot be kept, and is fetched again");
+            file.part.discard();
+        }
+    }
+    Err(why)
 }
 
 /// Whether an earlier try of this download left something behind.

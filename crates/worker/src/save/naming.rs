@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use veobatch_core::{Files, Hindrance, Task, Timestamp};
 use veobatch_ledger::{Fence, Stored};
 
+use super::Saved;
 use crate::fetch::{Fetched, disk};
 use crate::journal::sync_dir;
 use crate::output::{self, Placed};
+use crate::part::{self, Part, Spot};
 use crate::sidecar::{self, FileEntry, Found, Sidecar};
 
 /// One job's videos on their way to their names.
@@ -27,10 +29,16 @@ pub(super) struct Saving {
     pub(super) again: bool,
 }
 
-/// The files and the remark, as the ledger takes them.
-type Saved = (Files, Option<String>);
-
 impl Saving {
+    /// Where the `number`-th file is written: what an earlier step left of it, or an empty file.
+    pub(super) fn part(&self, number: usize) -> Result<Part, Hindrance> {
+        let stem = self.stored.key.job.as_str().to_owned();
+        let (folder, fence, task) = (self.folder.clone(), self.fence.clone(), self.task.id.clone());
+        let spot = Spot { folder, stem, fence, number, task };
+        let left = if self.again { Part::adopt(&spot) } else { Ok(None) };
+        left.and_then(|left| left.map_or_else(|| Part::create(spot), Ok)).map_err(|error| disk(&self.folder, &error))
+    }
+
     /// The stems that may be used, the best first.
     fn stems(&self) -> [String; 2] {
         let job = self.stored.key.job.as_str();
@@ -62,20 +70,21 @@ pub(super) fn already(saving: &Saving) -> Result<Option<Saved>, Hindrance> {
 }
 
 /// Gives what was fetched its names, writes the sidecar, and makes both durable.
-pub(super) fn put_down(saving: &Saving, fetched: &[Fetched]) -> Result<Saved, Hindrance> {
+pub(super) fn put_down(saving: &Saving, fetched: &mut [Fetched]) -> Result<Saved, Hindrance> {
     try_put_down(saving, fetched).map_err(|error| disk(&saving.folder, &error))
 }
 
-fn try_put_down(saving: &Saving, fetched: &[Fetched]) -> io::Result<Saved> {
+fn try_put_down(saving: &Saving, fetched: &mut [Fetched]) -> io::Result<Saved> {
     let folder = &saving.folder;
     for stem in saving.stems() {
         if !is_usable(saving, &stem, fetched)? {
             continue;
         }
         let mut entries = Vec::with_capacity(fetched.len());
-        for (number, file) in (1..).zip(fetched) {
+        for (number, file) in (1..).zip(fetched.iter_mut()) {
             let path = output::video(folder, &stem, number);
-            take(&file.part, &path)?;
+            take(&file.part.path(), &path)?;
+            file.part.forget_note();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
             entries.push(FileEntry::new(name, &file.url, &file.content, file.picture));
         }
@@ -88,7 +97,7 @@ fn try_put_down(saving: &Saving, fetched: &[Fetched]) -> io::Result<Saved> {
         }
         sync_dir(folder)?;
         if saving.again {
-            output::remove_parts(folder, &saving.stored.key.job);
+            part::remove_all(folder, saving.stored.key.job.as_str());
         }
         return Ok((saving.files(&stem, &names), remark));
     }

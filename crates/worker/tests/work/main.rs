@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test's own tasks are awaited in it")]
 
 mod faulty;
+mod saving;
 mod scene;
 
 use std::fs;
@@ -159,31 +160,6 @@ async fn a_refused_key_stops_the_process_and_the_job_goes_back_to_the_queue() {
     assert!(matches!(scene.work(Until::Idle).await, Err(WorkError::KeyRefused(_))));
     assert_eq!(scene.count(StateName::Queued).await, 2);
     assert_eq!(scene.simulator.bill().await.accepted.len(), 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn broken_downloads_are_repeated_and_what_is_kept_is_whole() {
-    let mut config = hurried();
-    config.generation.videos = 2;
-    config.faults.download.push(Rule::nth(Fault::Truncate, [1]));
-    config.faults.download.push(Rule::nth(Fault::ResetMidway, [3]));
-    let scene = Scene::new(config).await;
-    scene.admit("garden", 2).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
-    assert_eq!(scene.count(StateName::Done).await, 2);
-    let names = ["job-0.2.mp4", "job-0.json", "job-0.mp4", "job-1.2.mp4", "job-1.json", "job-1.mp4"];
-    assert_eq!(scene.names("garden"), names);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_link_that_has_expired_is_replaced_by_a_fresh_one() {
-    let mut config = hurried();
-    config.files.link_lifetime_ms = 1;
-    let scene = Scene::new(config).await;
-    scene.admit("garden", 1).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
-    assert_eq!(scene.names("garden"), ["job-0.json", "job-0.mp4"]);
-    assert_eq!(scene.simulator.bill().await.submissions, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use veobatch_core::{BatchId, JobId, Lane, Policy, Resolution, Spec, StateName};
 use veobatch_ledger::{
     Admission, BatchFlag, BatchSummary, LedgerUrl, NewJob, STAGE_CHUNK, Settings, SharedLedger, Stored, open,
 };
-use veobatch_simulator::{Config, Rate, Simulator};
+use veobatch_simulator::{Config, Endpoint, Rate, Simulator};
 use veobatch_worker::{Concurrency, Ended, Options, Stop, Until, WorkError, work};
 
 /// Whatever is waited for comes within this, or not at all.
@@ -143,6 +143,28 @@ impl Scene {
             }
         };
         tokio::time::timeout(PATIENCE, look).await.expect("what is waited for does not come");
+    }
+
+    /// Waits until a file of so many bytes is in the folder of `batch`, whatever its name.
+    pub(crate) async fn until_written(&self, batch: &str, bytes: u64) {
+        let folder = self.output().join(batch);
+        let look = async {
+            loop {
+                let files = fs::read_dir(&folder).into_iter().flatten().flatten();
+                if files.filter_map(|file| file.metadata().ok()).any(|data| data.len() >= bytes) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.expect("what is waited for does not come");
+    }
+
+    /// How many files the service was asked for whole, and in part, and did not refuse.
+    pub(crate) async fn files_served(&self) -> (u64, u64) {
+        let answers = self.simulator.bill().await.answers;
+        let count = |status| answers.get(&Endpoint::File).and_then(|files| files.get(&status)).copied();
+        (count(200).unwrap_or_default(), count(206).unwrap_or_default())
     }
 
     /// Jobs in `state`, in all batches.

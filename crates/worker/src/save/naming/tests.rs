@@ -32,20 +32,9 @@ impl Scene {
         Saving { stored, task, fence: Fence::random(), folder: self.dir.path().to_owned(), saved_at: now, again: true }
     }
 
-    fn fetched(&self, saving: &Saving, texts: &[&str]) -> Vec<Fetched> {
-        let each = (1..).zip(texts);
-        each.map(|(number, text)| {
-            let part = output::part(self.dir.path(), &saving.stored.key.job, &saving.fence, number);
-            fs::write(&part, text).unwrap();
-            let content = output::content(&part).unwrap().unwrap();
-            Fetched { part, url: "https://host/v.mp4?sig=secret".into(), content, picture: None }
-        })
-        .collect()
-    }
-
     fn save(&self, task: &str, texts: &[&str]) -> Result<Files, Hindrance> {
         let saving = self.saving(task);
-        put_down(&saving, &self.fetched(&saving, texts)).map(|(files, _)| files)
+        put_down(&saving, &mut fetched(&saving, texts)).map(|(files, _)| files)
     }
 
     fn names(&self) -> Vec<String> {
@@ -58,6 +47,16 @@ impl Scene {
     fn text(&self, name: &str) -> String {
         fs::read_to_string(self.dir.path().join(name)).unwrap()
     }
+}
+
+fn fetched(saving: &Saving, texts: &[&str]) -> Vec<Fetched> {
+    let each = (1..).zip(texts).map(|(number, text)| {
+        let mut part = saving.part(number).unwrap();
+        part.write(text.as_bytes()).unwrap();
+        let content = part.seal().unwrap();
+        Fetched { part, url: "https://host/v.mp4?sig=secret".into(), content, picture: None }
+    });
+    each.collect()
 }
 
 #[test]

@@ -1,0 +1,78 @@
+//! New links for a finished task whose old ones do not work any more.
+
+use veobatch_core::{Hindrance, Progress, Record, Resolution, State, Task, Upgrade};
+
+use crate::follow::heed;
+use crate::worker::Worker;
+
+/// So many failed tries show that links which the service names anew are no better than the old ones.
+const TRIES: u32 = 2;
+
+/// Links that may work.
+pub(super) enum Links {
+    /// As the service names them now: kept with the job.
+    Named(Vec<String>),
+    /// Made for us just now, and good for 20 minutes: used at once, and kept nowhere.
+    Passing(Vec<String>),
+}
+
+/// Asks the service where `task`'s videos are now; if that is no help, for links made anew (kie-api.md, section 8).
+pub(super) async fn renew(worker: &Worker, record: &Record, task: &Task) -> Result<Links, Hindrance> {
+    let mut urls = named(worker, task).await?;
+    let State::Downloading { urls: refused, upgraded, size, tries, .. } = &record.state else {
+        return Ok(Links::Named(urls));
+    };
+    if *upgraded {
+        let url = upgrade_again(worker, task, size.unwrap_or(record.resolution)).await?;
+        match urls.first_mut() {
+            Some(first) => *first = url,
+            None => urls.push(url),
+        }
+    }
+    if *refused != urls && *tries < TRIES {
+        return Ok(Links::Named(urls));
+    }
+    refresh(worker, &mut urls).await?;
+    Ok(Links::Passing(urls))
+}
+
+/// The links as `record-info` names them.
+async fn named(worker: &Worker, task: &Task) -> Result<Vec<String>, Hindrance> {
+    match worker.client.poll(&task.id).await.progress {
+        Progress::Made { urls, .. } => Ok(urls),
+        Progress::Trouble(trouble) => {
+            heed(worker, &trouble);
+            Err(Hindrance::Transfer(trouble.message))
+        }
+        Progress::Missing(why) => Err(Hindrance::Link(why)),
+        Progress::Running => Err(Hindrance::Link("the service says it is still being made".to_owned())),
+        Progress::NoOutput => Err(Hindrance::Link("the service names no video any more".to_owned())),
+        Progress::Failed(failure) => Err(Hindrance::Link(failure.message)),
+    }
+}
+
+/// Replaces the links by others that the service makes; those it makes none for stay.
+async fn refresh(worker: &Worker, urls: &mut [String]) -> Result<(), Hindrance> {
+    for url in urls {
+        match worker.client.fresh_url(url).await {
+            Ok(Some(fresh)) => *url = fresh,
+            Ok(None) => {}
+            Err(trouble) => {
+                heed(worker, &trouble);
+                return Err(Hindrance::Transfer(trouble.message));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn upgrade_again(worker: &Worker, task: &Task, to: Resolution) -> Result<String, Hindrance> {
+    match worker.client.upgrade(&task.id, to, 0).await {
+        Upgrade::Ready(url) => Ok(url),
+        Upgrade::Waiting(why) | Upgrade::Unavailable(why) => Err(Hindrance::Link(why)),
+        Upgrade::Trouble(trouble) => {
+            heed(worker, &trouble);
+            Err(Hindrance::Transfer(trouble.message))
+        }
+    }
+}

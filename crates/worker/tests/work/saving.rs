@@ -1,0 +1,81 @@
+//! Scenes of saving under trouble: what is fetched twice, what is not, and where it ends up.
+
+use std::sync::Arc;
+
+use veobatch_core::StateName;
+use veobatch_simulator::{Endpoint, Fault, Rule};
+use veobatch_worker::{Ended, Stop, Until};
+
+use crate::scene::{Scene, hurried};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_downloads_are_repeated_and_what_is_kept_is_whole() {
+    let mut config = hurried();
+    config.generation.videos = 2;
+    config.faults.download.push(Rule::nth(Fault::Truncate, [1]));
+    config.faults.download.push(Rule::nth(Fault::ResetMidway, [3]));
+    let scene = Scene::new(config).await;
+    scene.admit("garden", 2).await;
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.count(StateName::Done).await, 2);
+    let names = ["job-0.2.mp4", "job-0.json", "job-0.mp4", "job-1.2.mp4", "job-1.json", "job-1.mp4"];
+    assert_eq!(scene.names("garden"), names);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_has_expired_is_replaced_by_a_fresh_one() {
+    let mut config = hurried();
+    config.files.link_lifetime_ms = 1;
+    let scene = Scene::new(config).await;
+    scene.admit("garden", 1).await;
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.names("garden"), ["job-0.json", "job-0.mp4"]);
+    let bill = scene.simulator.bill().await;
+    assert_eq!((bill.submissions, bill.requests.get(&Endpoint::DownloadUrl)), (1, Some(&1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_that_breaks_off_again_and_again_goes_on_where_it_ended() {
+    let mut config = hurried();
+    config.files.video_bytes = 2_000_000;
+    config.faults.download.push(Rule::nth(Fault::Truncate, 1..=6));
+    let scene = Scene::new(config).await;
+    scene.admit("garden", 1).await;
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.names("garden"), ["job-0.json", "job-0.mp4"]);
+    assert_eq!(scene.files_served().await, (1, 6));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_worker_goes_on_with_the_download_that_the_last_one_left() {
+    let mut config = hurried();
+    config.files.video_bytes = 8_000_000;
+    config.faults.download.push(Rule::nth(Fault::Trickle, [1]).delay_ms(60_000));
+    let scene = Arc::new(Scene::new(config).await);
+    scene.admit("garden", 1).await;
+    let stop = Stop::default();
+    let (looking, told) = (Arc::clone(&scene), stop.clone());
+    let look = tokio::task::spawn(async move {
+        looking.until_written("garden", 200_000).await;
+        told.graceful.cancel();
+        told.now.cancel();
+    });
+    assert_eq!(scene.work_until_told(stop).await.unwrap(), Ended::Stopped);
+    look.await.unwrap();
+    assert_eq!(scene.count(StateName::Downloading).await, 1);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.names("garden"), ["job-0.json", "job-0.mp4"]);
+    assert_eq!(scene.files_served().await, (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_videos_those_that_came_are_not_fetched_again() {
+    let mut config = hurried();
+    config.generation.videos = 3;
+    config.faults.download.push(Rule::nth(Fault::Status, [3]).code(503));
+    let scene = Scene::new(config).await;
+    scene.admit("garden", 1).await;
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.names("garden"), ["job-0.2.mp4", "job-0.3.mp4", "job-0.json", "job-0.mp4"]);
+    assert_eq!(scene.files_served().await, (3, 0));
+}
