@@ -59,6 +59,23 @@ impl RedisServer {
         Ok(())
     }
 
+    /// Keeps what the server has on its disk now, for [`RedisServer::go_back`].
+    pub fn remember(&self) -> Result<()> {
+        copy_folder(&self.folder.path().join(KEPT), &self.folder.path().join("remembered"))
+    }
+
+    /// Gives a killed server the disk that was remembered: what it wrote since is forgotten.
+    pub fn go_back(&self) -> Result<()> {
+        std::fs::remove_dir_all(self.folder.path().join(KEPT))?;
+        copy_folder(&self.folder.path().join("remembered"), &self.folder.path().join(KEPT))
+    }
+
+    /// Lets the time be over in which a server that was started anew grants nothing.
+    pub fn end_recovery(&self) -> Result<()> {
+        let answer = ask(self.port, "HSET {veobatch}:meta recovers 1")?;
+        if answer.starts_with(':') { Ok(()) } else { bail!("the server says {answer}") }
+    }
+
     /// Starts a killed server again, on what it kept.
     pub async fn start_again(&mut self) -> Result<()> {
         self.child = spawn(self.folder.path(), self.port, self.settings)?;
@@ -116,6 +133,18 @@ fn free_port() -> Result<u16> {
             return Ok(port);
         }
     }
+}
+
+/// The folder of the append-only file.
+const KEPT: &str = "appendonlydir";
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+    }
+    Ok(())
 }
 
 /// One command in Redis's inline form, and the beginning of its answer.

@@ -96,6 +96,7 @@ pub(crate) fn account(account: &Account) -> Value {
         "in_flight": account.in_flight,
         "next_slot": Time(account.next_slot),
         "gate": gate,
+        "recovering_until": account.recovering_until.map(Time),
         "now": Time(account.now),
     })
 }

@@ -43,7 +43,17 @@ pub(crate) fn account(account: &Account) -> Vec<String> {
         duration(pace.per),
     )];
     lines.push(gate(account).unwrap_or_else(|| "gate:    open".to_owned()));
+    lines.extend(recovery(account));
     lines
+}
+
+/// Why nothing is submitted although the gate is open, if the ledger may have gone back in time.
+pub(crate) fn recovery(account: &Account) -> Option<String> {
+    let until = account.recovering_until?;
+    Some(format!(
+        "submissions wait {} more: the Redis server is another one, or was started anew, and workers tell it first what they know",
+        duration(until.since(account.now))
+    ))
 }
 
 /// Why the account's gate is not open, if it is not.

@@ -136,6 +136,8 @@ pub enum Waiting {
     Cap,
     /// The gate is closed, or its one trial is under way.
     Gate,
+    /// The ledger may have gone back in time: workers tell it first what their journals know.
+    Recovery,
 }
 
 /// The account as it is.
@@ -149,6 +151,8 @@ pub struct Account {
     pub next_slot: Timestamp,
     /// Whether submissions go through.
     pub gate: Gate,
+    /// Until when nothing is granted because the ledger may have gone back in time ([`Waiting::Recovery`]).
+    pub recovering_until: Option<Timestamp>,
     /// By the ledger's clock.
     pub now: Timestamp,
 }

@@ -106,7 +106,9 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// cap has room; the pace's spacing is due; and fewer than N bounds of arrival are younger than W. `stall` is the
     /// submit call's total time limit, the first bound of this one's arrival. A slot is never taken without a job.
     ///
-    /// If several things are in the way, the first of gate, cap, slot, work is told.
+    /// If several things are in the way, the first of recovery, gate, cap, slot, work is told. A ledger whose server may
+    /// have gone back in time (started anew, or promoted in the place of another) grants nothing for `stall` and ten
+    /// seconds: what was granted before has ended by then, and workers have told what their journals know.
     ///
     /// Called again with a token that was granted and is still submitting, it returns that same grant (same fence;
     /// lease and first bound of arrival anew), so an answer that was lost costs nothing.
@@ -121,6 +123,13 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
         lease: Duration,
         stall: Duration,
     ) -> Result<SubmissionClaim, LedgerError>;
+
+    /// Returns once every claim that was granted here before this call is stored as safely as the ledger can: on a disk,
+    /// and on a replica if there is one. A call must not be paid for before.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unavailable`] if that could not be reached in a few seconds.
+    async fn confirm(&self) -> Result<(), LedgerError>;
 
     /// Leases up to `max` (at most [`CLAIM_MAX`]) due jobs of `lane` (follow or save), earliest due first.
     ///

@@ -57,6 +57,9 @@ pub struct Guarantee {
     pub dangers: Vec<String>,
     /// What a person should know.
     pub warnings: Vec<String>,
+    /// It may go back in time by itself (a server that crashes, or is replaced by its replica): what workers told it is
+    /// worth remembering for a while.
+    pub may_go_back: bool,
 }
 
 /// Opens the ledger, makes it if it is new, and checks its format.

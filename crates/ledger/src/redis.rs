@@ -6,7 +6,8 @@
 //!
 //! | key | what | written by | dies |
 //! |---|---|---|---|
-//! | `meta` | format, salt, binding, virtual time, number of batches, size of `t` | open, bind, grant, stage, put | never |
+//! | `meta` | format, salt, binding, virtual time, number of batches, size of `t`, the server it is on and until when it recovers | open, bind, grant, stage, put | never |
+//! | `confirmed` | when claims were last confirmed; written only to have something to wait for | confirmation | never |
 //! | `batches` | folded name → `n` | stage | abandon, of an empty one |
 //! | `b<n>` | name, created, admitted, published, admission and since when, paused, cancelling, `c:<state>` counts, virtual time when not in `run` | all | with its name |
 //! | `b<n>:j` | seq → id, line break, spec | stage, once | never |
@@ -32,6 +33,7 @@ mod admission;
 mod answers;
 mod claims;
 mod collector;
+mod confirmation;
 mod connection;
 mod guarantee;
 mod pages;
@@ -45,6 +47,7 @@ use tokio::sync::Notify;
 use veobatch_core::{BatchId, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
 
 use self::collector::Collector;
+use self::confirmation::Confirmation;
 use self::connection::Server;
 use self::scripts::Scripts;
 use crate::{
@@ -61,6 +64,7 @@ pub struct RedisLedger {
     server: Server,
     scripts: Scripts,
     collector: Collector,
+    confirmation: Confirmation,
     nudge: Notify,
 }
 
@@ -70,7 +74,8 @@ impl RedisLedger {
     pub async fn open(url: &str) -> Result<Self, LedgerError> {
         let server = Server::connect(url).await?;
         shared::check_format(&server).await?;
-        Ok(Self { server, scripts: Scripts::new(), collector: Collector::new(), nudge: Notify::new() })
+        let confirmation = Confirmation::new(url);
+        Ok(Self { server, scripts: Scripts::new(), collector: Collector::new(), confirmation, nudge: Notify::new() })
     }
 }
 
@@ -124,6 +129,10 @@ impl Ledger for RedisLedger {
         stall: Duration,
     ) -> Result<SubmissionClaim, LedgerError> {
         self.grant(token, only, lease, stall).await
+    }
+
+    async fn confirm(&self) -> Result<(), LedgerError> {
+        self.confirmation.reached().await
     }
 
     async fn claim(

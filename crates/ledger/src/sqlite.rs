@@ -184,6 +184,11 @@ impl Ledger for SqliteLedger {
         self.write(move |step| submission::claim(step, &wanted)).await
     }
 
+    /// Whatever is granted is on the disk already.
+    async fn confirm(&self) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
     async fn claim(
         &self,
         lane: Lane,

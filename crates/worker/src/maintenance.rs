@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use veobatch_core::{BatchId, StateName};
 use veobatch_ledger::{BatchSummary, LedgerError};
 
 use crate::Until;
-use crate::journal::replay::replay;
+use crate::journal::replay::{Telling, replay};
 use crate::patience::Patience;
 use crate::sweep::sweep;
 use crate::worker::Worker;
@@ -29,8 +30,9 @@ pub(crate) async fn maintain(worker: Arc<Worker>, until: Until) {
     let mut patience = Patience::until(worker.ending.closing.clone());
     let mut replayed = Instant::now();
     while worker.ending.closing.run_until_cancelled(tokio::time::sleep(gap)).await.is_some() {
-        if replayed.elapsed() > REPLAY {
-            replay_again(&worker).await;
+        let recovering = worker.recovering.notified().now_or_never().is_some();
+        if recovering || replayed.elapsed() > REPLAY {
+            replay_again(&worker, if recovering { Telling::Again } else { Telling::New }).await;
             replayed = Instant::now();
         }
         match look(&worker, &until).await {
@@ -74,12 +76,13 @@ fn rests(batch: &BatchSummary) -> bool {
     !batch.cancelling && !queued && moving.into_iter().all(|state| batch.count(state) == 0)
 }
 
-async fn replay_again(worker: &Worker) {
+async fn replay_again(worker: &Worker, telling: Telling) {
     let mut patience = Patience::until(worker.ending.closing.clone());
-    if let Err(error) = replay(&worker.journal, worker.ledger.as_ref(), &worker.policy, &mut patience).await {
+    let ledger = worker.ledger.as_ref();
+    if let Err(error) = replay(&worker.journal, telling, ledger, &worker.policy, &mut patience).await {
         warn!(%error, "the journals cannot be looked at");
     }
-    debug!("looked for journals of processes that are gone");
+    debug!(?telling, "looked for journals");
 }
 
 #[cfg(test)]

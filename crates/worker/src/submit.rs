@@ -1,7 +1,7 @@
 //! The submit lane's step: the only place where money is spent.
 //!
 //! ```text
-//! intent in the ledger (the claim) ─▶ fsync `sending` ══▶ the call ─▶ fsync `answer` ─▶ put ─▶ `settled`
+//! intent in the ledger (the claim, confirmed) ─▶ fsync `sending` ══▶ the call ─▶ fsync `answer` ─▶ put ─▶ `settled`
 //! ```
 //!
 //! Whatever goes wrong left of `══▶` is "not sent", whatever goes wrong on it is "unknown". What is right of it is
@@ -62,6 +62,10 @@ pub(crate) async fn hand_back(worker: &Worker, claim: &Claim, grant: &Grant) {
 
 async fn pay(worker: &Worker, claim: &Claim, grant: &Grant) -> Ended {
     let stored = &claim.claimed.stored;
+    if let Err(error) = worker.ledger.confirm().await {
+        let why = format!("its claim could not be confirmed: {error}");
+        return Ended { gate: GateReport::Troubled { why: why.clone() }, ..Ended::unsent(why) };
+    }
     if let Err(error) = worker.journal.sending(&grant.token, &stored.key).await {
         error!(%error, "the journal cannot be written: nothing is submitted without it");
         return Ended::unsent(format!("the journal cannot be written: {error}"));

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info, info_span, warn};
 use veobatch_api::{Client, FileHost, FileHostConfig};
 use veobatch_core::Lane;
-use veobatch_ledger::{CLAIM_MAX, SharedLedger};
+use veobatch_ledger::{CLAIM_MAX, Guarantee, SharedLedger};
 
 use crate::claim::Claim;
 use crate::claimer::{Due, Submissions, lasting};
@@ -19,7 +20,7 @@ use crate::ending::Ending;
 use crate::fastest::Fastest;
 use crate::fetch::SILENCE;
 use crate::journal::Journal;
-use crate::journal::replay::replay;
+use crate::journal::replay::{Telling, replay};
 use crate::lane::{self, LaneOfWork};
 use crate::leases::{Leases, keep};
 use crate::maintenance::maintain;
@@ -47,9 +48,9 @@ pub async fn work(ledger: SharedLedger, client: Arc<Client>, options: Options, s
 }
 
 async fn run(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: &Stop) -> Result<Ended, WorkError> {
-    check_guarantee(&ledger, &options).await?;
+    let guarantee = check_guarantee(&ledger, &options).await?;
     let place = ledger.take_worker_place().await?;
-    let worker = Arc::new(prepare(ledger, client, &options, stop).await?);
+    let worker = Arc::new(prepare(ledger, client, &options, &guarantee, stop).await?);
     info!(lanes = ?options.lanes, output = %options.output.display(), "working");
 
     let mut lanes = Vec::new();
@@ -86,26 +87,27 @@ async fn ended(mut tasks: JoinSet<()>) {
 }
 
 /// Refuses to pay where paid work may be lost, unless a person accepted that.
-async fn check_guarantee(ledger: &SharedLedger, options: &Options) -> Result<(), WorkError> {
+async fn check_guarantee(ledger: &SharedLedger, options: &Options) -> Result<Guarantee, WorkError> {
     let guarantee = ledger.guarantee().await?;
     for warning in &guarantee.warnings {
         warn!("{warning}");
     }
     let dangers = guarantee.dangers.join("; ");
     if dangers.is_empty() {
-        return Ok(());
+        return Ok(guarantee);
     }
     if options.lanes.contains(&Lane::Submit) && !options.accept_data_loss {
         return Err(WorkError::Unsafe(dangers));
     }
     warn!("the ledger may lose paid work: {dangers}");
-    Ok(())
+    Ok(guarantee)
 }
 
 async fn prepare(
     ledger: SharedLedger,
     client: Arc<Client>,
     options: &Options,
+    guarantee: &Guarantee,
     stop: &Stop,
 ) -> Result<Worker, WorkError> {
     let unusable = |error: &dyn std::fmt::Display| {
@@ -114,19 +116,22 @@ async fn prepare(
             "the state directory {dir} cannot be used: {error} (name another one with --state-dir)"
         ))
     };
-    let (root, state_dir) = (options.output.clone(), options.state_dir.clone());
-    let opened = tokio::task::spawn_blocking(move || (Output::open(&root), Journal::start(&state_dir))).await;
+    let (root, state_dir, keeps_told) = (options.output.clone(), options.state_dir.clone(), guarantee.may_go_back);
+    let open = move || (Output::open(&root), Journal::start(&state_dir, keeps_told));
+    let opened = tokio::task::spawn_blocking(open).await;
     let (output, journal) = opened.map_err(|error| unusable(&error))?;
     let (output, journal) = (output?, journal.map_err(|error| unusable(&error))?);
     let ending = Ending::of(stop);
     let mut patience = Patience::until(ending.closing.clone());
-    replay(&journal, ledger.as_ref(), &options.policy, &mut patience).await.map_err(|error| unusable(&error))?;
+    let told = replay(&journal, Telling::New, ledger.as_ref(), &options.policy, &mut patience).await;
+    told.map_err(|error| unusable(&error))?;
     Ok(Worker {
         files: file_host(options)?,
         ledger,
         client,
         output,
         journal,
+        recovering: Notify::new(),
         policy: options.policy,
         only: options.only.clone(),
         leases: Arc::new(Leases::default()),

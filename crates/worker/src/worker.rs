@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Notify;
 use tracing::{debug, error, info, warn};
 use veobatch_api::{Client, FileHost};
 use veobatch_core::{BatchId, Event, Policy, Record, State};
@@ -25,6 +26,8 @@ pub(crate) struct Worker {
     pub(crate) files: FileHost,
     pub(crate) output: Output,
     pub(crate) journal: Journal,
+    /// The ledger may have gone back in time: what the journals know is to be told again.
+    pub(crate) recovering: Notify,
     pub(crate) policy: Policy,
     pub(crate) only: Option<Vec<BatchId>>,
     pub(crate) leases: Arc<Leases>,

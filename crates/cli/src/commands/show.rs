@@ -90,6 +90,9 @@ fn queued(batch: &BatchSummary, account: &Account, due: Option<Timestamp>) -> St
     if let Gate::Closed { until, why, .. } = &account.gate {
         return format!("the account's gate is closed: {}; next try {}", plain(why, 200), when(*until, account.now));
     }
+    if let Some(words) = words::recovery(account) {
+        return words;
+    }
     if account.in_flight >= account.pace.max_in_flight {
         return format!("{} videos are in flight, which is as many as may be", account.in_flight);
     }

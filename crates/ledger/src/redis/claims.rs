@@ -23,7 +23,11 @@ impl RedisLedger {
         let mut args = texts([token.as_str(), &lease, &stall, if only.is_some() { "1" } else { "0" }]);
         args.extend(only.unwrap_or_default().iter().map(|batch| batch.folded().into_bytes()));
         let answer: Vec<Value> = self.server.run(&self.scripts.grant, &args).await?;
-        granted(answer)
+        let (claim, replicas) = granted(answer)?;
+        if matches!(claim, SubmissionClaim::Granted(_)) {
+            self.confirmation.due(replicas);
+        }
+        Ok(claim)
     }
 
     pub(super) async fn claim_due(
@@ -59,7 +63,8 @@ impl RedisLedger {
     }
 }
 
-fn granted(answer: Vec<Value>) -> Result<SubmissionClaim, LedgerError> {
+/// The answer to a claim, and how many replicas the server has, if it was granted.
+fn granted(answer: Vec<Value>) -> Result<(SubmissionClaim, u32), LedgerError> {
     let unread = |error: redis::ParsingError| LedgerError::Damaged(error.to_string());
     let mut parts = answer.into_iter();
     let mut next = || parts.next().unwrap_or(Value::Nil);
@@ -70,7 +75,8 @@ fn granted(answer: Vec<Value>) -> Result<SubmissionClaim, LedgerError> {
     let now = Timestamp::from_millis(redis::from_redis_value(next()).map_err(unread)?);
     if word == "granted" {
         let row: Row = redis::from_redis_value(next()).map_err(unread)?;
-        return Ok(SubmissionClaim::Granted(Box::new(row.claimed(now)?)));
+        let replicas = redis::from_redis_value(next()).map_err(unread)?;
+        return Ok((SubmissionClaim::Granted(Box::new(row.claimed(now)?)), replicas));
     }
     let why: String = redis::from_redis_value(next()).map_err(unread)?;
     let why = match why.as_str() {
@@ -78,7 +84,8 @@ fn granted(answer: Vec<Value>) -> Result<SubmissionClaim, LedgerError> {
         "slot" => Waiting::Slot,
         "cap" => Waiting::Cap,
         "gate" => Waiting::Gate,
+        "recovery" => Waiting::Recovery,
         other => return Err(damaged("the answer to a claim", other.as_bytes())),
     };
-    Ok(SubmissionClaim::Wait { why, until: when(redis::from_redis_value(next()).map_err(unread)?), now })
+    Ok((SubmissionClaim::Wait { why, until: when(redis::from_redis_value(next()).map_err(unread)?), now }, 0))
 }

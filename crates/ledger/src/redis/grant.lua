@@ -1,7 +1,7 @@
 -- One queued job has an intent and is submitting, with a slot, a place in flight and a lease; or nothing has changed.
 -- ARGV: token, lease, stall, '1' if only some batches may go, and then those, folded.
--- Returns 'granted', now and the job; or 'wait', now, why and until when (0: unknown); or 'lost', for a token whose
--- job somebody else follows by now.
+-- Returns 'granted', now, the job and how many replicas the server has; or 'wait', now, why and until when (0: unknown);
+-- or 'lost', for a token whose job somebody else follows by now.
 
 local token, lease, stall = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local fence = string.sub(redis.sha1hex('fence ' .. token), 1, 16)
@@ -10,8 +10,12 @@ local function wait(why, till) return { 'wait', NOW, why, till } end
 
 local function granted(n, seq, stored, deliveries)
   local name, job = call('HGET', part(n, ''), 'name'), call('HGET', part(n, ':j'), seq)
-  return { 'granted', NOW, row(n, seq, name, job, stored, NOW + lease, fence, deliveries) }
+  local replicas = tonumber(said('replication', 'connected_slaves') or 0)
+  return { 'granted', NOW, row(n, seq, name, job, stored, NOW + lease, fence, deliveries), replicas }
 end
+
+-- A call that was granted before the change ends within `stall`; ten seconds more to tell what became of it.
+local recovers = recovering(stall + 10000)
 
 -- Asked again: the same grant. The call is yet to be made, so its bounds start anew.
 local mine = call('HGET', P .. 'i', token)
@@ -25,6 +29,7 @@ if mine then
   return granted(n, seq, stored, held.deliveries)
 end
 
+if recovers then return wait('recovery', recovers) end
 local a = account()
 if a.closed and NOW < a.closed then return wait('gate', a.closed) end
 if a.closed and a.probe and NOW < a.probe_until then return wait('gate', a.probe_until) end

@@ -28,9 +28,14 @@ pub(super) async fn of(server: &Server) -> Result<Guarantee, LedgerError> {
     Ok(Durability { append_only, fsync, eviction }.words())
 }
 
+/// Whether the server writes to its disk only once a second.
+pub(super) async fn writes_every_second(server: &Server) -> Result<bool, LedgerError> {
+    Ok(setting(server, "appendfsync").await?.as_deref() == Some("everysec"))
+}
+
 impl Durability {
     fn words(&self) -> Guarantee {
-        let mut said = Guarantee::default();
+        let mut said = Guarantee { may_go_back: true, ..Guarantee::default() };
         match self.append_only {
             Some(true) => {}
             Some(false) => said.dangers.push(
@@ -95,7 +100,7 @@ mod tests {
 
     fn said(append_only: Option<bool>, fsync: Option<&str>, eviction: Option<&str>) -> (usize, usize) {
         let settings = Durability { append_only, fsync: fsync.map(Into::into), eviction: eviction.map(Into::into) };
-        let Guarantee { dangers, warnings } = settings.words();
+        let Guarantee { dangers, warnings, .. } = settings.words();
         (dangers.len(), warnings.len())
     }
 

@@ -29,7 +29,7 @@ impl Scripts {
             publish: script!("queue.lua", "publish.lua"),
             abandon: script!("index.lua", "queue.lua", "staging.lua", "abandon.lua"),
             compare: script!("index.lua", "compare.lua"),
-            grant: script!("queue.lua", "pace.lua", "grant.lua"),
+            grant: script!("queue.lua", "pace.lua", "recovery.lua", "grant.lua"),
             claim: script!("claim.lua"),
             put: script!("index.lua", "queue.lua", "pace.lua", "gate.lua", "put.lua"),
             leases: script!("leases.lua"),

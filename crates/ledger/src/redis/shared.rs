@@ -6,6 +6,7 @@ use redis::{Cmd, Value};
 use veobatch_core::{BatchId, Timestamp};
 
 use super::admission::texts;
+use super::answers::when;
 use super::connection::{Server, key};
 use super::{FORMAT, RedisLedger};
 use crate::job::{Fence, Nonce};
@@ -88,13 +89,14 @@ impl RedisLedger {
     pub(super) async fn account_with(&self, settings: &Settings) -> Result<Account, LedgerError> {
         let (n, w) = settings.rate.map_or_else(Default::default, |(n, w)| (n.to_string(), w.as_millis().to_string()));
         let cap = settings.max_in_flight.map(|cap| cap.to_string()).unwrap_or_default();
-        let (now, n, w, cap, in_flight, slot, gate): (u64, u32, u64, u32, u32, u64, Vec<Value>) =
+        let (now, n, w, cap, in_flight, slot, gate, recovers): (u64, u32, u64, u32, u32, u64, Vec<Value>, u64) =
             self.server.run(&self.scripts.account, &texts([&n, &w, &cap])).await?;
         Ok(Account {
             pace: Pace { submissions: n, per: Duration::from_millis(w), max_in_flight: cap },
             in_flight,
             next_slot: Timestamp::from_millis(slot),
             gate: read_gate(gate)?,
+            recovering_until: when(recovers),
             now: Timestamp::from_millis(now),
         })
     }

@@ -199,6 +199,7 @@ pub(super) fn account(step: &Step<'_>) -> Result<Account, LedgerError> {
         next_slot: books.next_slot(step.sql)?,
         pace: books.pace,
         gate: books.gate,
+        recovering_until: None,
         now: step.now,
     })
 }

@@ -123,6 +123,9 @@ impl Submissions {
                     patience.over();
                     worker.clock.saw(now);
                     uncertain = false;
+                    if why == Waiting::Recovery && waiting != Some(why) {
+                        worker.recovering.notify_one();
+                    }
                     say(why, &mut waiting);
                     rest(worker, until).await;
                 }
@@ -178,6 +181,11 @@ fn say(why: Waiting, said: &mut Option<Waiting>) {
     match why {
         Waiting::Gate => info!("submissions wait: the account's gate is closed"),
         Waiting::Cap => info!("submissions wait: as many videos are in flight as the cap allows"),
+        Waiting::Recovery => {
+            warn!(
+                "submissions wait: the ledger's server is another one or was started anew; it is told what the journals know"
+            );
+        }
         Waiting::Slot | Waiting::Work => debug!(?why, "submissions wait"),
     }
 }

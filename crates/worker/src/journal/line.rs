@@ -1,5 +1,6 @@
 //! The lines of a journal, and what can be concluded from them.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -46,7 +47,7 @@ impl Line {
     }
 }
 
-/// What a journal says about one attempt that it does not say is settled.
+/// What a journal says about one attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Finding {
     /// The call ended like this, and the ledger may not know.
@@ -69,12 +70,21 @@ pub(crate) enum Finding {
     },
 }
 
+/// What a journal says: what the ledger may not know, and what it was told already.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Findings {
+    /// Of attempts that are not settled.
+    pub(crate) open: Vec<Finding>,
+    /// Of attempts that are settled, if they were or may have been paid for: for a ledger that went back in time.
+    pub(crate) told: Vec<Finding>,
+}
+
 /// Reads a journal whose process is gone.
 ///
 /// A last line that was torn by the end of its process or of the power proves nothing and hides nothing: a request is
 /// sent only after its line is wholly on disk. Damage anywhere else could hide a line, so nothing is then concluded from
 /// a line's absence.
-pub(crate) fn findings(text: &[u8]) -> Vec<Finding> {
+pub(crate) fn findings(text: &[u8]) -> Findings {
     let (lines, tail) = read(text);
     let mut order = Vec::new();
     let mut attempts: BTreeMap<&Token, Vec<&Line>> = BTreeMap::new();
@@ -85,32 +95,53 @@ pub(crate) fn findings(text: &[u8]) -> Vec<Finding> {
         });
         of.push(line);
     }
-    order
-        .into_iter()
-        .filter_map(|token| finding(token, attempts.get(token)?))
-        .filter(|finding| match finding {
-            Finding::NeverSent(token) => tail.proves_absence_of(token),
-            Finding::Answered { .. } | Finding::CutOff { .. } => true,
-        })
-        .collect()
+    let mut found = Findings::default();
+    for token in order {
+        let Some(lines) = attempts.get(token) else { continue };
+        let finding = finding(token, lines);
+        if lines.iter().any(|line| matches!(line, Line::Settled(_))) {
+            found.told.extend(finding.into_told());
+        } else if !matches!(finding, Finding::NeverSent(_)) || tail.proves_absence_of(token) {
+            found.open.push(finding);
+        }
+    }
+    found
 }
 
-fn finding(token: &Token, lines: &[&Line]) -> Option<Finding> {
+impl Finding {
+    /// Which attempt.
+    pub(crate) fn token(&self) -> &Token {
+        match self {
+            Self::Answered { token, .. } | Self::NeverSent(token) | Self::CutOff { token, .. } => token,
+        }
+    }
+
+    /// Itself, if it is worth telling again to a ledger that went back in time: its job might be paid for once more.
+    pub(crate) fn into_told(self) -> Option<Self> {
+        match &self {
+            Self::Answered { job: Some(_), outcome: Outcome::Accepted(_) | Outcome::Unknown(_), .. }
+            | Self::CutOff { .. } => Some(self),
+            Self::Answered { .. } | Self::NeverSent(_) => None,
+        }
+    }
+}
+
+/// What the lines about one attempt come to.
+pub(super) fn finding<L: Borrow<Line>>(token: &Token, lines: &[L]) -> Finding {
     let (mut job, mut outcome) = (None, None);
-    for line in lines {
+    for line in lines.iter().map(Borrow::borrow) {
         match line {
-            Line::Claiming(_) => {}
+            Line::Claiming(_) | Line::Settled(_) => {}
             Line::Sending { job: key, .. } => job = Some(key.clone()),
             Line::Answer { outcome: how, .. } => outcome = Some(how.clone()),
-            Line::Settled(_) => return None,
         }
     }
     let token = token.clone();
-    Some(match (outcome, job) {
+    match (outcome, job) {
         (Some(outcome), job) => Finding::Answered { token, job, outcome },
         (None, Some(job)) => Finding::CutOff { token, job },
         (None, None) => Finding::NeverSent(token),
-    })
+    }
 }
 
 /// What follows the last line that can be read.
@@ -194,7 +225,7 @@ mod tests {
         ]);
         let outcome = Outcome::Accepted(TaskId::parse("t").unwrap());
         assert_eq!(
-            findings(&text),
+            findings(&text).open,
             [
                 Finding::CutOff { token: token(1), job: key() },
                 Finding::NeverSent(token(2)),
@@ -204,21 +235,41 @@ mod tests {
     }
 
     #[test]
+    fn what_may_have_been_paid_for_is_remembered_after_it_was_told() {
+        let refused = Outcome::NotSent("no network".to_owned());
+        let text = text(&[
+            sending(1),
+            answer(1),
+            Line::Settled(token(1)),
+            sending(2),
+            Line::Answer { token: token(2), outcome: refused },
+            Line::Settled(token(2)),
+            Line::Claiming(token(3)),
+            Line::Settled(token(3)),
+            sending(4),
+            Line::Settled(token(4)),
+        ]);
+        let Findings { open, told } = findings(&text);
+        assert_eq!(open, []);
+        assert_eq!(told.iter().map(Finding::token).collect::<Vec<_>>(), [&token(1), &token(4)]);
+    }
+
+    #[test]
     fn a_torn_last_line_hides_nothing_except_about_the_token_it_names() {
         let mut whole = text(&[Line::Claiming(token(1)), Line::Claiming(token(2))]);
         let torn = sending(2).to_bytes();
         whole.extend(&torn[..torn.len() - 5]);
-        assert_eq!(findings(&whole), [Finding::NeverSent(token(1))]);
+        assert_eq!(findings(&whole).open, [Finding::NeverSent(token(1))]);
     }
 
     #[test]
     fn nothing_is_concluded_from_absence_in_a_damaged_journal() {
         let claiming = Line::Claiming(token(1)).to_bytes();
         for damage in [&b"garbage\n"[..], b"\0\0\0\0", b"{\"sending\"\n", b"\xff\xfe\n{\"x\""] {
-            assert_eq!(findings(&[&claiming[..], damage].concat()), [], "{damage:?}");
+            assert_eq!(findings(&[&claiming[..], damage].concat()).open, [], "{damage:?}");
         }
         let answered = [&b"garbage\n"[..], &text(&[sending(1), answer(1)])].concat();
-        assert_eq!(findings(&answered).len(), 1);
+        assert_eq!(findings(&answered).open.len(), 1);
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! What dead processes left behind: their journals are read, told to the ledger, and removed.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
 use veobatch_core::{JobKey, Outcome, Policy, Token};
 use veobatch_ledger::{Arrival, GateReport, Ledger, LedgerError, Settle};
 
-use super::line::{Finding, findings};
-use super::{Journal, PREFIX, SUFFIX};
+use super::line::{Finding, Findings, Line, findings};
+use super::{Journal, KEEP, PREFIX, SUFFIX};
 use crate::evidence::{Evidence, bring};
 use crate::patience::Patience;
 
@@ -17,8 +17,17 @@ use crate::patience::Patience;
 #[derive(Debug)]
 struct Left {
     path: PathBuf,
-    findings: Vec<Finding>,
-    _lock: File,
+    findings: Findings,
+    file: File,
+}
+
+/// How much is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Telling {
+    /// What the ledger may not know.
+    New,
+    /// Also what it was told before, by this process too: it may have gone back in time.
+    Again,
 }
 
 /// Replays every journal in the directory whose process is gone. What the ledger cannot be told now stays for next time.
@@ -27,26 +36,36 @@ struct Left {
 /// If the directory cannot be read, or its file system knows no locks: then nobody could tell the dead from the living.
 pub(crate) async fn replay(
     journal: &Journal,
+    telling: Telling,
     ledger: &dyn Ledger,
     policy: &Policy,
     patience: &mut Patience,
 ) -> io::Result<()> {
+    if telling == Telling::Again {
+        tell_all(ledger, policy, &journal.told(), patience).await;
+    }
     let dir = journal.dir().to_owned();
     let left = tokio::task::spawn_blocking(move || left_in(&dir)).await.unwrap_or_else(|e| Err(io::Error::other(e)))?;
-    for journal in left {
-        let mut told = true;
-        for finding in &journal.findings {
-            if let Err(error) = tell(ledger, policy, finding, patience).await {
-                warn!(%error, journal = %journal.path.display(), "a journal could not be replayed wholly; it is kept");
-                told = false;
-                break;
-            }
-        }
-        if told && let Err(error) = fs::remove_file(&journal.path) {
-            warn!(%error, journal = %journal.path.display(), "a replayed journal could not be removed");
+    for mut left in left {
+        let again = telling == Telling::New || tell_all(ledger, policy, &left.findings.told, patience).await;
+        if !tell_all(ledger, policy, &left.findings.open, patience).await || !again {
+            warn!(journal = %left.path.display(), "a journal could not be replayed wholly; it is kept");
+        } else if let Err(error) = left.done_with(journal.keeps_told()) {
+            warn!(%error, journal = %left.path.display(), "a replayed journal could not be removed");
         }
     }
     Ok(())
+}
+
+/// Tells the ledger; `false` if it could not be told everything.
+async fn tell_all(ledger: &dyn Ledger, policy: &Policy, findings: &[Finding], patience: &mut Patience) -> bool {
+    for finding in findings {
+        if let Err(error) = tell(ledger, policy, finding, patience).await {
+            warn!(%error, "the ledger did not take what a journal says");
+            return false;
+        }
+    }
+    true
 }
 
 async fn tell(
@@ -74,6 +93,11 @@ async fn tell(
     }) else {
         return Ok(());
     };
+    if let Outcome::Accepted(task) = &outcome
+        && ledger.find_task(task).await?.as_ref() == Some(&key)
+    {
+        return Ok(());
+    }
     told(ledger, policy, &key, token, outcome, arrival, patience).await
 }
 
@@ -97,6 +121,26 @@ async fn told(
     Ok(())
 }
 
+impl Left {
+    /// Everything in it was told: it goes, or stays while it is worth remembering.
+    fn done_with(&mut self, keeps_told: bool) -> io::Result<()> {
+        let age = self.file.metadata()?.modified()?.elapsed().unwrap_or_default();
+        let paid = self.findings.told.iter().chain(&self.findings.open);
+        let is_worth = keeps_told && age < KEEP && paid.cloned().any(|finding| finding.into_told().is_some());
+        if !is_worth {
+            return fs::remove_file(&self.path);
+        }
+        let settled: Vec<u8> =
+            self.findings.open.iter().flat_map(|of| Line::Settled(of.token().clone()).to_bytes()).collect();
+        if settled.is_empty() {
+            return Ok(());
+        }
+        // The first line break ends a line that was torn.
+        self.file.write_all(b"\n")?;
+        self.file.write_all(&settled)
+    }
+}
+
 /// The journals in `dir` whose process is gone.
 fn left_in(dir: &Path) -> io::Result<Vec<Left>> {
     let mut left = Vec::new();
@@ -111,12 +155,12 @@ fn left_in(dir: &Path) -> io::Result<Vec<Left>> {
 }
 
 fn take(path: PathBuf) -> io::Result<Option<Left>> {
-    let mut lock = match File::options().read(true).append(true).open(&path) {
+    let mut file = match File::options().read(true).append(true).open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    match lock.try_lock() {
+    match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(None),
         Err(TryLockError::Error(error)) => return Err(error),
@@ -126,6 +170,6 @@ fn take(path: PathBuf) -> io::Result<Option<Left>> {
         return Ok(None);
     }
     let mut text = Vec::new();
-    lock.read_to_end(&mut text)?;
-    Ok(Some(Left { findings: findings(&text), path, _lock: lock }))
+    file.read_to_end(&mut text)?;
+    Ok(Some(Left { findings: findings(&text), path, file }))
 }

@@ -64,6 +64,10 @@ impl Ledger for Faulty {
         Ok(answer)
     }
 
+    async fn confirm(&self) -> Answer<()> {
+        self.inner.confirm().await
+    }
+
     async fn put(&self, put: &Put) -> Answer<Version> {
         if self.trick == Trick::RefuseEvidence && put.settle.is_some() {
             self.tricked.notify_one();
