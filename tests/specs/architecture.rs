@@ -50,20 +50,35 @@ fn text(path: &str) -> Result<String> {
     std::fs::read_to_string(root().join(path)).with_context(|| format!("failed to read {path}"))
 }
 
-/// The crates of the workspace and what each depends on, without what only its tests use.
-fn dependencies() -> Result<BTreeMap<String, BTreeSet<String>>> {
+/// The crates of the workspace, as cargo tells of them.
+fn packages() -> Result<Vec<serde_json::Value>> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["metadata", "--format-version", "1", "--no-deps", "--offline"]).current_dir(root());
     let output = cargo.output().context("failed to start cargo")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-    let list = |value: &serde_json::Value, name: &str| value.get(name).and_then(|list| list.as_array().cloned());
-    let name = |value: &serde_json::Value| value.get("name").and_then(|name| name.as_str().map(str::to_owned));
-    let packages = list(&metadata, "packages").context("no packages")?;
-    let crates = packages.iter().map(|package| {
-        let all = list(package, "dependencies").unwrap_or_default();
-        let used = all.iter().filter(|dependency| dependency.get("kind").is_none_or(serde_json::Value::is_null));
-        Ok((name(package).context("a package without a name")?, used.filter_map(name).collect()))
+    list(&metadata, "packages").context("no packages")
+}
+
+fn list(value: &serde_json::Value, name: &str) -> Option<Vec<serde_json::Value>> {
+    value.get(name).and_then(|list| list.as_array().cloned())
+}
+
+fn name(value: &serde_json::Value) -> Option<String> {
+    value.get("name").and_then(|name| name.as_str().map(str::to_owned))
+}
+
+/// What a crate depends on, without what only its tests use.
+fn used(package: &serde_json::Value) -> Vec<serde_json::Value> {
+    let all = list(package, "dependencies").unwrap_or_default();
+    all.into_iter().filter(|dependency| dependency.get("kind").is_none_or(serde_json::Value::is_null)).collect()
+}
+
+/// The crates of the workspace and what each depends on, without what only its tests use.
+fn dependencies() -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let crates = packages()?.into_iter().map(|package| {
+        let used = used(&package).iter().filter_map(name).collect();
+        Ok((name(&package).context("a package without a name")?, used))
     });
     crates.collect()
 }
@@ -89,6 +104,25 @@ fn what_one_crate_alone_owns_no_other_uses() -> Result<()> {
             assert!(!used.contains(*package) || name == *owner, "{package} belongs to {owner}, and {name} uses it");
         }
     }
+    Ok(())
+}
+
+#[test]
+fn nothing_but_tests_can_turn_on_a_simulated_network_clock_or_randomness() -> Result<()> {
+    let mut able = Vec::new();
+    for package in packages()? {
+        let name = name(&package).context("a package without a name")?;
+        let features = package.get("features").and_then(|features| features.as_object().cloned()).unwrap_or_default();
+        able.extend(features.contains_key("simulated").then(|| name.clone()));
+        for (feature, implied) in features {
+            assert!(feature == "simulated" || !implied.to_string().contains("simulated"), "{name}: {feature}");
+        }
+        for dependency in used(&package) {
+            let wanted = dependency.get("features").map(ToString::to_string).unwrap_or_default();
+            assert!(!wanted.contains("simulated"), "{name} turns it on in {dependency}");
+        }
+    }
+    assert_eq!(able, ["veobatch-api", "veobatch-ledger"]);
     Ok(())
 }
 

@@ -14,6 +14,7 @@ use veobatch_core::{Credits, Outcome, Refusal, RefusalKind, Resolution, Spec, Ta
 use crate::address::is_loopback;
 use crate::dialect::Dialect;
 use crate::key::ApiKey;
+use crate::line::Line;
 use crate::permit::SubmitPermit;
 use crate::record_info::RecordInfo;
 use crate::wire::{Wire, exchange};
@@ -89,8 +90,8 @@ pub struct Answer {
 #[derive(Clone)]
 pub struct Client {
     config: ClientConfig,
-    paid: reqwest::Client,
-    free: reqwest::Client,
+    paid: Line,
+    free: Line,
 }
 
 impl Client {
@@ -115,8 +116,18 @@ impl Client {
             .pool_max_idle_per_host(0)
             .pool_idle_timeout(IDLE);
         let free = builder(&config)?.timeout(config.poll_timeout).pool_idle_timeout(IDLE);
-        let build = |builder: ClientBuilder| builder.build().map_err(|error| ConfigError::Setup(words::causes(&error)));
+        let build = |builder: ClientBuilder| {
+            builder.build().map(Line::Network).map_err(|error| ConfigError::Setup(words::causes(&error)))
+        };
         Ok(Self { paid: build(paid)?, free: build(free)?, config })
+    }
+
+    /// A client whose calls `network` carries.
+    #[cfg(feature = "simulated")]
+    pub fn simulated(config: ClientConfig, network: std::sync::Arc<dyn crate::simulated::Network>) -> Self {
+        let paid = Line::Simulated(std::sync::Arc::clone(&network), config.submit_timeout);
+        let free = Line::Simulated(network, config.poll_timeout);
+        Self { config, paid, free }
     }
 
     /// **Pays.** Asks the service once to make the video `spec`, and says what became of it. Never fails, never retries.
@@ -128,8 +139,8 @@ impl Client {
         let started = Instant::now();
         let (outcome, is_answered) = match self.submission(spec, callback) {
             Ok(request) => match permit.spend() {
-                Ok(_) => {
-                    let wire = exchange(&self.paid, request, &self.config.key).await;
+                Ok(token) => {
+                    let wire = exchange(&self.paid, request, Some(&token), &self.config.key).await;
                     let is_answered = matches!(wire, Wire::Answered(_));
                     (classification::outcome(wire), is_answered)
                 }
@@ -186,7 +197,7 @@ impl Client {
 
     async fn call(&self, method: Method, path: &str, query: &[(&str, &str)], body: Option<Value>) -> Wire {
         match self.request(method, path, query, body.as_ref()) {
-            Ok(request) => exchange(&self.free, request, &self.config.key).await,
+            Ok(request) => exchange(&self.free, request, None, &self.config.key).await,
             Err(why) => Wire::NotSent(why),
         }
     }

@@ -50,6 +50,8 @@ pub struct FileHost {
     /// Through the system's proxy, which resolves names: only literal addresses can be refused.
     proxied: reqwest::Client,
     private: bool,
+    #[cfg(feature = "simulated")]
+    simulated: Option<std::sync::Arc<dyn crate::simulated::Network>>,
 }
 
 /// Where an earlier, broken-off fetch of the same file ended.
@@ -118,7 +120,21 @@ impl FileHost {
         // A small container that only simulates may have no root certificates, and needs none.
         let has_roots = builder().build().is_ok() || !config.private;
         let with_roots = |builder: reqwest::ClientBuilder| if has_roots { builder } else { builder.tls_certs_only([]) };
-        Ok(Self { direct: build(with_roots(direct))?, proxied: build(with_roots(builder()))?, private: config.private })
+        let (direct, proxied) = (build(with_roots(direct))?, build(with_roots(builder()))?);
+        Ok(Self {
+            direct,
+            proxied,
+            private: config.private,
+            #[cfg(feature = "simulated")]
+            simulated: None,
+        })
+    }
+
+    /// The same fetcher, with its requests carried by `network`.
+    #[cfg(feature = "simulated")]
+    #[must_use]
+    pub fn simulated(self, network: std::sync::Arc<dyn crate::simulated::Network>) -> Self {
+        Self { simulated: Some(network), ..self }
     }
 
     /// Opens the file at `url`, from where an earlier fetch ended if the host still has the same file.

@@ -34,12 +34,43 @@ impl SubmitPermit {
 
     /// The last check, right before the request is handed to the network. An error says why nothing was sent.
     pub(crate) fn spend(self) -> Result<Token, &'static str> {
-        #[expect(clippy::disallowed_methods, reason = "only the wall clock notices that this machine was asleep")]
-        let wall = SystemTime::now();
-        if Instant::now() >= self.until || wall >= self.until_wall {
+        if Instant::now() >= self.until || wall_clock() >= self.until_wall {
             return Err("the claim's time was over before the request was sent");
         }
         Ok(self.token)
+    }
+}
+
+/// The wall clock that permits are held against: only it notices that this machine was asleep.
+pub fn wall_clock() -> SystemTime {
+    #[cfg(feature = "simulated")]
+    if let Some(now) = simulated::now() {
+        return now;
+    }
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    SystemTime::now()
+}
+
+/// A wall clock that a simulation on this thread sets.
+#[cfg(feature = "simulated")]
+pub(crate) mod simulated {
+    use std::cell::RefCell;
+    use std::time::SystemTime;
+
+    /// Tells the time.
+    pub type WallClock = Box<dyn Fn() -> SystemTime>;
+
+    thread_local! {
+        static CLOCK: RefCell<Option<WallClock>> = const { RefCell::new(None) };
+    }
+
+    /// From now on this thread's wall clock is `clock`; `None`: it is the system's again.
+    pub fn set_wall_clock(clock: Option<WallClock>) {
+        CLOCK.set(clock);
+    }
+
+    pub(super) fn now() -> Option<SystemTime> {
+        CLOCK.with_borrow(|clock| clock.as_ref().map(|now| now()))
     }
 }
 
@@ -51,9 +82,9 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    #[expect(clippy::disallowed_methods, reason = "the wall clock is what is tested")]
+    #[expect(clippy::disallowed_methods, reason = "a permit is what is tested")]
     fn permit(until: Instant, ahead: bool) -> SubmitPermit {
-        let now = SystemTime::now();
+        let now = wall_clock();
         let wall = if ahead { now + HOUR } else { now };
         SubmitPermit::from_claim(Token::from_bits(1), until, wall)
     }

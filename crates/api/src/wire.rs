@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Client, Request, Response};
+use reqwest::{Request, Response};
+use veobatch_core::Token;
 
 use crate::key::ApiKey;
+use crate::line::{Line, Undelivered};
 use crate::words;
 
 /// Most bytes of an answer that are read; the service's answers have a few hundred.
@@ -38,17 +40,13 @@ pub(crate) struct Reply {
     pub(crate) broken: Option<String>,
 }
 
-/// Sends `request` and reads the answer.
-///
-/// A failed connection (name, TCP, TLS, a proxy's tunnel) is the only proof that nothing was sent. hyper-util makes its
-/// error kind `Connect` nowhere but while it gets hold of a connection, before the request is handed to one
-/// (`client/legacy/client.rs` of 0.1.21: `connection_for`); a failed or timed-out exchange has another kind.
-pub(crate) async fn exchange(client: &Client, request: Request, key: &ApiKey) -> Wire {
+/// Sends `request` and reads the answer. `attempt` is what it pays for, if it pays.
+pub(crate) async fn exchange(line: &Line, request: Request, attempt: Option<&Token>, key: &ApiKey) -> Wire {
     let (method, path) = (request.method().clone(), request.url().path().to_owned());
-    let wire = match client.execute(request).await {
+    let wire = match line.carry(request, attempt).await {
         Ok(response) => Wire::Answered(reply(response, key).await),
-        Err(error) if error.is_connect() || error.is_builder() => Wire::NotSent(words::causes(&error.without_url())),
-        Err(error) => Wire::NoAnswer(words::causes(&error.without_url())),
+        Err(Undelivered::NotSent(why)) => Wire::NotSent(why),
+        Err(Undelivered::NoAnswer(why)) => Wire::NoAnswer(why),
     };
     match &wire {
         Wire::Answered(Reply { status, .. }) => tracing::debug!(%method, path, status, "answered"),

@@ -192,10 +192,7 @@ macro_rules! random {
         impl $type {
             /// A new one, from the system's randomness.
             pub fn random() -> Self {
-                let mut bytes = [0; 8];
-                // Without randomness there are no fences and no tokens: stopping is the only safe answer.
-                getrandom::fill(&mut bytes).expect("the system has no source of randomness");
-                $make(u64::from_ne_bytes(bytes))
+                $make(crate::random::bits())
             }
         }
     )+ };

@@ -19,6 +19,7 @@ mod change;
 mod error;
 mod job;
 mod open;
+mod random;
 mod redis;
 mod sqlite;
 
@@ -38,6 +39,8 @@ pub use job::{
     SubmissionClaim, Version,
 };
 pub use open::{Guarantee, LedgerUrl, open};
+#[cfg(feature = "simulated")]
+pub use random::simulated;
 pub use redis::RedisLedger;
 pub use sqlite::{SqliteLedger, TimeSource};
 

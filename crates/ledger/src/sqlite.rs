@@ -87,6 +87,14 @@ impl SqliteLedger {
         Self::start(schema::in_memory()?, None, None, source)
     }
 
+    /// As [`SqliteLedger::in_memory`], but each operation runs in its caller, in a transaction of its own: no thread but
+    /// the caller's has a part in what happens when. For simulations.
+    pub fn in_caller(source: TimeSource) -> Result<Self, LedgerError> {
+        let (clock, nudged) = (Arc::new(Clock::new(source)), Arc::new(Notify::new()));
+        let writer = Desk::here(schema::in_memory()?, Arc::clone(&clock), Arc::clone(&nudged));
+        Ok(Self { reader: None, writer, clock, nudged, path: None })
+    }
+
     fn start(
         writer: rusqlite::Connection,
         reader: Option<rusqlite::Connection>,

@@ -15,6 +15,7 @@ use tracing::debug;
 use veobatch_api::{Download, DownloadError, FileHost, Resume, redact};
 use veobatch_core::Hindrance;
 
+use crate::blocking;
 use crate::leases::Hold;
 use crate::mp4::{self, CheckError, Picture};
 use crate::output::Content;
@@ -55,15 +56,16 @@ pub(crate) async fn fetch(host: &FileHost, url: &str, part: Part, hold: &Hold) -
     let path = part.path();
     let (orders, inbox) = mpsc::channel(CHUNKS);
     let (from, is_whole) = (resume(&part, url), part.is_whole());
-    let writer = tokio::task::spawn_blocking(move || write(part, inbox));
-    let streamed = if is_whole {
-        debug!("all of it is there already");
-        drop(orders.send(Order::Whole).await);
-        Ok(None)
-    } else {
+    let writer = blocking::feed(inbox, Writing { part, whole: None }, Writing::take, Writing::finish);
+    let streaming = async move {
+        if is_whole {
+            debug!("all of it is there already");
+            drop(orders.send(Order::Whole).await);
+            return Ok(None);
+        }
         stream(host, url, from, hold, orders).await
     };
-    let written = writer.await.map_err(io::Error::other).flatten();
+    let (streamed, written) = tokio::join!(streaming, writer);
     // A disk that failed is the cause, even where the stream then failed as well.
     let (part, content) = written.map_err(|error| disk(&path, &error))?;
     if let Some(total) = streamed?.filter(|total| *total != content.bytes) {
@@ -156,37 +158,56 @@ fn hindrance(url: &str, error: &DownloadError) -> Hindrance {
     }
 }
 
-/// Writes what is ordered; if that was all, the file is synced and known when this returns, and else kept for later.
-fn write(mut part: Part, inbox: mpsc::Receiver<Order>) -> io::Result<(Part, Content)> {
-    match obey(&mut part, inbox) {
-        Ok(content) => Ok((part, content)),
-        Err(error) => {
-            part.discard();
-            Err(error)
-        }
-    }
+/// A part that is being written, and its content once all of it is there.
+struct Writing {
+    part: Part,
+    whole: Option<Content>,
 }
 
-fn obey(part: &mut Part, mut inbox: mpsc::Receiver<Order>) -> io::Result<Content> {
-    while let Some(order) = inbox.blocking_recv() {
-        match order {
-            Order::From(source, anew) => {
-                if anew && part.bytes() > 0 {
-                    part.start_over()?;
-                }
-                part.goes_on(source);
+impl Writing {
+    /// Carries out `order`. A part that could not be written is not kept.
+    fn take(mut self, order: Order) -> io::Result<Self> {
+        match self.obey(order) {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                self.part.discard();
+                Err(error)
             }
-            Order::Write(chunk) => part.write(&chunk)?,
-            Order::Whole => return part.seal(),
         }
     }
-    part.keep()?;
-    Ok(part.content())
+
+    fn obey(&mut self, order: Order) -> io::Result<()> {
+        match order {
+            Order::From(source, anew) => {
+                if anew && self.part.bytes() > 0 {
+                    self.part.start_over()?;
+                }
+                self.part.goes_on(source);
+            }
+            Order::Write(chunk) => self.part.write(&chunk)?,
+            Order::Whole => self.whole = Some(self.part.seal()?),
+        }
+        Ok(())
+    }
+
+    /// If that was all, the file is synced and known when this returns, and else kept for later.
+    fn finish(mut self) -> io::Result<(Part, Content)> {
+        let content = match self.whole.take() {
+            Some(content) => Ok(content),
+            None => self.part.keep().map(|()| self.part.content()),
+        };
+        match content {
+            Ok(content) => Ok((self.part, content)),
+            Err(error) => {
+                self.part.discard();
+                Err(error)
+            }
+        }
+    }
 }
 
 async fn check(path: PathBuf, length: u64) -> Result<Option<Picture>, CheckError> {
-    let check = tokio::task::spawn_blocking(move || mp4::check(&mut BufReader::new(File::open(path)?), length));
-    check.await.unwrap_or_else(|error| Err(CheckError::Unreadable(io::Error::other(error))))
+    blocking::run(move || mp4::check(&mut BufReader::new(File::open(path)?), length)).await?
 }
 
 /// Our disk is in the way: nothing is lost, the job waits.

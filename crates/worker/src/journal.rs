@@ -26,7 +26,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use veobatch_core::{JobKey, Outcome, Token};
 
-use crate::random;
+use crate::{blocking, random};
 use line::{Finding, Line, finding};
 
 /// A journal that has grown beyond this is rewritten with what is still open.
@@ -121,11 +121,11 @@ impl Journal {
 
     async fn write(&self, line: Line, durable: bool) -> io::Result<()> {
         let shared = Arc::clone(&self.0);
-        let done = tokio::task::spawn_blocking(move || {
+        let done = blocking::run(move || {
             let number = shared.append(line)?;
             if durable { shared.sync(number) } else { Ok(()) }
         });
-        done.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+        done.await.flatten()
     }
 }
 

@@ -3,7 +3,7 @@
 //! A lease lasts 30 s and is renewed every 10 s, but only within its step's limit: a step that hangs loses its job to
 //! somebody else instead of keeping it for ever.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub(crate) struct Leases(Mutex<Held>);
 #[derive(Debug, Default)]
 struct Held {
     next: u64,
-    leases: HashMap<u64, (Lease, Instant)>,
+    leases: BTreeMap<u64, (Lease, Instant)>,
 }
 
 /// One lease that is held; given up (not released) when dropped.

@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use veobatch_ledger::LedgerError;
 
+use crate::random;
+
 /// First wait: a server that restarts is back within a second.
 const FIRST: Duration = Duration::from_millis(100);
 
@@ -34,6 +36,7 @@ impl Patience {
             .with_initial_interval(FIRST)
             .with_max_interval(LONGEST)
             .with_multiplier(2.0)
+            .with_randomization_factor(0.0)
             .with_max_elapsed_time(None)
             .build();
         Self { backoff, until, waiting: false }
@@ -45,7 +48,7 @@ impl Patience {
             warn!(%error, "{what}: waiting");
             self.waiting = true;
         }
-        let wait = self.backoff.next_backoff().unwrap_or(LONGEST);
+        let wait = self.backoff.next_backoff().unwrap_or(LONGEST).mul_f64(0.5 + random::jitter());
         tokio::select! {
             biased;
             () = self.until.cancelled() => false,

@@ -1,7 +1,12 @@
-//! Randomness: tokens, names and jitter.
+//! Randomness: tokens, names and jitter. The system's; only a simulation in this crate's own tests draws from a seed.
 
 /// 128 random bits, for a token or a name of this process.
 pub(crate) fn bits() -> u128 {
+    #[cfg(test)]
+    if let Some(low) = veobatch_ledger::simulated::bits() {
+        let high = veobatch_ledger::simulated::bits().unwrap_or_default();
+        return u128::from(high) << 64 | u128::from(low);
+    }
     let mut bytes = [0; 16];
     // Without randomness there are no tokens: stopping is the only safe answer.
     #[expect(clippy::expect_used, reason = "no safe way to go on")]

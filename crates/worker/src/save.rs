@@ -118,5 +118,5 @@ fn has_failed(record: &Record) -> bool {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Hindrance> + Send + 'static,
 ) -> Result<T, Hindrance> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Hindrance::Disk(error.to_string())))
+    crate::blocking::run(work).await.unwrap_or_else(|error| Err(Hindrance::Disk(error.to_string())))
 }

@@ -27,7 +27,7 @@ use crate::maintenance::maintain;
 use crate::output::Output;
 use crate::patience::Patience;
 use crate::worker::Worker;
-use crate::{Ended, Options, Stop, WorkError, random, submit};
+use crate::{Ended, Options, Stop, WorkError, blocking, random, submit};
 
 /// How long the last leases are tried to be given back; they end by themselves otherwise.
 const HAND_BACK_WITHIN: Duration = Duration::from_secs(5);
@@ -50,7 +50,8 @@ pub async fn work(ledger: SharedLedger, client: Arc<Client>, options: Options, s
 async fn run(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: &Stop) -> Result<Ended, WorkError> {
     let guarantee = check_guarantee(&ledger, &options).await?;
     let place = ledger.take_worker_place().await?;
-    let worker = Arc::new(prepare(ledger, client, &options, &guarantee, stop).await?);
+    let files = file_host(&options)?;
+    let worker = Arc::new(prepare(ledger, client, files, &options, &guarantee, stop).await?);
     info!(lanes = ?options.lanes, output = %options.output.display(), "working");
 
     let mut lanes = Vec::new();
@@ -103,9 +104,11 @@ async fn check_guarantee(ledger: &SharedLedger, options: &Options) -> Result<Gua
     Ok(guarantee)
 }
 
+/// Tries the directories, starts the journal, and replays those of processes that are gone.
 async fn prepare(
     ledger: SharedLedger,
     client: Arc<Client>,
+    files: FileHost,
     options: &Options,
     guarantee: &Guarantee,
     stop: &Stop,
@@ -118,7 +121,7 @@ async fn prepare(
     };
     let (root, state_dir, keeps_told) = (options.output.clone(), options.state_dir.clone(), guarantee.may_go_back);
     let open = move || (Output::open(&root), Journal::start(&state_dir, keeps_told));
-    let opened = tokio::task::spawn_blocking(open).await;
+    let opened = blocking::run(open).await;
     let (output, journal) = opened.map_err(|error| unusable(&error))?;
     let (output, journal) = (output?, journal.map_err(|error| unusable(&error))?);
     let ending = Ending::of(stop);
@@ -126,9 +129,9 @@ async fn prepare(
     let told = replay(&journal, Telling::New, ledger.as_ref(), &options.policy, &mut patience).await;
     told.map_err(|error| unusable(&error))?;
     Ok(Worker {
-        files: file_host(options)?,
         ledger,
         client,
+        files,
         output,
         journal,
         recovering: Notify::new(),

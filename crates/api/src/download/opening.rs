@@ -59,6 +59,10 @@ async fn fetch(host: &FileHost, url: &Url, from: Option<&Resume>) -> Result<Resp
     if let Some(Resume { offset, validator }) = from.filter(|from| from.offset > 0) {
         request = request.header(RANGE, format!("bytes={offset}-")).header(IF_RANGE, validator);
     }
+    #[cfg(feature = "simulated")]
+    if let Some(network) = &host.simulated {
+        return simulated(network.as_ref(), &request.build().map_err(failed)?).await;
+    }
     let response = request.send().await.map_err(failed)?;
     // The resolver has refused such an address already; this is for what it never saw.
     let peer = response.remote_addr().filter(|_| !through_proxy && !host.private);
@@ -66,6 +70,19 @@ async fn fetch(host: &FileHost, url: &Url, from: Option<&Resume>) -> Result<Resp
         Some(peer) => Err(DownloadError::Refused(format!("{} is not a public address", peer.ip()))),
         None => Ok(response),
     }
+}
+
+#[cfg(feature = "simulated")]
+async fn simulated(
+    network: &dyn crate::simulated::Network,
+    request: &reqwest::Request,
+) -> Result<Response, DownloadError> {
+    use crate::simulated::{Lost, Sent};
+    let carried = network.carry(Sent::of(request, None)).await;
+    carried.map(Into::into).map_err(|lost| {
+        let (Lost::NotSent(message) | Lost::NoAnswer(message)) = lost;
+        DownloadError::Transfer { message, retry_after: None }
+    })
 }
 
 /// Whether the system's proxy is used for `url`: never for this machine itself.

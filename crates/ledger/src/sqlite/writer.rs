@@ -6,9 +6,11 @@
 //! Operations look before they write, so one that is refused leaves nothing behind and hurts nobody. One that fails after
 //! it began to write (the disk is full, the file is damaged) undoes its whole group: it is told why, the others to ask
 //! again. (A savepoint for each would hurt nobody either, but copies every page that an operation touches: half the speed.)
+//!
+//! In a simulation there is no thread: the caller runs its operation itself, as a group of one.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -40,11 +42,14 @@ type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
 /// Given a step, or why there can be none; says whether it failed.
 type Operation = Box<dyn FnOnce(Result<&mut Step<'_>, &str>) -> (bool, Answer) + Send>;
 
-/// A thread with a connection of its own.
+/// Whoever has a connection of their own.
 #[derive(Debug)]
-pub(super) struct Desk {
-    queue: Option<Sender<Operation>>,
-    thread: Option<JoinHandle<()>>,
+pub(super) struct Desk(Clerk);
+
+#[derive(Debug)]
+enum Clerk {
+    Thread { queue: Option<Sender<Operation>>, thread: Option<JoinHandle<()>> },
+    Caller(Mutex<Writer>),
 }
 
 impl Desk {
@@ -76,16 +81,21 @@ impl Desk {
         })
     }
 
+    /// No thread: whoever asks does it.
+    pub(super) fn here(sql: Connection, clock: Arc<Clock>, nudged: Arc<Notify>) -> Self {
+        Self(Clerk::Caller(Mutex::new(Writer { sql, clock, nudged })))
+    }
+
     fn start(name: &str, work: impl FnOnce(&Receiver<Operation>) + Send + 'static) -> Result<Self, LedgerError> {
         let (queue, operations) = channel();
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || work(&operations))
             .map_err(|error| LedgerError::Unavailable(error.to_string()))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        Ok(Self(Clerk::Thread { queue: Some(queue), thread: Some(thread) }))
     }
 
-    /// Has the thread do `operation`; resolves once its outcome is durable.
+    /// Has `operation` done; resolves once its outcome is durable.
     pub(super) async fn ask<T: Send + 'static>(
         &self,
         operation: impl FnOnce(&mut Step<'_>) -> Result<T, LedgerError> + Send + 'static,
@@ -101,15 +111,21 @@ impl Desk {
             (failed, answer)
         });
         let closed = || LedgerError::Unavailable("the ledger is closed".to_owned());
-        self.queue.as_ref().ok_or_else(closed)?.send(operation).map_err(|_| closed())?;
+        match &self.0 {
+            Clerk::Thread { queue, .. } => {
+                queue.as_ref().ok_or_else(closed)?.send(operation).map_err(|_| closed())?;
+            }
+            Clerk::Caller(writer) => writer.lock().unwrap_or_else(PoisonError::into_inner).run(vec![operation]),
+        }
         answered.await.map_err(|_| closed())?
     }
 }
 
 impl Drop for Desk {
     fn drop(&mut self) {
-        self.queue = None;
-        if let Some(thread) = self.thread.take() {
+        let Clerk::Thread { queue, thread } = &mut self.0 else { return };
+        *queue = None;
+        if let Some(thread) = thread.take() {
             // A thread that panicked has told its story already.
             let _ = thread.join();
         }
@@ -122,6 +138,7 @@ fn next_group(queue: &Receiver<Operation>) -> Option<Vec<Operation>> {
     Some(group)
 }
 
+#[derive(Debug)]
 struct Writer {
     sql: Connection,
     clock: Arc<Clock>,

@@ -2,12 +2,13 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use governor::Quota;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
+use veobatch_api::wall_clock;
 use veobatch_core::{Lane, Outcome, Token};
 use veobatch_ledger::{Arrival, Claimed, GateReport, LedgerError, Settle, SubmissionClaim, Waiting};
 
@@ -112,8 +113,7 @@ impl Submissions {
                 return Asked::Closing(uncertain);
             }
             let until = Instant::now() + BEGIN_WITHIN;
-            #[expect(clippy::disallowed_methods, reason = "only the wall clock notices that this machine was asleep")]
-            let until_wall = SystemTime::now() + BEGIN_WITHIN;
+            let until_wall = wall_clock() + BEGIN_WITHIN;
             match worker.ledger.claim_submission(token, worker.only.as_deref(), LEASE, STALL).await {
                 Ok(SubmissionClaim::Granted(claimed)) => {
                     let grant = Grant { token: token.clone(), until, until_wall };

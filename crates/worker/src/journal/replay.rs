@@ -10,6 +10,7 @@ use veobatch_ledger::{Arrival, GateReport, Ledger, LedgerError, Settle};
 
 use super::line::{Finding, Findings, Line, findings};
 use super::{Journal, KEEP, PREFIX, SUFFIX};
+use crate::blocking;
 use crate::evidence::{Evidence, bring};
 use crate::patience::Patience;
 
@@ -45,7 +46,7 @@ pub(crate) async fn replay(
         tell_all(ledger, policy, &journal.told(), patience).await;
     }
     let dir = journal.dir().to_owned();
-    let left = tokio::task::spawn_blocking(move || left_in(&dir)).await.unwrap_or_else(|e| Err(io::Error::other(e)))?;
+    let left = blocking::run(move || left_in(&dir)).await.flatten()?;
     for mut left in left {
         let again = telling == Telling::New || tell_all(ledger, policy, &left.findings.told, patience).await;
         if !tell_all(ledger, policy, &left.findings.open, patience).await || !again {
@@ -144,8 +145,9 @@ impl Left {
 /// The journals in `dir` whose process is gone.
 fn left_in(dir: &Path) -> io::Result<Vec<Left>> {
     let mut left = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
+    let mut paths = fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<PathBuf>>>()?;
+    paths.sort();
+    for path in paths {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
             left.extend(take(path)?);
