@@ -14,7 +14,7 @@ use crate::bench::{
 };
 
 /// A gate that stays closed for so long.
-const WAIT: Duration = Duration::from_millis(150);
+const WAIT: Duration = Duration::from_millis(600);
 
 fn closed(wait: Duration) -> GateReport {
     GateReport::Closed { why: "429".into(), wait, no_credits: false }

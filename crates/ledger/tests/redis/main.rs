@@ -190,7 +190,7 @@ async fn a_server_without_room_is_an_outage_and_nothing_is_half_done() {
     let scene = Scene::new().await;
     let admission = Admission::random();
     scene.stage(&admission, &jobs("a", 3)).await.unwrap();
-    let _: String = scene.ask(&["CONFIG", "SET", "maxmemory", "1mb"]).await;
+    let _: String = scene.ask(&["CONFIG", "SET", "maxmemory", "1"]).await;
     let refused = scene.stage(&admission, &jobs("b", 200)).await;
     assert!(matches!(refused, Err(LedgerError::Unavailable(_))), "{refused:?}");
     let _: String = scene.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;

@@ -84,3 +84,14 @@ async fn a_confirmed_claim_is_on_the_replica_and_one_that_is_not_there_is_not_co
     signal("-CONT");
     master.ledger.confirm().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_server_that_writes_once_a_second_is_waited_for_where_it_can_be() {
+    let scene = night().await;
+    let _: String = scene.ask(&["CONFIG", "SET", "appendfsync", "everysec"]).await;
+    grants(&scene, 1).await;
+    scene.ledger.confirm().await.unwrap();
+    let known: Vec<redis::Value> = scene.ask(&["COMMAND", "INFO", "WAITAOF"]).await;
+    let stats: String = scene.ask(&["INFO", "commandstats"]).await;
+    assert_eq!(stats.contains("cmdstat_waitaof:calls=1"), known != [redis::Value::Nil], "{stats}");
+}
