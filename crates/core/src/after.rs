@@ -2,11 +2,14 @@
 //!
 //! Which stories it cannot tell: a poll, an upgrade or a download never leads to a submission; nothing leads from an
 //! accepted submission to a second one except the service's own word that the attempt failed; a job in doubt is moved
-//! only by evidence about its own token or by a person; what was paid for is never dropped by a command.
+//! only by evidence about its own token, by a person, or by the policy that a person chose; what was paid for is never
+//! dropped by a command.
 
+mod callbacks;
 mod evidence;
 mod following;
 mod orders;
+mod presumed;
 mod saving;
 
 use crate::delay::Policy;
@@ -38,7 +41,9 @@ pub enum After {
 pub fn after(record: &Record, event: &Event, moment: &Moment<'_>) -> After {
     let moved = match event {
         Event::Submission { token, outcome } => evidence::submission(record, token, outcome, moment),
-        Event::CalledBack { token, task } => evidence::accepted(record, token, task, moment.now, moment),
+        Event::CalledBack { token, task } => callbacks::called_back(record, token, task.as_ref(), moment),
+        Event::Compared { token, task, kinship } => callbacks::compared(record, token, task, kinship, moment),
+        Event::Presumed { token, because } => presumed::presumed(record, token, *because, moment),
         Event::Orphaned => evidence::orphaned(record, moment),
         Event::Polled { task, progress } => following::polled(record, task, progress, moment),
         Event::Upgraded { task, to, upgrade } => following::upgraded(record, task, *to, upgrade, moment),

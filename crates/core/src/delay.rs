@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::id::Token;
+
 /// Media are kept by the service for 14 days (kie-api.md, section 11); after that there is nothing to follow or save.
 pub(crate) const RETENTION: Duration = Duration::from_secs(14 * 24 * 3600);
 
@@ -25,6 +27,13 @@ const RETRY_FIRST: Duration = Duration::from_secs(5);
 /// Longest wait of that kind.
 const RETRY_MAX: Duration = Duration::from_secs(10 * 60);
 
+/// How soon a task is looked at again if the service called back during a look.
+pub(crate) const AFTER_CALLBACK: Duration = Duration::from_secs(1);
+
+/// How much later, and how much less often, a task is looked at whose end the service announces by a callback: half as
+/// often. A lost callback then delays a video by half a minute or so, and the polls that it saves are most of them.
+const CALLED_BACK: u32 = 2;
+
 /// First wait of a job whose steps end without a result; doubles up to [`PARK_DOUBLINGS`] times.
 const PARK_FIRST: Duration = Duration::from_secs(3600);
 const PARK_DOUBLINGS: u32 = 4;
@@ -40,6 +49,8 @@ pub struct Policy {
     pub upgrade_gap: Duration,
     /// How long the service may answer that a larger version is being made before the base video is taken.
     pub upgrade_limit: Duration,
+    /// This process hears callbacks: looks at what is announced are only the safety net.
+    pub callbacks: bool,
 }
 
 /// Videos take one to five minutes (kie-api.md, section 11); a 1080p version one to three, asked for every 20 to 30
@@ -51,21 +62,26 @@ impl Default for Policy {
             poll_max: Duration::from_secs(120),
             upgrade_gap: Duration::from_secs(20),
             upgrade_limit: Duration::from_secs(20 * 60),
+            callbacks: false,
         }
     }
 }
 
 impl Policy {
-    /// From acceptance to the first poll.
-    pub(crate) fn first_poll(&self, jitter: f64) -> Duration {
-        spread(self.poll_first, jitter)
+    /// From acceptance to the first poll of what the attempt `token` made.
+    pub(crate) fn first_poll(&self, token: &Token, jitter: f64) -> Duration {
+        spread(self.poll_first * self.slower(Some(token)), jitter)
     }
 
     /// The gap to the next poll of a task accepted `age` ago: constant while a finish is likely, then in proportion to
     /// the age, which is exponential growth in time; doubled by each poll in a row that taught nothing.
-    pub(crate) fn next_poll(&self, age: Duration, misses: u32, jitter: f64) -> Duration {
+    pub(crate) fn next_poll(&self, token: Option<&Token>, age: Duration, misses: u32, jitter: f64) -> Duration {
         let gap = (age / 8).max(self.poll_first / 3).max(Duration::from_millis(100));
-        spread(doubled(gap, misses).min(self.poll_max), jitter)
+        spread(doubled(gap, misses).min(self.poll_max) * self.slower(token), jitter)
+    }
+
+    fn slower(&self, token: Option<&Token>) -> u32 {
+        if self.callbacks && token.is_some_and(Token::carries_callback) { CALLED_BACK } else { 1 }
     }
 
     /// How many answers that a larger version is being made there are in [`Policy::upgrade_limit`].
@@ -106,15 +122,27 @@ mod tests {
     #[test]
     fn polls_are_near_constant_while_a_finish_is_likely_and_spread_out_after() {
         let policy = Policy::default();
-        let gap = |age| policy.next_poll(Duration::from_secs(age), 0, 0.5).as_secs();
+        let gap = |age| policy.next_poll(None, Duration::from_secs(age), 0, 0.5).as_secs();
         assert_eq!([gap(45), gap(90), gap(240), gap(600), gap(7200)], [15, 15, 30, 75, 120]);
     }
 
     #[test]
     fn trouble_doubles_the_gap_up_to_the_longest_one() {
         let policy = Policy::default();
-        let gap = |misses| policy.next_poll(Duration::from_secs(60), misses, 0.5).as_secs();
+        let gap = |misses| policy.next_poll(None, Duration::from_secs(60), misses, 0.5).as_secs();
         assert_eq!([gap(0), gap(1), gap(2), gap(30)], [15, 30, 60, 120]);
+    }
+
+    #[test]
+    fn what_is_announced_by_a_callback_is_looked_at_half_as_often_while_callbacks_are_heard() {
+        let (announced, silent) = (Token::of_attempt(1 << 9, true), Token::of_attempt(1 << 9, false));
+        let hearing = Policy { callbacks: true, ..Policy::default() };
+        let looks = |policy: Policy, token: &Token| {
+            (policy.first_poll(token, 0.5).as_secs(), policy.next_poll(Some(token), Duration::ZERO, 0, 0.5).as_secs())
+        };
+        assert_eq!(looks(hearing, &announced), (90, 30));
+        assert_eq!(looks(hearing, &silent), (45, 15));
+        assert_eq!(looks(Policy::default(), &announced), (45, 15));
     }
 
     #[test]

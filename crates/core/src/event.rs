@@ -1,7 +1,8 @@
 //! What can happen to a job.
 
+use crate::doubt::Presumption;
 use crate::id::{TaskId, Token};
-use crate::outcome::{Outcome, Progress, Upgrade};
+use crate::outcome::{Outcome, Progress, Trouble, Upgrade};
 use crate::record::Files;
 use crate::spec::Resolution;
 
@@ -15,12 +16,28 @@ pub enum Event {
         /// How it ended.
         outcome: Outcome,
     },
-    /// The service called back for this attempt. Its place in the table; the receiver comes later.
+    /// The service called back for this attempt: a hint that something can be learned, never the truth itself.
     CalledBack {
         /// Which attempt, as the URL said.
         token: Token,
-        /// Which task, as the body said.
+        /// Which task, if the body said.
+        task: Option<TaskId>,
+    },
+    /// The task that a callback named for an attempt in doubt was looked up, to see whether it is this job's.
+    Compared {
+        /// Which attempt.
+        token: Token,
+        /// Which task.
         task: TaskId,
+        /// What it is.
+        kinship: Kinship,
+    },
+    /// A policy (`--in-doubt`) presumes that a job in doubt was not made, or prefers to pay again.
+    Presumed {
+        /// Which attempt.
+        token: Token,
+        /// Which policy, and why.
+        because: Presumption,
     },
     /// Found in `submitting` by a lease holder that did not write its intent.
     Orphaned,
@@ -76,6 +93,19 @@ pub enum Event {
     Retry,
     /// A person settles a job in doubt.
     Resolve(Verdict),
+}
+
+/// Whether a task is the job's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kinship {
+    /// The service knows it, and reports the job's prompt or none.
+    Ours,
+    /// It is somebody else's, in words.
+    Another(String),
+    /// The service does not know it: not yet, or never.
+    Missing(String),
+    /// Nothing was learned.
+    Trouble(Trouble),
 }
 
 /// What keeps a video from being saved.

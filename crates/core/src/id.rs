@@ -33,15 +33,37 @@ impl fmt::Display for TaskId {
     }
 }
 
-/// The unguessable name of one attempt to submit one job: 128 random bits, as 32 hexadecimal digits.
+/// The unguessable name of one attempt to submit one job: 32 hexadecimal digits.
 ///
-/// It ties together the intent in the ledger, the lines of a journal and, later, callbacks.
+/// It ties together the intent in the ledger, the lines of a journal and callbacks. 120 of its bits are random; the last
+/// byte says whether the attempt was sent with a callback URL ([`Token::carries_callback`]). So that is known wherever the
+/// attempt is known, also after a crash or a lost answer, without being stored anywhere else.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Token(String);
 
+/// The last byte of a token whose attempt carries a callback URL.
+const CALLBACK: u128 = 0xcb;
+
 impl Token {
-    /// The token made of these (random) bits.
+    /// The token of an attempt that is about to be made, from random bits.
+    pub fn of_attempt(bits: u128, carries_callback: bool) -> Self {
+        let random = bits & !0xff;
+        let last = bits & 0xff;
+        let last = match (carries_callback, last == CALLBACK) {
+            (true, _) => CALLBACK,
+            (false, true) => !CALLBACK & 0xff,
+            (false, false) => last,
+        };
+        Self::from_bits(random | last)
+    }
+
+    /// Whether the attempt was sent, if it was, with a callback URL.
+    pub fn carries_callback(&self) -> bool {
+        self.0.ends_with("cb")
+    }
+
+    /// The token made of these bits.
     pub fn from_bits(bits: u128) -> Self {
         Self(format!("{bits:032x}"))
     }
@@ -50,6 +72,13 @@ impl Token {
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         (text.len() == 32 && digits).then(|| Self(text.to_owned()))
+    }
+
+    /// Whether both are the same, in a time that does not depend on where they differ.
+    pub fn equals(&self, other: &Self) -> bool {
+        let (one, other) = (self.0.as_bytes(), other.0.as_bytes());
+        let differing = one.iter().zip(other).fold(0, |differing, (a, b)| differing | (a ^ b));
+        one.len() == other.len() && std::hint::black_box(differing) == 0
     }
 
     /// The 32 digits.
@@ -83,7 +112,17 @@ mod tests {
     #[test]
     fn tokens_are_read_as_they_are_written() {
         let token = Token::from_bits(0xff);
-        assert_eq!(Token::parse(token.as_str()), Some(token));
+        assert_eq!(Token::parse(token.as_str()), Some(token.clone()));
         assert_eq!(Token::parse("ff"), None);
+        assert!(token.equals(&Token::from_bits(0xff)) && !token.equals(&Token::from_bits(0xfe)));
+    }
+
+    #[test]
+    fn a_token_says_whether_its_attempt_carries_a_callback_whatever_its_random_bits_are() {
+        for bits in [0, 0xcb, 0x34, u128::MAX, 0xcb << 8] {
+            assert!(Token::of_attempt(bits, true).carries_callback(), "{bits:x}");
+            assert!(!Token::of_attempt(bits, false).carries_callback(), "{bits:x}");
+        }
+        assert_ne!(Token::of_attempt(0x1cb, true), Token::of_attempt(0x2cb, true));
     }
 }

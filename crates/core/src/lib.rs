@@ -10,6 +10,7 @@
 
 mod after;
 mod delay;
+mod doubt;
 mod event;
 mod facets;
 mod id;
@@ -23,13 +24,16 @@ mod time;
 
 pub use after::{After, Moment, after};
 pub use delay::Policy;
-pub use event::{Event, Hindrance, Verdict};
+pub use doubt::{CALLED_BACK_WITHIN, Heard, InDoubt, MAX_PRESUMED_ATTEMPTS, Outlook, Presumption, doubted, outlook};
+pub use event::{Event, Hindrance, Kinship, Verdict};
 pub use facets::{Facets, Flight, Lane, StateName};
 pub use id::{MAX_TASK_ID_BYTES, TaskId, Token};
 pub use name::{BatchId, JobId, JobKey, MAX_NAME_BYTES, NameError, fold};
 pub use outcome::{Outcome, Progress, Refusal, RefusalKind, TaskFailure, Trouble, TroubleKind, Upgrade};
 pub use plan::{Step, plan};
 pub use price::{Credits, ModelPrice, Prices};
-pub use record::{Attempt, Entry, Failure, FailureKind, Files, Intent, Record, SOFT_DEADLINE, State, Stray, Task};
+pub use record::{
+    Attempt, Called, Comparison, Entry, Failure, FailureKind, Files, Intent, Record, SOFT_DEADLINE, State, Stray, Task,
+};
 pub use spec::{AspectRatio, DEFAULT_MODEL, GenerationType, Resolution, Spec};
 pub use time::{Timestamp, millis};

@@ -1,8 +1,8 @@
 //! What to do next with a job that is due. Decides nothing about money: that was decided by how it came to be due.
 
 use crate::facets::Lane;
-use crate::id::Token;
-use crate::record::{Attempt, Record, State, Task};
+use crate::id::{TaskId, Token};
+use crate::record::{Attempt, Called, Record, State, Task};
 use crate::spec::Resolution;
 
 /// The next thing to do.
@@ -14,6 +14,8 @@ pub enum Step {
     Orphan,
     /// Ask how the task is.
     Poll(Task),
+    /// Ask whether the task that a callback named for this attempt in doubt is the job's.
+    Compare(Attempt, TaskId),
     /// Ask for a larger version of the task's video.
     Upgrade(Task, Resolution),
     /// Ask for new links, then fetch.
@@ -33,6 +35,10 @@ pub fn plan(record: &Record, lane: Lane, mine: Option<&Token>) -> Step {
         (State::Submitting { .. }, Lane::Submit | Lane::Follow) => Step::Orphan,
         (State::Generating { task, .. }, Lane::Follow) => Step::Poll(task.clone()),
         (State::Upscaling { task, .. }, Lane::Follow) => Step::Upgrade(task.clone(), record.resolution),
+        (
+            State::InDoubt { attempt, called: Some(Called { task: Some(task), comparison: Some(_) }), .. },
+            Lane::Follow,
+        ) => Step::Compare(attempt.clone(), task.clone()),
         (State::Downloading { task, stale: true, .. }, Lane::Save) => Step::Relink(task.clone()),
         (State::Downloading { task, urls, .. }, Lane::Save) => Step::Save(task.clone(), urls.clone()),
         (

@@ -4,8 +4,8 @@
 //! queued ─▶ submitting ══▶ generating ─▶ (upscaling) ─▶ downloading ─▶ done
 //!    ▲          │ ║            │              └─ degrade ──▲  │
 //!    └─refused──┘ ║            └──────────▶ failed ◀──────────┘
-//!    ▲            ╚▶ in_doubt ─▶ generating (late evidence, resolve)
-//!    └── a new attempt: only by the service's own word that the last one failed, or a person's
+//!    ▲            ╚▶ in_doubt ─▶ generating (late evidence, a callback's task, resolve)
+//!    └── a new attempt: only by the service's own word that the last one failed, or a person's (or his `--in-doubt`)
 //! ```
 //!
 //! `══▶` is where money is spent. `submitting` is never written here: the ledger's claim sets an *intent* beside the
@@ -61,6 +61,9 @@ pub struct Record {
     /// Tasks that a late answer named after their job had moved on.
     #[serde(rename = "x", default, skip_serializing_if = "Vec::is_empty")]
     pub strays: Vec<Stray>,
+    /// Attempts that were in doubt when the job was submitted again: what still comes for them is known by these.
+    #[serde(rename = "e", default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Token>,
     /// Changes of state, oldest first.
     #[serde(rename = "h", default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Entry>,
@@ -92,6 +95,9 @@ pub enum State {
         misses: u32,
         /// The next poll.
         due: Timestamp,
+        /// The service called back since the last poll was told; one that was under way then may not have seen why.
+        #[serde(default, skip_serializing_if = "is_default")]
+        called: bool,
     },
     /// The video is there; a larger version is being made.
     Upscaling {
@@ -134,12 +140,15 @@ pub enum State {
         /// What was written.
         files: Files,
     },
-    /// The paid call's outcome is unknown. Nothing but evidence or a person moves it.
+    /// The paid call's outcome is unknown. Nothing but evidence, a person or the policy of a person moves it.
     InDoubt {
         /// Which attempt.
         attempt: Attempt,
         /// Why.
         why: String,
+        /// What the service told by calling back for it, if it did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        called: Option<Called>,
     },
     /// Ended without a video.
     Failed {
@@ -165,6 +174,31 @@ pub struct Attempt {
     /// When its intent was written.
     #[serde(rename = "at")]
     pub at: Timestamp,
+}
+
+/// What the service told of an attempt in doubt by calling back: it was made. Which task it is must be compared first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Called {
+    /// The task that it named, if it named one that could be the job's.
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+    /// The task is still to be looked up. None: there is none, or it was refused.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<Comparison>,
+}
+
+/// A task that is to be looked up before it is taken for the job's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Since when.
+    #[serde(rename = "at")]
+    pub since: Timestamp,
+    /// How often it was not found.
+    #[serde(rename = "m", default, skip_serializing_if = "is_default")]
+    pub misses: u32,
+    /// The next look.
+    #[serde(rename = "d")]
+    pub due: Timestamp,
 }
 
 /// What the ledger keeps beside the record while the paid call is under way.
@@ -273,6 +307,7 @@ impl Record {
             cancelled: false,
             trouble: None,
             strays: Vec::new(),
+            earlier: Vec::new(),
             history: Vec::new(),
         }
     }
@@ -320,7 +355,11 @@ impl Record {
             }
             State::Upscaling { due, .. } => (Some((Lane::Follow, *due)), Flight::None),
             State::Downloading { due, .. } => (Some((Lane::Save, *due)), Flight::None),
-            State::InDoubt { attempt, .. } => (None, Flight::Until(attempt.at.after(SOFT_DEADLINE))),
+            State::InDoubt { attempt, called, .. } => {
+                let comparison = called.as_ref().and_then(|called| called.comparison.as_ref());
+                let due = comparison.map(|comparison| (Lane::Follow, comparison.due));
+                (due, Flight::Until(attempt.at.after(SOFT_DEADLINE)))
+            }
             State::Done { .. } | State::Failed { .. } | State::Cancelled => (None, Flight::None),
         };
         Facets { state: self.state.name(), due, priority: self.priority, flight }
@@ -351,6 +390,24 @@ impl Record {
             | State::Failed { .. }
             | State::Cancelled => self.attempts,
         }
+    }
+
+    /// Whether `token` is that of an attempt of this job, as far as its record goes back.
+    pub fn knows(&self, token: &Token) -> bool {
+        let open = match &self.state {
+            State::Submitting { attempt } | State::InDoubt { attempt, .. } => Some(attempt),
+            State::Queued { .. }
+            | State::Generating { .. }
+            | State::Upscaling { .. }
+            | State::Downloading { .. }
+            | State::Done { .. }
+            | State::Failed { .. }
+            | State::Cancelled => None,
+        };
+        let attempts = open.into_iter().chain(&self.last).map(|attempt| &attempt.token);
+        let others = self.earlier.iter().chain(self.strays.iter().map(|stray| &stray.token));
+        // Every one of them is compared, and each wholly: the time it takes says nothing of how near a guess was.
+        attempts.chain(others).fold(false, |known, of| known | of.equals(token))
     }
 
     pub(crate) fn note(&mut self, at: Timestamp, words: impl Into<String>) {

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use veobatch_core::{BatchId, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
+use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
 
 pub use account::{
     Account, Arrival, GATE_MAX, Gate, GateReport, Pace, Settings, Settle, TROUBLE_WAIT, TROUBLES, Waiting,
@@ -199,6 +199,12 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
 
     /// The account: slots, gate, cap, in flight.
     async fn account(&self) -> Result<Account, LedgerError>;
+
+    /// Remembers that a callback was heard now, for a submission made at `submitted`; that of the latest submission stays.
+    async fn hear(&self, submitted: Timestamp) -> Result<(), LedgerError>;
+
+    /// The callback of the latest submission that any machine heard, if one was ever heard.
+    async fn heard(&self) -> Result<Option<Heard>, LedgerError>;
 
     /// Changes the pace or the cap for all; returns what was in force before.
     async fn configure(&self, settings: &Settings) -> Result<Pace, LedgerError>;

@@ -25,6 +25,7 @@
 //! | `i` | token → job, while submitting or in doubt | grant | put |
 //! | `t<k>` | digest of a task → its job, in small hashes | put | never |
 //! | `log` | token → bound of its arrival | grant, lowered by put | when older than W |
+//! | `heard` | when the latest submission that was called back for was made, and when its callback came | hear | never |
 //! | `acct` | pace, cap, next slot, gate | account, grant, put | never |
 //!
 //! A job that was admitted and not touched costs its entries in `:j` and `:i<k>` and some bits: it needs no queue entry.
@@ -36,6 +37,7 @@ mod collector;
 mod confirmation;
 mod connection;
 mod guarantee;
+mod heard;
 mod pages;
 mod scripts;
 mod shared;
@@ -44,7 +46,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use veobatch_core::{BatchId, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
+use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
 
 use self::collector::Collector;
 use self::confirmation::Confirmation;
@@ -193,6 +195,14 @@ impl Ledger for RedisLedger {
 
     async fn account(&self) -> Result<Account, LedgerError> {
         self.account_with(&Settings::default()).await
+    }
+
+    async fn hear(&self, submitted: Timestamp) -> Result<(), LedgerError> {
+        self.remember_heard(submitted).await
+    }
+
+    async fn heard(&self) -> Result<Option<Heard>, LedgerError> {
+        heard::last(&self.server).await
     }
 
     async fn configure(&self, settings: &Settings) -> Result<Pace, LedgerError> {

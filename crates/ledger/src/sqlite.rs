@@ -13,6 +13,7 @@
 //! | `spec` | what was asked for | `stage`, once | with its job |
 //! | `dropped` | an admission that was taken for dead, so that it cannot go on half-way | `stage` of the next one | never: one short row for each producer that died or stalled |
 //! | `job` | where a job is, its lease, its body | `stage`, claims, `put` | if it was never published: `abandon`, or the next admission |
+//! | `heard` | the callback of the latest submission that was heard | `hear` | with the file |
 //! | `task` | a task id and the job it belongs to | `put` | with the file |
 //!
 //! `job.id` is the batch's number and the sequence in it (32 bits each), so a batch is a range in file order. `rank`
@@ -23,6 +24,7 @@
 mod account;
 mod admission;
 mod clock;
+mod heard;
 mod lease;
 mod place;
 mod put;
@@ -39,7 +41,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use veobatch_core::{BatchId, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
+use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
 
 use self::admission::{Draft, Swept};
 use self::clock::Clock;
@@ -258,6 +260,14 @@ impl Ledger for SqliteLedger {
 
     async fn account(&self) -> Result<Account, LedgerError> {
         self.look(account::account).await
+    }
+
+    async fn hear(&self, submitted: Timestamp) -> Result<(), LedgerError> {
+        self.write(move |step| heard::hear(step, submitted)).await
+    }
+
+    async fn heard(&self) -> Result<Option<Heard>, LedgerError> {
+        self.look(heard::heard).await
     }
 
     async fn configure(&self, settings: &Settings) -> Result<Pace, LedgerError> {

@@ -4,6 +4,7 @@ use tracing::warn;
 use veobatch_core::{Event, Lane, Progress, Step, Trouble, TroubleKind, Upgrade, plan};
 
 use crate::claim::Claim;
+use crate::compare::compare;
 use crate::worker::Worker;
 
 /// Looks after the claimed job: one question to the service at most.
@@ -27,6 +28,7 @@ pub(crate) async fn follow(worker: &Worker, claim: &Claim) {
             }
             Event::Upgraded { task: task.id, to, upgrade }
         }
+        Step::Compare(attempt, task) => compare(worker, claim, attempt, task).await,
         Step::Submit(_) | Step::Relink(_) | Step::Save(..) | Step::Nothing => return worker.release(claim).await,
     };
     worker.tell(claim, &event).await;

@@ -14,6 +14,7 @@ mod blocking;
 mod claim;
 mod claimer;
 mod clock;
+mod compare;
 mod ending;
 mod evidence;
 mod fastest;

@@ -10,13 +10,15 @@ const PAGE: usize = 200;
 
 /// Cancels the jobs of a batch whose `Cancelling` flag is set, then clears the flag. Returns how many jobs were changed
 /// by this call: queued ones are cancelled; those that are being submitted, generated, upscaled or downloaded are marked,
-/// so that they are followed and saved and get no further attempt.
+/// so that they are followed and saved and get no further attempt. What is in doubt is marked too, and stays in doubt.
 ///
 /// True once it returns `Ok`: nothing of the batch that was published before is queued. May be repeated, and run by
-/// several at a time. What is in doubt is left alone.
+/// several at a time.
 pub async fn sweep(ledger: &dyn Ledger, batch: &BatchId, policy: &Policy) -> Result<u64, LedgerError> {
     let mut swept = 0;
-    for state in [StateName::Submitting, StateName::Generating, StateName::Upscaling, StateName::Downloading] {
+    for state in
+        [StateName::Submitting, StateName::Generating, StateName::Upscaling, StateName::Downloading, StateName::InDoubt]
+    {
         swept += pass(ledger, batch, state, policy).await?;
     }
     // What was being submitted meanwhile may have come back to the queue since it was looked at.

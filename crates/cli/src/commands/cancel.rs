@@ -69,7 +69,7 @@ fn tell(settings: &Settings, before: &BatchSummary, after: &BatchSummary) -> Res
     }
     if after.count(StateName::InDoubt) > 0 {
         say::words(format_args!(
-            "{} in doubt and left alone: veobatch status {}",
+            "{} in doubt, and may be paid for already: they get no further attempt, but stay in doubt: veobatch status {}",
             counted(after.count(StateName::InDoubt), "job"),
             after.batch
         ));

@@ -4,12 +4,12 @@ use super::{Moment, Moved};
 use crate::delay;
 use crate::id::{TaskId, Token};
 use crate::outcome::{Outcome, Refusal, RefusalKind};
-use crate::record::{Attempt, Failure, FailureKind, Record, State, Stray, Task};
+use crate::record::{Attempt, Called, Failure, FailureKind, Record, State, Stray, Task};
 use crate::time::Timestamp;
 
 pub(super) fn submission(record: &Record, token: &Token, outcome: &Outcome, moment: &Moment<'_>) -> Moved {
     if let Outcome::Accepted(task) = outcome {
-        let first = moment.now.after(moment.policy.first_poll(moment.jitter));
+        let first = moment.now.after(moment.policy.first_poll(token, moment.jitter));
         return accepted(record, token, task, first, moment);
     }
     // Only a queued job would be submitted again by itself, so only there must a forgotten attempt raise a doubt.
@@ -17,6 +17,9 @@ pub(super) fn submission(record: &Record, token: &Token, outcome: &Outcome, mome
     let attempt = open_attempt(record, token)
         .or_else(|| raises_doubt.then(|| forgotten_attempt(record, token, moment)).flatten())
         .ok_or("has moved on since that attempt")?;
+    if is_called_back(record) {
+        return Err("was called back since: it was made");
+    }
     match outcome {
         Outcome::Refused(refusal) => Ok(refused(record, &attempt, refusal, moment)),
         Outcome::NotSent(why) => {
@@ -42,12 +45,17 @@ pub(super) fn accepted(record: &Record, token: &Token, task: &TaskId, due: Times
         next.note(moment.now, format!("a late answer names task {task}: kept beside the job's own"));
         return Ok(next);
     };
+    if let State::InDoubt { called: Some(Called { task: Some(named), comparison: Some(_) }), .. } = &record.state
+        && named != task
+    {
+        next.strays.push(Stray { task: named.clone(), token: token.clone(), at: moment.now });
+    }
     next.attempts = attempt.number;
     next.trouble = None;
     next.note(moment.now, format!("attempt {} accepted", attempt.number));
     let task = Task { id: task.clone(), attempt: attempt.number, at: attempt.at };
     next.last = Some(attempt);
-    next.state = State::Generating { task, polls: 0, misses: 0, due };
+    next.state = State::Generating { task, polls: 0, misses: 0, due, called: false };
     Ok(next)
 }
 
@@ -65,6 +73,11 @@ pub(super) fn orphaned(record: &Record, moment: &Moment<'_>) -> Moved {
         | State::Failed { .. }
         | State::Cancelled => Err("is not being submitted"),
     }
+}
+
+/// A callback for the attempt in doubt says more than any word that it was not made.
+fn is_called_back(record: &Record) -> bool {
+    matches!(record.state, State::InDoubt { called: Some(_), .. })
 }
 
 /// The attempt of `token`, if its outcome is still open.
@@ -132,7 +145,7 @@ fn doubted(record: &Record, attempt: &Attempt, why: &str, moment: &Moment<'_>) -
     next.trouble = None;
     next.note(moment.now, format!("attempt {} may have been paid for: {why}", attempt.number));
     next.failed_task = None;
-    next.state = State::InDoubt { attempt: attempt.clone(), why: why.to_owned() };
+    next.state = State::InDoubt { attempt: attempt.clone(), why: why.to_owned(), called: None };
     Ok(next)
 }
 

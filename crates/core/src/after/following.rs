@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 use super::{Moment, Moved, OTHER_TASK};
-use crate::delay::{self, MISSING_GRACE, MISSING_POLLS, NEXT_ATTEMPT, RETENTION, UPGRADE_TROUBLE};
-use crate::id::TaskId;
+use crate::delay::{self, AFTER_CALLBACK, MISSING_GRACE, MISSING_POLLS, NEXT_ATTEMPT, RETENTION, UPGRADE_TROUBLE};
+use crate::id::{TaskId, Token};
 use crate::outcome::{Progress, TaskFailure, Trouble, Upgrade};
-use crate::record::{Failure, FailureKind, Record, State, Task};
+use crate::record::{Called, Failure, FailureKind, Record, State, Task};
 use crate::spec::Resolution;
 
 const NO_VIDEO: &str = "the service says it is made, but names no video";
 
 pub(super) fn polled(record: &Record, about: &TaskId, progress: &Progress, moment: &Moment<'_>) -> Moved {
-    let State::Generating { task, polls, misses, .. } = &record.state else { return Err(OTHER_TASK) };
+    let State::Generating { task, polls, misses, called, .. } = &record.state else { return Err(OTHER_TASK) };
     if task.id != *about {
         return Err(OTHER_TASK);
     }
-    let again = |misses, trouble| again(record, task, *polls, misses, trouble, moment);
+    let again = |misses, trouble| again(record, task, (*polls, misses, *called), trouble, moment);
     let missed = misses.saturating_add(1);
     Ok(match progress {
         Progress::Made { urls, resolution } => made(record, task, urls, *resolution, moment),
@@ -39,8 +39,7 @@ pub(super) fn polled(record: &Record, about: &TaskId, progress: &Progress, momen
 fn again(
     record: &Record,
     task: &Task,
-    polls: u32,
-    misses: u32,
+    (polls, misses, called): (u32, u32, bool),
     trouble: Option<(String, Option<Duration>)>,
     moment: &Moment<'_>,
 ) -> Record {
@@ -50,12 +49,19 @@ fn again(
     }
     let in_a_row = misses.max(u32::from(trouble.is_some()));
     let (trouble, asked) = trouble.unzip();
-    let gap = moment.policy.next_poll(age, in_a_row, moment.jitter).max(asked.flatten().unwrap_or_default());
+    let gap = moment.policy.next_poll(carrier(record), age, in_a_row, moment.jitter);
+    // What was called back about may have come after this answer was given: look once more, soon.
+    let gap = if called { gap.min(AFTER_CALLBACK) } else { gap }.max(asked.flatten().unwrap_or_default());
     let mut next = record.clone();
     next.trouble = trouble;
     let polls = polls.saturating_add(1);
-    next.state = State::Generating { task: task.clone(), polls, misses, due: moment.now.after(gap) };
+    next.state = State::Generating { task: task.clone(), polls, misses, due: moment.now.after(gap), called: false };
     next
+}
+
+/// The attempt that made the present task.
+fn carrier(record: &Record) -> Option<&Token> {
+    record.last.as_ref().map(|last| &last.token)
 }
 
 fn made(record: &Record, task: &Task, urls: &[String], resolution: Option<Resolution>, moment: &Moment<'_>) -> Record {
@@ -156,6 +162,7 @@ pub(super) fn stuck(record: &Record, why: &str, deliveries: u32, moment: &Moment
     let mut next = record.clone();
     match &mut next.state {
         State::Generating { due, .. } | State::Upscaling { due, .. } | State::Downloading { due, .. } => *due = later,
+        State::InDoubt { called: Some(Called { comparison: Some(comparison), .. }), .. } => comparison.due = later,
         State::Submitting { .. } => return super::evidence::orphaned(record, moment),
         State::Queued { .. } | State::Done { .. } | State::InDoubt { .. } | State::Failed { .. } | State::Cancelled => {
             return Err("is not under way");

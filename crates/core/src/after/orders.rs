@@ -2,7 +2,8 @@
 
 use super::{Moment, Moved};
 use crate::event::Verdict;
-use crate::record::{Attempt, Failure, FailureKind, Record, State, Task};
+use crate::id::TaskId;
+use crate::record::{Attempt, Failure, FailureKind, Record, State, Stray, Task};
 
 pub(super) fn cancel(record: &Record, moment: &Moment<'_>) -> Moved {
     let mut next = record.clone();
@@ -18,7 +19,12 @@ pub(super) fn cancel(record: &Record, moment: &Moment<'_>) -> Moved {
             }
             next.note(moment.now, "cancelled: no further attempt; what is paid for is followed and saved");
         }
-        State::InDoubt { .. } => return Err("is in doubt: settle it with `veobatch resolve`"),
+        State::InDoubt { .. } => {
+            if record.cancelled {
+                return Err("is in doubt: settle it with `veobatch resolve`");
+            }
+            next.note(moment.now, "cancelled: no further attempt; whether this one was paid for is still in doubt");
+        }
         State::Done { .. } => return Err("is done"),
         State::Failed { .. } => return Err("has failed already"),
         State::Cancelled => return Err("is cancelled already"),
@@ -35,7 +41,7 @@ pub(super) fn retry(record: &Record, moment: &Moment<'_>) -> Moved {
                 return Err("was given up in doubt and may have been paid for: use `veobatch resolve … --resubmit`");
             }
             (FailureKind::NoOutput | FailureKind::Lost, Some(task)) => {
-                next.state = State::Generating { task, polls: 0, misses: 0, due: moment.now };
+                next.state = State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false };
             }
             (_, task) => {
                 next.failed_task = task.map(|task| task.id);
@@ -65,17 +71,22 @@ pub(super) fn retry(record: &Record, moment: &Moment<'_>) -> Moved {
 }
 
 pub(super) fn resolve(record: &Record, verdict: &Verdict, moment: &Moment<'_>) -> Moved {
-    let attempt = doubtful(record).ok_or("is not in doubt")?;
+    let (attempt, compared) = doubtful(record).ok_or("is not in doubt")?;
     let mut next = record.clone();
     next.trouble = None;
     match verdict {
         Verdict::Adopt(id) => {
+            if let Some(other) = compared.filter(|compared| compared != id) {
+                next.strays.push(Stray { task: other, token: attempt.token.clone(), at: moment.now });
+            }
             next.note(moment.now, format!("resolved by hand: it is task {id}"));
             let task = Task { id: id.clone(), attempt: attempt.number, at: attempt.at };
-            next.state = State::Generating { task, polls: 0, misses: 0, due: moment.now };
+            next.state = State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false };
         }
+        Verdict::Resubmit | Verdict::GiveUp if compared.is_some() => return Err(COMPARED),
         Verdict::Resubmit => {
             next.cancelled = false;
+            next.earlier.push(attempt.token);
             next.note(moment.now, "resolved by hand: to be submitted again, possibly paid for twice");
             next.state = State::Queued { due: None };
         }
@@ -88,10 +99,19 @@ pub(super) fn resolve(record: &Record, verdict: &Verdict, moment: &Moment<'_>) -
     Ok(next)
 }
 
-fn doubtful(record: &Record) -> Option<Attempt> {
+/// A task that was named by a callback was most likely paid for: it is looked at before anything else is decided.
+const COMPARED: &str = "was called back with a task id, and a worker compares it first";
+
+/// The attempt in doubt, and the task that is being compared with its job.
+fn doubtful(record: &Record) -> Option<(Attempt, Option<TaskId>)> {
     match &record.state {
-        State::InDoubt { attempt, .. } => Some(attempt.clone()),
-        State::Failed { failure: Failure { kind: FailureKind::GivenUp, .. }, .. } => record.last.clone(),
+        State::InDoubt { attempt, called, .. } => {
+            let called = called.as_ref().filter(|called| called.comparison.is_some());
+            Some((attempt.clone(), called.and_then(|called| called.task.clone())))
+        }
+        State::Failed { failure: Failure { kind: FailureKind::GivenUp, .. }, .. } => {
+            record.last.clone().map(|last| (last, None))
+        }
         State::Queued { .. }
         | State::Submitting { .. }
         | State::Generating { .. }

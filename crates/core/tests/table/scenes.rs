@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use veobatch_core::{
-    Attempt, Event, Failure, FailureKind, Files, Hindrance, Outcome, Policy, Progress, Record, Refusal, RefusalKind,
-    Resolution, Spec, State, Task, TaskFailure, TaskId, Timestamp, Token, Trouble, TroubleKind, Upgrade, Verdict,
+    Attempt, Called, Comparison, Event, Failure, FailureKind, Files, Hindrance, Kinship, Outcome, Policy, Presumption,
+    Progress, Record, Refusal, RefusalKind, Resolution, Spec, State, Task, TaskFailure, TaskId, Timestamp, Token,
+    Trouble, TroubleKind, Upgrade, Verdict,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -18,7 +19,7 @@ pub(crate) fn task_id(text: &str) -> TaskId {
 }
 
 pub(crate) fn token(bits: u128) -> Token {
-    Token::from_bits(bits)
+    Token::of_attempt(bits << 8, true)
 }
 
 pub(crate) fn attempt() -> Attempt {
@@ -38,13 +39,22 @@ fn failed(kind: FailureKind, task: Option<Task>) -> Record {
     sent(State::Failed { failure: Failure { kind, message: "no".into() }, task })
 }
 
+fn doubted(called: Option<Called>) -> Record {
+    sent(State::InDoubt { attempt: attempt(), why: "lost".into(), called })
+}
+
+fn called(due: Option<Timestamp>) -> Called {
+    let comparison = due.map(|due| Comparison { since: NOW, misses: 0, due });
+    Called { task: Some(task().id), comparison }
+}
+
 /// Every state in which the table may decide differently.
 pub(crate) fn records() -> Vec<(&'static str, Record)> {
     let fresh = Record { attempts: 0, last: None, ..sent(State::Queued { due: None }) };
     let submitting =
         Record { state: State::Submitting { attempt: attempt() }, attempts: 0, last: None, ..fresh.clone() };
     let urls = || vec!["https://files.example/a.mp4".to_owned()];
-    let generating = sent(State::Generating { task: task(), polls: 1, misses: 0, due: NOW });
+    let generating = sent(State::Generating { task: task(), polls: 1, misses: 0, due: NOW, called: false });
     vec![
         ("queued", fresh.clone()),
         ("queued, 1 failed", Record { failed_task: Some(task().id), ..sent(State::Queued { due: Some(NOW) }) }),
@@ -76,7 +86,10 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
             }),
         ),
         ("done", sent(State::Done { task: task(), files: Files::Usual(1) })),
-        ("in_doubt", sent(State::InDoubt { attempt: attempt(), why: "lost".into() })),
+        ("in_doubt", sent(State::InDoubt { attempt: attempt(), why: "lost".into(), called: None })),
+        ("in_doubt, cancelled", Record { cancelled: true, ..doubted(None) }),
+        ("in_doubt, called back", doubted(Some(called(Some(NOW))))),
+        ("in_doubt, called in vain", doubted(Some(called(None)))),
         ("failed: refused", failed(FailureKind::Refused, None)),
         ("failed: policy", failed(FailureKind::Policy, Some(task()))),
         ("failed: generation", failed(FailureKind::Generation, Some(task()))),
@@ -104,6 +117,8 @@ pub(crate) fn events() -> Vec<(&'static str, Event)> {
     let told = |outcome| Event::Submission { token: token(1), outcome };
     let polled = |progress| Event::Polled { task: task().id, progress };
     let upgraded = |upgrade| Event::Upgraded { task: task().id, to: Resolution::P1080, upgrade };
+    let compared = |kinship| Event::Compared { token: token(1), task: task().id, kinship };
+    let presumed = |because| Event::Presumed { token: token(1), because };
     let urls = || vec!["https://files.example/b.mp4".to_owned()];
     let not_saved = |why| Event::NotSaved { task: task().id, why };
     vec![
@@ -113,7 +128,16 @@ pub(crate) fn events() -> Vec<(&'static str, Event)> {
             "accepted, another token",
             Event::Submission { token: token(7), outcome: Outcome::Accepted(task_id("task-3")) },
         ),
-        ("called back", Event::CalledBack { token: token(1), task: task().id }),
+        ("called back", Event::CalledBack { token: token(1), task: Some(task().id) }),
+        ("called back, another", Event::CalledBack { token: token(1), task: Some(task_id("task-2")) }),
+        ("called back, other token", Event::CalledBack { token: token(7), task: Some(task_id("task-3")) }),
+        ("called back, nameless", Event::CalledBack { token: token(1), task: None }),
+        ("compared: ours", compared(Kinship::Ours)),
+        ("compared: another", compared(Kinship::Another("another prompt".into()))),
+        ("compared: missing", compared(Kinship::Missing("null".into()))),
+        ("compared: trouble", compared(Kinship::Trouble(trouble()))),
+        ("presumed: preferred", presumed(Presumption::Preferred)),
+        ("presumed: silent", presumed(Presumption::Silent(Duration::from_secs(7200)))),
         ("refused: job", told(refusal(RefusalKind::Job))),
         ("refused: rate", told(refusal(RefusalKind::RateLimited))),
         ("refused: busy", told(refusal(RefusalKind::Busy))),

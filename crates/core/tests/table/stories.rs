@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use veobatch_core::{
-    After, Event, Intent, Lane, Moment, Outcome, Progress, Record, Spec, State, StateName, Step, TaskFailure, TaskId,
-    Timestamp, Token, after, plan,
+    After, Called, Event, Intent, Kinship, Lane, Moment, Outcome, Progress, Record, Spec, State, StateName, Step,
+    TaskFailure, TaskId, Timestamp, Token, Verdict, after, doubted, plan,
 };
 
 use crate::scenes::{NOW, events, policy, records, task_id, token};
@@ -18,8 +18,12 @@ use crate::scenes::{NOW, events, policy, records, task_id, token};
 enum Act {
     /// The submit lane claims it; the service accepts or not, and the answer arrives or not.
     Submit { accepts: bool, answered: bool, crash_before_sending: bool },
-    /// The answer of an earlier attempt turns up (a journal, a callback).
+    /// The answer of an earlier attempt turns up (a journal).
     LateAnswer(usize),
+    /// The service calls back for an attempt that it accepted.
+    CallBack(usize),
+    /// The task that a callback named is looked up.
+    Compare,
     /// A poll tells the truth about the present task.
     Poll { fails: bool },
     /// Any event of the table, about whatever task the job has now.
@@ -42,6 +46,8 @@ fn act() -> impl Strategy<Value = Act> {
         4 => (any::<bool>(), any::<bool>(), any::<bool>())
             .prop_map(|(accepts, answered, crash_before_sending)| Act::Submit { accepts, answered, crash_before_sending }),
         2 => (0_usize..8).prop_map(Act::LateAnswer),
+        2 => (0_usize..8).prop_map(Act::CallBack),
+        2 => Just(Act::Compare),
         3 => any::<bool>().prop_map(|fails| Act::Poll { fails }),
         6 => (0..events().len()).prop_map(Act::Any),
     ]
@@ -119,11 +125,30 @@ impl World {
         }
     }
 
+    fn call_back(&mut self, record: &mut Record, n: usize, now: u64) {
+        if let Some((token, task)) = self.accepted.get(n).cloned() {
+            let before = record.state.name();
+            if record.knows(&token) {
+                self.told.push(task.clone());
+                apply(record, &Event::CalledBack { token, task: Some(task) }, now);
+            }
+            assert!(before != StateName::InDoubt || record.state.name() == before, "taken before it was compared");
+        }
+    }
+
+    fn compare(&mut self, record: &mut Record, now: u64) {
+        if let Some((token, task)) = compared(record) {
+            assert!(self.accepted.contains(&(token.clone(), task.clone())), "nobody made {task}");
+            apply(record, &Event::Compared { token, task, kinship: Kinship::Ours }, now);
+        }
+    }
+
     /// Any event, re-addressed to the job's present task and last token so that it has an effect.
     fn any(&mut self, record: &mut Record, n: usize, now: u64) {
         let Some((_, event)) = events().into_iter().nth(n) else { return };
         let Some(event) = self.addressed(record, event) else { return };
-        if matches!(event, Event::Resolve(veobatch_core::Verdict::Resubmit)) && apply(record, &event, now) {
+        let pays_again = matches!(event, Event::Resolve(Verdict::Resubmit) | Event::Presumed { .. });
+        if pays_again && apply(record, &event, now) {
             self.excused.extend(self.accepted.iter().map(|(_, task)| task.clone()));
             return;
         }
@@ -135,9 +160,15 @@ impl World {
         Some(match event {
             // What the service says of a submission is told by `submit` and `late_answer` only: it must be true.
             // Adopting a task that nobody made is a person's mistake, which `resolve` checks against the service.
-            Event::Submission { .. } | Event::CalledBack { .. } | Event::Resolve(veobatch_core::Verdict::Adopt(_)) => {
+            Event::Submission { .. } | Event::CalledBack { .. } | Event::Resolve(Verdict::Adopt(_)) => {
                 return None;
             }
+            Event::Compared { kinship: Kinship::Ours | Kinship::Another(_), .. } => return None,
+            Event::Compared { kinship, .. } => {
+                let (token, task) = compared(record)?;
+                Event::Compared { token, task, kinship }
+            }
+            Event::Presumed { because, .. } => Event::Presumed { token: doubted(record)?.clone(), because },
             Event::Polled { progress, .. } => {
                 if matches!(progress, Progress::Failed(_)) && record.state.name() == StateName::Generating {
                     self.declared_failed.push(id.clone());
@@ -158,10 +189,19 @@ impl World {
             let known = record.task().is_some_and(|present| present.id == *task)
                 || record.failed_task.as_ref() == Some(task)
                 || record.strays.iter().any(|stray| stray.task == *task)
+                || compared(record).is_some_and(|(_, named)| named == *task)
                 || self.declared_failed.contains(task);
             assert!(known, "task {task} was paid for and is forgotten in {:?}", record.state);
         }
     }
+}
+
+/// The task that a callback named for the attempt in doubt, and that is still to be compared.
+fn compared(record: &Record) -> Option<(Token, TaskId)> {
+    let State::InDoubt { attempt, called: Some(Called { task, comparison: Some(_) }), .. } = &record.state else {
+        return None;
+    };
+    Some((attempt.token.clone(), task.clone()?))
 }
 
 proptest! {
@@ -181,6 +221,8 @@ proptest! {
                     world.submit(&mut record, accepts, answered, crash_before_sending, now);
                 }
                 Act::LateAnswer(n) => world.late_answer(&mut record, n, now),
+                Act::CallBack(n) => world.call_back(&mut record, n, now),
+                Act::Compare => world.compare(&mut record, now),
                 Act::Poll { fails } => world.poll(&mut record, fails, now),
                 Act::Any(n) => world.any(&mut record, n, now),
             }
@@ -192,11 +234,14 @@ proptest! {
     }
 
     #[test]
-    fn an_event_told_twice_has_the_effect_of_one(first in 0..events().len(), state in 0_usize..20) {
+    fn an_event_told_twice_has_the_effect_of_one(first in 0..events().len(), state in 0..records().len()) {
         let (_, mut record) = records().swap_remove(state);
         let (name, event) = events().swap_remove(first);
         // Counting events are deliveries of their own; the others must be idempotent.
-        let evidence = matches!(event, Event::Submission { .. } | Event::CalledBack { .. } | Event::Saved { .. });
+        let evidence = matches!(
+            event,
+            Event::Submission { .. } | Event::CalledBack { .. } | Event::Saved { .. } | Event::Presumed { .. }
+        );
         if evidence && apply(&mut record, &event, 1_800_000_000_000) {
             let once = record.clone();
             apply(&mut record, &event, 1_800_000_000_001);

@@ -16,6 +16,7 @@ pub(super) struct Scripts {
     pub(super) read: Script,
     pub(super) account: Script,
     pub(super) flag: Script,
+    pub(super) heard: Script,
 }
 
 macro_rules! script {
@@ -36,6 +37,7 @@ impl Scripts {
             read: script!("index.lua", "read.lua"),
             account: script!("pace.lua", "account.lua"),
             flag: script!("queue.lua", "flag.lua"),
+            heard: script!("heard.lua"),
         }
     }
 }

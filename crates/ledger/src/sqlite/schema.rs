@@ -103,6 +103,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
         make(&mut connection)?;
     }
     check(&connection)?;
+    connection.execute_batch(super::heard::TABLE)?;
     tune(&connection)?;
     Ok(connection)
 }
@@ -111,6 +112,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
 pub(super) fn in_memory() -> Result<Connection, LedgerError> {
     let mut connection = Connection::open_in_memory()?;
     make(&mut connection)?;
+    connection.execute_batch(super::heard::TABLE)?;
     tune(&connection)?;
     Ok(connection)
 }

@@ -222,8 +222,13 @@ pub(crate) async fn a_place_in_flight_ends_by_itself(bench: &Bench) {
     // Accepted so long ago that it counts for only a moment more.
     let soft = u64::try_from(veobatch_core::SOFT_DEADLINE.as_millis()).unwrap();
     let at = Timestamp::from_millis(now.as_millis() + 150 - soft);
-    let state =
-        State::Generating { task: Task { id: task("t"), attempt: 1, at }, polls: 0, misses: 0, due: now.after(LONG) };
+    let state = State::Generating {
+        task: Task { id: task("t"), attempt: 1, at },
+        polls: 0,
+        misses: 0,
+        due: now.after(LONG),
+        called: false,
+    };
     put(ledger, &ending(&claimed, state)).await;
     let (why, ends) = hindrance(ledger, None).await;
     assert_eq!(why, Waiting::Cap);

@@ -203,7 +203,7 @@ pub(crate) fn moved(record: &Record, state: State) -> Record {
 
 pub(crate) fn generating(id: &str, due: Timestamp) -> State {
     let at = due;
-    State::Generating { task: Task { id: task(id), attempt: 1, at }, polls: 0, misses: 0, due }
+    State::Generating { task: Task { id: task(id), attempt: 1, at }, polls: 0, misses: 0, due, called: false }
 }
 
 pub(crate) fn downloading(id: &str, due: Timestamp) -> State {
@@ -214,7 +214,7 @@ pub(crate) fn downloading(id: &str, due: Timestamp) -> State {
 pub(crate) fn in_doubt(stored: &Stored) -> State {
     let State::Submitting { attempt } = &stored.record.state else { panic!("{:?}", stored.record.state) };
     let Attempt { .. } = attempt;
-    State::InDoubt { attempt: attempt.clone(), why: "no answer".into() }
+    State::InDoubt { attempt: attempt.clone(), why: "no answer".into(), called: None }
 }
 
 pub(crate) fn settled(token: &Token, gate: GateReport) -> Settle {

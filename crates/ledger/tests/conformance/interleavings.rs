@@ -69,7 +69,7 @@ pub(crate) async fn no_change_is_lost_among_many(bench: &Bench) {
     for (n, ledger) in handles(bench).await.into_iter().cycle().take(12).enumerate() {
         evidence.spawn(async move {
             // Each one is a stray that must be kept.
-            let event = Event::CalledBack { token: token(n as u128), task: task(&format!("stray-{n}")) };
+            let event = Event::CalledBack { token: token(n as u128), task: Some(task(&format!("stray-{n}"))) };
             let stored = read(&ledger, "n", "a").await;
             apply(&ledger, stored, &event, None).await.unwrap()
         });

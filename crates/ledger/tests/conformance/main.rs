@@ -13,6 +13,7 @@
 mod account;
 mod admission;
 mod bench;
+mod callbacks;
 mod flags;
 mod interleavings;
 mod lease;
@@ -151,6 +152,10 @@ conformance! {
         three_troubles_in_a_row_close_the_gate
         a_healthy_answer_forgets_troubles
         a_repeated_put_settles_once
+    }
+    callbacks {
+        the_callback_of_the_latest_submission_is_remembered_for_all
+        a_job_in_doubt_may_be_due_to_be_looked_at
     }
     interleavings {
         two_claimers_never_get_the_same_submission

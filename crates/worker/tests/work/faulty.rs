@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use veobatch_core::{BatchId, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
+use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
 use veobatch_ledger::{
     Account, Admission, BatchFlag, BatchSummary, Claimed, Guarantee, Lease, Ledger, LedgerError, NewJob, Pace, Put,
     Settings, SharedLedger, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
@@ -161,6 +161,14 @@ impl Ledger for Faulty {
 
     async fn account(&self) -> Answer<Account> {
         self.inner.account().await
+    }
+
+    async fn hear(&self, submitted: Timestamp) -> Answer<()> {
+        self.inner.hear(submitted).await
+    }
+
+    async fn heard(&self) -> Answer<Option<Heard>> {
+        self.inner.heard().await
     }
 
     async fn configure(&self, settings: &Settings) -> Answer<Pace> {

@@ -88,6 +88,7 @@ impl Scene {
                 poll_max: ms(500),
                 upgrade_gap: ms(200),
                 upgrade_limit: Duration::from_secs(10),
+                callbacks: false,
             },
             only: None,
             until,

@@ -1,0 +1,142 @@
+//! What the service tells by calling back: a hint. The truth is read from `record-info`, by whoever follows the job.
+//!
+//! For a task that is followed it makes the next look due. For an attempt in doubt it names the task, which is written
+//! down at once, so that it is never lost, and taken only after it was compared: whoever knows a token could name a
+//! stranger's task.
+
+use super::evidence::accepted;
+use super::{Moment, Moved};
+use crate::delay::{self, MISSING_GRACE, MISSING_POLLS};
+use crate::event::Kinship;
+use crate::id::{TaskId, Token};
+use crate::record::{Attempt, Called, Comparison, Record, State, Stray, Task};
+
+pub(super) fn called_back(record: &Record, token: &Token, task: Option<&TaskId>, moment: &Moment<'_>) -> Moved {
+    match (&record.state, task) {
+        (State::InDoubt { attempt, called, .. }, _) if attempt.token == *token => {
+            in_doubt(record, attempt, called.as_ref(), task, moment)
+        }
+        (State::Generating { task: own, .. } | State::Upscaling { task: own, .. }, _)
+            if record.last.as_ref().is_some_and(|last| last.token == *token)
+                && task.is_none_or(|task| *task == own.id) =>
+        {
+            due_now(record, moment)
+        }
+        (_, Some(task)) => {
+            let mut next = accepted(record, token, task, moment.now, moment)?;
+            if let State::Generating { task: own, called, .. } = &mut next.state {
+                *called = own.id == *task;
+            }
+            Ok(next)
+        }
+        (_, None) => Err("has nothing to learn from a callback that names no task"),
+    }
+}
+
+fn due_now(record: &Record, moment: &Moment<'_>) -> Moved {
+    let mut next = record.clone();
+    match &mut next.state {
+        State::Generating { due, called, .. } => {
+            *due = moment.now.min(*due);
+            *called = true;
+        }
+        State::Upscaling { due, .. } => *due = moment.now.min(*due),
+        State::Queued { .. }
+        | State::Submitting { .. }
+        | State::Downloading { .. }
+        | State::Done { .. }
+        | State::InDoubt { .. }
+        | State::Failed { .. }
+        | State::Cancelled => {}
+    }
+    if next == *record { Err("is due already") } else { Ok(next) }
+}
+
+fn in_doubt(
+    record: &Record,
+    attempt: &Attempt,
+    called: Option<&Called>,
+    task: Option<&TaskId>,
+    moment: &Moment<'_>,
+) -> Moved {
+    let known = called.and_then(|called| called.task.as_ref());
+    let mut next = record.clone();
+    let now = match (known, task) {
+        (Some(known), Some(task)) if known == task => return Err("knows that task already"),
+        (None, Some(task)) => {
+            next.note(moment.now, format!("called back: task {task}, which is compared first"));
+            let comparison = Comparison { since: moment.now, misses: 0, due: moment.now };
+            Called { task: Some(task.clone()), comparison: Some(comparison) }
+        }
+        (Some(_), Some(other)) => {
+            if record.strays.iter().any(|stray| stray.task == *other) {
+                return Err("knows that task already");
+            }
+            next.note(moment.now, format!("called back about another task, {other}: kept beside the first one"));
+            next.strays.push(Stray { task: other.clone(), token: attempt.token.clone(), at: moment.now });
+            return Ok(next);
+        }
+        (_, None) if called.is_some() => return Err("was called back already"),
+        (_, None) => {
+            next.note(moment.now, "called back without a task id: it was made, and nobody says which task it is");
+            Called { task: None, comparison: None }
+        }
+    };
+    if let State::InDoubt { called, .. } = &mut next.state {
+        *called = Some(now);
+    }
+    Ok(next)
+}
+
+pub(super) fn compared(record: &Record, token: &Token, task: &TaskId, found: &Kinship, moment: &Moment<'_>) -> Moved {
+    let State::InDoubt { attempt, called: Some(Called { task: Some(named), comparison: Some(comparison) }), .. } =
+        &record.state
+    else {
+        return Err("has no task to compare");
+    };
+    if attempt.token != *token || named != task {
+        return Err("has another task to compare by now");
+    }
+    let mut next = record.clone();
+    next.trouble = None;
+    match found {
+        Kinship::Ours => {
+            next.attempts = attempt.number;
+            next.note(moment.now, format!("attempt {} accepted, as its callback said: task {task}", attempt.number));
+            let task = Task { id: task.clone(), attempt: attempt.number, at: attempt.at };
+            next.last = Some(attempt.clone());
+            next.state = State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false };
+        }
+        Kinship::Another(why) => {
+            next.note(moment.now, format!("the callback's task {task} is refused: {why}"));
+            look(&mut next, None);
+        }
+        Kinship::Missing(why) => {
+            let misses = comparison.misses.saturating_add(1);
+            if misses >= MISSING_POLLS && moment.now.since(comparison.since) > MISSING_GRACE {
+                // It may have been made all the same: what was named by a callback is not forgotten.
+                next.note(moment.now, format!("the callback's task {task} is kept beside the job: {why}"));
+                next.strays.push(Stray { task: task.clone(), token: token.clone(), at: moment.now });
+                look(&mut next, None);
+            } else {
+                let due = moment.now.after(delay::retry(misses, moment.jitter));
+                next.trouble = Some(why.clone());
+                look(&mut next, Some(Comparison { since: comparison.since, misses, due }));
+            }
+        }
+        Kinship::Trouble(trouble) => {
+            let gap = moment.policy.next_poll(None, moment.now.since(comparison.since), 1, moment.jitter);
+            let due = moment.now.after(gap.max(trouble.retry_after.unwrap_or_default()));
+            next.trouble = Some(trouble.message.clone());
+            look(&mut next, Some(Comparison { due, ..comparison.clone() }));
+        }
+    }
+    Ok(next)
+}
+
+/// What is still to be done about the task that was named.
+fn look(record: &mut Record, comparison: Option<Comparison>) {
+    if let State::InDoubt { called: Some(called), .. } = &mut record.state {
+        called.comparison = comparison;
+    }
+}

@@ -1,0 +1,64 @@
+//! Whether a task that a callback named for an attempt in doubt is this job's: unique in the ledger, known to the
+//! service, and of the job's prompt, if the service tells one.
+
+use tracing::{error, info};
+use veobatch_api::RecordInfo;
+use veobatch_core::{Attempt, Event, Kinship, Progress, TaskId, Trouble, TroubleKind};
+
+use crate::claim::Claim;
+use crate::follow::heed;
+use crate::worker::Worker;
+
+/// Looks the task up. Nothing here leads to a submission.
+pub(crate) async fn compare(worker: &Worker, claim: &Claim, attempt: Attempt, task: TaskId) -> Event {
+    let kinship = kinship(worker, claim, &task).await;
+    match &kinship {
+        Kinship::Ours => info!(%task, "a callback settled the doubt: this is its task"),
+        Kinship::Another(why) => error!(%task, %why, "a callback named a task that is not this job's: refused"),
+        Kinship::Missing(_) => {}
+        Kinship::Trouble(trouble) => heed(worker, trouble),
+    }
+    Event::Compared { token: attempt.token, task, kinship }
+}
+
+async fn kinship(worker: &Worker, claim: &Claim, task: &TaskId) -> Kinship {
+    let key = &claim.claimed.stored.key;
+    // The follow lane's claims bring no spec.
+    let (owner, stored) = match tokio::try_join!(worker.ledger.find_task(task), worker.ledger.read(key)) {
+        Ok((owner, Some(stored))) => (owner, stored),
+        Ok((_, None)) => return trouble("the job is gone from the ledger".to_owned()),
+        Err(error) => return trouble(error.to_string()),
+    };
+    if let Some(owner) = owner.filter(|owner| owner != key) {
+        return Kinship::Another(format!("it belongs to job {owner}"));
+    }
+    judged(worker.client.poll(task).await, &stored.spec.prompt)
+}
+
+fn judged(info: RecordInfo, ours: &str) -> Kinship {
+    match (info.prompt, info.progress) {
+        (Some(prompt), _) if prompt.trim() == ours.trim() => Kinship::Ours,
+        (Some(_), _) => Kinship::Another("its prompt is another one".to_owned()),
+        (None, Progress::Trouble(trouble)) => Kinship::Trouble(trouble),
+        (None, Progress::Missing(why)) => Kinship::Missing(why),
+        (None, Progress::Running | Progress::Made { .. } | Progress::NoOutput | Progress::Failed(_)) => Kinship::Ours,
+    }
+}
+
+fn trouble(message: String) -> Kinship {
+    Kinship::Trouble(Trouble { kind: TroubleKind::Transport, message, retry_after: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_is_the_jobs_unless_the_service_says_otherwise_or_nothing() {
+        let of = |prompt: Option<&str>, progress| RecordInfo { prompt: prompt.map(str::to_owned), progress };
+        assert_eq!(judged(of(Some(" a cat "), Progress::Running), "a cat"), Kinship::Ours);
+        assert_eq!(judged(of(None, Progress::NoOutput), "a cat"), Kinship::Ours);
+        assert!(matches!(judged(of(Some("a dog"), Progress::Running), "a cat"), Kinship::Another(_)));
+        assert!(matches!(judged(of(None, Progress::Missing("null".into())), "a cat"), Kinship::Missing(_)));
+    }
+}
