@@ -118,6 +118,53 @@ async fn a_full_disk_makes_the_job_wait_and_the_video_is_saved_once_there_is_roo
 }
 
 #[tokio::test]
+async fn an_output_folder_that_vanishes_is_not_made_anew_and_its_videos_wait_for_it() -> Result<()> {
+    let mut config = quick();
+    config.generation.median_ms = 2_000;
+    let scene = on_sqlite(config).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 2))?;
+    scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
+    let worker = scene.start(&["worker", "--until-idle"])?;
+    scene.until("garden", "all to be paid for", |counts| counts.generating == 2).await?;
+    // As if its disk were not mounted any more: another folder is in its place.
+    std::fs::rename(scene.path("videos"), scene.path("unmounted"))?;
+    std::fs::create_dir(scene.path("videos"))?;
+    scene.until("garden", "the jobs to wait", |counts| counts.downloading == 2).await?;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let (show, status) = (scene.run(&["show", "garden", "job-1"]).await?, scene.run(&["status"]).await?);
+        if show.stdout.contains("output directory") && status.stdout.contains("output directory") {
+            break;
+        }
+        ensure!(tokio::time::Instant::now() < deadline, "nobody says why:\n{}\n{}", show.stdout, status.stdout);
+    }
+    assert_eq!(std::fs::read_dir(scene.path("videos"))?.count(), 0);
+
+    std::fs::remove_dir(scene.path("videos"))?;
+    std::fs::rename(scene.path("unmounted"), scene.path("videos"))?;
+    worker.wait(PATIENCE).await?.with_code(0)?;
+    Movie::open(&scene.path("videos/garden/job-1.mp4"))?;
+    assert_eq!(scene.bill().await.submissions, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn nothing_is_submitted_while_the_disk_is_nearly_full() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 1))?;
+    scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
+    let worker = scene.start(&["worker", "--min-free", "9999TiB"])?;
+    tokio::time::sleep(Duration::from_secs(2)).await; // in which an unhindered worker submits; nothing is waited for
+    ensure!(worker.said().contains("nearly full"), "{}", worker.said());
+    assert_eq!(scene.bill().await.submissions, 0);
+    worker.terminate().await?;
+    worker.wait(PATIENCE).await?.with_code(130)?;
+    scene.run(&["worker", "--until-idle", "--min-free", "0"]).await?.with_code(0)?;
+    assert_eq!(scene.bill().await.submissions, 1);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_download_that_was_killed_goes_on_where_it_ended_and_the_whole_is_a_video() -> Result<()> {
     let mut config = quick();
     config.files.video_bytes = 12_000_000;

@@ -1,4 +1,5 @@
-//! What a person should look at: failures by reason, jobs in doubt, tasks that were paid for beside their job.
+//! What a person should look at: failures by reason, jobs in doubt, videos that cannot be saved, tasks that were paid for
+//! beside their job.
 //!
 //! Looks at a bounded number of jobs of each batch and says so where there are more.
 
@@ -13,13 +14,22 @@ use crate::named::looking;
 const LOOK: usize = 1000;
 
 /// Where tasks that were kept beside their job may be found: wherever a job can be when late evidence comes.
-const STRAYS_IN: &[StateName] = &[StateName::Queued, StateName::Generating, StateName::Done, StateName::Cancelled];
+const STRAYS_IN: &[StateName] = &[
+    StateName::Queued,
+    StateName::Generating,
+    StateName::Upscaling,
+    StateName::Downloading,
+    StateName::Done,
+    StateName::Cancelled,
+];
 
 /// What was found in some batches.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     pub(crate) failures: Vec<Failures>,
     pub(crate) doubts: Vec<Doubt>,
+    /// What keeps videos from being saved: the reason, how many, and one of them.
+    pub(crate) unsaved: Vec<(String, u64, JobKey)>,
     pub(crate) strays: Vec<(JobKey, TaskId)>,
     /// There are more jobs than were looked at.
     pub(crate) is_partial: bool,
@@ -81,13 +91,21 @@ impl Findings {
                 }
             }
             State::InDoubt { why, .. } => self.doubts.push(Doubt { key: job.key.clone(), why: why.clone() }),
+            State::Downloading { .. } => self.take_unsaved(job),
             State::Queued { .. }
             | State::Submitting { .. }
             | State::Generating { .. }
             | State::Upscaling { .. }
-            | State::Downloading { .. }
             | State::Done { .. }
             | State::Cancelled => {}
+        }
+    }
+
+    fn take_unsaved(&mut self, job: &Stored) {
+        let Some(trouble) = &job.record.trouble else { return };
+        match self.unsaved.iter_mut().find(|(reason, ..)| reason == trouble) {
+            Some((_, count, _)) => *count += 1,
+            None => self.unsaved.push((trouble.clone(), 1, job.key.clone())),
         }
     }
 
@@ -99,10 +117,14 @@ impl Findings {
         });
         let doubts =
             self.doubts.iter().map(|doubt| json!({"batch": doubt.key.batch, "job": doubt.key.job, "why": doubt.why}));
+        let unsaved = self.unsaved.iter().map(
+            |(reason, count, key)| json!({"reason": reason, "count": count, "batch": key.batch, "example": key.job}),
+        );
         let strays = self.strays.iter().map(|(key, task)| json!({"batch": key.batch, "job": key.job, "task_id": task}));
         let Value::Object(document) = document else { return };
         document.insert("failures".to_owned(), failures.collect());
         document.insert("in_doubt".to_owned(), doubts.collect());
+        document.insert("unsaved".to_owned(), unsaved.collect());
         document.insert("strays".to_owned(), strays.collect());
         document.insert("partial".to_owned(), json!(self.is_partial));
     }

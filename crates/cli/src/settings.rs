@@ -10,7 +10,7 @@ use veobatch_api::Dialect;
 use veobatch_core::{Lane, Policy};
 use veobatch_worker::Concurrency;
 
-use crate::units::{Rate, parse_duration, parse_rate};
+use crate::units::{Rate, parse_duration, parse_rate, parse_size};
 
 /// The real API.
 const API_BASE: &str = "https://api.kie.ai";
@@ -31,6 +31,11 @@ pub(crate) struct Settings {
     /// Where finished videos are written: DIR/<batch>/<job>.mp4
     #[arg(long, global = true, value_name = "DIR", env = "VEOBATCH_OUTPUT", default_value = "videos")]
     pub(crate) output: PathBuf,
+
+    /// Submit nothing while the output's disk has less free space than this; 0 never waits
+    #[arg(long, global = true, value_name = "SIZE", env = "VEOBATCH_MIN_FREE", default_value = "1GiB",
+          value_parser = parse_size)]
+    pub(crate) min_free: u64,
 
     /// The API's base URL
     #[arg(long, global = true, value_name = "URL", env = "VEOBATCH_API_BASE", default_value = API_BASE)]
@@ -132,6 +137,7 @@ const ACCOUNT: &[&str] = &["api_base", "rate", "max_in_flight"];
 
 const WORK: &[&str] = &[
     "output",
+    "min_free",
     "dialect",
     "poll_first",
     "poll_max",

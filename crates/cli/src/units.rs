@@ -1,4 +1,4 @@
-//! Rates and durations as people write them, both ways.
+//! Rates, durations and sizes as people write them, both ways.
 
 use std::time::Duration;
 
@@ -48,6 +48,26 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let value: f64 = digits.trim().parse().map_err(|_| format!("{text:?} is not a time, such as 30s or 2m"))?;
     let duration = Duration::try_from_secs_f64(value * seconds).map_err(|_| format!("{text:?} is not a time"))?;
     if duration < Duration::from_millis(1) { Err("a time must be above zero".to_owned()) } else { Ok(duration) }
+}
+
+/// Reads a size in bytes: `500MB`, `1GiB`, `0`, a plain number.
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let unit: u64 = match text.strip_prefix(digits).unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "t" | "tib" => 1 << 40,
+        unit => return Err(format!("{unit:?} is not a unit of size: use MB, MiB, GB or GiB")),
+    };
+    let count: u64 = digits.parse().map_err(|_| format!("{text:?} is not a size, such as 500MB or 1GiB"))?;
+    count.checked_mul(unit).ok_or_else(|| format!("{text:?} is more than any disk has"))
 }
 
 /// `850 ms`, `12 s`, `3 min 20 s`, `2 h 5 min`.
@@ -108,6 +128,16 @@ mod tests {
         }
         for text in ["", "s", "0", "-5s", "1d", "5 fortnights", "1e400", "inf", "nan"] {
             assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        for (text, bytes) in [("0", 0), ("17", 17), ("1GiB", 1 << 30), ("500 MB", 500_000_000), ("2g", 2 << 30)] {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "GiB", "-1", "1.5GB", "1 fort", "99999999TiB"] {
+            assert!(parse_size(text).is_err(), "{text}");
         }
     }
 

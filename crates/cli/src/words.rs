@@ -103,6 +103,13 @@ pub(crate) fn findings(findings: &Findings) -> Vec<String> {
         }
         more(&mut lines, findings.doubts.len(), "job");
     }
+    if !findings.unsaved.is_empty() {
+        lines.push("made, and not saved yet; tried again and again, nothing is lost:".to_owned());
+        for (reason, count, first) in findings.unsaved.iter().take(SHOWN) {
+            lines.push(format!("  {:>5} × {}, such as {first}", number(*count), plain(reason, REASON)));
+        }
+        more(&mut lines, findings.unsaved.len(), "reason");
+    }
     if !findings.strays.is_empty() {
         lines.push("paid for beside their job, by a late answer:".to_owned());
         let strays = findings.strays.iter().take(SHOWN);

@@ -41,6 +41,7 @@ pub(crate) fn options(settings: &Settings, opened: &Opened, remote: &Remote, unt
         until,
         poll_rate: settings.poll_rate,
         submit_ceiling: None,
+        min_free: settings.min_free,
         private_hosts: remote.private_hosts,
         accept_data_loss: settings.accept_data_loss,
     }

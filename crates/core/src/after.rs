@@ -47,7 +47,7 @@ pub fn after(record: &Record, event: &Event, moment: &Moment<'_>) -> After {
         Event::Orphaned => evidence::orphaned(record, moment),
         Event::Polled { task, progress } => following::polled(record, task, progress, moment),
         Event::Upgraded { task, to, upgrade } => following::upgraded(record, task, *to, upgrade, moment),
-        Event::Relinked { task, urls } => saving::relinked(record, task, urls, moment),
+        Event::Relinked { task, urls } => saving::relinked(record, task, urls),
         Event::Saved { task, files, remark } => saving::saved(record, task, files, remark.as_deref(), moment),
         Event::NotSaved { task, why } => saving::not_saved(record, task, why, moment),
         Event::Stuck { why, deliveries } => following::stuck(record, why, *deliveries, moment),

@@ -130,7 +130,7 @@ pub enum State {
         /// Failed tries so far.
         #[serde(default, skip_serializing_if = "is_default")]
         tries: u32,
-        /// The next try.
+        /// The next try; the first one is due since the submission, so that the oldest goes first.
         due: Timestamp,
     },
     /// The video is on disk, whole and checked.

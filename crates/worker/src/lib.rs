@@ -11,6 +11,7 @@
 //! for the paid call, which is made once for each intent in the ledger, between two lines of the journal.
 
 mod blocking;
+mod brake;
 mod claim;
 mod claimer;
 mod clock;
@@ -66,6 +67,8 @@ pub struct Options {
     pub poll_rate: u32,
     /// This process's own ceiling on submissions per minute, below the account's pace.
     pub submit_ceiling: Option<u32>,
+    /// Free bytes on the output's file system below which nothing is submitted.
+    pub min_free: u64,
     /// Fetch files from private and loopback addresses too (the API base is one itself).
     pub private_hosts: bool,
     /// Submit although the ledger may lose paid work.

@@ -50,9 +50,10 @@ pub(crate) async fn maintain(worker: Arc<Worker>, until: Until) {
     }
 }
 
-/// Finishes cancellations; says whether what this worker waits for has come true.
+/// Looks at the brake, finishes cancellations; says whether what this worker waits for has come true.
 async fn look(worker: &Worker, until: &Until) -> Result<bool, LedgerError> {
     let batches = worker.ledger.batches().await?;
+    worker.brake.look(worker, &batches).await?;
     for batch in batches.iter().filter(|batch| batch.cancelling) {
         let swept = sweep(worker.ledger.as_ref(), &batch.batch, &worker.policy).await?;
         info!(batch = %batch.batch, swept, "a cancellation was carried out");

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -39,6 +40,8 @@ pub(crate) enum Placed {
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
     root: PathBuf,
+    /// Which directory that was at the start.
+    identity: (u64, u64),
 }
 
 impl Output {
@@ -47,18 +50,40 @@ impl Output {
         let probe = root.join(format!(".veobatch-probe-{:016x}", random::bits() >> 64));
         let tried = fs::create_dir_all(root).and_then(|()| {
             File::create_new(&probe)?.write_all(b"veobatch")?;
-            fs::remove_file(&probe)
+            fs::remove_file(&probe)?;
+            identity(root)
         });
-        tried.map_err(|error| {
+        let identity = tried.map_err(|error| {
             let hint = "name another one with --output, or make it writable";
             WorkError::Directory(format!("the output directory {} cannot be used: {error} ({hint})", root.display()))
         })?;
-        Ok(Self { root: root.to_owned() })
+        Ok(Self { root: root.to_owned(), identity })
     }
 
-    /// The folder of `batch`, made if it is not there. The output directory itself is not made anew: if it vanished, a
-    /// disk is not mounted, and what is there now is not it.
+    /// Fails if the directory is not the one that it was at the start. If a disk is not mounted any more, there may be
+    /// another directory in its place: nobody would look for the videos there, and they would fill another disk.
+    fn check(&self) -> io::Result<()> {
+        let words = |what: &str| format!("the output directory {what} (is a disk not mounted?)");
+        match identity(&self.root) {
+            Ok(identity) if identity == self.identity => Ok(()),
+            Ok(_) => {
+                let hint = "start the worker again if this one is meant";
+                Err(io::Error::other(format!("{}; {hint}", words("is not the one that it was at the start"))))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(io::Error::other(words("is gone"))),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Bytes that may still be written to the file system of the output directory.
+    pub(crate) fn free(&self) -> io::Result<u64> {
+        let system = rustix::fs::statvfs(&self.root)?;
+        Ok(system.f_bavail.saturating_mul(system.f_frsize))
+    }
+
+    /// The folder of `batch`, made if it is not there. The output directory itself is never made anew.
     pub(crate) fn folder(&self, batch: &BatchId) -> io::Result<PathBuf> {
+        self.check()?;
         let folder = self.root.join(batch.as_str());
         match fs::create_dir(&folder) {
             Ok(()) => sync_dir(&self.root)?,
@@ -88,6 +113,11 @@ impl Output {
             info!(removed, "old part files were removed");
         }
     }
+}
+
+/// What tells a directory from any other on this machine.
+fn identity(dir: &Path) -> io::Result<(u64, u64)> {
+    fs::metadata(dir).map(|data| (data.dev(), data.ino()))
 }
 
 fn is_forgotten(file: &fs::DirEntry) -> bool {
@@ -189,13 +219,19 @@ mod tests {
     }
 
     #[test]
-    fn a_vanished_output_directory_is_not_made_anew() {
+    fn a_vanished_output_directory_is_not_made_anew_and_another_one_is_not_taken_for_it() {
         let dir = tempfile::tempdir().unwrap();
         let output = Output::open(&dir.path().join("videos")).unwrap();
         let batch = BatchId::parse("b").unwrap();
         assert!(output.folder(&batch).is_ok());
-        fs::remove_dir_all(dir.path().join("videos")).unwrap();
-        assert!(output.folder(&batch).is_err());
+        fs::rename(dir.path().join("videos"), dir.path().join("elsewhere")).unwrap();
+        assert!(output.folder(&batch).unwrap_err().to_string().contains("is gone"));
+        fs::create_dir(dir.path().join("videos")).unwrap();
+        assert!(output.folder(&batch).unwrap_err().to_string().contains("at the start"));
+        assert_eq!(fs::read_dir(dir.path().join("videos")).unwrap().count(), 0);
+        fs::remove_dir(dir.path().join("videos")).unwrap();
+        fs::rename(dir.path().join("elsewhere"), dir.path().join("videos")).unwrap();
+        assert!(output.folder(&batch).is_ok());
     }
 
     #[test]

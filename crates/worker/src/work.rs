@@ -13,6 +13,7 @@ use veobatch_api::{Client, FileHost, FileHostConfig};
 use veobatch_core::Lane;
 use veobatch_ledger::{CLAIM_MAX, Guarantee, SharedLedger};
 
+use crate::brake::Brake;
 use crate::claim::Claim;
 use crate::claimer::{Due, Submissions, lasting};
 use crate::clock::LedgerClock;
@@ -52,6 +53,7 @@ async fn run(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: 
     let place = ledger.take_worker_place().await?;
     let files = file_host(&options)?;
     let worker = Arc::new(prepare(ledger, client, files, &options, &guarantee, stop).await?);
+    worker.brake.look(&worker, &worker.ledger.batches().await?).await?;
     info!(lanes = ?options.lanes, output = %options.output.display(), "working");
 
     let mut lanes = Vec::new();
@@ -140,6 +142,7 @@ async fn prepare(
         leases: Arc::new(Leases::default()),
         clock: LedgerClock::default(),
         fastest: Fastest::default(),
+        brake: Brake::new(if options.lanes.contains(&Lane::Save) { options.min_free } else { 0 }),
         ending,
     })
 }

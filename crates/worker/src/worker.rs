@@ -8,6 +8,7 @@ use veobatch_api::{Client, FileHost};
 use veobatch_core::{BatchId, Event, Policy, Record, State};
 use veobatch_ledger::{Change, Changed, LedgerError, SharedLedger, change};
 
+use crate::brake::Brake;
 use crate::claim::Claim;
 use crate::clock::LedgerClock;
 use crate::ending::Ending;
@@ -33,6 +34,7 @@ pub(crate) struct Worker {
     pub(crate) leases: Arc<Leases>,
     pub(crate) clock: LedgerClock,
     pub(crate) fastest: Fastest,
+    pub(crate) brake: Brake,
     pub(crate) ending: Ending,
 }
 

@@ -73,13 +73,14 @@ fn made(record: &Record, task: &Task, urls: &[String], resolution: Option<Resolu
             State::Upscaling { task: task.clone(), base: urls.to_vec(), since: moment.now, tries: 0, due: moment.now };
     } else {
         next.note(moment.now, "made");
-        next.state = downloading(task, urls.to_vec(), resolution, false, moment);
+        next.state = downloading(task, urls.to_vec(), resolution, false);
     }
     next
 }
 
-fn downloading(task: &Task, urls: Vec<String>, size: Option<Resolution>, upgraded: bool, moment: &Moment<'_>) -> State {
-    State::Downloading { task: task.clone(), urls, size, upgraded, stale: false, tries: 0, due: moment.now }
+fn downloading(task: &Task, urls: Vec<String>, size: Option<Resolution>, upgraded: bool) -> State {
+    // Due since it was submitted: of those that are due, the one whose retention ends first goes first.
+    State::Downloading { task: task.clone(), urls, size, upgraded, stale: false, tries: 0, due: task.at }
 }
 
 fn generation_failed(record: &Record, task: &Task, failure: &TaskFailure, moment: &Moment<'_>) -> Record {
@@ -125,7 +126,7 @@ pub(super) fn upgraded(
         Upgrade::Ready(url) => {
             let urls = std::iter::once(url).chain(base.iter().skip(1)).cloned().collect();
             next.note(moment.now, format!("{} made", to.as_str()));
-            next.state = downloading(task, urls, Some(to), true, moment);
+            next.state = downloading(task, urls, Some(to), true);
             return Ok(next);
         }
         Upgrade::Unavailable(why) => (why, None),
@@ -151,7 +152,7 @@ pub(super) fn upgraded(
         };
     } else {
         next.note(moment.now, format!("no {} version, the base video is saved: {why}", to.as_str()));
-        next.state = downloading(task, base.clone(), None, false, moment);
+        next.state = downloading(task, base.clone(), None, false);
     }
     Ok(next)
 }

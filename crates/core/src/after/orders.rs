@@ -54,9 +54,9 @@ pub(super) fn retry(record: &Record, moment: &Moment<'_>) -> Moved {
             *due = moment.now;
         }
         State::Upscaling { due, .. } => *due = moment.now,
-        State::Downloading { due, tries, .. } => {
+        State::Downloading { task, due, tries, .. } => {
             *tries = 0;
-            *due = moment.now;
+            *due = task.at;
         }
         State::Queued { due: due @ Some(_) } => *due = None,
         State::Queued { due: None } => return Err("is in the queue already"),

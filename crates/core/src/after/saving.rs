@@ -7,13 +7,13 @@ use crate::event::Hindrance;
 use crate::id::TaskId;
 use crate::record::{FailureKind, Files, Record, State};
 
-pub(super) fn relinked(record: &Record, about: &TaskId, urls: &[String], moment: &Moment<'_>) -> Moved {
+pub(super) fn relinked(record: &Record, about: &TaskId, urls: &[String]) -> Moved {
     let mut next = record.clone();
     match &mut next.state {
         State::Downloading { task, urls: links, stale, due, .. } if task.id == *about && !urls.is_empty() => {
             *links = urls.to_vec();
             *stale = false;
-            *due = moment.now;
+            *due = task.at;
             Ok(next)
         }
         State::Queued { .. }

@@ -112,6 +112,11 @@ impl Submissions {
             if worker.ending.closing.is_cancelled() {
                 return Asked::Closing(uncertain);
             }
+            // A grant whose answer was lost is asked for all the same: it may be there.
+            if !uncertain && worker.brake.is_on() {
+                rest(worker, None).await;
+                continue;
+            }
             let until = Instant::now() + BEGIN_WITHIN;
             let until_wall = wall_clock() + BEGIN_WITHIN;
             match worker.ledger.claim_submission(token, worker.only.as_deref(), LEASE, STALL).await {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use veobatch_core::StateName;
-use veobatch_simulator::{Endpoint, Fault, Rule};
+use veobatch_core::{Lane, StateName};
+use veobatch_ledger::{BatchSummary, Stored};
+use veobatch_simulator::{Endpoint, Fault, Faults, Rule};
 use veobatch_worker::{Ended, Stop, Until};
 
 use crate::scene::{Scene, hurried};
@@ -66,6 +67,48 @@ async fn the_next_worker_goes_on_with_the_download_that_the_last_one_left() {
     assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
     assert_eq!(scene.names("garden"), ["job-0.json", "job-0.mp4"]);
     assert_eq!(scene.files_served().await, (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn submissions_wait_while_saving_is_far_behind_and_go_on_with_it() {
+    let mut config = hurried();
+    config.files.video_bytes = 0;
+    config.faults.download.push(Rule::always(Fault::Status).code(503));
+    let scene = Scene::new(config).await;
+    scene.cap(20).await;
+    scene.admit("garden", 200).await;
+    let work = scene.work(Until::Idle);
+    let seen = async {
+        use StateName::{Downloading, Generating, Queued, Submitting};
+        let waits = |batch: &BatchSummary| batch.count(Submitting) + batch.count(Generating) == 0;
+        scene.until(|batch| batch.count(Downloading) > 50 && waits(batch) && batch.count(Queued) > 0).await;
+        scene.simulator.set_faults(Faults::default()).unwrap();
+    };
+    assert_eq!(tokio::join!(work, seen).0.unwrap(), Ended::Finished);
+    assert_eq!((scene.count(StateName::Done).await, scene.simulator.bill().await.submissions), (200, 200));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_oldest_video_is_saved_first() {
+    let mut config = hurried();
+    config.faults.download.push(Rule::always(Fault::Stall).delay_ms(300));
+    let scene = Scene::new(config).await;
+    scene.admit("garden", 6).await;
+    let mut options = scene.options(Until::Stopped);
+    options.lanes = vec![Lane::Submit, Lane::Follow];
+    let stop = Stop::default();
+    let made = async {
+        scene.until(|batch| batch.count(StateName::Downloading) == 6).await;
+        stop.graceful.cancel();
+    };
+    tokio::join!(scene.work_as(options, stop.clone()), made).0.unwrap();
+    let mut options = scene.options(Until::Idle);
+    options.concurrency.save = 1;
+    assert_eq!(scene.work_with(options).await.unwrap(), Ended::Finished);
+    let mut jobs = scene.page("garden", StateName::Done).await;
+    let since = |job: &Stored| job.record.task().unwrap().at;
+    jobs.sort_by_key(|job| job.record.history.last().unwrap().0);
+    assert!(jobs.is_sorted_by_key(since), "{jobs:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,6 +68,11 @@ impl Scene {
         self.ledger.publish(&admission, &[batch]).await.unwrap();
     }
 
+    /// Changes the account's cap.
+    pub(crate) async fn cap(&self, max_in_flight: u32) {
+        self.ledger.configure(&Settings { rate: None, max_in_flight: Some(max_in_flight) }).await.unwrap();
+    }
+
     pub(crate) async fn cancel(&self, batch: &BatchId) {
         self.ledger.flag(batch, BatchFlag::Cancelling(true)).await.unwrap();
     }
@@ -94,6 +99,7 @@ impl Scene {
             until,
             poll_rate: 500,
             submit_ceiling: None,
+            min_free: 0,
             private_hosts: true,
             accept_data_loss: false,
         }
@@ -108,7 +114,11 @@ impl Scene {
     }
 
     pub(crate) async fn work_with(&self, options: Options) -> Result<Ended, WorkError> {
-        let ended = work(self.ledger(), self.client(), options, Stop::default());
+        self.work_as(options, Stop::default()).await
+    }
+
+    pub(crate) async fn work_as(&self, options: Options, stop: Stop) -> Result<Ended, WorkError> {
+        let ended = work(self.ledger(), self.client(), options, stop);
         tokio::time::timeout(PATIENCE, ended).await.expect("the worker does not end")
     }
 
