@@ -12,7 +12,7 @@
 //! | `b<n>` | name, created, admitted, published, admission and since when, paused, cancelling, `c:<state>` counts, virtual time when not in `run` | all | with its name |
 //! | `b<n>:j` | seq → id, line break, spec | stage, once | never |
 //! | `b<n>:i<k>` | folded id → seq, in small hashes | stage | never: ids are not forgotten |
-//! | `b<n>:s` | seq → header, line break, body; none: a fresh job | grant, put | never |
+//! | `b<n>:s` | seq → header, line break, id, line break, body; none: a fresh job | grant, put | never |
 //! | `b<n>:m:<state>` | bitmap by seq, for pages | stage, grant, put | never |
 //! | `b<n>:q` | bitmap by seq: ready, of priority 0 | stage, put, grant | never |
 //! | `b<n>:r` | ready ones of other priorities, by priority and seq | stage, put, grant | when granted |
@@ -29,6 +29,7 @@
 //! | `acct` | pace, cap, next slot, gate | account, grant, put | never |
 //!
 //! A job that was admitted and not touched costs its entries in `:j` and `:i<k>` and some bits: it needs no queue entry.
+//! One that is followed has its id in `:s` too, so that its polls need not read `:j`.
 
 mod admission;
 mod answers;

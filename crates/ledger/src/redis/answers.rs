@@ -12,7 +12,7 @@ pub(super) struct Row {
     batch: u32,
     seq: u32,
     name: String,
-    job: Vec<u8>,
+    job: Option<Vec<u8>>,
     state: Option<Vec<u8>>,
     leased: u64,
     fence: String,
@@ -28,12 +28,12 @@ impl FromRedisValue for Row {
 
 impl Row {
     pub(super) fn stored(self, now: Timestamp) -> Result<Stored, LedgerError> {
-        let (id, spec) = split(&self.job);
-        let key = JobKey { batch: batch_id(&self.name)?, job: job_id(id)? };
-        let (head, body) = match self.state.as_deref().map(split) {
-            Some((head, body)) => (Head::parse(head)?, body.filter(|body| !body.is_empty())),
-            None => (Head::default(), None),
-        };
+        let (head, rest) = self.state.as_deref().map(split).unzip();
+        let head = head.map(Head::parse).transpose()?.unwrap_or_default();
+        let (name, body) = rest.flatten().map(split).unzip();
+        let (id, spec) = self.job.as_deref().map(split).unzip();
+        let key = JobKey { batch: batch_id(&self.name)?, job: job_id(id.or(name).unwrap_or_default())? };
+        let (spec, body) = (spec.flatten(), body.flatten().filter(|body| !body.is_empty()));
         let job = JobRef { batch: self.batch, seq: self.seq };
         let mut stored = Stored::assemble(key, job, spec, body, head.intent, Version(head.version), now)?;
         stored.leased_until = (self.leased > now.as_millis()).then(|| Timestamp::from_millis(self.leased));
@@ -59,7 +59,7 @@ impl Head {
         let read = || {
             let text = std::str::from_utf8(bytes).ok()?;
             let words: Vec<&str> = text.split(' ').collect();
-            let [version, _nonce, state, _lane, _due, _priority, _flight, token, at] = words.as_slice() else {
+            let [version, _nonce, _due, state, _lane, _priority, _flight, token, at] = words.as_slice() else {
                 return None;
             };
             let intent = match StateName::parse(state)? {
@@ -121,7 +121,7 @@ mod tests {
             batch: 1,
             seq: 7,
             name: "garden".into(),
-            job: b"cat-01\n{\"p\":\"a cat\"}".to_vec(),
+            job: Some(b"cat-01\n{\"p\":\"a cat\"}".to_vec()),
             state: state.map(|text| text.as_bytes().to_vec()),
             leased: 0,
             fence: String::new(),
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn an_intent_is_read_as_submitting() {
         let token = Token::from_bits(7);
-        let state = format!("3 - submitting - - 0 * {token} 42\n");
+        let state = format!("3 - - submitting - 0 * {token} 42\ncat-01\n");
         let stored = row(Some(&state)).stored(Timestamp::from_millis(5)).unwrap();
         assert_eq!((stored.version, stored.record.state.name()), (Version(3), StateName::Submitting));
     }

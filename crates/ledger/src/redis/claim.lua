@@ -2,36 +2,38 @@
 -- ARGV: lane, max, lease, the fences' random part. Returns now, when the next one is due (0: none), and the jobs.
 
 local lane, till = ARGV[1], NOW + tonumber(ARGV[3])
-local key, leases, score = P .. 'd:' .. lane, P .. 'l', string.format('%d', till)
-local out, batches, times = {}, {}, {}
+local key, score = P .. 'd:' .. lane, string.format('%.0f', till)
+local members = call('ZRANGEBYSCORE', key, '-inf', NOW, 'LIMIT', 0, ARGV[2])
 
-local function batch(n)
-  batches[n] = { states = part(n, ':s'), jobs = part(n, ':j'), name = call('HGET', part(n, ''), 'name') }
-  return batches[n]
-end
-
-for i, member in ipairs(call('ZRANGEBYSCORE', key, '-inf', NOW, 'LIMIT', 0, ARGV[2])) do
-  local n, seq = place(member)
-  local b = batches[n] or batch(n)
-  local stored = call('HGET', b.states, seq)
-  -- As `head`, but only what is needed here: this is the most frequent script.
-  local state, queue, due, body = '', '-', '-', nil
-  if stored then state, queue, due, body = string.match(stored, '^%S+ %S+ (%S+) (%S+) (%S+)[^\n]*\n()') end
-  if (state == 'submitting' and 'follow' or queue) ~= lane then
-    call('ZREM', key, member)
-  elseif due ~= '-' and tonumber(due) > NOW then
-    -- Its holder is gone, and it was put off meanwhile.
-    times[#times + 1], times[#times + 2] = due, member
-  else
-    local before = call('HGET', leases, member)
-    local deliveries = (before and tonumber(string.match(before, ' (%d+) ')) or 0) + 1
-    local fence = ARGV[4] .. string.format('%02x', i)
-    call('HSET', leases, member, fence .. ' ' .. deliveries .. ' ' .. lane)
-    times[#times + 1], times[#times + 2] = score, member
-    local job = call('HGET', b.jobs, seq)
-    if lane == 'follow' and body <= #stored then job = string.sub(job, 1, string.find(job, '\n', 1, true) - 1) end
-    out[#out + 1] = row(n, seq, b.name, job, stored, till, fence, deliveries)
+local out, names, batches, seqs = {}, {}, {}, {}
+for i, member in ipairs(members) do batches[i], seqs[i] = place(member) end
+if members[1] then
+  local states = fields(':s', batches, seqs)
+  local specs = lane == 'save' and fields(':j', batches, seqs) or {}
+  local before = call('HMGET', P .. 'l', unpack(members))
+  local leased, times, gone = { 'HSET', P .. 'l' }, { 'ZADD', key }, { 'ZREM', key }
+  for i, member in ipairs(members) do
+    local n, stored = batches[i], states[i]
+    -- As `head`, but only what is needed here: this is the most frequent script.
+    local due, state, queue, body = '-', '', '-', nil
+    if stored then due, state, queue, body = string.match(stored, '^%S+ %S+ (%S+) (%S+) (%S+)[^\n]*\n[^\n]*\n()') end
+    if (state == 'submitting' and 'follow' or queue) ~= lane then
+      gone[#gone + 1] = member
+    elseif due ~= '-' and tonumber(due) > NOW then
+      -- Its holder is gone, and it was put off meanwhile.
+      times[#times + 1], times[#times + 2] = due, member
+    else
+      local deliveries = (before[i] and tonumber(string.match(before[i], ' (%d+) ')) or 0) + 1
+      local fence = ARGV[4] .. string.format('%02x', i)
+      leased[#leased + 1], leased[#leased + 2] = member, fence .. ' ' .. deliveries .. ' ' .. lane
+      times[#times + 1], times[#times + 2] = score, member
+      names[n] = names[n] or call('HGET', part(n, ''), 'name')
+      local job = specs[i] or body > #stored and call('HGET', part(n, ':j'), seqs[i])
+      out[#out + 1] = row(n, seqs[i], names[n], job, stored, till, fence, deliveries)
+    end
   end
+  if leased[3] then call(unpack(leased)) end
+  if times[3] then call(unpack(times)) end
+  if gone[3] then call(unpack(gone)) end
 end
-if times[1] then call('ZADD', key, unpack(times)) end
 return { NOW, tonumber(call('ZRANGE', key, 0, 0, 'WITHSCORES')[2] or 0), out }

@@ -136,7 +136,7 @@ impl RedisLedger {
     }
 }
 
-/// The thirteen arguments of one put.
+/// The arguments of one put, nine of them.
 fn arguments(put: &Put) -> Result<Vec<Vec<u8>>, LedgerError> {
     let Facets { state, due, priority, flight } = put.facets;
     let (lane, due) = due.map_or(("-", "-".to_owned()), |(lane, at)| (lane.as_str(), at.as_millis().to_string()));
@@ -145,32 +145,37 @@ fn arguments(put: &Put) -> Result<Vec<Vec<u8>>, LedgerError> {
         Flight::Until(at) => at.as_millis().to_string(),
         Flight::Unlimited => "*".to_owned(),
     };
-    let text = |text: &str| text.as_bytes().to_vec();
     Ok(vec![
-        text(&put.job.batch.to_string()),
-        text(&put.job.seq.to_string()),
-        text(&put.version.0.to_string()),
-        text(put.fence.as_ref().map_or("", |fence| &fence.0)),
-        text(&format!("{:016x}", put.nonce.0)),
-        text(state.as_str()),
-        text(lane),
-        text(&due),
-        text(&priority.to_string()),
-        text(&flight),
+        put.job.batch.to_string().into_bytes(),
+        put.job.seq.to_string().into_bytes(),
+        put.version.0.to_string().into_bytes(),
+        put.fence.as_ref().map_or_else(Vec::new, |fence| fence.0.clone().into_bytes()),
+        format!("{:016x}", put.nonce.0).into_bytes(),
+        due.into_bytes(),
+        format!("{} {lane} {priority} {flight}", state.as_str()).into_bytes(),
         put.body.clone(),
-        text(put.task.as_ref().map_or("", |task| task.as_str())),
-        put.settle.as_ref().map(settlement).transpose()?.unwrap_or_default(),
+        more(put)?,
     ])
 }
 
-/// The end of a paid call, as `gate.lua` reads it.
-fn settlement(settle: &Settle) -> Result<Vec<u8>, serde_json::Error> {
+/// What few puts bring: the task that the job owns from now on, and the end of a paid call, as `gate.lua` reads it.
+fn more(put: &Put) -> Result<Vec<u8>, LedgerError> {
+    let mut all = serde_json::Map::new();
+    if let Some(task) = &put.task {
+        all.insert("task".to_owned(), json!(task));
+    }
+    if let Some(settle) = &put.settle {
+        settlement(settle, &mut all);
+    }
+    if all.is_empty() { Ok(Vec::new()) } else { Ok(serde_json::to_vec(&all)?) }
+}
+
+fn settlement(settle: &Settle, all: &mut serde_json::Map<String, serde_json::Value>) {
     let arrival = match settle.arrival {
         Arrival::Ago(ago) => json!(millis(ago)),
         Arrival::Never => json!("never"),
         Arrival::Unknown => json!("unknown"),
     };
-    let mut all = json!({ "token": settle.token, "arrival": arrival });
     let report = match &settle.gate {
         GateReport::Healthy => json!({ "gate": "healthy" }),
         GateReport::Troubled { why } => json!({ "gate": "troubled", "why": why }),
@@ -179,8 +184,9 @@ fn settlement(settle: &Settle) -> Result<Vec<u8>, serde_json::Error> {
         }
         GateReport::Silent => json!({ "gate": "silent" }),
     };
-    if let (Some(all), serde_json::Value::Object(report)) = (all.as_object_mut(), report) {
+    all.insert("token".to_owned(), json!(settle.token));
+    all.insert("arrival".to_owned(), arrival);
+    if let serde_json::Value::Object(report) = report {
         all.extend(report);
     }
-    serde_json::to_vec(&all)
 }

@@ -8,8 +8,8 @@ local fence = string.sub(redis.sha1hex('fence ' .. token), 1, 16)
 
 local function wait(why, till) return { 'wait', NOW, why, till } end
 
-local function granted(n, seq, stored, deliveries)
-  local name, job = call('HGET', part(n, ''), 'name'), call('HGET', part(n, ':j'), seq)
+local function granted(n, seq, job, stored, deliveries)
+  local name = call('HGET', part(n, ''), 'name')
   local replicas = tonumber(said('replication', 'connected_slaves') or 0)
   return { 'granted', NOW, row(n, seq, name, job, stored, NOW + lease, fence, deliveries), replicas }
 end
@@ -26,7 +26,7 @@ if mine then
   call('ZADD', P .. 'd:follow', NOW + lease, mine)
   call('ZADD', P .. 'log', NOW + stall, token)
   if call('HGET', P .. 'acct', 'probe') == token then call('HSET', P .. 'acct', 'probe_until', NOW + stall) end
-  return granted(n, seq, stored, held.deliveries)
+  return granted(n, seq, call('HGET', part(n, ':j'), seq), stored, held.deliveries)
 end
 
 if recovers then return wait('recovery', recovers) end
@@ -92,8 +92,9 @@ call('HINCRBY', part(n, ''), 'c:queued', -1)
 call('HINCRBY', part(n, ''), 'c:submitting', 1)
 call('SETBIT', part(n, ':m:queued'), seq, 0)
 call('SETBIT', part(n, ':m:submitting'), seq, 1)
-h.version, h.nonce, h.state, h.lane, h.due = h.version + 1, '-', 'submitting', '-', '-'
-h.priority, h.flight, h.token, h.at = priority, '*', token, string.format('%.0f', NOW)
+local job = call('HGET', part(n, ':j'), seq)
+h.version, h.nonce, h.due, h.facets = h.version + 1, '-', '-', 'submitting - ' .. priority .. ' *'
+h.token, h.at, h.id = token, string.format('%.0f', NOW), id_of(job)
 stored = headed(h, body and string.sub(stored, body) or '')
 call('HSET', part(n, ':s'), seq, stored)
 local before = lease_of(member)
@@ -108,4 +109,4 @@ call('HSET', P .. 'acct', 'tat', string.format('%.3f', math.max(a.tat, EXACT - t
 if a.closed then call('HSET', P .. 'acct', 'probe', token, 'probe_until', NOW + stall) end
 call('ZADD', P .. 'run', time + 1, n)
 if time > tonumber(call('HGET', P .. 'meta', 'vt') or 0) then call('HSET', P .. 'meta', 'vt', time) end
-return granted(n, seq, stored, deliveries)
+return granted(n, seq, job, stored, deliveries)

@@ -14,34 +14,43 @@ local function part(n, name) return P .. 'b' .. n .. name end
 -- A member's batch and sequence, as text: Redis takes numbers from Lua slowly.
 local function place(member) return string.match(member, '^(%d+):(%d+)$') end
 
--- What the ledger knows of a job, and the offset of its body; a job without an entry is fresh.
+-- A job's entry in `:s`: version, nonce and due; its other facets: state, lane, priority, flight; its open attempt: token
+-- and since when; then a line with the job's id, and the body. The facets are text that is split only where they change.
+
+local function split(facets) return string.match(facets, '^(%S+) (%S+) (%S+) (%S+)') end
+
+-- What an entry says, and the offset of its body; a job without an entry is fresh.
 local function head(stored)
-  if not stored then
-    return { version = 0, nonce = '-', state = 'queued', lane = '-', due = '-', priority = 0, flight = '-', token = '-', at = '-' }
+  local h, version, nonce, due, facets, token, at, id, body
+  if stored then
+    version, nonce, due, facets, token, at, id, body =
+      string.match(stored, '^(%S+) (%S+) (%S+) (%S+ %S+ %S+ %S+) (%S+) (%S+)\n([^\n]*)\n()')
+    h = { version = tonumber(version), nonce = nonce, due = due, facets = facets, token = token, at = at, id = id }
+  else
+    h = { version = 0, nonce = '-', due = '-', facets = 'queued - 0 -', token = '-', at = '-' }
   end
-  local version, nonce, state, lane, due, priority, flight, token, at, body =
-    string.match(stored, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)\n()')
-  return {
-    version = tonumber(version), nonce = nonce, state = state, lane = lane, due = due,
-    priority = tonumber(priority), flight = flight, token = token, at = at,
-  }, body
+  h.state, h.lane, h.priority, h.flight = split(h.facets)
+  return h, body
 end
 
 local function headed(h, body)
-  return string.format('%d %s %s %s %s %d %s %s %s\n%s',
-    h.version, h.nonce, h.state, h.lane, h.due, h.priority, h.flight, h.token, h.at, body)
+  return string.format('%d %s %s %s %s %s\n%s\n%s', h.version, h.nonce, h.due, h.facets, h.token, h.at, h.id, body)
 end
+
+-- The id in a job's entry in `:j`.
+local function id_of(job) return string.match(job, '^[^\n]*') end
 
 -- The due set that a job is in: one that is submitting is followed.
 local function lane_of(h) return h.state == 'submitting' and 'follow' or h.lane end
 
 -- A lease as it was given: fence ('-' once given back), deliveries, lane.
-local function lease_of(member)
-  local lease = call('HGET', P .. 'l', member)
+local function parse_lease(lease)
   if not lease then return nil end
   local fence, deliveries, lane = string.match(lease, '^(%S+) (%d+) (%S+)$')
   return { fence = fence, deliveries = tonumber(deliveries), lane = lane }
 end
+
+local function lease_of(member) return parse_lease(call('HGET', P .. 'l', member)) end
 
 local function set_lease(member, fence, deliveries, lane)
   call('HSET', P .. 'l', member, fence .. ' ' .. deliveries .. ' ' .. lane)
@@ -54,7 +63,7 @@ local function leased_until(member, lease)
   return until_ > NOW and until_ or 0
 end
 
--- A job for the client: place, batch, id and spec, state entry, leased until, fence, deliveries.
+-- A job for the client: place, batch, id and spec (false: not needed), state entry, leased until, fence, deliveries.
 local function row(n, seq, name, job, stored, leased, fence, deliveries)
-  return { n, seq, name, job, stored or false, leased, fence or '', deliveries or 0 }
+  return { n, seq, name, job or false, stored or false, leased, fence or '', deliveries or 0 }
 end

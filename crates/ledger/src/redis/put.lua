@@ -1,7 +1,30 @@
 -- Each of these changes is made whole, indexes, sums, lease and account with it; or refused, and then not at all.
--- ARGV, 13 for each: batch, seq, version, fence, nonce, state, lane, due, priority, flight, body, task, settle (JSON);
--- '' or '-' for what is absent. Returns for each: 'ok', the version, and 1 if something can be claimed now that could
--- not before; or why not.
+-- ARGV, 9 for each: batch, seq, version, fence, nonce, due, other facets, body, more (JSON: task, settle); '' or '-' for
+-- what is absent. Returns for each: 'ok', the version, and 1 if something can be claimed now that could not before; or
+-- why not.
+--
+-- They are made in rounds of distinct jobs. What a round read of its jobs before its first change is still true at its
+-- last one, and what it writes of them at its end meets nothing: so both are done for all at once. What jobs share
+-- (sums, account, tasks, ready jobs) is changed on the spot.
+
+local WIDTH = 9
+local round = {}
+
+-- Adds to a command that waits for the end of the round.
+local function later(command, key, a, b)
+  local waits = round[command .. key]
+  if not waits then
+    waits = { command, key }
+    round[command .. key], round[#round + 1] = waits, waits
+  end
+  waits[#waits + 1] = a
+  waits[#waits + 1] = b
+end
+
+local function end_round()
+  for _, waits in ipairs(round) do call(unpack(waits)) end
+  round = {}
+end
 
 -- The state's count and bitmap.
 local function move(n, seq, from, to)
@@ -16,9 +39,9 @@ end
 local function requeue(n, seq, member, old, new, kept)
   if old.state == 'queued' then unready(n, seq) end
   local from, to = lane_of(old), lane_of(new)
-  if from ~= '-' and from ~= to then call('ZREM', P .. 'd:' .. from, member) end
-  if to ~= '-' and not kept then call('ZADD', P .. 'd:' .. to, new.due == '-' and NOW or new.due, member) end
-  if new.state == 'queued' and to == '-' then ready(n, seq, new.priority) end
+  if from ~= '-' and from ~= to then later('ZREM', P .. 'd:' .. from, member) end
+  if to ~= '-' and not kept then later('ZADD', P .. 'd:' .. to, new.due == '-' and NOW or new.due, member) end
+  if new.state == 'queued' and to == '-' then ready(n, seq, tonumber(new.priority)) end
 end
 
 local function set_flight(member, old, new)
@@ -54,46 +77,79 @@ local function task_owner(task)
   return find(key, buckets, field)
 end
 
-local function put(n, seq, version, fence, new, body, task, settled)
-  local member = n .. ':' .. seq
-  local states = part(n, ':s')
-  local stored = call('HGET', states, seq)
-  local old = head(stored)
-  if not stored and tonumber(seq) >= tonumber(call('HGET', part(n, ''), 'published') or 0) then return { 'changed' } end
-  if old.nonce == new.nonce then return { 'ok', old.version, 0 } end
-  local lease = lease_of(member)
-  if fence ~= '' and (not lease or lease.fence ~= fence) then return { 'lost' } end
-  if old.version ~= tonumber(version) then return { 'changed' } end
+-- The change of a job that is there, under this version and lease.
+local function change(n, seq, member, old, lease, held, new, body, more)
   if new.state == 'submitting' and old.state ~= 'submitting' then return { 'changed' } end
-  if task ~= '' then
-    local owner = task_owner(task)
+  if more.task then
+    local owner = task_owner(more.task)
     if owner and owner ~= member then
       local by, at = place(owner)
       return { 'taken', call('HGET', part(by, ''), 'name'), call('HGET', part(by, ':j'), at) }
     end
-    own_task(task, member)
+    own_task(more.task, member)
   end
-  new.version = old.version + 1
-  local kept = fence == '' and leased_until(member, lease) > 0 and lane_of(new) == lease.lane
+  local kept = not held and leased_until(member, lease) > 0 and lane_of(new) == lease.lane
   move(n, seq, old.state, new.state)
   requeue(n, seq, member, old, new, kept)
   set_flight(member, old, new)
   set_token(old, new)
-  call('HSET', states, seq, headed(new, body))
-  if lease and (fence ~= '' or lane_of(new) ~= lease.lane) then call('HDEL', P .. 'l', member) end
-  if settled ~= '' then settle(cjson.decode(settled)) end
+  new.version, new.id = old.version + 1, old.id or id_of(call('HGET', part(n, ':j'), seq))
+  later('HSET', part(n, ':s'), seq, headed(new, body))
+  if lease and (held or lane_of(new) ~= lease.lane) then later('HDEL', P .. 'l', member) end
+  if more.token then settle(more) end
   local due = not kept and (new.state == 'queued' or (new.due ~= '-' and tonumber(new.due) <= NOW))
   local landed = new.flight == '-' and old.flight ~= '-'
-  return { 'ok', new.version, (due or landed or settled ~= '') and 1 or 0 }
+  return { 'ok', new.version, (due or landed or more.token) and 1 or 0 }
 end
 
-local results = {}
-for i = 1, #ARGV, 13 do
-  local new = {
-    nonce = ARGV[i + 4], state = ARGV[i + 5], lane = ARGV[i + 6], due = ARGV[i + 7], priority = tonumber(ARGV[i + 8]),
-    flight = ARGV[i + 9], token = '-', at = '-',
-  }
-  results[#results + 1] =
-    put(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], new, ARGV[i + 10], ARGV[i + 11], ARGV[i + 12])
+-- The most frequent change, made short: the holder gives a job back to its lane as it was but for due and body. Nil if
+-- it is another one, or must be refused.
+local function put_off(n, seq, member, stored, lease, version, fence, nonce, due, facets, body)
+  local before, used, same, lane, attempt, id =
+    string.match(stored, '^(%S+) (%S+) %S+ (%S+ (%S+) %S+ %S+) (%S+ %S+)\n([^\n]*)')
+  if before ~= version or used == nonce or same ~= facets or attempt ~= '- -' or due == '-' then return nil end
+  if string.sub(lease, 1, #fence + 1) ~= fence .. ' ' then return nil end
+  version = version + 1
+  later('HSET', part(n, ':s'), seq,
+    version .. ' ' .. nonce .. ' ' .. due .. ' ' .. facets .. ' - -\n' .. id .. '\n' .. body)
+  later('ZADD', P .. 'd:' .. lane, due, member)
+  later('HDEL', P .. 'l', member)
+  return { 'ok', version, tonumber(due) <= NOW and 1 or 0 }
+end
+
+-- One change, whose arguments begin after ARGV[i].
+local function put(i, member, stored, lease)
+  local n, seq, version, fence, nonce = ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5]
+  local due, facets, body, more = ARGV[i + 6], ARGV[i + 7], ARGV[i + 8], ARGV[i + 9]
+  if stored and lease and more == '' then
+    local short = put_off(n, seq, member, stored, lease, version, fence, nonce, due, facets, body)
+    if short then return short end
+  end
+  if not stored and tonumber(seq) >= tonumber(call('HGET', part(n, ''), 'published') or 0) then return { 'changed' } end
+  local old = head(stored)
+  if old.nonce == nonce then return { 'ok', old.version, 0 } end
+  lease = parse_lease(lease)
+  if fence ~= '' and (not lease or lease.fence ~= fence) then return { 'lost' } end
+  if old.version ~= tonumber(version) then return { 'changed' } end
+  local new = { nonce = nonce, due = due, facets = facets, token = '-', at = '-' }
+  new.state, new.lane, new.priority, new.flight = split(facets)
+  return change(n, seq, member, old, lease, fence ~= '', new, body, more == '' and {} or cjson.decode(more))
+end
+
+local results, last = {}, #ARGV / WIDTH
+while #results < last do
+  local batches, seqs, members, seen = {}, {}, {}, {}
+  for put = #results, last - 1 do
+    local n, seq = ARGV[put * WIDTH + 1], ARGV[put * WIDTH + 2]
+    local member = n .. ':' .. seq
+    if seen[member] then break end
+    batches[#batches + 1], seqs[#seqs + 1], members[#members + 1], seen[member] = n, seq, member, true
+  end
+  local states = fields(':s', batches, seqs)
+  local leases = call('HMGET', P .. 'l', unpack(members))
+  for at, member in ipairs(members) do
+    results[#results + 1] = put(#results * WIDTH, member, states[at], leases[at])
+  end
+  end_round()
 end
 return results

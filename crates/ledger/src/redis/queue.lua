@@ -39,7 +39,7 @@ local function promote()
     local n, seq = place(member)
     local h = head(call('HGET', part(n, ':s'), seq))
     call('ZREM', P .. 'd:submit', member)
-    if h.state == 'queued' then ready(n, seq, h.priority) end
+    if h.state == 'queued' then ready(n, seq, tonumber(h.priority)) end
   end
 end
 

@@ -9,8 +9,11 @@ use std::time::Duration;
 
 use redis::FromRedisValue;
 use redis_server::RedisServer;
+use tokio::task::JoinSet;
 use veobatch_core::{BatchId, JobId, Spec, StateName, Token};
-use veobatch_ledger::{Admission, LedgerError, LedgerUrl, NewJob, STAGE_CHUNK, SharedLedger, SubmissionClaim, open};
+use veobatch_ledger::{
+    Admission, LedgerError, LedgerUrl, NewJob, Nonce, Put, STAGE_CHUNK, SharedLedger, SubmissionClaim, Version, open,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -195,6 +198,41 @@ async fn a_server_without_room_is_an_outage_and_nothing_is_half_done() {
     assert!(matches!(refused, Err(LedgerError::Unavailable(_))), "{refused:?}");
     let _: String = scene.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
     assert_eq!(scene.stage(&admission, &jobs("b", 200)).await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn changes_of_one_job_that_share_a_call_are_made_one_after_another() {
+    let scene = Scene::new().await;
+    let admission = Admission::random();
+    scene.stage(&admission, &jobs("a", 3)).await.unwrap();
+    scene.publish(&admission).await.unwrap();
+    let page = scene.ledger.page(&night(), None, None, 3).await.unwrap();
+    // The first two are sent at once, each alone; what comes meanwhile shares the next call.
+    let mut changes = JoinSet::new();
+    for stored in [&page[0], &page[1], &page[2], &page[2], &page[2], &page[2]] {
+        let put = Put {
+            job: stored.job,
+            version: stored.version,
+            fence: None,
+            nonce: Nonce::random(),
+            body: stored.record.body(),
+            facets: stored.record.facets(),
+            task: None,
+            settle: None,
+        };
+        let ledger = scene.ledger.clone();
+        changes.spawn(async move { (put.job, ledger.put(&put).await) });
+    }
+    let mut contested = Vec::new();
+    for (job, result) in changes.join_all().await {
+        if job == page[2].job {
+            contested.push(result);
+        } else {
+            assert_eq!(result.unwrap(), Version(1));
+        }
+    }
+    assert_eq!(contested.iter().filter(|result| matches!(result, Ok(Version(1)))).count(), 1);
+    assert_eq!(contested.iter().filter(|result| matches!(result, Err(LedgerError::Changed))).count(), 3);
 }
 
 #[tokio::test]
