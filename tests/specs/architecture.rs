@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "veobatch-simulator",
         ],
     ),
-    ("veobatch-tests", &["veobatch", "veobatch-simulator"]),
+    ("veobatch-tests", &["veobatch", "veobatch-simulator", "veobatch-worker"]),
 ];
 
 /// What only one of our crates may use directly.
@@ -123,6 +123,18 @@ fn nothing_but_tests_can_turn_on_a_simulated_network_clock_or_randomness() -> Re
         }
     }
     assert_eq!(able, ["veobatch-api", "veobatch-ledger"]);
+    Ok(())
+}
+
+#[test]
+fn nothing_but_the_specifications_can_make_the_program_kill_itself() -> Result<()> {
+    for package in packages()? {
+        let name = name(&package).context("a package without a name")?;
+        for dependency in used(&package) {
+            let wanted = dependency.get("features").map(ToString::to_string).unwrap_or_default();
+            assert!(!wanted.contains("edges") || name == "veobatch-tests", "{name} turns it on in {dependency}");
+        }
+    }
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use veobatch_api::{Download, DownloadError, FileHost, Resume, redact};
 use veobatch_core::Hindrance;
 
 use crate::blocking;
+use crate::edge::Edge;
 use crate::leases::Hold;
 use crate::mp4::{self, CheckError, Picture};
 use crate::output::Content;
@@ -184,7 +185,10 @@ impl Writing {
                 }
                 self.part.goes_on(source);
             }
-            Order::Write(chunk) => self.part.write(&chunk)?,
+            Order::Write(chunk) => {
+                self.part.write(&chunk)?;
+                Edge::Part.reached();
+            }
             Order::Whole => self.whole = Some(self.part.seal()?),
         }
         Ok(())

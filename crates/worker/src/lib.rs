@@ -16,6 +16,7 @@ mod claim;
 mod claimer;
 mod clock;
 mod compare;
+mod edge;
 mod ending;
 mod evidence;
 mod fastest;
@@ -43,6 +44,8 @@ use std::path::PathBuf;
 use veobatch_core::{BatchId, Lane, Policy};
 use veobatch_ledger::LedgerError;
 
+#[cfg(feature = "edges")]
+pub use edge::Edge;
 pub use sweep::sweep;
 pub use work::work;
 

@@ -28,6 +28,8 @@ const NOTE_EVERY: u64 = 4 * 1024 * 1024;
 
 const PART: &str = ".part";
 const NOTE: &str = ".note";
+/// A sidecar on its way.
+const SIDECAR_PART: &str = ".json.part";
 
 /// Where one file of a step is written, and for which task.
 #[derive(Clone, Debug)]
@@ -256,7 +258,7 @@ pub(crate) fn is_passing(name: &str) -> bool {
 }
 
 fn is_left_of(name: &str, stem: &str) -> bool {
-    [PART, NOTE].into_iter().any(|ending| number_of(name, stem, ending).is_some())
+    [PART, NOTE, SIDECAR_PART].into_iter().any(|ending| number_of(name, stem, ending).is_some())
 }
 
 fn is_part_of(name: &str, stem: &str, number: usize, ending: &str) -> bool {
@@ -268,7 +270,8 @@ fn is_part_of(name: &str, stem: &str, number: usize, ending: &str) -> bool {
 fn number_of(name: &str, stem: &str, ending: &str) -> Option<usize> {
     let rest = name.strip_prefix('.')?.strip_prefix(stem)?.strip_prefix('.')?.strip_suffix(ending)?;
     let (fence, number) = rest.split_once('.').unwrap_or((rest, "1"));
-    let is_fence = fence.len() == 16 && fence.bytes().all(|byte| byte.is_ascii_hexdigit());
+    // 64 random bits, and on Redis which of the claims of one call it was.
+    let is_fence = fence.len() >= 16 && fence.bytes().all(|byte| byte.is_ascii_hexdigit());
     number.parse().ok().filter(|_| is_fence && number.len() < 4)
 }
 

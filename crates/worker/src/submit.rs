@@ -18,6 +18,7 @@ use veobatch_core::{Lane, Outcome, Refusal, RefusalKind, Step, plan};
 use veobatch_ledger::{Arrival, GateReport, LedgerError, Settle, TROUBLE_WAIT};
 
 use crate::claim::{Claim, Grant};
+use crate::edge::Edge;
 use crate::evidence::{Evidence, bring};
 use crate::patience::Patience;
 use crate::random;
@@ -62,6 +63,7 @@ pub(crate) async fn hand_back(worker: &Worker, claim: &Claim, grant: &Grant) {
 
 async fn pay(worker: &Worker, claim: &Claim, grant: &Grant) -> Ended {
     let stored = &claim.claimed.stored;
+    Edge::Granted.reached();
     if let Err(error) = worker.ledger.confirm().await {
         let why = format!("its claim could not be confirmed: {error}");
         return Ended { gate: GateReport::Troubled { why: why.clone() }, ..Ended::unsent(why) };
@@ -70,6 +72,7 @@ async fn pay(worker: &Worker, claim: &Claim, grant: &Grant) -> Ended {
         error!(%error, "the journal cannot be written: nothing is submitted without it");
         return Ended::unsent(format!("the journal cannot be written: {error}"));
     }
+    Edge::Sending.reached();
     #[expect(clippy::disallowed_methods, reason = "this is the submit lane, and the grant is its claim")]
     let permit = SubmitPermit::from_claim(grant.token.clone(), grant.until, grant.until_wall);
     let call = AssertUnwindSafe(worker.client.submit(permit, &stored.spec, None)).catch_unwind().await;
@@ -77,10 +80,12 @@ async fn pay(worker: &Worker, claim: &Claim, grant: &Grant) -> Ended {
         Ok(answer) => Ended::answered(worker, answer),
         Err(panic) => Ended::unknown(format!("the call broke off: {}", panic_words(panic.as_ref()))),
     };
+    Edge::Answered.reached();
     if let Err(error) = worker.journal.answer(&grant.token, &ended.outcome).await {
         // The ledger is told next; only if this process dies before that, the job is in doubt.
         warn!(%error, "an answer could not be written to the journal");
     }
+    Edge::Written.reached();
     ended
 }
 
@@ -112,6 +117,7 @@ async fn settle(worker: &Worker, claim: &Claim, grant: &Grant, ended: Ended) {
             }
         }
     }
+    Edge::Told.reached();
     if let Err(error) = worker.journal.settled(&grant.token).await {
         warn!(%error, "the journal could not be written; a later replay will find nothing to do");
     }

@@ -123,4 +123,5 @@ fn only_a_stems_own_files_are_taken_for_its_own() {
         assert_eq!(number_of(name, "a", PART), number, "{name}");
     }
     assert!(is_left_of(".a.0123456789abcdef.note", "a"));
+    assert!(is_left_of(".a.0123456789abcdef07.json.part", "a"));
 }

@@ -11,6 +11,7 @@ use veobatch_core::{Files, Hindrance, Task, Timestamp};
 use veobatch_ledger::{Fence, Stored};
 
 use super::Saved;
+use crate::edge::Edge;
 use crate::fetch::{Fetched, disk};
 use crate::journal::sync_dir;
 use crate::output::{self, Placed};
@@ -75,6 +76,7 @@ pub(super) fn put_down(saving: &Saving, fetched: &mut [Fetched]) -> Result<Saved
 }
 
 fn try_put_down(saving: &Saving, fetched: &mut [Fetched]) -> io::Result<Saved> {
+    Edge::Whole.reached();
     let folder = &saving.folder;
     for stem in saving.stems() {
         if !is_usable(saving, &stem, fetched)? {
@@ -86,6 +88,7 @@ fn try_put_down(saving: &Saving, fetched: &mut [Fetched]) -> io::Result<Saved> {
             take(&file.part.path(), &path)?;
             file.part.forget_note();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+            Edge::Named.reached();
             entries.push(FileEntry::new(name, &file.url, &file.content, file.picture));
         }
         sync_dir(folder)?;
@@ -96,6 +99,7 @@ fn try_put_down(saving: &Saving, fetched: &mut [Fetched]) -> io::Result<Saved> {
             return Err(io::Error::other(format!("{stem}.json appeared meanwhile")));
         }
         sync_dir(folder)?;
+        Edge::Saved.reached();
         if saving.again {
             part::remove_all(folder, saving.stored.key.job.as_str());
         }

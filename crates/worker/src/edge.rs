@@ -1,0 +1,84 @@
+//! The edges between what a step does and what it does next, where a process that dies leaves the most to find out.
+//!
+//! Only the feature `edges`, which only the specifications switch on, does anything here: a process can be told to
+//! kill itself, as hard as a power cut, when it comes to an edge.
+
+/// Where a process may die.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edge {
+    /// The ledger has the intent, the journal not yet.
+    Granted,
+    /// The journal has `sending`, nothing has left.
+    Sending,
+    /// The answer is there, the journal does not have it.
+    Answered,
+    /// The journal has the answer, the ledger not.
+    Written,
+    /// The ledger has the outcome, the journal does not know that.
+    Told,
+    /// A part of the video is on the disk.
+    Part,
+    /// All of it is, under no name yet.
+    Whole,
+    /// It has its name, and no sidecar.
+    Named,
+    /// The sidecar is there, the ledger does not know of it.
+    Saved,
+}
+
+impl Edge {
+    /// All of them, in the order of a job's life.
+    pub const ALL: &[Self] = &[
+        Self::Granted,
+        Self::Sending,
+        Self::Answered,
+        Self::Written,
+        Self::Told,
+        Self::Part,
+        Self::Whole,
+        Self::Named,
+        Self::Saved,
+    ];
+
+    /// Comes to this edge.
+    #[cfg(not(feature = "edges"))]
+    #[inline]
+    pub(crate) fn reached(self) {}
+
+    /// Comes to this edge, and ends there if that was asked for.
+    #[cfg(feature = "edges")]
+    pub(crate) fn reached(self) {
+        deadly::reached(self);
+    }
+
+    /// Kills this process when it comes to this edge for the `nth` time (from 1).
+    #[cfg(feature = "edges")]
+    pub fn is_deadly(self, nth: u32) {
+        deadly::arm(self, nth);
+    }
+}
+
+#[cfg(feature = "edges")]
+mod deadly {
+    use std::process::{Command, id};
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::Edge;
+
+    static ARMED: OnceLock<(Edge, AtomicU32)> = OnceLock::new();
+
+    pub(super) fn arm(edge: Edge, nth: u32) {
+        drop(ARMED.set((edge, AtomicU32::new(nth))));
+    }
+
+    pub(super) fn reached(edge: Edge) {
+        let Some((armed, left)) = ARMED.get() else { return };
+        if *armed != edge || left.fetch_sub(1, Ordering::SeqCst) != 1 {
+            return;
+        }
+        // No handler, no destructor, no flush: what a crash leaves.
+        drop(Command::new("kill").args(["-KILL", &id().to_string()]).status());
+        std::process::abort();
+    }
+}
