@@ -4,6 +4,8 @@
 mod architecture;
 /// Files, batches, and orders to them.
 mod batch;
+/// Lost answers that come back, and strangers at the door.
+mod callbacks;
 /// Killed at every edge between what a step does and what it does next.
 mod edges;
 /// From a line of a file to a video.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use veobatch_api::ApiKey;
+use veobatch_worker::WebhookKey;
 
 use crate::failure::{Failure, Result};
 
@@ -25,6 +26,26 @@ pub(crate) fn api_key() -> Result<ApiKey> {
         }
     };
     ApiKey::parse(&text).map_err(|error| Failure::bad_input(format!("read the API key from {from}")).because(&error))
+}
+
+/// The account's webhook key, from `KIE_WEBHOOK_KEY` or from the file that `KIE_WEBHOOK_KEY_FILE` names, if one is set.
+pub(crate) fn webhook_key() -> Result<Option<WebhookKey>> {
+    let (text, from) = match (variable("KIE_WEBHOOK_KEY"), variable("KIE_WEBHOOK_KEY_FILE").map(PathBuf::from)) {
+        (Some(text), _) => (text.to_string_lossy().into_owned(), "KIE_WEBHOOK_KEY".to_owned()),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(&path).map_err(|error| {
+                Failure::bad_input(format!("read the webhook key from {} (KIE_WEBHOOK_KEY_FILE)", path.display()))
+                    .because(&error)
+            })?;
+            (text, format!("the file {}", path.display()))
+        }
+        (None, None) => return Ok(None),
+    };
+    match WebhookKey::parse(&text) {
+        Some(key) => Ok(Some(key)),
+        // An empty key would take every callback that is signed with nothing.
+        None => Err(Failure::bad_input(format!("read the webhook key from {from}")).since("it is empty")),
+    }
 }
 
 /// Whether a key is there at all.

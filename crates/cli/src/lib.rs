@@ -12,6 +12,7 @@
 mod admission;
 mod arguments;
 mod asking;
+mod callbacks;
 mod commands;
 mod environment;
 mod exit;

@@ -190,7 +190,7 @@ fn port(name: &str) -> u16 {
 
 /// Whether the API is on this machine or in its own network: a loopback or private address, or a name without a dot,
 /// such as that of a container beside this one.
-fn is_private(base: &Url) -> bool {
+pub(crate) fn is_private(base: &Url) -> bool {
     let is_bare = matches!(base.host(), Some(Host::Domain(name)) if !name.contains('.'));
     is_bare || FileHostConfig::beside(base).private
 }

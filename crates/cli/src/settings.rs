@@ -7,9 +7,10 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, ValueEnum};
 use veobatch_api::Dialect;
-use veobatch_core::{Lane, Policy};
+use veobatch_core::{InDoubt, Lane, Policy};
 use veobatch_worker::Concurrency;
 
+use crate::callbacks;
 use crate::units::{Rate, parse_duration, parse_rate, parse_size};
 
 /// The real API.
@@ -100,6 +101,20 @@ pub(crate) struct Settings {
           default_value = "submit,follow,save", value_parser = lane)]
     pub(crate) lanes: Vec<Lane>,
 
+    /// Listen here for the service's callbacks; with --callback-url
+    #[arg(long, global = true, value_name = "HOST:PORT", env = "VEOBATCH_CALLBACK_LISTEN")]
+    pub(crate) callback_listen: Option<String>,
+
+    /// How the service reaches that: the base of the callback URLs that submissions carry
+    #[arg(long, global = true, value_name = "URL", env = "VEOBATCH_CALLBACK_URL")]
+    pub(crate) callback_url: Option<String>,
+
+    /// What becomes of a job whose paid call was cut off: hold (a person decides), resubmit (it may be paid for twice), or
+    /// silence=TIME (submitted again if no callback came in that time although later ones did)
+    #[arg(long, global = true, value_name = "POLICY", env = "VEOBATCH_IN_DOUBT", default_value = "hold",
+          value_parser = callbacks::parse_in_doubt)]
+    pub(crate) in_doubt: InDoubt,
+
     /// Print one JSON document on standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -147,6 +162,9 @@ const WORK: &[&str] = &[
     "concurrency_submit",
     "concurrency_follow",
     "concurrency_save",
+    "callback_listen",
+    "callback_url",
+    "in_doubt",
 ];
 
 /// Which further settings the help of a command shows.

@@ -12,7 +12,7 @@ use crate::remote::Remote;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::units::counted;
-use crate::{say, words};
+use crate::{callbacks, say, words};
 
 /// How a worker's time ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +26,12 @@ pub(crate) enum Work {
 }
 
 /// The worker's options as `settings` say.
-pub(crate) fn options(settings: &Settings, opened: &Opened, remote: &Remote, until: Until) -> Options {
+pub(crate) fn options(settings: &Settings, opened: &Opened, remote: &Remote, until: Until) -> Result<Options> {
     let only = match &until {
         Until::Settled(batches) => Some(batches.clone()),
         Until::Stopped | Until::Idle => None,
     };
-    Options {
+    Ok(Options {
         output: settings.output.clone(),
         state_dir: opened.state_dir(settings),
         lanes: settings.lanes.clone(),
@@ -44,7 +44,9 @@ pub(crate) fn options(settings: &Settings, opened: &Opened, remote: &Remote, unt
         min_free: settings.min_free,
         private_hosts: remote.private_hosts,
         accept_data_loss: settings.accept_data_loss,
-    }
+        callbacks: callbacks::of(settings)?,
+        in_doubt: settings.in_doubt,
+    })
 }
 
 /// Works until `options.until` comes true or a person stops it. Shows how far the batches of `shown` are, if given.
@@ -150,6 +152,9 @@ pub(crate) fn failed(error: &WorkError, output: &std::path::Path) -> Failure {
         WorkError::Directory(why) => Failure::bad_input(format!("work with the output directory {}", output.display()))
             .since(why.clone())
             .hint("make it writable, or name others: --output DIR, --state-dir DIR"),
+        WorkError::Listen(why) => Failure::bad_input("listen for callbacks")
+            .since(why.clone())
+            .hint("is another process listening there? Name another address: --callback-listen 0.0.0.0:PORT"),
         WorkError::KeyRefused(why) => Failure::unavailable("go on working")
             .since(format!("the service refuses the API key: {why}"))
             .hint("check KIE_API_KEY with `veobatch credits`; what is paid for is kept, and the same command goes on"),

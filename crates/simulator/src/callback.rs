@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use url::Url;
 
-use crate::config::{Config, ResultUrls, Shape};
+use crate::config::{CallbackForm, Config, ResultUrls, Shape, SignatureFault};
 use crate::dice::Dice;
 use crate::record::{link, written};
 use crate::task::{Outcome, Task};
@@ -29,6 +29,7 @@ pub(crate) async fn deliver(world: Arc<World>, id: String) {
     }
     let wait = task.finish_ms.saturating_sub(world.clock.now_ms());
     tokio::time::sleep(Duration::from_millis(wait)).await;
+    tokio::time::sleep(Duration::from_millis(world.config().callbacks.late_ms)).await;
     let config = world.config();
     if Dice::new(config.seed, "callback", task.submission).chance(config.callbacks.lost) {
         return;
@@ -67,13 +68,21 @@ async fn post(world: &World, config: &Config, task: &Task, url: &Url) -> Option<
     let mut request =
         Request::post(place).header(HOST, format!("{host}:{port}")).header(CONTENT_TYPE, "application/json");
     if let Some(key) = &config.callbacks.hmac_key {
-        let seconds = world.clock.now().as_secs();
+        let (key, seconds) = match config.callbacks.signature {
+            SignatureFault::None => (key.as_str(), epoch_seconds(world)),
+            SignatureFault::OtherKey => ("another key", epoch_seconds(world)),
+            SignatureFault::Old => (key.as_str(), epoch_seconds(world) - 3600),
+        };
         let message = format!("{}.{seconds}", task.id);
         request = request
             .header("X-Webhook-Timestamp", seconds)
             .header("X-Webhook-Signature", signature::sign(key.as_bytes(), message.as_bytes()));
     }
-    let request = request.body(Full::new(Bytes::from(body(world, config, task).to_string()))).ok()?;
+    let body = match formed(config.callbacks.form, body(world, config, task)) {
+        Some(body) => body.to_string(),
+        None => "{\"code\": 200, \"data\"".to_owned(),
+    };
+    let request = request.body(Full::new(Bytes::from(body))).ok()?;
     // The connection is driven here, beside the request; it ends when the request is over and its sender dropped.
     let exchange = async move { sender.send_request(request).await.ok().map(|answer| answer.status().as_u16()) };
     tokio::join!(exchange, connection).0
@@ -98,4 +107,33 @@ fn body(world: &World, config: &Config, task: &Task) -> Value {
             })
         }
     }
+}
+
+fn epoch_seconds(world: &World) -> u64 {
+    world.clock.now().as_secs()
+}
+
+/// The notification in another of its forms; `None` if it is to be none.
+fn formed(form: CallbackForm, mut body: Value) -> Option<Value> {
+    let all = body.as_object_mut()?;
+    let is_failure = all.get("code") != Some(&json!(200));
+    let mut data = all.remove("data")?;
+    let id = data.get("taskId").cloned();
+    let inside = data.as_object_mut()?;
+    match form {
+        CallbackForm::Snake => {
+            inside.remove("taskId");
+            inside.insert("task_id".to_owned(), json!(id));
+        }
+        CallbackForm::Top => {
+            inside.remove("taskId");
+            all.insert("taskId".to_owned(), json!(id));
+            data = if is_failure { Value::Null } else { data };
+        }
+        CallbackForm::NamelessFailure if is_failure => data = Value::Null,
+        CallbackForm::Current | CallbackForm::NamelessFailure => {}
+        CallbackForm::Broken => return None,
+    }
+    all.insert("data".to_owned(), data);
+    Some(body)
 }

@@ -308,11 +308,57 @@ pub struct Callbacks {
     pub deliveries: u32,
     /// Share of notifications that are never sent.
     pub lost: f64,
+    /// How much later than the end of its task each one is sent.
+    pub late_ms: u64,
+    /// Where the task's id stands in it.
+    pub form: CallbackForm,
+    /// What is wrong with its signature.
+    pub signature: SignatureFault,
+}
+
+/// Where the task's id stands in a notification (§7).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallbackForm {
+    /// `data.taskId`
+    #[default]
+    Current,
+    /// `data.task_id`
+    Snake,
+    /// `taskId`, beside `data`; a failure has no `data`.
+    Top,
+    /// A failure has no `data`, and so no id; a success as [`CallbackForm::Current`].
+    NamelessFailure,
+    /// No JSON at all.
+    Broken,
+}
+
+/// What is wrong with the signature of a notification.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignatureFault {
+    /// Nothing.
+    #[default]
+    None,
+    /// Made with another key.
+    OtherKey,
+    /// Made an hour ago.
+    Old,
 }
 
 impl Default for Callbacks {
     fn default() -> Self {
-        Self { hmac_key: None, timeout_ms: 15_000, retries: 3, retry_ms: 5_000, deliveries: 1, lost: 0.0 }
+        Self {
+            hmac_key: None,
+            timeout_ms: 15_000,
+            retries: 3,
+            retry_ms: 5_000,
+            deliveries: 1,
+            lost: 0.0,
+            late_ms: 0,
+            form: CallbackForm::Current,
+            signature: SignatureFault::None,
+        }
     }
 }
 

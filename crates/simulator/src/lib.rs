@@ -63,8 +63,8 @@ mod world;
 
 pub use bill::{Accepted, Bill, UpgradeBill};
 pub use config::{
-    AspectKey, BalanceForm, Callbacks, Config, ConfigError, Dialect, FailureForm, Files, Generation, Limits, NotReady,
-    Price, Rate, ResultUrls, Shape, Status, Times, Upgrade,
+    AspectKey, BalanceForm, CallbackForm, Callbacks, Config, ConfigError, Dialect, FailureForm, Files, Generation,
+    Limits, NotReady, Price, Rate, ResultUrls, Shape, SignatureFault, Status, Times, Upgrade,
 };
 pub use endpoint::Endpoint;
 pub use fault::{Fault, Faults, Rule};

@@ -5,6 +5,7 @@ use tracing::{error, info};
 use veobatch_api::RecordInfo;
 use veobatch_core::{Attempt, Event, Kinship, Progress, TaskId, Trouble, TroubleKind};
 
+use crate::callback::Fate;
 use crate::claim::Claim;
 use crate::follow::heed;
 use crate::worker::Worker;
@@ -14,7 +15,12 @@ pub(crate) async fn compare(worker: &Worker, claim: &Claim, attempt: Attempt, ta
     let kinship = kinship(worker, claim, &task).await;
     match &kinship {
         Kinship::Ours => info!(%task, "a callback settled the doubt: this is its task"),
-        Kinship::Another(why) => error!(%task, %why, "a callback named a task that is not this job's: refused"),
+        Kinship::Another(why) => {
+            error!(%task, %why, "a callback named a task that is not this job's: refused");
+            if let Some(receiver) = &worker.receiver {
+                receiver.counts.add(Fate::Refused);
+            }
+        }
         Kinship::Missing(_) => {}
         Kinship::Trouble(trouble) => heed(worker, trouble),
     }

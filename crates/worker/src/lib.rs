@@ -12,10 +12,12 @@
 
 mod blocking;
 mod brake;
+mod callback;
 mod claim;
 mod claimer;
 mod clock;
 mod compare;
+mod doubts;
 mod edge;
 mod ending;
 mod evidence;
@@ -41,9 +43,10 @@ mod worker;
 
 use std::path::PathBuf;
 
-use veobatch_core::{BatchId, Lane, Policy};
+use veobatch_core::{BatchId, InDoubt, Lane, Policy};
 use veobatch_ledger::LedgerError;
 
+pub use callback::{Callbacks, WebhookKey};
 #[cfg(feature = "edges")]
 pub use edge::Edge;
 pub use sweep::sweep;
@@ -76,6 +79,10 @@ pub struct Options {
     pub private_hosts: bool,
     /// Submit although the ledger may lose paid work.
     pub accept_data_loss: bool,
+    /// Callbacks, if they are to be asked for and heard.
+    pub callbacks: Option<Callbacks>,
+    /// What becomes of jobs in doubt, in the batches that it submits for.
+    pub in_doubt: InDoubt,
 }
 
 /// Steps at a time, by lane.
@@ -123,6 +130,9 @@ pub enum WorkError {
     /// submitted; with a hint.
     #[error("{0}")]
     Directory(String),
+    /// Callbacks cannot be listened for.
+    #[error("callbacks cannot be listened for: {0}")]
+    Listen(String),
     /// The service refuses the key (401, 403).
     #[error("the service refuses the API key: {0}")]
     KeyRefused(String),

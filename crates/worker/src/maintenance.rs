@@ -1,4 +1,5 @@
-//! What is looked after beside the lanes: cancellations to finish, journals of the dead, and whether all is done.
+//! What is looked after beside the lanes: cancellations to finish, journals of the dead, jobs in doubt, and whether all
+//! is done.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,10 +7,11 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
-use veobatch_core::{BatchId, StateName};
+use veobatch_core::{BatchId, InDoubt, StateName};
 use veobatch_ledger::{BatchSummary, LedgerError};
 
 use crate::Until;
+use crate::doubts::look_through;
 use crate::journal::replay::{Telling, replay};
 use crate::patience::Patience;
 use crate::sweep::sweep;
@@ -24,18 +26,22 @@ const SELDOM: Duration = Duration::from_secs(5);
 /// Between two looks for journals that other processes left behind.
 const REPLAY: Duration = Duration::from_secs(60);
 
+/// Between two looks through the jobs in doubt.
+const DOUBTS: Duration = Duration::from_secs(2);
+
 /// Looks after all that until the worker is closing.
 pub(crate) async fn maintain(worker: Arc<Worker>, until: Until) {
     let gap = if until == Until::Stopped { SELDOM } else { LOOK };
     let mut patience = Patience::until(worker.ending.closing.clone());
     let mut replayed = Instant::now();
+    let mut doubts = Doubts::default();
     while worker.ending.closing.run_until_cancelled(tokio::time::sleep(gap)).await.is_some() {
         let recovering = worker.recovering.notified().now_or_never().is_some();
         if recovering || replayed.elapsed() > REPLAY {
             replay_again(&worker, if recovering { Telling::Again } else { Telling::New }).await;
             replayed = Instant::now();
         }
-        match look(&worker, &until).await {
+        match look(&worker, &until, &mut doubts).await {
             Ok(true) => {
                 info!("nothing is left to do");
                 return worker.ending.finished();
@@ -50,19 +56,46 @@ pub(crate) async fn maintain(worker: Arc<Worker>, until: Until) {
     }
 }
 
-/// Looks at the brake, finishes cancellations; says whether what this worker waits for has come true.
-async fn look(worker: &Worker, until: &Until) -> Result<bool, LedgerError> {
+/// When jobs in doubt were looked through last, and whether one of them may still move.
+#[derive(Debug, Default)]
+struct Doubts {
+    looked: Option<Instant>,
+    may_move: bool,
+}
+
+/// Looks at the brake, finishes cancellations, applies what `--in-doubt` says; says whether what this worker waits for
+/// has come true.
+async fn look(worker: &Worker, until: &Until, doubts: &mut Doubts) -> Result<bool, LedgerError> {
     let batches = worker.ledger.batches().await?;
     worker.brake.look(worker, &batches).await?;
     for batch in batches.iter().filter(|batch| batch.cancelling) {
         let swept = sweep(worker.ledger.as_ref(), &batch.batch, &worker.policy).await?;
         info!(batch = %batch.batch, swept, "a cancellation was carried out");
     }
-    Ok(match until {
+    let is_over = is_over(until, &batches);
+    if !is_over && worker.in_doubt == InDoubt::Hold {
+        return Ok(false);
+    }
+    let is_recent = doubts.looked.is_some_and(|looked| looked.elapsed() < DOUBTS);
+    if is_recent && (doubts.may_move || !is_over) {
+        return Ok(false);
+    }
+    let served: Vec<&BatchSummary> = match &worker.only {
+        Some(only) => only.iter().filter_map(|name| named(&batches, name)).collect(),
+        None => batches.iter().collect(),
+    };
+    doubts.may_move = look_through(worker, &served).await?;
+    doubts.looked = Some(Instant::now());
+    // What was in doubt a moment ago may be under way by now.
+    Ok(is_over && !doubts.may_move && self::is_over(until, &worker.ledger.batches().await?))
+}
+
+fn is_over(until: &Until, batches: &[BatchSummary]) -> bool {
+    match until {
         Until::Stopped => false,
         Until::Idle => batches.iter().all(rests),
-        Until::Settled(those) => those.iter().all(|name| named(&batches, name).is_none_or(rests)),
-    })
+        Until::Settled(those) => those.iter().all(|name| named(batches, name).is_none_or(rests)),
+    }
 }
 
 fn named<'a>(batches: &'a [BatchSummary], name: &BatchId) -> Option<&'a BatchSummary> {
@@ -70,7 +103,7 @@ fn named<'a>(batches: &'a [BatchSummary], name: &BatchId) -> Option<&'a BatchSum
     batches.iter().find(|batch| batch.batch.folded() == folded)
 }
 
-/// True if nothing of the batch moves without a person.
+/// True if nothing of the batch moves without a person, what is in doubt aside.
 fn rests(batch: &BatchSummary) -> bool {
     let moving = [StateName::Submitting, StateName::Generating, StateName::Upscaling, StateName::Downloading];
     let queued = batch.count(StateName::Queued) > 0 && !batch.paused;

@@ -75,7 +75,8 @@ async fn pay(worker: &Worker, claim: &Claim, grant: &Grant) -> Ended {
     Edge::Sending.reached();
     #[expect(clippy::disallowed_methods, reason = "this is the submit lane, and the grant is its claim")]
     let permit = SubmitPermit::from_claim(grant.token.clone(), grant.until, grant.until_wall);
-    let call = AssertUnwindSafe(worker.client.submit(permit, &stored.spec, None)).catch_unwind().await;
+    let callback = worker.receiver.as_ref().map(|receiver| receiver.url(&grant.token, &stored.key));
+    let call = AssertUnwindSafe(worker.client.submit(permit, &stored.spec, callback.as_ref())).catch_unwind().await;
     let ended = match call {
         Ok(answer) => Ended::answered(worker, answer),
         Err(panic) => Ended::unknown(format!("the call broke off: {}", panic_words(panic.as_ref()))),

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info, info_span, warn};
 use veobatch_api::{Client, FileHost, FileHostConfig};
-use veobatch_core::Lane;
+use veobatch_core::{InDoubt, Lane, Policy};
 use veobatch_ledger::{CLAIM_MAX, Guarantee, SharedLedger};
 
 use crate::brake::Brake;
+use crate::callback::Receiver;
+use crate::callback::door::serve;
 use crate::claim::Claim;
 use crate::claimer::{Due, Submissions, lasting};
 use crate::clock::LedgerClock;
@@ -51,6 +54,7 @@ pub async fn work(ledger: SharedLedger, client: Arc<Client>, options: Options, s
 async fn run(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: &Stop) -> Result<Ended, WorkError> {
     let guarantee = check_guarantee(&ledger, &options).await?;
     let place = ledger.take_worker_place().await?;
+    let listener = listen(&options).await?;
     let files = file_host(&options)?;
     let worker = Arc::new(prepare(ledger, client, files, &options, &guarantee, stop).await?);
     worker.brake.look(&worker, &worker.ledger.batches().await?).await?;
@@ -68,6 +72,13 @@ async fn run(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: 
     beside.spawn(keeper.in_current_span());
     let (looking, until) = (Arc::clone(&worker), options.until.clone());
     beside.spawn(lasting(move || maintain(Arc::clone(&looking), until.clone())).in_current_span());
+    if let Some((listener, receiver)) = listener.zip(worker.receiver.clone()) {
+        // To the last, so that what ends meanwhile is still heard.
+        let (worker, until) = (Arc::clone(&worker), kept.clone());
+        let serving =
+            lasting(move || serve(Arc::clone(&worker), Arc::clone(&receiver), Arc::clone(&listener), until.clone()));
+        beside.spawn(serving.in_current_span());
+    }
     let output = worker.output.clone();
     beside.spawn_blocking(move || output.tidy());
 
@@ -87,6 +98,22 @@ async fn ended(mut tasks: JoinSet<()>) {
             warn!(%error, "a task did not end as it should");
         }
     }
+}
+
+/// Listens for callbacks, if they are wanted: before anything asks for one.
+async fn listen(options: &Options) -> Result<Option<Arc<TcpListener>>, WorkError> {
+    if options.in_doubt == InDoubt::Resubmit {
+        warn!(
+            "--in-doubt resubmit: a job whose paid call was cut off is submitted again by itself, up to three times, and \
+             if the first call had gone through after all, each video is paid for"
+        );
+    }
+    let Some(callbacks) = &options.callbacks else { return Ok(None) };
+    let listener = TcpListener::bind(&callbacks.listen)
+        .await
+        .map_err(|error| WorkError::Listen(format!("{}: {error}", callbacks.listen)))?;
+    info!(listen = %callbacks.listen, url = %callbacks.url, "callbacks are heard");
+    Ok(Some(Arc::new(listener)))
 }
 
 /// Refuses to pay where paid work may be lost, unless a person accepted that.
@@ -137,7 +164,9 @@ async fn prepare(
         output,
         journal,
         recovering: Notify::new(),
-        policy: options.policy,
+        policy: Policy { callbacks: options.callbacks.is_some(), ..options.policy },
+        receiver: options.callbacks.as_ref().map(|callbacks| Arc::new(Receiver::new(callbacks))),
+        in_doubt: options.in_doubt,
         only: options.only.clone(),
         leases: Arc::new(Leases::default()),
         clock: LedgerClock::default(),

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tracing::{debug, error, info, warn};
 use veobatch_api::{Client, FileHost};
-use veobatch_core::{BatchId, Event, Policy, Record, State};
+use veobatch_core::{BatchId, Event, InDoubt, Policy, Record, State};
 use veobatch_ledger::{Change, Changed, LedgerError, SharedLedger, change};
 
 use crate::brake::Brake;
+use crate::callback::Receiver;
 use crate::claim::Claim;
 use crate::clock::LedgerClock;
 use crate::ending::Ending;
@@ -30,6 +31,9 @@ pub(crate) struct Worker {
     /// The ledger may have gone back in time: what the journals know is to be told again.
     pub(crate) recovering: Notify,
     pub(crate) policy: Policy,
+    /// Of callbacks, if this process hears them.
+    pub(crate) receiver: Option<Arc<Receiver>>,
+    pub(crate) in_doubt: InDoubt,
     pub(crate) only: Option<Vec<BatchId>>,
     pub(crate) leases: Arc<Leases>,
     pub(crate) clock: LedgerClock,

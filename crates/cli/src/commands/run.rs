@@ -22,7 +22,7 @@ use crate::remote::Account;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::working::{self, Shown, Work};
-use crate::{say, shapes, summary, words, writable};
+use crate::{callbacks, say, shapes, summary, words, writable};
 
 /// How often a process that only watches tries to take over.
 const TAKE_OVER: Duration = Duration::from_secs(2);
@@ -74,6 +74,7 @@ impl Run {
     /// Everything up to the admission.
     async fn start(&self, settings: &Settings) -> Result<Start> {
         let account = Account::of(settings)?;
+        callbacks::check(settings)?;
         let checked = self.files.check().await?;
         let opened = Opened::open(settings).await?;
         account.bind(settings, &*opened.ledger).await?;
@@ -103,7 +104,7 @@ async fn toil(settings: &Settings, start: &Start, signals: &mut Signals) -> Resu
     let result = loop {
         if start.opened.has_place().await? {
             let remote = start.account.connect(settings, Some(&start.opened)).await?;
-            let options = working::options(settings, &start.opened, &remote, Until::Settled(start.batches.clone()));
+            let options = working::options(settings, &start.opened, &remote, Until::Settled(start.batches.clone()))?;
             let work = working::work(&start.opened, &remote, options, signals, Some(&mut shown)).await;
             remote.stop().await;
             match work {

@@ -1,5 +1,7 @@
 //! `veobatch show`: everything about one job.
 
+mod doubt;
+
 use clap::Args;
 use serde_json::{Value, json};
 use veobatch_core::{Spec, State, Timestamp};
@@ -14,6 +16,8 @@ use crate::shapes::{self, Time};
 use crate::table::plain;
 use crate::units::duration;
 use crate::{say, words};
+
+use self::doubt::Doubt;
 
 /// Show one job: its state and history, its files, and why it is not moving
 #[derive(Args, Debug)]
@@ -37,10 +41,11 @@ impl Show {
         let batch = named::batch(ledger, &self.batch).await?;
         let stored = named::job(ledger, &batch.batch, &self.job).await?;
         let why = waiting(ledger, &batch, &stored).await?;
+        let doubt = Doubt::of(ledger, &stored).await?;
         if settings.json {
-            say::json(&document(&stored, why.as_deref()))?;
+            say::json(&document(&stored, why.as_deref(), doubt.as_ref()))?;
         } else {
-            for line in lines(&stored, why.as_deref(), settings) {
+            for line in lines(&stored, why.as_deref(), doubt.as_ref(), settings) {
                 say::data(line)?;
             }
         }
@@ -108,7 +113,7 @@ fn until_words(at: Timestamp, now: Timestamp) -> String {
     format!("{} from now", duration(at.since(now)))
 }
 
-fn lines(stored: &Stored, why: Option<&str>, settings: &Settings) -> Vec<String> {
+fn lines(stored: &Stored, why: Option<&str>, doubt: Option<&Doubt>, settings: &Settings) -> Vec<String> {
     let record = &stored.record;
     let mut lines = vec![format!("{}: {}", stored.key, words::spoken(record.state.name()))];
     let mut say = |name: &str, value: &str| lines.push(format!("  {name:<9} {value}"));
@@ -120,6 +125,9 @@ fn lines(stored: &Stored, why: Option<&str>, settings: &Settings) -> Vec<String>
     }
     if let Some(why) = why {
         say("waiting", why);
+    }
+    for line in doubt.map(|doubt| doubt.lines(stored.now)).unwrap_or_default() {
+        say("doubt", &line);
     }
     if let Some(task) = record.task() {
         say("task", &format!("{} (submitted {})", task.id, task.at));
@@ -161,7 +169,7 @@ fn parameters(spec: &Spec) -> Vec<(&'static str, String)> {
     parameters
 }
 
-fn document(stored: &Stored, why: Option<&str>) -> Value {
+fn document(stored: &Stored, why: Option<&str>, doubt: Option<&Doubt>) -> Value {
     let (record, spec) = (&stored.record, &stored.spec);
     let history = record.history.iter().map(|entry| json!({"at": Time(entry.0), "what": entry.1}));
     let strays = record.strays.iter().map(|stray| json!({"task_id": stray.task, "at": Time(stray.at)}));
@@ -170,6 +178,7 @@ fn document(stored: &Stored, why: Option<&str>) -> Value {
         object.insert("waiting".to_owned(), json!(why));
         object.insert("max_attempts".to_owned(), json!(record.max_attempts));
         object.insert("submitted".to_owned(), json!(record.task().map(|task| Time(task.at))));
+        object.insert("doubt".to_owned(), json!(doubt.map(Doubt::document)));
         object.insert("history".to_owned(), history.collect());
         object.insert("strays".to_owned(), strays.collect());
         object.insert(

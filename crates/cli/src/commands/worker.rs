@@ -3,6 +3,7 @@
 use clap::Args;
 use veobatch_worker::Until;
 
+use crate::callbacks;
 use crate::exit::{DONE, INTERRUPTED};
 use crate::failure::{Failure, Result};
 use crate::opened::Opened;
@@ -34,7 +35,7 @@ impl Worker {
     pub(crate) async fn run(&self, settings: &Settings, mut signals: Signals) -> Result<u8> {
         let (opened, remote) = signals.unless(start(settings)).await?;
         let until = if self.until_idle { Until::Idle } else { Until::Stopped };
-        let options = working::options(settings, &opened, &remote, until);
+        let options = working::options(settings, &opened, &remote, until)?;
         tracing::info!(ledger = opened.url.shown(), output = %options.output.display(), "worker started");
         let work = working::work(&opened, &remote, options, &mut signals, None).await;
         remote.stop().await;
@@ -48,6 +49,7 @@ impl Worker {
 
 async fn start(settings: &Settings) -> Result<(Opened, crate::remote::Remote)> {
     let account = Account::of(settings)?;
+    callbacks::check(settings)?;
     let opened = Opened::open(settings).await?;
     account.bind(settings, &*opened.ledger).await?;
     opened.configure(settings).await?;

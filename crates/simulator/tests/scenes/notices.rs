@@ -76,3 +76,30 @@ async fn a_notification_may_come_twice() {
     let (first, second) = (take(&listener, 200).await.1, take(&listener, 200).await.1);
     assert_eq!(first, second);
 }
+
+#[tokio::test]
+async fn a_notification_may_have_each_of_its_forms_and_a_signature_that_is_wrong() {
+    use veobatch_simulator::{CallbackForm, SignatureFault};
+    let (listener, url) = listen().await;
+    let mut config = soon();
+    config.callbacks.hmac_key = Some("secret".to_owned());
+    config.callbacks.form = CallbackForm::Top;
+    config.callbacks.signature = SignatureFault::Old;
+    let simulator = start(config.clone()).await;
+    let id = submit(&simulator, &json!({"prompt": "[fail]", "callBackUrl": url})).await;
+    let (head, body) = take(&listener, 200).await;
+    assert_eq!((&body["taskId"], &body["data"]), (&json!(id), &Value::Null));
+    let stamp = head.lines().find_map(|line| line.strip_prefix("x-webhook-timestamp: ")).unwrap();
+    let accepted_ms = simulator.bill().await.accepted[0].at_ms;
+    assert!(stamp.trim().parse::<u64>().unwrap() + 3500 < accepted_ms / 1000, "{stamp}");
+
+    config.callbacks.form = CallbackForm::Snake;
+    simulator.update(config.clone()).unwrap();
+    let id = submit(&simulator, &json!({"prompt": "a", "callBackUrl": url})).await;
+    assert_eq!(take(&listener, 200).await.1["data"]["task_id"], json!(id));
+
+    config.callbacks.form = CallbackForm::NamelessFailure;
+    simulator.update(config).unwrap();
+    submit(&simulator, &json!({"prompt": "[fail]", "callBackUrl": url})).await;
+    assert!(!take(&listener, 200).await.1.to_string().contains("task"));
+}

@@ -62,7 +62,7 @@ impl Submissions {
     /// Claims until the worker is closing.
     pub(crate) async fn run(&self) {
         while let Some(slot) = self.prepare().await {
-            let token = Token::from_bits(random::bits());
+            let token = Token::of_attempt(random::bits(), self.worker.receiver.is_some());
             if !self.note(&token).await {
                 return;
             }

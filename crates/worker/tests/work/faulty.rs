@@ -20,6 +20,8 @@ pub(crate) enum Trick {
     LoseGrants,
     /// The first poll's put panics.
     PanicOnce,
+    /// Jobs cannot be read, as callbacks do, until it comes back.
+    AwayForCallbacks,
 }
 
 #[derive(Debug)]
@@ -33,6 +35,11 @@ pub(crate) struct Faulty {
 impl Faulty {
     pub(crate) fn new(inner: SharedLedger, trick: Trick) -> Self {
         Self { inner, trick, count: AtomicU64::new(0), tricked: Notify::new() }
+    }
+
+    /// From now on nothing goes wrong any more.
+    pub(crate) fn come_back(&self) {
+        self.count.store(1, Ordering::SeqCst);
     }
 
     /// Resolves once it went wrong.
@@ -130,6 +137,9 @@ impl Ledger for Faulty {
     }
 
     async fn read(&self, key: &JobKey) -> Answer<Option<Stored>> {
+        if self.trick == Trick::AwayForCallbacks && self.count.load(Ordering::SeqCst) == 0 {
+            return Self::lost();
+        }
         self.inner.read(key).await
     }
 

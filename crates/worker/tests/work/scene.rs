@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use url::Url;
 use veobatch_api::{ApiKey, Client, ClientConfig};
-use veobatch_core::{BatchId, JobId, Lane, Policy, Resolution, Spec, StateName};
+use veobatch_core::{BatchId, Event, InDoubt, JobId, Lane, Policy, Resolution, Spec, StateName};
 use veobatch_ledger::{
-    Admission, BatchFlag, BatchSummary, LedgerUrl, NewJob, STAGE_CHUNK, Settings, SharedLedger, Stored, open,
+    Admission, BatchFlag, BatchSummary, Change, Impatient, LedgerUrl, NewJob, STAGE_CHUNK, Settings, SharedLedger,
+    Stored, change, open,
 };
 use veobatch_simulator::{Config, Endpoint, Rate, Simulator};
 use veobatch_worker::{Concurrency, Ended, Options, Stop, Until, WorkError, work};
@@ -102,6 +104,8 @@ impl Scene {
             min_free: 0,
             private_hosts: true,
             accept_data_loss: false,
+            callbacks: None,
+            in_doubt: InDoubt::Hold,
         }
     }
 
@@ -120,6 +124,40 @@ impl Scene {
     pub(crate) async fn work_as(&self, options: Options, stop: Stop) -> Result<Ended, WorkError> {
         let ended = work(self.ledger(), self.client(), options, stop);
         tokio::time::timeout(PATIENCE, ended).await.expect("the worker does not end")
+    }
+
+    pub(crate) async fn work_over(
+        &self,
+        ledger: SharedLedger,
+        options: Options,
+        stop: Stop,
+    ) -> Result<Ended, WorkError> {
+        let ended = work(ledger, self.client(), options, stop);
+        tokio::time::timeout(PATIENCE, ended).await.expect("the worker does not end")
+    }
+
+    /// Makes the service accept a submission that no job here knows of; its task.
+    pub(crate) async fn submit_beside(&self, prompt: &str) -> String {
+        let body = format!(r#"{{"prompt":"{prompt}","model":"veo3_fast"}}"#);
+        let address = self.simulator.address();
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let head = "POST /api/v1/veo/generate HTTP/1.1\r\nhost: x\r\nauthorization: Bearer key\r\nconnection: close";
+        let request = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let body: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+        body.pointer("/data/taskId").and_then(|id| id.as_str()).unwrap().to_owned()
+    }
+
+    pub(crate) async fn cancel_job(&self, stored: Stored) {
+        let options = self.options(Until::Idle);
+        let order = Change { event: &Event::Cancel, lease: None, settle: None, jitter: 0.5, policy: &options.policy };
+        change(self.ledger.as_ref(), stored, &order, &mut Impatient).await.unwrap();
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
     }
 
     pub(crate) async fn work_on(&self, ledger: SharedLedger, until: Until, stop: Stop) -> Result<Ended, WorkError> {

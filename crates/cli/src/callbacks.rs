@@ -1,0 +1,98 @@
+//! How callbacks are asked for and heard, and what `--in-doubt` lets become of what is in doubt.
+
+use url::{Host, Url};
+use veobatch_core::{CALLED_BACK_WITHIN, InDoubt};
+use veobatch_worker::Callbacks;
+
+use crate::failure::{Failure, Result};
+use crate::settings::Settings;
+use crate::units::{duration, parse_duration};
+use crate::{environment, remote, say};
+
+/// Reads `hold`, `resubmit` or `silence=TIME`. The error completes "invalid value …:".
+pub(crate) fn parse_in_doubt(text: &str) -> std::result::Result<InDoubt, String> {
+    match text.trim().split_once('=') {
+        None if text.trim() == "hold" => Ok(InDoubt::Hold),
+        None if text.trim() == "resubmit" => Ok(InDoubt::Resubmit),
+        Some(("silence", time)) => {
+            let time = parse_duration(time)?;
+            if time < CALLED_BACK_WITHIN {
+                let least = duration(CALLED_BACK_WITHIN);
+                return Err(format!("a callback may come within {least}, so silence means nothing before that"));
+            }
+            Ok(InDoubt::Silence(time))
+        }
+        None | Some(_) => Err("it is hold, resubmit, or silence=TIME, such as silence=2h".to_owned()),
+    }
+}
+
+/// What the settings and the environment say about callbacks; `None` if they are not wanted.
+pub(crate) fn of(settings: &Settings) -> Result<Option<Callbacks>> {
+    let refused = || Failure::bad_input("set up callbacks");
+    let hint = "--callback-listen 0.0.0.0:8090 --callback-url https://hooks.example/veobatch";
+    let (listen, url) = match (&settings.callback_listen, &settings.callback_url) {
+        (None, None) => {
+            return match settings.in_doubt {
+                InDoubt::Silence(_) => Err(refused()
+                    .since("--in-doubt silence=… needs callbacks: only what should have been called back can be missed")
+                    .hint(hint)),
+                InDoubt::Hold | InDoubt::Resubmit => Ok(None),
+            };
+        }
+        (Some(_), None) => return Err(refused().since("--callback-listen needs --callback-url").hint(hint)),
+        (None, Some(_)) => return Err(refused().since("--callback-url needs --callback-listen").hint(hint)),
+        (Some(listen), Some(url)) => (listen.clone(), url),
+    };
+    let has_port = listen.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    if !has_port {
+        return Err(refused().since(format!("--callback-listen {listen:?} is not HOST:PORT")).hint(hint));
+    }
+    let url = Url::parse(url)
+        .map_err(|error| refused().since(format!("--callback-url {url:?} is no URL: {error}")).hint(hint))?;
+    let is_plain = url.username().is_empty() && url.password().is_none();
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() || !is_plain {
+        return Err(refused().since("--callback-url must be http(s)://HOST…, without a user").hint(hint));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(refused().since("--callback-url must have no query and no fragment").hint(hint));
+    }
+    Ok(Some(Callbacks { listen, url, key: environment::webhook_key()? }))
+}
+
+/// Refuses settings that cannot work, and says what will not work as it is meant.
+pub(crate) fn check(settings: &Settings) -> Result<()> {
+    let Some(callbacks) = of(settings)? else { return Ok(()) };
+    let is_real = !settings.simulate && Url::parse(&settings.api_base).is_ok_and(|base| !remote::is_private(&base));
+    if !is_real {
+        return Ok(());
+    }
+    let url = &callbacks.url;
+    if remote::is_private(url) || matches!(url.host(), Some(Host::Domain("localhost"))) {
+        say::words(format_args!(
+            "warning: {url} is an address of this machine or its network: the service cannot call back there"
+        ));
+    } else if url.scheme() == "http" {
+        say::words(format_args!(
+            "warning: callbacks to {url} are not encrypted: whoever reads one on its way can repeat it; use https"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn policies_are_read_and_a_silence_that_proves_nothing_is_refused() {
+        assert_eq!(parse_in_doubt("hold"), Ok(InDoubt::Hold));
+        assert_eq!(parse_in_doubt(" resubmit "), Ok(InDoubt::Resubmit));
+        assert_eq!(parse_in_doubt("silence=2h"), Ok(InDoubt::Silence(Duration::from_secs(7200))));
+        assert_eq!(parse_in_doubt("silence=15m"), Ok(InDoubt::Silence(CALLED_BACK_WITHIN)));
+        for text in ["", "holds", "silence", "silence=", "silence=899s", "silence=x", "resubmit=1"] {
+            assert!(parse_in_doubt(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Scenes with callbacks: lost answers that come back, strangers at the door, and silence as evidence.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use url::Url;
+use veobatch_core::{InDoubt, StateName, Timestamp};
+use veobatch_ledger::{SharedLedger, SqliteLedger};
+use veobatch_simulator::{CallbackForm, Config, Fault, Rule, SignatureFault};
+use veobatch_worker::{Callbacks, Ended, Options, Stop, Until, WebhookKey};
+
+use crate::faulty::{Faulty, Trick};
+use crate::scene::{Scene, hurried};
+
+/// A free port, at which a receiver is to listen.
+async fn port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+}
+
+fn hearing(scene: &Scene, until: Until, port: u16) -> Options {
+    let url = Url::parse(&format!("http://127.0.0.1:{port}/hooks")).unwrap();
+    let callbacks = Callbacks { listen: format!("127.0.0.1:{port}"), url, key: None };
+    Options { callbacks: Some(callbacks), ..scene.options(until) }
+}
+
+/// Answers of these submissions are lost, after the service took them; it calls back soon and often.
+fn losing(nth: impl IntoIterator<Item = u64>) -> Config {
+    let mut config = hurried();
+    config.callbacks.retry_ms = 50;
+    config.faults.submit.push(Rule::nth(Fault::Close, nth).after_accepting());
+    config
+}
+
+/// Sends a request as it is; the status and the body of the answer.
+async fn send(port: u16, request: &[u8]) -> (u16, String) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    drop(stream.read_to_end(&mut answer).await);
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
+    (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+}
+
+async fn post(port: u16, path: &str, body: &str) -> u16 {
+    let length = body.len();
+    let request = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}");
+    send(port, request.as_bytes()).await.0
+}
+
+/// How many callbacks had this fate, as the receiver says.
+async fn counted(port: u16, fate: &str) -> u64 {
+    let (status, body) = send(port, b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert_eq!(status, 200, "{body}");
+    let health: serde_json::Value = serde_json::from_str(&body).unwrap();
+    health.pointer(&format!("/callbacks/{fate}")).and_then(serde_json::Value::as_u64).unwrap()
+}
+
+async fn until_counted(port: u16, fate: &str, least: u64) {
+    for _ in 0..4000 {
+        if counted(port, fate).await >= least {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("fewer than {least} are {fate}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_answers_come_back_with_their_tasks_in_every_form_and_nothing_is_paid_twice() {
+    for form in [CallbackForm::Current, CallbackForm::Snake, CallbackForm::Top] {
+        let mut config = losing([2, 5]);
+        config.callbacks.form = form;
+        config.callbacks.deliveries = 2;
+        let scene = Scene::new(config).await;
+        scene.admit("garden", 6).await;
+        let port = port().await;
+        assert_eq!(scene.work_with(hearing(&scene, Until::Idle, port)).await.unwrap(), Ended::Finished, "{form:?}");
+        assert_eq!(scene.count(StateName::Done).await, 6, "{form:?}");
+        let bill = scene.simulator.bill().await;
+        assert_eq!((bill.submissions, bill.accepted.len()), (6, 6), "{form:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_that_was_called_back_for_ends_a_job_in_doubt_as_failed() {
+    let mut config = losing([1]);
+    config.generation.failed = 1.0;
+    let scene = Scene::new(config).await;
+    scene.admit("garden", 1).await;
+    let port = port().await;
+    assert_eq!(scene.work_with(hearing(&scene, Until::Idle, port)).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.count(StateName::Failed).await, 1);
+    assert_eq!(scene.simulator.bill().await.submissions, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_without_a_task_id_says_that_it_was_made_and_leaves_it_in_doubt() {
+    let mut config = losing([1]);
+    config.generation.failed = 1.0;
+    config.callbacks.form = CallbackForm::NamelessFailure;
+    let scene = Scene::new(config).await;
+    scene.admit("garden", 1).await;
+    let port = port().await;
+    assert_eq!(scene.work_with(hearing(&scene, Until::Idle, port)).await.unwrap(), Ended::Finished);
+    let [doubt] = scene.page("garden", StateName::InDoubt).await.try_into().unwrap();
+    assert!(doubt.record.history.last().unwrap().1.contains("without a task id"), "{:?}", doubt.record.history);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_signed_callbacks_are_believed_where_there_is_a_key() {
+    for (fault, believed) in
+        [(SignatureFault::None, true), (SignatureFault::OtherKey, false), (SignatureFault::Old, false)]
+    {
+        let mut config = losing([1]);
+        config.callbacks.hmac_key = Some("the webhook key".to_owned());
+        config.callbacks.signature = fault;
+        let scene = Scene::new(config).await;
+        scene.admit("garden", 1).await;
+        let port = port().await;
+        let until = if believed { Until::Idle } else { Until::Stopped };
+        let mut options = hearing(&scene, until, port);
+        options.callbacks.as_mut().unwrap().key = WebhookKey::parse("the webhook key");
+        if believed {
+            assert_eq!(scene.work_with(options).await.unwrap(), Ended::Finished);
+            assert_eq!(scene.count(StateName::Done).await, 1);
+            continue;
+        }
+        let stop = Stop::default();
+        let look = async {
+            scene.until(|batch| batch.count(StateName::InDoubt) == 1).await;
+            until_counted(port, "forged", 1).await;
+            stop.graceful.cancel();
+        };
+        let (ended, ()) = tokio::join!(scene.work_over(scene.ledger(), options, stop.clone()), look);
+        assert_eq!(ended.unwrap(), Ended::Stopped);
+        assert_eq!(scene.count(StateName::InDoubt).await, 1, "{fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_does_not_know_the_token_changes_nothing_and_is_counted() {
+    let mut config = losing([1]);
+    config.callbacks.lost = 1.0;
+    let scene = Scene::new(config).await;
+    scene.admit("garden", 2).await;
+    let (port, stop) = (port().await, Stop::default());
+    let strangers = async {
+        scene.until(|batch| batch.count(StateName::InDoubt) == 1 && batch.count(StateName::Done) == 1).await;
+        let before = scene.page("garden", StateName::InDoubt).await;
+        // "garden/job-0", in base64.
+        let path = |token: &str| format!("/hooks/{token}/Z2FyZGVuL2pvYi0w");
+        let body = r#"{"code":200,"data":{"taskId":"stolen"}}"#;
+        let guess = path(&format!("{:032x}", 0xcb));
+        assert_eq!(post(port, &guess, body).await, 404);
+        assert_eq!(post(port, &path("short"), body).await, 404);
+        assert_eq!(post(port, "/", body).await, 404);
+        assert_eq!(post(port, &guess.replace("Z2FyZGVu", "Z2FyZGVX"), body).await, 404);
+        assert_eq!(post(port, &guess, "not json").await, 400);
+        assert_eq!(post(port, &guess, &"x".repeat(300_000)).await, 400);
+        assert_eq!(send(port, format!("GET {guess} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.0, 405);
+        assert_eq!((counted(port, "unknown").await, counted(port, "malformed").await), (4, 2));
+        assert_eq!((counted(port, "taken").await, counted(port, "known").await), (0, 0));
+        let after = scene.page("garden", StateName::InDoubt).await;
+        assert_eq!((before[0].version, &before[0].record), (after[0].version, &after[0].record));
+        stop.graceful.cancel();
+    };
+    let work = scene.work_over(scene.ledger(), hearing(&scene, Until::Stopped, port), stop.clone());
+    assert_eq!(tokio::join!(work, strangers).0.unwrap(), Ended::Stopped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_of_another_job_or_another_prompt_is_refused_and_the_job_stays_in_doubt() {
+    let mut config = losing([1]);
+    config.callbacks.lost = 1.0;
+    let scene = Scene::new(config).await;
+    scene.admit("garden", 2).await;
+    let (port, stop) = (port().await, Stop::default());
+    let liars = async {
+        scene.until(|batch| batch.count(StateName::InDoubt) == 1 && batch.count(StateName::Done) == 1).await;
+        let [doubt] = scene.page("garden", StateName::InDoubt).await.try_into().unwrap();
+        let [done] = scene.page("garden", StateName::Done).await.try_into().unwrap();
+        let token = veobatch_core::doubted(&doubt.record).unwrap().clone();
+        let name = if doubt.key.job.as_str() == "job-0" { "Z2FyZGVuL2pvYi0w" } else { "Z2FyZGVuL2pvYi0x" };
+        let path = format!("/hooks/{token}/{name}");
+        let owned = done.record.task().unwrap().id.clone();
+        assert_eq!(post(port, &path, &format!(r#"{{"code":200,"data":{{"taskId":"{owned}"}}}}"#)).await, 409);
+
+        // A task of the account that nobody here owns, for another prompt.
+        let other = scene.submit_beside("a prompt of somebody else").await;
+        assert_eq!(post(port, &path, &format!(r#"{{"code":200,"data":{{"taskId":"{other}"}}}}"#)).await, 200);
+        until_counted(port, "refused", 2).await;
+        scene.until(|batch| batch.count(StateName::InDoubt) == 1).await;
+        let [doubt] = scene.page("garden", StateName::InDoubt).await.try_into().unwrap();
+        assert!(doubt.record.history.iter().any(|entry| entry.1.contains("refused")), "{:?}", doubt.record.history);
+        // Told again, it is known, and not looked up again.
+        assert_eq!(post(port, &path, &format!(r#"{{"code":200,"data":{{"taskId":"{other}"}}}}"#)).await, 200);
+        stop.graceful.cancel();
+    };
+    let work = scene.work_over(scene.ledger(), hearing(&scene, Until::Stopped, port), stop.clone());
+    assert_eq!(tokio::join!(work, liars).0.unwrap(), Ended::Stopped);
+    assert_eq!(scene.count(StateName::InDoubt).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_ledger_cannot_take_is_asked_for_again_and_taken_later() {
+    let mut config = losing([1]);
+    config.callbacks.retries = 50;
+    let scene = Scene::new(config).await;
+    scene.admit("garden", 1).await;
+    let faulty = Arc::new(Faulty::new(scene.ledger(), Trick::AwayForCallbacks));
+    let (port, seen) = (port().await, Arc::clone(&faulty));
+    let back = async {
+        until_counted(port, "deferred", 2).await;
+        assert_eq!(scene.count(StateName::InDoubt).await, 1);
+        seen.come_back();
+    };
+    let (ended, ()) = tokio::join!(scene.work_over(faulty, hearing(&scene, Until::Idle, port), Stop::default()), back);
+    assert_eq!(ended.unwrap(), Ended::Finished);
+    assert_eq!(scene.count(StateName::Done).await, 1);
+    assert_eq!(scene.simulator.bill().await.submissions, 1);
+}
+
+/// A ledger whose clock can be moved on.
+async fn clocked(scene: &Scene) -> (SharedLedger, Arc<AtomicU64>) {
+    let ahead = Arc::new(AtomicU64::new(0));
+    let offset = Arc::clone(&ahead);
+    let clock = move || {
+        #[expect(clippy::disallowed_methods, reason = "the scene's own clock")]
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        Timestamp::from_millis(u64::try_from(wall.as_millis()).unwrap() + offset.load(Ordering::SeqCst))
+    };
+    let ledger = SqliteLedger::open_with(&scene.path("ledger.db"), Arc::new(clock)).await.unwrap();
+    (Arc::new(ledger), ahead)
+}
+
+fn minutes(minutes: u64) -> u64 {
+    minutes * 60_000
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_is_evidence_once_a_later_submission_was_called_back_for_and_a_new_attempt_is_made() {
+    let mut config = hurried();
+    // The first call is cut off before the service took it: nobody will ever call back.
+    config.faults.submit.push(Rule::nth(Fault::Close, [1]));
+    let scene = Scene::new(config).await;
+    scene.admit("garden", 1).await;
+    let ((ledger, ahead), port, stop) = (clocked(&scene).await, port().await, Stop::default());
+    let mut options = hearing(&scene, Until::Stopped, port);
+    options.in_doubt = InDoubt::Silence(Duration::from_secs(7200));
+    let story = async {
+        scene.until(|batch| batch.count(StateName::InDoubt) == 1).await;
+        ahead.store(minutes(130), Ordering::SeqCst);
+        // Beyond its time, but nothing was heard: two looks change nothing.
+        tokio::time::sleep(Duration::from_secs(11)).await;
+        assert_eq!(scene.count(StateName::InDoubt).await, 1);
+        scene.admit("meadow", 1).await;
+        until_counted(port, "taken", 1).await;
+        scene.until(|batch| batch.count(StateName::InDoubt) == 0).await;
+        ahead.store(minutes(132), Ordering::SeqCst);
+        scene.until(|batch| batch.count(StateName::Done) == 1).await;
+        stop.graceful.cancel();
+    };
+    let (ended, ()) = tokio::join!(scene.work_over(ledger, options, stop.clone()), story);
+    assert_eq!(ended.unwrap(), Ended::Stopped);
+    let [done] = scene.page("garden", StateName::Done).await.try_into().unwrap();
+    let history: Vec<_> = done.record.history.iter().map(|entry| entry.1.as_str()).collect();
+    assert!(history.iter().any(|words| words.contains("--in-doubt silence")), "{history:?}");
+    assert_eq!((done.record.attempts, done.record.earlier.len()), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_prefers_to_pay_twice_gets_a_new_attempt_but_not_for_what_was_cancelled() {
+    let mut config = hurried();
+    config.faults.submit.push(Rule::nth(Fault::Close, [1, 2]).after_accepting());
+    let scene = Scene::new(config).await;
+    scene.admit("garden", 2).await;
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    let [first, _] = scene.page("garden", StateName::InDoubt).await.try_into().unwrap();
+    scene.cancel_job(first).await;
+
+    let ((ledger, ahead), stop) = (clocked(&scene).await, Stop::default());
+    let options = Options { in_doubt: InDoubt::Resubmit, ..scene.options(Until::Idle) };
+    let story = async {
+        scene.until(|batch| batch.count(StateName::Queued) == 1).await;
+        ahead.store(minutes(1), Ordering::SeqCst);
+    };
+    let (ended, ()) = tokio::join!(scene.work_over(ledger, options, stop), story);
+    assert_eq!(ended.unwrap(), Ended::Finished);
+    assert_eq!((scene.count(StateName::Done).await, scene.count(StateName::InDoubt).await), (1, 1));
+    assert_eq!(scene.simulator.bill().await.submissions, 3);
+    let [done] = scene.page("garden", StateName::Done).await.try_into().unwrap();
+    assert!(done.record.history.iter().any(|entry| entry.1.contains("may be paid twice")));
+}
