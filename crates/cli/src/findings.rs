@@ -4,11 +4,12 @@
 //! Looks at a bounded number of jobs of each batch and says so where there are more.
 
 use serde_json::{Value, json};
-use veobatch_core::{FailureKind, JobKey, State, StateName, TaskId};
+use veobatch_core::{FailureKind, JobKey, State, StateName, Stray};
 use veobatch_ledger::{BatchSummary, Ledger, Stored};
 
 use crate::failure::Result;
 use crate::named::looking;
+use crate::shapes;
 
 /// Jobs of each batch and state that are looked at.
 const LOOK: usize = 1000;
@@ -30,7 +31,7 @@ pub(crate) struct Findings {
     pub(crate) doubts: Vec<Doubt>,
     /// What keeps videos from being saved: the reason, how many, and one of them.
     pub(crate) unsaved: Vec<(String, u64, JobKey)>,
-    pub(crate) strays: Vec<(JobKey, TaskId)>,
+    pub(crate) strays: Vec<(JobKey, Stray)>,
     /// There are more jobs than were looked at.
     pub(crate) is_partial: bool,
 }
@@ -74,7 +75,7 @@ impl Findings {
     }
 
     fn take(&mut self, job: &Stored) {
-        self.strays.extend(job.record.strays.iter().map(|stray| (job.key.clone(), stray.task.clone())));
+        self.strays.extend(job.record.strays.iter().map(|stray| (job.key.clone(), stray.clone())));
         match &job.record.state {
             State::Failed { failure, .. } => {
                 let alike = self.failures.iter_mut().find(|other| {
@@ -120,7 +121,14 @@ impl Findings {
         let unsaved = self.unsaved.iter().map(
             |(reason, count, key)| json!({"reason": reason, "count": count, "batch": key.batch, "example": key.job}),
         );
-        let strays = self.strays.iter().map(|(key, task)| json!({"batch": key.batch, "job": key.job, "task_id": task}));
+        let strays = self.strays.iter().map(|(key, stray)| {
+            let mut document = shapes::stray(stray, key);
+            if let Value::Object(object) = &mut document {
+                object.insert("batch".to_owned(), json!(key.batch));
+                object.insert("job".to_owned(), json!(key.job));
+            }
+            document
+        });
         let Value::Object(document) = document else { return };
         document.insert("failures".to_owned(), failures.collect());
         document.insert("in_doubt".to_owned(), doubts.collect());

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
-use veobatch_core::{Record, State, StateName, Timestamp};
+use veobatch_core::{Fate, JobKey, Record, State, StateName, Stray, Timestamp};
 use veobatch_ledger::{Account, BatchSummary, Gate, Stored};
 
 /// One batch with its counts: an element of `status --json`.
@@ -49,6 +49,20 @@ impl<'a> Job<'a> {
             trouble: record.trouble.as_deref(),
         }
     }
+}
+
+/// A task beside its job's own.
+pub(crate) fn stray(stray: &Stray, key: &JobKey) -> Value {
+    let (state, files, error) = match &stray.fate {
+        Fate::Awaited { .. } => ("generating", Vec::new(), None),
+        Fate::Made { .. } => ("downloading", Vec::new(), None),
+        Fate::Saved(files) => ("done", files.names(key), None),
+        Fate::Gone(why) => ("failed", Vec::new(), Some(why)),
+    };
+    json!({
+        "task_id": stray.task, "at": Time(stray.at), "state": state, "files": files, "error": error,
+        "trouble": stray.trouble,
+    })
 }
 
 /// The job's finished files, relative to the output directory.

@@ -1,6 +1,6 @@
 //! Sentences that several commands say.
 
-use veobatch_core::StateName;
+use veobatch_core::{Fate, JobKey, StateName, Stray};
 use veobatch_ledger::{Account, BatchSummary, Gate};
 
 use crate::findings::{Findings, kind};
@@ -111,15 +111,27 @@ pub(crate) fn findings(findings: &Findings) -> Vec<String> {
         more(&mut lines, findings.unsaved.len(), "reason");
     }
     if !findings.strays.is_empty() {
-        lines.push("paid for beside their job, by a late answer:".to_owned());
+        lines.push("paid for beside their job's own video, and followed and saved like it:".to_owned());
         let strays = findings.strays.iter().take(SHOWN);
-        lines.extend(strays.map(|(key, task)| format!("  {key}: task {task}")));
+        lines.extend(strays.map(|(key, beside)| format!("  {key}: task {}: {}", beside.task, stray(beside, key))));
         more(&mut lines, findings.strays.len(), "task");
     }
     if findings.is_partial {
         lines.push("(the first 1,000 jobs of each batch and state were looked at)".to_owned());
     }
     lines
+}
+
+/// What became of a task beside its job's own.
+pub(crate) fn stray(stray: &Stray, key: &JobKey) -> String {
+    let trouble = stray.trouble.as_ref().map(|trouble| format!("; in the way: {}", plain(trouble, REASON)));
+    let trouble = trouble.unwrap_or_default();
+    match &stray.fate {
+        Fate::Awaited { .. } => format!("followed once its job is at rest{trouble}"),
+        Fate::Made { .. } => format!("made, to be saved{trouble}"),
+        Fate::Saved(files) => format!("saved as {}", files.names(key).join(", ")),
+        Fate::Gone(why) => format!("given up: {}", plain(why, REASON)),
+    }
 }
 
 fn more(lines: &mut Vec<String>, all: usize, one: &str) {

@@ -3,7 +3,7 @@
 //! Which stories it cannot tell: a poll, an upgrade or a download never leads to a submission; nothing leads from an
 //! accepted submission to a second one except the service's own word that the attempt failed; a job in doubt is moved
 //! only by evidence about its own token, by a person, or by the policy that a person chose; what was paid for is never
-//! dropped by a command.
+//! dropped by a command; what becomes of a stray moves nothing but the stray.
 
 mod callbacks;
 mod evidence;
@@ -11,9 +11,11 @@ mod following;
 mod orders;
 mod presumed;
 mod saving;
+mod strays;
 
 use crate::delay::Policy;
 use crate::event::Event;
+use crate::id::TaskId;
 use crate::record::Record;
 use crate::time::Timestamp;
 
@@ -45,10 +47,14 @@ pub fn after(record: &Record, event: &Event, moment: &Moment<'_>) -> After {
         Event::Compared { token, task, kinship } => callbacks::compared(record, token, task, kinship, moment),
         Event::Presumed { token, because } => presumed::presumed(record, token, *because, moment),
         Event::Orphaned => evidence::orphaned(record, moment),
+        Event::Polled { task, progress } if is_stray(record, task) => strays::polled(record, task, progress, moment),
         Event::Polled { task, progress } => following::polled(record, task, progress, moment),
         Event::Upgraded { task, to, upgrade } => following::upgraded(record, task, *to, upgrade, moment),
+        Event::Relinked { task, urls } if is_stray(record, task) => strays::relinked(record, task, urls, moment),
         Event::Relinked { task, urls } => saving::relinked(record, task, urls),
+        Event::Saved { task, files, .. } if is_stray(record, task) => strays::saved(record, task, files, moment),
         Event::Saved { task, files, remark } => saving::saved(record, task, files, remark.as_deref(), moment),
+        Event::NotSaved { task, why } if is_stray(record, task) => strays::not_saved(record, task, why, moment),
         Event::NotSaved { task, why } => saving::not_saved(record, task, why, moment),
         Event::Stuck { why, deliveries } => following::stuck(record, why, *deliveries, moment),
         Event::Cancel => orders::cancel(record, moment),
@@ -59,6 +65,11 @@ pub fn after(record: &Record, event: &Event, moment: &Moment<'_>) -> After {
         Ok(record) => After::Moved(Box::new(record)),
         Err(reason) => After::Same(reason),
     }
+}
+
+/// Whether `task` was paid for beside the job's own. What is told of it concerns nothing else.
+fn is_stray(record: &Record, task: &TaskId) -> bool {
+    record.task().is_none_or(|own| own.id != *task) && record.stray(task).is_some()
 }
 
 /// The new record, or why there is none.

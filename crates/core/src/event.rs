@@ -121,6 +121,17 @@ pub enum Hindrance {
     Disk(String),
 }
 
+impl Hindrance {
+    /// Its words, and whether new links may help, after so many failed tries.
+    pub(crate) fn weighed(&self, tries: u32) -> (&str, bool) {
+        match self {
+            Self::Link(words) => (words, true),
+            Self::Content(words) => (words, tries > 0),
+            Self::Transfer(words) | Self::Disk(words) => (words, false),
+        }
+    }
+}
+
 /// How a person settles a job in doubt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -20,6 +20,7 @@ mod plan;
 mod price;
 mod record;
 mod spec;
+mod stray;
 mod time;
 
 pub use after::{After, Moment, after};
@@ -33,7 +34,8 @@ pub use outcome::{Outcome, Progress, Refusal, RefusalKind, TaskFailure, Trouble,
 pub use plan::{Step, plan};
 pub use price::{Credits, ModelPrice, Prices};
 pub use record::{
-    Attempt, Called, Comparison, Entry, Failure, FailureKind, Files, Intent, Record, SOFT_DEADLINE, State, Stray, Task,
+    Attempt, Called, Comparison, Entry, Failure, FailureKind, Files, Intent, Record, SOFT_DEADLINE, State, Task,
 };
 pub use spec::{AspectRatio, DEFAULT_MODEL, GenerationType, Resolution, Spec};
+pub use stray::{Fate, Stray};
 pub use time::{Timestamp, millis};

@@ -4,6 +4,7 @@ use crate::facets::Lane;
 use crate::id::{TaskId, Token};
 use crate::record::{Attempt, Called, Record, State, Task};
 use crate::spec::Resolution;
+use crate::stray::{Fate, Stray};
 
 /// The next thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +31,9 @@ pub enum Step {
 ///
 /// [`Step::Submit`] comes out for one input only: the submit lane, in state `submitting`, with this claim's own token.
 pub fn plan(record: &Record, lane: Lane, mine: Option<&Token>) -> Step {
+    if let Some(stray) = record.next_stray() {
+        return look_after(stray, lane);
+    }
     match (&record.state, lane) {
         (State::Submitting { attempt }, Lane::Submit) if mine == Some(&attempt.token) => Step::Submit(attempt.clone()),
         (State::Submitting { .. }, Lane::Submit | Lane::Follow) => Step::Orphan,
@@ -51,6 +55,20 @@ pub fn plan(record: &Record, lane: Lane, mine: Option<&Token>) -> Step {
             | State::InDoubt { .. }
             | State::Failed { .. }
             | State::Cancelled,
+            Lane::Submit | Lane::Follow | Lane::Save,
+        ) => Step::Nothing,
+    }
+}
+
+/// The next step about a task beside the job's own. None of them pays.
+fn look_after(stray: &Stray, lane: Lane) -> Step {
+    let task = stray.as_task();
+    match (&stray.fate, lane) {
+        (Fate::Awaited { .. }, Lane::Follow) => Step::Poll(task),
+        (Fate::Made { stale: true, .. }, Lane::Save) => Step::Relink(task),
+        (Fate::Made { urls, .. }, Lane::Save) => Step::Save(task, urls.clone()),
+        (
+            Fate::Awaited { .. } | Fate::Made { .. } | Fate::Saved(_) | Fate::Gone(_),
             Lane::Submit | Lane::Follow | Lane::Save,
         ) => Step::Nothing,
     }

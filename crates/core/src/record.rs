@@ -20,6 +20,7 @@ use crate::facets::{Facets, Flight, Lane, StateName};
 use crate::id::{TaskId, Token};
 use crate::name::JobKey;
 use crate::spec::{Resolution, Spec};
+use crate::stray::Stray;
 use crate::time::Timestamp;
 
 /// How long a generation counts as in flight (DESIGN.md, section 4). Following it goes on.
@@ -58,7 +59,7 @@ pub struct Record {
     /// What is in the way, in words; cleared by the next step that succeeds.
     #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
-    /// Tasks that a late answer named after their job had moved on.
+    /// Tasks that were paid for beside the job's own.
     #[serde(rename = "x", default, skip_serializing_if = "Vec::is_empty")]
     pub strays: Vec<Stray>,
     /// Attempts that were in doubt when the job was submitted again: what still comes for them is known by these.
@@ -224,20 +225,6 @@ pub struct Task {
     pub at: Timestamp,
 }
 
-/// A task that was paid for by an attempt which is not the job's present one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stray {
-    /// Its id.
-    #[serde(rename = "i")]
-    pub task: TaskId,
-    /// The token that named it.
-    #[serde(rename = "t")]
-    pub token: Token,
-    /// When it became known.
-    #[serde(rename = "at")]
-    pub at: Timestamp,
-}
-
 /// The files of a finished job, relative to the output directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -362,6 +349,8 @@ impl Record {
             }
             State::Done { .. } | State::Failed { .. } | State::Cancelled => (None, Flight::None),
         };
+        // What the job itself needs goes first.
+        let due = due.or_else(|| self.next_stray().and_then(Stray::due));
         Facets { state: self.state.name(), due, priority: self.priority, flight }
     }
 

@@ -139,7 +139,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// Nobody else is given them until the lease ends; then they are due again by themselves. A lease whose time is over
     /// is still held (by [`Ledger::put`], [`Ledger::renew`], [`Ledger::release`]) until somebody else claims the job.
     /// `spec` is filled in for the save lane, and in the follow lane for jobs that have no body yet. The second value is
-    /// when the next job of the lane is due, if one is waiting; a leased one counts at the end of its lease.
+    /// when the next job of the lane is due, if one is waiting; a leased one counts at the end of its lease. A claim of 0
+    /// jobs only tells that. A job in any state may be due here, also a settled one.
     async fn claim(
         &self,
         lane: Lane,

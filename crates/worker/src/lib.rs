@@ -10,6 +10,7 @@
 //! sleeps in a step: "come back at T" is a due time. Everything that could be told twice is harmless to tell twice, but
 //! for the paid call, which is made once for each intent in the ledger, between two lines of the journal.
 
+mod awaited;
 mod blocking;
 mod brake;
 mod callback;

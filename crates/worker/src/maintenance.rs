@@ -11,6 +11,7 @@ use veobatch_core::{BatchId, InDoubt, StateName};
 use veobatch_ledger::{BatchSummary, LedgerError};
 
 use crate::Until;
+use crate::awaited::Awaited;
 use crate::doubts::look_through;
 use crate::journal::replay::{Telling, replay};
 use crate::patience::Patience;
@@ -34,14 +35,14 @@ pub(crate) async fn maintain(worker: Arc<Worker>, until: Until) {
     let gap = if until == Until::Stopped { SELDOM } else { LOOK };
     let mut patience = Patience::until(worker.ending.closing.clone());
     let mut replayed = Instant::now();
-    let mut doubts = Doubts::default();
+    let (mut doubts, mut awaited) = (Doubts::default(), Awaited::default());
     while worker.ending.closing.run_until_cancelled(tokio::time::sleep(gap)).await.is_some() {
         let recovering = worker.recovering.notified().now_or_never().is_some();
         if recovering || replayed.elapsed() > REPLAY {
             replay_again(&worker, if recovering { Telling::Again } else { Telling::New }).await;
             replayed = Instant::now();
         }
-        match look(&worker, &until, &mut doubts).await {
+        match look(&worker, &until, &mut doubts, &mut awaited).await {
             Ok(true) => {
                 info!("nothing is left to do");
                 return worker.ending.finished();
@@ -65,14 +66,18 @@ struct Doubts {
 
 /// Looks at the brake, finishes cancellations, applies what `--in-doubt` says; says whether what this worker waits for
 /// has come true.
-async fn look(worker: &Worker, until: &Until, doubts: &mut Doubts) -> Result<bool, LedgerError> {
+async fn look(worker: &Worker, until: &Until, doubts: &mut Doubts, awaited: &mut Awaited) -> Result<bool, LedgerError> {
     let batches = worker.ledger.batches().await?;
     worker.brake.look(worker, &batches).await?;
     for batch in batches.iter().filter(|batch| batch.cancelling) {
         let swept = sweep(worker.ledger.as_ref(), &batch.batch, &worker.policy).await?;
         info!(batch = %batch.batch, swept, "a cancellation was carried out");
     }
-    let is_over = is_over(until, &batches);
+    let at_rest = is_over(until, &batches);
+    if !at_rest {
+        awaited.forget();
+    }
+    let is_over = at_rest && nothing_awaited(worker, until, awaited).await?;
     if !is_over && worker.in_doubt == InDoubt::Hold {
         return Ok(false);
     }
@@ -96,6 +101,15 @@ fn is_over(until: &Until, batches: &[BatchSummary]) -> bool {
         Until::Idle => batches.iter().all(rests),
         Until::Settled(those) => those.iter().all(|name| named(batches, name).is_none_or(rests)),
     }
+}
+
+/// Whether the tasks beside the jobs are at rest, as the jobs are.
+async fn nothing_awaited(worker: &Worker, until: &Until, awaited: &mut Awaited) -> Result<bool, LedgerError> {
+    let those = match until {
+        Until::Stopped | Until::Idle => None,
+        Until::Settled(those) => Some(those.as_slice()),
+    };
+    awaited.are_over(worker.ledger.as_ref(), those).await
 }
 
 fn named<'a>(batches: &'a [BatchSummary], name: &BatchId) -> Option<&'a BatchSummary> {

@@ -11,7 +11,7 @@ mod links;
 mod naming;
 
 use tracing::{debug, info, warn};
-use veobatch_core::{Event, Files, Hindrance, Lane, Record, State, Step, Task, plan};
+use veobatch_core::{Event, Fate, Files, Hindrance, Lane, Record, Resolution, State, Step, Task, plan};
 
 use self::links::{Links, renew};
 use self::naming::{Saving, already, put_down};
@@ -26,7 +26,7 @@ type Saved = (Files, Option<String>);
 pub(crate) async fn save(worker: &Worker, claim: &Claim) {
     let record = &claim.claimed.stored.record;
     let event = match plan(record, Lane::Save, None) {
-        Step::Relink(task) => match renew(worker, record, &task).await {
+        Step::Relink(task) => match renew(worker, &Download::of(record, &task), &task).await {
             Ok(Links::Named(urls)) => Event::Relinked { task: task.id, urls },
             Ok(Links::Passing(urls)) => told(fetch_all(worker, claim, &task, &urls).await, task),
             Err(why) => Event::NotSaved { task: task.id, why },
@@ -69,7 +69,7 @@ async fn fetch_all(worker: &Worker, claim: &Claim, task: &Task, urls: &[String])
         fence: claim.claimed.lease.fence.clone(),
         folder,
         saved_at: worker.clock.now().unwrap_or(stored.now),
-        again: claim.claimed.deliveries > 1 || has_failed(&stored.record),
+        again: claim.claimed.deliveries > 1 || Download::of(&stored.record, task).tries > 0,
     };
     let known = saving.clone();
     if let Some(files) = blocking(move || already(&known)).await? {
@@ -109,9 +109,29 @@ fn leave<T>(fetched: Vec<Fetched>, why: Hindrance) -> Result<T, Hindrance> {
     Err(why)
 }
 
-/// Whether an earlier try of this download left something behind.
-fn has_failed(record: &Record) -> bool {
-    matches!(record.state, State::Downloading { tries: 1.., .. })
+/// How far the download of a task is, be it the job's own or one beside it.
+#[derive(Debug, Default)]
+struct Download<'a> {
+    urls: &'a [String],
+    /// The size of the upgrade that the first link came from, if it did.
+    upgraded: Option<Resolution>,
+    /// Failed tries so far.
+    tries: u32,
+}
+
+impl<'a> Download<'a> {
+    fn of(record: &'a Record, about: &Task) -> Self {
+        if let State::Downloading { task, urls, size, upgraded, tries, .. } = &record.state
+            && task.id == about.id
+        {
+            let size = size.unwrap_or(record.resolution);
+            return Self { urls, upgraded: upgraded.then_some(size), tries: *tries };
+        }
+        match record.stray(&about.id).map(|stray| &stray.fate) {
+            Some(Fate::Made { urls, tries, .. }) => Self { urls, upgraded: None, tries: *tries },
+            Some(Fate::Awaited { .. } | Fate::Saved(_) | Fate::Gone(_)) | None => Self::default(),
+        }
+    }
 }
 
 /// Runs file work off the runtime's threads.

@@ -143,7 +143,8 @@ fn lines(stored: &Stored, why: Option<&str>, doubt: Option<&Doubt>, settings: &S
         say(name, &plain(&value, 300));
     }
     for stray in &record.strays {
-        say("stray", &format!("task {}, paid for beside this one ({})", stray.task, stray.at));
+        let became = words::stray(stray, &stored.key);
+        say("stray", &format!("task {}, paid for beside this one ({}): {became}", stray.task, stray.at));
     }
     if !record.history.is_empty() {
         lines.push("  history".to_owned());
@@ -172,7 +173,7 @@ fn parameters(spec: &Spec) -> Vec<(&'static str, String)> {
 fn document(stored: &Stored, why: Option<&str>, doubt: Option<&Doubt>) -> Value {
     let (record, spec) = (&stored.record, &stored.spec);
     let history = record.history.iter().map(|entry| json!({"at": Time(entry.0), "what": entry.1}));
-    let strays = record.strays.iter().map(|stray| json!({"task_id": stray.task, "at": Time(stray.at)}));
+    let strays = record.strays.iter().map(|stray| shapes::stray(stray, &stored.key));
     let mut document = json!(shapes::Job::of(stored));
     if let Value::Object(object) = &mut document {
         object.insert("waiting".to_owned(), json!(why));

@@ -9,7 +9,8 @@ use super::{Moment, Moved};
 use crate::delay::{self, MISSING_GRACE, MISSING_POLLS};
 use crate::event::Kinship;
 use crate::id::{TaskId, Token};
-use crate::record::{Attempt, Called, Comparison, Record, State, Stray, Task};
+use crate::record::{Attempt, Called, Comparison, Record, State, Task};
+use crate::stray::Stray;
 
 pub(super) fn called_back(record: &Record, token: &Token, task: Option<&TaskId>, moment: &Moment<'_>) -> Moved {
     match (&record.state, task) {
@@ -73,7 +74,7 @@ fn in_doubt(
                 return Err("knows that task already");
             }
             next.note(moment.now, format!("called back about another task, {other}: kept beside the first one"));
-            next.strays.push(Stray { task: other.clone(), token: attempt.token.clone(), at: moment.now });
+            next.strays.push(Stray::new(other.clone(), attempt.token.clone(), moment.now));
             return Ok(next);
         }
         (_, None) if called.is_some() => return Err("was called back already"),
@@ -116,7 +117,7 @@ pub(super) fn compared(record: &Record, token: &Token, task: &TaskId, found: &Ki
             if misses >= MISSING_POLLS && moment.now.since(comparison.since) > MISSING_GRACE {
                 // It may have been made all the same: what was named by a callback is not forgotten.
                 next.note(moment.now, format!("the callback's task {task} is kept beside the job: {why}"));
-                next.strays.push(Stray { task: task.clone(), token: token.clone(), at: moment.now });
+                next.strays.push(Stray::new(task.clone(), token.clone(), moment.now));
                 look(&mut next, None);
             } else {
                 let due = moment.now.after(delay::retry(misses, moment.jitter));

@@ -4,7 +4,8 @@ use super::{Moment, Moved};
 use crate::delay;
 use crate::id::{TaskId, Token};
 use crate::outcome::{Outcome, Refusal, RefusalKind};
-use crate::record::{Attempt, Called, Failure, FailureKind, Record, State, Stray, Task};
+use crate::record::{Attempt, Called, Failure, FailureKind, Record, State, Task};
+use crate::stray::Stray;
 use crate::time::Timestamp;
 
 pub(super) fn submission(record: &Record, token: &Token, outcome: &Outcome, moment: &Moment<'_>) -> Moved {
@@ -41,14 +42,14 @@ pub(super) fn accepted(record: &Record, token: &Token, task: &TaskId, due: Times
     }
     let mut next = record.clone();
     let Some(attempt) = adoptable(record, token, moment) else {
-        next.strays.push(Stray { task: task.clone(), token: token.clone(), at: moment.now });
+        next.strays.push(Stray::new(task.clone(), token.clone(), moment.now));
         next.note(moment.now, format!("a late answer names task {task}: kept beside the job's own"));
         return Ok(next);
     };
     if let State::InDoubt { called: Some(Called { task: Some(named), comparison: Some(_) }), .. } = &record.state
         && named != task
     {
-        next.strays.push(Stray { task: named.clone(), token: token.clone(), at: moment.now });
+        next.strays.push(Stray::new(named.clone(), token.clone(), moment.now));
     }
     next.attempts = attempt.number;
     next.trouble = None;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Moment, Moved, OTHER_TASK};
+use super::{Moment, Moved, OTHER_TASK, strays};
 use crate::delay::{self, AFTER_CALLBACK, MISSING_GRACE, MISSING_POLLS, NEXT_ATTEMPT, RETENTION, UPGRADE_TROUBLE};
 use crate::id::{TaskId, Token};
 use crate::outcome::{Progress, TaskFailure, Trouble, Upgrade};
@@ -166,7 +166,7 @@ pub(super) fn stuck(record: &Record, why: &str, deliveries: u32, moment: &Moment
         State::InDoubt { called: Some(Called { comparison: Some(comparison), .. }), .. } => comparison.due = later,
         State::Submitting { .. } => return super::evidence::orphaned(record, moment),
         State::Queued { .. } | State::Done { .. } | State::InDoubt { .. } | State::Failed { .. } | State::Cancelled => {
-            return Err("is not under way");
+            return strays::stuck(record, why, deliveries, moment);
         }
     }
     next.trouble = Some(why.to_owned());

@@ -3,7 +3,8 @@
 use super::{Moment, Moved};
 use crate::event::Verdict;
 use crate::id::TaskId;
-use crate::record::{Attempt, Failure, FailureKind, Record, State, Stray, Task};
+use crate::record::{Attempt, Failure, FailureKind, Record, State, Task};
+use crate::stray::Stray;
 
 pub(super) fn cancel(record: &Record, moment: &Moment<'_>) -> Moved {
     let mut next = record.clone();
@@ -77,7 +78,7 @@ pub(super) fn resolve(record: &Record, verdict: &Verdict, moment: &Moment<'_>) -
     match verdict {
         Verdict::Adopt(id) => {
             if let Some(other) = compared.filter(|compared| compared != id) {
-                next.strays.push(Stray { task: other, token: attempt.token.clone(), at: moment.now });
+                next.strays.push(Stray::new(other, attempt.token.clone(), moment.now));
             }
             next.note(moment.now, format!("resolved by hand: it is task {id}"));
             let task = Task { id: id.clone(), attempt: attempt.number, at: attempt.at };

@@ -53,17 +53,13 @@ pub(super) fn not_saved(record: &Record, about: &TaskId, why: &Hindrance, moment
     if task.id != *about {
         return Err(OTHER_TASK);
     }
-    let (words, link) = match why {
-        Hindrance::Link(words) => (words, true),
-        Hindrance::Content(words) => (words, *tries > 0),
-        Hindrance::Transfer(words) | Hindrance::Disk(words) => (words, false),
-    };
+    let (words, link) = why.weighed(*tries);
     if moment.now.since(task.at) > RETENTION && !matches!(why, Hindrance::Disk(_)) {
         return Ok(lost(record, task, FailureKind::Lost, words, moment));
     }
     let wait = delay::retry(tries.saturating_add(1), moment.jitter);
     let mut next = record.clone();
-    next.trouble = Some(words.clone());
+    next.trouble = Some(words.to_owned());
     if let State::Downloading { tries, stale, due, .. } = &mut next.state {
         *tries = tries.saturating_add(1);
         *stale = *stale || link;

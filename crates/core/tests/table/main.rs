@@ -5,3 +5,4 @@
 mod matrix;
 mod scenes;
 mod stories;
+mod strays;

@@ -12,6 +12,7 @@ use veobatch_core::{
 };
 
 use crate::scenes::{NOW, events, policy, records, task_id, token};
+use crate::strays::stray_events;
 
 /// One step of a random life.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ enum Act {
     Compare,
     /// A poll tells the truth about the present task.
     Poll { fails: bool },
+    /// Something is learned about a stray.
+    Stray(usize),
     /// Any event of the table, about whatever task the job has now.
     Any(usize),
 }
@@ -49,6 +52,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (0_usize..8).prop_map(Act::CallBack),
         2 => Just(Act::Compare),
         3 => any::<bool>().prop_map(|fails| Act::Poll { fails }),
+        2 => (0..stray_events(&task_id("x")).len()).prop_map(Act::Stray),
         6 => (0..events().len()).prop_map(Act::Any),
     ]
 }
@@ -196,6 +200,15 @@ impl World {
     }
 }
 
+/// Something becomes of the last stray; its job does not notice.
+fn about_a_stray(record: &mut Record, n: usize, now: u64) {
+    let Some(stray) = record.strays.last() else { return };
+    let Some((_, event)) = stray_events(&stray.task).into_iter().nth(n) else { return };
+    let (state, attempts) = (record.state.clone(), record.attempts);
+    apply(record, &event, now);
+    assert_eq!((&record.state, record.attempts), (&state, attempts));
+}
+
 /// The task that a callback named for the attempt in doubt, and that is still to be compared.
 fn compared(record: &Record) -> Option<(Token, TaskId)> {
     let State::InDoubt { attempt, called: Some(Called { task, comparison: Some(_) }), .. } = &record.state else {
@@ -224,6 +237,7 @@ proptest! {
                 Act::CallBack(n) => world.call_back(&mut record, n, now),
                 Act::Compare => world.compare(&mut record, now),
                 Act::Poll { fails } => world.poll(&mut record, fails, now),
+                Act::Stray(n) => about_a_stray(&mut record, n, now),
                 Act::Any(n) => world.any(&mut record, n, now),
             }
             if record.state.name() == StateName::Done && was != StateName::Done {

@@ -22,6 +22,7 @@ mod random;
 mod reading;
 mod redis_server;
 mod store;
+mod strays;
 mod submission;
 
 macro_rules! conformance {
@@ -156,6 +157,11 @@ conformance! {
     callbacks {
         the_callback_of_the_latest_submission_is_remembered_for_all
         a_job_in_doubt_may_be_due_to_be_looked_at
+    }
+    strays {
+        a_settled_job_may_be_due_for_a_task_beside_its_own
+        a_settled_job_whose_worker_died_comes_back_and_stays_settled
+        a_claim_of_nothing_tells_when_the_next_job_is_due
     }
     interleavings {
         two_claimers_never_get_the_same_submission

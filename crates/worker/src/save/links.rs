@@ -1,7 +1,8 @@
 //! New links for a finished task whose old ones do not work any more.
 
-use veobatch_core::{Hindrance, Progress, Record, Resolution, State, Task, Upgrade};
+use veobatch_core::{Hindrance, Progress, Resolution, Task, Upgrade};
 
+use super::Download;
 use crate::follow::heed;
 use crate::worker::Worker;
 
@@ -17,19 +18,16 @@ pub(super) enum Links {
 }
 
 /// Asks the service where `task`'s videos are now; if that is no help, for links made anew (kie-api.md, section 8).
-pub(super) async fn renew(worker: &Worker, record: &Record, task: &Task) -> Result<Links, Hindrance> {
+pub(super) async fn renew(worker: &Worker, refused: &Download<'_>, task: &Task) -> Result<Links, Hindrance> {
     let mut urls = named(worker, task).await?;
-    let State::Downloading { urls: refused, upgraded, size, tries, .. } = &record.state else {
-        return Ok(Links::Named(urls));
-    };
-    if *upgraded {
-        let url = upgrade_again(worker, task, size.unwrap_or(record.resolution)).await?;
+    if let Some(size) = refused.upgraded {
+        let url = upgrade_again(worker, task, size).await?;
         match urls.first_mut() {
             Some(first) => *first = url,
             None => urls.push(url),
         }
     }
-    if *refused != urls && *tries < TRIES {
+    if refused.urls != urls && refused.tries < TRIES {
         return Ok(Links::Named(urls));
     }
     refresh(worker, &mut urls).await?;

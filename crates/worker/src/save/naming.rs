@@ -1,22 +1,27 @@
 //! Which names a task's files get, and giving them.
 //!
 //! `<job>.mp4` if that is free or this task's own; if another task's file is there, it stays, and this task's are
-//! `<job>.<task id>.mp4`.
+//! `<job>.<task id>.mp4`. A task beside the job's own gets `<job>.stray-<task id>.mp4`, and leaves `<job>.mp4` alone. A job
+//! may have such a name too: whose a file is, its sidecar tells.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use veobatch_core::{Files, Hindrance, Task, Timestamp};
+use sha2::{Digest as _, Sha256};
+use veobatch_core::{Files, Hindrance, Task, TaskId, Timestamp};
 use veobatch_ledger::{Fence, Stored};
 
 use super::Saved;
 use crate::edge::Edge;
 use crate::fetch::{Fetched, disk};
 use crate::journal::sync_dir;
-use crate::output::{self, Placed};
+use crate::output::{self, Placed, hex};
 use crate::part::{self, Part, Spot};
 use crate::sidecar::{self, FileEntry, Found, Sidecar};
+
+/// Longest task id that is written out in a file's name; those seen are 36 long.
+const LONGEST_ID: usize = 64;
 
 /// One job's videos on their way to their names.
 #[derive(Clone, Debug)]
@@ -33,17 +38,38 @@ pub(super) struct Saving {
 impl Saving {
     /// Where the `number`-th file is written: what an earlier step left of it, or an empty file.
     pub(super) fn part(&self, number: usize) -> Result<Part, Hindrance> {
-        let stem = self.stored.key.job.as_str().to_owned();
+        let stem = self.first_stem();
         let (folder, fence, task) = (self.folder.clone(), self.fence.clone(), self.task.id.clone());
         let spot = Spot { folder, stem, fence, number, task };
         let left = if self.again { Part::adopt(&spot) } else { Ok(None) };
         left.and_then(|left| left.map_or_else(|| Part::create(spot), Ok)).map_err(|error| disk(&self.folder, &error))
     }
 
+    /// Whether it is the task of another attempt, whose video goes beside the job's own.
+    fn is_stray(&self) -> bool {
+        let own = self.stored.record.task();
+        own.is_none_or(|own| own.id != self.task.id) && self.stored.record.stray(&self.task.id).is_some()
+    }
+
+    /// The stem that is used unless another task's file has it.
+    fn first_stem(&self) -> String {
+        let job = self.stored.key.job.as_str();
+        if self.is_stray() { format!("{job}.stray-{}", short(&self.task.id)) } else { job.to_owned() }
+    }
+
     /// The stems that may be used, the best first.
     fn stems(&self) -> [String; 2] {
-        let job = self.stored.key.job.as_str();
-        [job.to_owned(), format!("{job}.{}", self.task.id)]
+        [self.first_stem(), format!("{}.{}", self.stored.key.job, short(&self.task.id))]
+    }
+
+    /// What a person should know about the video.
+    fn remark(&self, fetched: &[Fetched]) -> Option<String> {
+        let picture = sidecar::remark(&self.stored.spec, fetched.first().and_then(|file| file.picture));
+        let beside = self.is_stray().then(|| "paid for beside the job's own video".to_owned());
+        match (beside, picture) {
+            (Some(beside), Some(picture)) => Some(format!("{beside}; {picture}")),
+            (beside, picture) => beside.or(picture),
+        }
     }
 
     fn files(&self, stem: &str, names: &[String]) -> Files {
@@ -92,7 +118,7 @@ fn try_put_down(saving: &Saving, fetched: &mut [Fetched]) -> io::Result<Saved> {
             entries.push(FileEntry::new(name, &file.url, &file.content, file.picture));
         }
         sync_dir(folder)?;
-        let remark = sidecar::remark(&saving.stored.spec, fetched.first().and_then(|file| file.picture));
+        let remark = saving.remark(fetched);
         let names: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
         let sidecar = Sidecar::new(&saving.stored, &saving.task, saving.saved_at, entries, remark.clone());
         if sidecar.write(folder, &stem, &saving.fence)? == Placed::Taken {
@@ -101,7 +127,7 @@ fn try_put_down(saving: &Saving, fetched: &mut [Fetched]) -> io::Result<Saved> {
         sync_dir(folder)?;
         Edge::Saved.reached();
         if saving.again {
-            part::remove_all(folder, saving.stored.key.job.as_str());
+            part::remove_all(folder, &saving.first_stem());
         }
         return Ok((saving.files(&stem, &names), remark));
     }
@@ -123,6 +149,17 @@ fn is_usable(saving: &Saving, stem: &str, fetched: &[Fetched]) -> io::Result<boo
         }
     }
     Ok(true)
+}
+
+/// A task id as part of a file's name: whole, unless it is so long that the name might not fit.
+fn short(task: &TaskId) -> String {
+    let text = task.as_str();
+    if text.len() <= LONGEST_ID {
+        return text.to_owned();
+    }
+    let mut digest = hex(Sha256::new_with_prefix(text));
+    digest.truncate(LONGEST_ID / 2);
+    digest
 }
 
 /// Gives `part` the name `path`, which is free, empty, or holds the same bytes already.

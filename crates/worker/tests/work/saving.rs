@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use veobatch_core::{Lane, StateName};
+use veobatch_core::{Event, Fate, Files, Lane, Outcome, State, StateName, TaskId, Verdict};
 use veobatch_ledger::{BatchSummary, Stored};
-use veobatch_simulator::{Endpoint, Fault, Faults, Rule};
+use veobatch_simulator::{Config, Endpoint, Fault, Faults, Rule};
 use veobatch_worker::{Ended, Stop, Until};
 
 use crate::scene::{Scene, hurried};
@@ -121,4 +121,58 @@ async fn of_several_videos_those_that_came_are_not_fetched_again() {
     assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
     assert_eq!(scene.names("garden"), ["job-0.2.mp4", "job-0.3.mp4", "job-0.json", "job-0.mp4"]);
     assert_eq!(scene.files_served().await, (3, 0));
+}
+
+/// A submission that loses its answer, whose job is submitted again by a person's order, and whose first task turns up:
+/// in a scene of its own, the batch and what the second attempt's task is beside.
+async fn with_a_stray(scene: &Scene) -> TaskId {
+    scene.admit("garden", 1).await;
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    let [doubted] = scene.page("garden", StateName::InDoubt).await.try_into().unwrap();
+    let State::InDoubt { attempt, .. } = &doubted.record.state else { panic!("{doubted:?}") };
+    let token = attempt.token.clone();
+    scene.tell(doubted.clone(), &Event::Resolve(Verdict::Resubmit)).await;
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    let [done] = scene.page("garden", StateName::Done).await.try_into().unwrap();
+    let first = scene.simulator.bill().await.accepted.remove(0).task_id;
+    let task = TaskId::parse(&first).unwrap();
+    scene.tell(done, &Event::Submission { token, outcome: Outcome::Accepted(task.clone()) }).await;
+    task
+}
+
+fn losing_the_first_answer() -> Config {
+    let mut config = hurried();
+    config.faults.submit.push(Rule::nth(Fault::Close, [1]).after_accepting());
+    config
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_paid_for_beside_its_job_is_followed_and_saved_beside_it() {
+    let mut config = losing_the_first_answer();
+    config.faults.download.push(Rule::nth(Fault::Status, [1]).code(403));
+    let scene = Scene::new(config).await;
+    let stray = with_a_stray(&scene).await;
+    let polls = scene.simulator.bill().await.accepted[0].polls;
+    assert_eq!(scene.work(Until::Settled(vec![Scene::batch("garden")])).await.unwrap(), Ended::Finished);
+    let [video, sidecar] = [format!("job-0.stray-{stray}.mp4"), format!("job-0.stray-{stray}.json")];
+    assert_eq!(scene.names("garden"), ["job-0.json", "job-0.mp4", &sidecar, &video]);
+    let text = std::fs::read_to_string(scene.output().join("garden").join(&sidecar)).unwrap();
+    assert!(text.contains(stray.as_str()) && text.contains("prompt 0") && text.contains("beside"), "{text}");
+    let bill = scene.simulator.bill().await;
+    assert_eq!((bill.submissions, bill.accepted[0].polls > polls), (2, true));
+    let [done] = scene.page("garden", StateName::Done).await.try_into().unwrap();
+    assert_eq!(done.record.strays[0].fate, Fate::Saved(Files::Named(vec![format!("garden/{video}")])));
+    assert!(done.record.task().unwrap().id != stray);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_ends_by_itself_waits_for_a_task_beside_its_job_that_is_still_being_made() {
+    let scene = Scene::new(losing_the_first_answer()).await;
+    let stray = with_a_stray(&scene).await;
+    // For a while nobody can tell how it is.
+    let mut config = scene.simulator.config();
+    config.faults.poll = vec![Rule::always(Fault::Status).code(503).times(3)];
+    scene.simulator.update(config).unwrap();
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert!(scene.names("garden").contains(&format!("job-0.stray-{stray}.mp4")), "{:?}", scene.names("garden"));
 }

@@ -11,8 +11,8 @@ use url::Url;
 use veobatch_api::{ApiKey, Client, ClientConfig};
 use veobatch_core::{BatchId, Event, InDoubt, JobId, Lane, Policy, Resolution, Spec, StateName};
 use veobatch_ledger::{
-    Admission, BatchFlag, BatchSummary, Change, Impatient, LedgerUrl, NewJob, STAGE_CHUNK, Settings, SharedLedger,
-    Stored, change, open,
+    Admission, BatchFlag, BatchSummary, Change, Changed, Impatient, LedgerUrl, NewJob, STAGE_CHUNK, Settings,
+    SharedLedger, Stored, change, open,
 };
 use veobatch_simulator::{Config, Endpoint, Rate, Simulator};
 use veobatch_worker::{Concurrency, Ended, Options, Stop, Until, WorkError, work};
@@ -73,6 +73,14 @@ impl Scene {
     /// Changes the account's cap.
     pub(crate) async fn cap(&self, max_in_flight: u32) {
         self.ledger.configure(&Settings { rate: None, max_in_flight: Some(max_in_flight) }).await.unwrap();
+    }
+
+    /// Something happens to a job, as somebody without a lease tells it.
+    pub(crate) async fn tell(&self, stored: Stored, event: &Event) {
+        let policy = self.options(Until::Idle).policy;
+        let told = Change { event, lease: None, settle: None, jitter: 0.5, policy: &policy };
+        let changed = change(self.ledger.as_ref(), stored, &told, &mut Impatient).await.unwrap();
+        assert!(matches!(changed, Changed::Moved { .. }), "{changed:?}");
     }
 
     pub(crate) async fn cancel(&self, batch: &BatchId) {

@@ -1,6 +1,6 @@
 use std::fs;
 
-use veobatch_core::{BatchId, JobId, JobKey, Record, Spec, TaskId};
+use veobatch_core::{BatchId, JobId, JobKey, Record, Spec, Stray, Token};
 use veobatch_ledger::{JobRef, Version};
 
 use super::*;
@@ -76,6 +76,26 @@ fn another_tasks_files_stay_and_ours_are_named_with_our_task() {
     assert_eq!(scene.save("t2", &["other"]), Ok(Files::Named(vec!["garden/cat.t2.mp4".into()])));
     assert_eq!(scene.names(), ["cat.json", "cat.mp4", "cat.t2.json", "cat.t2.mp4"]);
     assert_eq!((scene.text("cat.mp4"), scene.text("cat.t2.mp4")), ("one".into(), "other".into()));
+}
+
+#[test]
+fn the_video_of_a_task_beside_the_jobs_own_goes_beside_it_and_leaves_its_name_alone() {
+    let scene = Scene::new();
+    let mut saving = scene.saving("t9");
+    saving.stored.record.strays.push(Stray::new(saving.task.id.clone(), Token::from_bits(1), saving.saved_at));
+    let saved = put_down(&saving, &mut fetched(&saving, &["beside"])).unwrap();
+    assert_eq!(saved.0, Files::Named(vec!["garden/cat.stray-t9.mp4".into()]));
+    assert_eq!(scene.names(), ["cat.stray-t9.json", "cat.stray-t9.mp4"]);
+    assert!(scene.text("cat.stray-t9.json").contains("paid for beside"));
+    assert_eq!(already(&saving).unwrap(), Some(saved));
+    assert_eq!(scene.save("t1", &["own"]), Ok(Files::Usual(1)));
+}
+
+#[test]
+fn a_task_id_of_any_length_leaves_room_for_the_rest_of_a_name() {
+    let id = |length: usize| TaskId::parse(&"x".repeat(length)).unwrap();
+    assert_eq!(short(&id(64)), "x".repeat(64));
+    assert!(short(&id(65)).len() < 64 && short(&id(65)) != short(&id(66)));
 }
 
 #[test]

@@ -1,0 +1,113 @@
+//! What becomes of the strays of a job. Every function here changes one stray and the history, and nothing else: no way
+//! leads from a stray to a submission, nor to another state of its job.
+
+use std::time::Duration;
+
+use super::{Moment, Moved, OTHER_TASK};
+use crate::delay::{self, MISSING_GRACE, MISSING_POLLS, RETENTION};
+use crate::event::Hindrance;
+use crate::id::TaskId;
+use crate::outcome::{Progress, Trouble};
+use crate::record::{Files, Record};
+use crate::stray::{Fate, Stray};
+
+const NO_VIDEO: &str = "the service says it is made, but names no video";
+const TOO_OLD: &str = "the service keeps videos for 14 days only";
+
+pub(super) fn polled(record: &Record, about: &TaskId, progress: &Progress, moment: &Moment<'_>) -> Moved {
+    change(record, about, moment, |stray| {
+        let Fate::Awaited { misses, .. } = stray.fate else { return None };
+        let age = moment.now.since(stray.at);
+        let missed = misses.saturating_add(1);
+        let mut again = |misses: u32, trouble: Option<(&str, Option<Duration>)>| {
+            if age > RETENTION {
+                return Fate::Gone(TOO_OLD.to_owned());
+            }
+            let in_a_row = misses.max(u32::from(trouble.is_some()));
+            let gap = moment.policy.next_poll(None, age, in_a_row, moment.jitter);
+            let asked = trouble.and_then(|(_, asked)| asked).unwrap_or_default();
+            stray.trouble = trouble.map(|(words, _)| words.to_owned());
+            Fate::Awaited { misses, due: moment.now.after(gap.max(asked)) }
+        };
+        Some(match progress {
+            // Due since it is known: the one that is kept no longer than others goes first, as with jobs.
+            Progress::Made { urls, .. } => Fate::Made { urls: urls.clone(), stale: false, tries: 0, due: stray.at },
+            Progress::Failed(failure) => Fate::Gone(failure.message.clone()),
+            Progress::Running => again(0, None),
+            Progress::NoOutput if missed >= MISSING_POLLS => Fate::Gone(NO_VIDEO.to_owned()),
+            Progress::NoOutput => again(missed, Some((NO_VIDEO, None))),
+            Progress::Missing(why) if missed >= MISSING_POLLS && age > MISSING_GRACE => Fate::Gone(why.clone()),
+            Progress::Missing(why) => again(missed, Some((why, None))),
+            Progress::Trouble(Trouble { message, retry_after, .. }) => again(misses, Some((message, *retry_after))),
+        })
+    })
+}
+
+pub(super) fn relinked(record: &Record, about: &TaskId, links: &[String], moment: &Moment<'_>) -> Moved {
+    change(record, about, moment, |stray| match stray.fate {
+        Fate::Made { tries, .. } if !links.is_empty() => {
+            Some(Fate::Made { urls: links.to_vec(), stale: false, tries, due: stray.at })
+        }
+        Fate::Made { .. } | Fate::Awaited { .. } | Fate::Saved(_) | Fate::Gone(_) => None,
+    })
+}
+
+pub(super) fn saved(record: &Record, about: &TaskId, files: &Files, moment: &Moment<'_>) -> Moved {
+    change(record, about, moment, |stray| match stray.fate {
+        Fate::Made { .. } => Some(Fate::Saved(files.clone())),
+        Fate::Awaited { .. } | Fate::Saved(_) | Fate::Gone(_) => None,
+    })
+}
+
+pub(super) fn not_saved(record: &Record, about: &TaskId, why: &Hindrance, moment: &Moment<'_>) -> Moved {
+    change(record, about, moment, |stray| {
+        let Fate::Made { urls, stale, tries, .. } = &stray.fate else { return None };
+        let (words, link) = why.weighed(*tries);
+        if moment.now.since(stray.at) > RETENTION && !matches!(why, Hindrance::Disk(_)) {
+            return Some(Fate::Gone(words.to_owned()));
+        }
+        let due = moment.now.after(delay::retry(tries.saturating_add(1), moment.jitter));
+        let next = Fate::Made { urls: urls.clone(), stale: *stale || link, tries: tries.saturating_add(1), due };
+        stray.trouble = Some(words.to_owned());
+        Some(next)
+    })
+}
+
+/// A step about the next stray that ended without a result, again and again.
+pub(super) fn stuck(record: &Record, why: &str, deliveries: u32, moment: &Moment<'_>) -> Moved {
+    let task = record.next_stray().ok_or("is not under way")?.task.clone();
+    let later = moment.now.after(delay::park(deliveries.saturating_sub(1)));
+    change(record, &task, moment, |stray| {
+        let mut fate = stray.fate.clone();
+        if let Fate::Awaited { due, .. } | Fate::Made { due, .. } = &mut fate {
+            *due = later;
+        }
+        stray.trouble = Some(why.to_owned());
+        Some(fate)
+    })
+}
+
+/// The record with another fate of the stray `about`, if `fate` knows one. What is new in kind goes into the history.
+fn change(
+    record: &Record,
+    about: &TaskId,
+    moment: &Moment<'_>,
+    fate: impl FnOnce(&mut Stray) -> Option<Fate>,
+) -> Moved {
+    let mut next = record.clone();
+    let stray = next.strays.iter_mut().find(|stray| stray.task == *about).ok_or(OTHER_TASK)?;
+    let was = std::mem::discriminant(&stray.fate);
+    stray.fate = fate(stray).ok_or(OTHER_TASK)?;
+    if std::mem::discriminant(&stray.fate) == was {
+        return Ok(next);
+    }
+    stray.trouble = None;
+    let words = match &stray.fate {
+        Fate::Awaited { .. } => format!("task {about}, beside the job's own, is awaited"),
+        Fate::Made { .. } => format!("task {about}, beside the job's own, is made"),
+        Fate::Saved(_) => format!("task {about}, beside the job's own, is saved"),
+        Fate::Gone(why) => format!("task {about}, beside the job's own, is given up: {why}"),
+    };
+    next.note(moment.now, words);
+    Ok(next)
+}

@@ -1,0 +1,125 @@
+//! A task that was paid for beside its job's own: by an attempt that a late answer or a callback told of after the job had
+//! moved on. It is followed and saved, under a name of its own, and nothing that becomes of it moves the job.
+//!
+//! ```text
+//! awaited ─▶ made ─▶ saved
+//!     └───────┴─▶ gone        by the service's word, or after the retention
+//! ```
+//!
+//! A job is due in one lane at a time, so its strays wait until it needs no lane of its own: done, failed, cancelled, or in
+//! doubt with nothing to compare. No larger version is asked for: that would be a further payment.
+
+use serde::{Deserialize, Serialize};
+
+use crate::facets::Lane;
+use crate::id::{TaskId, Token};
+use crate::record::{Called, Files, Record, State, Task};
+use crate::time::Timestamp;
+
+/// A task that was paid for by an attempt which is not the job's present one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stray {
+    /// Its id.
+    #[serde(rename = "i")]
+    pub task: TaskId,
+    /// The token that named it.
+    #[serde(rename = "t")]
+    pub token: Token,
+    /// When it became known.
+    #[serde(rename = "at")]
+    pub at: Timestamp,
+    /// What became of it.
+    #[serde(rename = "f", default, skip_serializing_if = "Fate::is_new")]
+    pub fate: Fate,
+    /// What is in the way, in words.
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+/// What became of a stray.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// The service is making it, as far as is known.
+    Awaited {
+        /// Polls in a row that did not find it, or not its video.
+        misses: u32,
+        /// The next poll.
+        due: Timestamp,
+    },
+    /// The video is there and must be fetched.
+    Made {
+        /// Where from.
+        urls: Vec<String>,
+        /// The links are refused or expired: ask for new ones first.
+        stale: bool,
+        /// Failed tries so far.
+        tries: u32,
+        /// The next try.
+        due: Timestamp,
+    },
+    /// The video is on disk, whole and checked, under these names.
+    Saved(Files),
+    /// Nothing will come of it, for this reason.
+    Gone(String),
+}
+
+impl Stray {
+    /// A task of which nothing is known but its id; looked at as soon as its job leaves room for that.
+    pub fn new(task: TaskId, token: Token, at: Timestamp) -> Self {
+        Self { task, token, at, fate: Fate::default(), trouble: None }
+    }
+
+    /// When and in which lane something is to be done about it; `None` if nothing is.
+    pub fn due(&self) -> Option<(Lane, Timestamp)> {
+        match self.fate {
+            Fate::Awaited { due, .. } => Some((Lane::Follow, due)),
+            Fate::Made { due, .. } => Some((Lane::Save, due)),
+            Fate::Saved(_) | Fate::Gone(_) => None,
+        }
+    }
+
+    /// As a task. It counts as submitted when it became known: later than it was, so it is given up too late at most.
+    pub(crate) fn as_task(&self) -> Task {
+        Task { id: self.task.clone(), attempt: 0, at: self.at }
+    }
+}
+
+impl Fate {
+    fn is_new(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Due since ever.
+impl Default for Fate {
+    fn default() -> Self {
+        Self::Awaited { misses: 0, due: Timestamp::default() }
+    }
+}
+
+impl Record {
+    /// The stray that is to be looked after next, if the job itself leaves room for that.
+    pub fn next_stray(&self) -> Option<&Stray> {
+        let is_free = match &self.state {
+            State::Done { .. } | State::Failed { .. } | State::Cancelled => true,
+            State::InDoubt { called, .. } => {
+                called.as_ref().is_none_or(|Called { comparison, .. }| comparison.is_none())
+            }
+            State::Queued { .. }
+            | State::Submitting { .. }
+            | State::Generating { .. }
+            | State::Upscaling { .. }
+            | State::Downloading { .. } => false,
+        };
+        // A task that became the job's own after all is looked after as such.
+        let is_own = |stray: &Stray| self.task().is_some_and(|own| own.id == stray.task);
+        let open = self.strays.iter().filter(|stray| is_free && stray.due().is_some() && !is_own(stray));
+        open.min_by_key(|stray| stray.due().map(|(_, due)| due))
+    }
+
+    /// The stray of this task.
+    pub fn stray(&self, task: &TaskId) -> Option<&Stray> {
+        self.strays.iter().find(|stray| stray.task == *task)
+    }
+}

@@ -1,0 +1,165 @@
+//! Tasks beside the job's own: every fate times every event, and that nothing of it moves the job.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use veobatch_core::{
+    After, Event, Fate, Files, Hindrance, Lane, Moment, Progress, Record, State, StateName, Step, Stray, Task,
+    TaskFailure, TaskId, Timestamp, Trouble, TroubleKind, after, plan,
+};
+
+use crate::scenes::{NOW, policy, records, task, task_id, token};
+
+fn stray_id() -> TaskId {
+    task_id("stray-1")
+}
+
+fn stray(fate: Fate) -> Stray {
+    Stray { fate, ..Stray::new(stray_id(), token(7), NOW) }
+}
+
+fn made(stale: bool) -> Fate {
+    Fate::Made { urls: vec!["https://files.example/s.mp4".to_owned()], stale, tries: 0, due: NOW }
+}
+
+fn fates() -> Vec<(&'static str, Fate)> {
+    vec![
+        ("awaited", Fate::Awaited { misses: 0, due: NOW }),
+        ("awaited in vain", Fate::Awaited { misses: 7, due: NOW }),
+        ("made", made(false)),
+        ("made, stale", made(true)),
+        ("saved", Fate::Saved(Files::Named(vec!["b/j.stray-s.mp4".to_owned()]))),
+        ("gone", Fate::Gone("failed".to_owned())),
+    ]
+}
+
+/// Every event about the stray.
+pub(crate) fn stray_events(task: &TaskId) -> Vec<(&'static str, Event)> {
+    let polled = |progress| Event::Polled { task: task.clone(), progress };
+    let not_saved = |why| Event::NotSaved { task: task.clone(), why };
+    let trouble = Trouble { kind: TroubleKind::Transport, message: "reset".into(), retry_after: None };
+    let failure = TaskFailure { code: Some(501), message: "no".into(), policy: false };
+    let urls = || vec!["https://files.example/t.mp4".to_owned()];
+    vec![
+        ("running", polled(Progress::Running)),
+        ("made", polled(Progress::Made { urls: urls(), resolution: None })),
+        ("failed", polled(Progress::Failed(failure))),
+        ("no output", polled(Progress::NoOutput)),
+        ("missing", polled(Progress::Missing("null".into()))),
+        ("trouble", polled(Progress::Trouble(trouble))),
+        ("relinked", Event::Relinked { task: task.clone(), urls: urls() }),
+        ("saved", Event::Saved { task: task.clone(), files: Files::Usual(1), remark: None }),
+        ("link dead", not_saved(Hindrance::Link("403".into()))),
+        ("transfer cut", not_saved(Hindrance::Transfer("reset".into()))),
+        ("not a video", not_saved(Hindrance::Content("html".into()))),
+        ("disk full", not_saved(Hindrance::Disk("full".into()))),
+    ]
+}
+
+fn with(record: &Record, fate: Fate) -> Record {
+    Record { strays: vec![stray(fate)], ..record.clone() }
+}
+
+fn done() -> Record {
+    records().into_iter().find(|(name, _)| *name == "done").unwrap().1
+}
+
+fn happen(record: &Record, event: &Event, now: Timestamp) -> Option<Record> {
+    match after(record, event, &Moment { now, jitter: 0.5, policy: &policy() }) {
+        After::Moved(next) => Some(*next),
+        After::Same(_) => None,
+    }
+}
+
+fn word(fate: &Fate) -> &'static str {
+    match fate {
+        Fate::Awaited { .. } => "awaited",
+        Fate::Made { stale: true, .. } => "made, stale",
+        Fate::Made { .. } => "made",
+        Fate::Saved(_) => "saved",
+        Fate::Gone(_) => "gone",
+    }
+}
+
+#[test]
+fn the_table_of_strays_is_what_is_written_down() {
+    let mut table = String::new();
+    for (name, fate) in fates() {
+        for (when, late) in [("", Duration::from_secs(3600)), (" after 15 days", Duration::from_secs(15 * 86_400))] {
+            writeln!(table, "{name}{when}").unwrap();
+            for (event, happens) in stray_events(&stray_id()) {
+                if let Some(next) = happen(&with(&done(), fate.clone()), &happens, NOW.after(late)) {
+                    writeln!(table, "    {event:<14} {}", word(&next.strays[0].fate)).unwrap();
+                }
+            }
+        }
+    }
+    assert_eq!(table, include_str!("strays.txt"), "the whole table is now:\n{table}");
+}
+
+#[test]
+fn nothing_that_becomes_of_a_stray_moves_its_job_or_pays() {
+    for (name, record) in records() {
+        for (_, fate) in fates() {
+            let before = with(&record, fate);
+            for (event, happens) in stray_events(&stray_id()) {
+                let Some(next) = happen(&before, &happens, NOW) else { continue };
+                let untouched = Record { strays: next.strays.clone(), history: next.history.clone(), ..before.clone() };
+                assert_eq!(next, untouched, "{name}: {event}");
+                assert_eq!(next.facets().state, before.facets().state);
+                for lane in [Lane::Submit, Lane::Follow, Lane::Save] {
+                    assert!(!matches!(plan(&next, lane, None), Step::Submit(_)), "{name}: {event}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stray_waits_for_its_job_and_is_then_due_in_the_lane_of_its_next_step() {
+    for (name, record) in records() {
+        let own = record.facets().due;
+        let is_settled = matches!(
+            record.state.name(),
+            StateName::Done | StateName::Failed | StateName::InDoubt | StateName::Cancelled
+        );
+        for (_, fate) in fates() {
+            let record = with(&record, fate);
+            let due = record.facets().due;
+            let expected = if is_settled && own.is_none() { record.strays[0].due() } else { own };
+            assert_eq!(due, expected, "{name}");
+            let Some((lane, _)) = due.filter(|_| due != own) else { continue };
+            let step = plan(&record, lane, None);
+            let about =
+                matches!(&step, Step::Poll(task) | Step::Relink(task) | Step::Save(task, _) if task.id == stray_id());
+            assert!(about, "{name}: {step:?}");
+        }
+    }
+}
+
+#[test]
+fn of_several_strays_the_one_that_is_due_first_is_looked_after_and_a_parked_one_lets_the_others_pass() {
+    let other = Stray { fate: made(false), ..Stray::new(task_id("stray-2"), token(8), NOW) };
+    let late = stray(Fate::Awaited { misses: 0, due: NOW.after(Duration::from_secs(1)) });
+    let record = Record { strays: vec![late, other], ..done() };
+    assert!(matches!(plan(&record, Lane::Save, None), Step::Save(task, _) if task.id == task_id("stray-2")));
+    assert_eq!(plan(&record, Lane::Follow, None), Step::Nothing);
+    let parked = happen(&record, &Event::Stuck { why: "panic".into(), deliveries: 1 }, NOW).unwrap();
+    assert!(matches!(plan(&parked, Lane::Follow, None), Step::Poll(task) if task.id == stray_id()));
+    assert_eq!(parked.state, record.state);
+}
+
+#[test]
+fn a_stray_that_became_the_jobs_own_task_is_looked_after_as_such() {
+    let own = State::Done { task: Task { id: stray_id(), ..task() }, files: Files::Usual(1) };
+    let record = with(&Record { state: own, ..done() }, Fate::Awaited { misses: 0, due: NOW });
+    assert_eq!(record.facets().due, None);
+}
+
+#[test]
+fn a_stray_of_an_older_ledger_is_looked_after_at_once() {
+    let body = String::from_utf8(with(&done(), Fate::default()).body()).unwrap();
+    assert!(body.contains(r#""x":[{"i":"stray-1","t":""#) && !body.contains(r#""f":"#), "{body}");
+    let read = Record::load(Some(body.as_bytes()), None, &veobatch_core::Spec::default()).unwrap();
+    assert_eq!(read.facets().due, Some((Lane::Follow, Timestamp::default())));
+}
