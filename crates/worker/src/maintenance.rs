@@ -89,7 +89,12 @@ async fn look(worker: &Worker, until: &Until, doubts: &mut Doubts, awaited: &mut
         Some(only) => only.iter().filter_map(|name| named(&batches, name)).collect(),
         None => batches.iter().collect(),
     };
+    let was_waiting = doubts.looked.is_some() && doubts.may_move;
     doubts.may_move = look_through(worker, &served).await?;
+    if is_over && doubts.may_move && !was_waiting {
+        // Said at `warn`: whoever waits for the end would wonder.
+        warn!("all else is done, but jobs in doubt may still move by themselves (a callback, or --in-doubt): waiting");
+    }
     doubts.looked = Some(Instant::now());
     // What was in doubt a moment ago may be under way by now.
     Ok(is_over && !doubts.may_move && self::is_over(until, &worker.ledger.batches().await?))

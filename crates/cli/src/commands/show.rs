@@ -4,7 +4,7 @@ mod doubt;
 
 use clap::Args;
 use serde_json::{Value, json};
-use veobatch_core::{Spec, State, Timestamp};
+use veobatch_core::{Called, Spec, State, Timestamp};
 use veobatch_ledger::{Account, BatchSummary, Gate, Ledger, Stored};
 
 use crate::exit::DONE;
@@ -72,6 +72,11 @@ async fn waiting(ledger: &dyn Ledger, batch: &BatchSummary, stored: &Stored) -> 
         }
         State::Downloading { due, .. } => {
             Some(held.unwrap_or_else(|| format!("the download is due {}", when(*due, now))))
+        }
+        State::InDoubt { called: Some(Called { task: Some(task), comparison: Some(comparison) }), .. } => {
+            Some(held.unwrap_or_else(|| {
+                format!("a worker compares task {task} with it; that is {}", when(comparison.due, now))
+            }))
         }
         State::InDoubt { .. } => Some(format!(
             "it waits for a person: veobatch resolve {} {} --task-id ID, --resubmit or --give-up",

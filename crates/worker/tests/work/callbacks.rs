@@ -224,6 +224,63 @@ async fn what_the_ledger_cannot_take_is_asked_for_again_and_taken_later() {
     assert_eq!(scene.simulator.bill().await.submissions, 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_can_be_meant_is_turned_away_and_who_dawdles_is_cut_off() {
+    let scene = Scene::new(hurried()).await;
+    let (port, stop) = (port().await, Stop::default());
+    let guess = format!("/hooks/{:032x}/Z2FyZGVuL2pvYi0w", 0xcb);
+    let crowd = async {
+        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let started = tokio::time::Instant::now();
+        let mut answers = Vec::new();
+        for _ in 0..20 {
+            answers.extend(futures::future::join_all((0..50).map(|_| post(port, &guess, "{\"taskId\":\"t\"}"))).await);
+        }
+        // 200 at once, and 50 in each second after.
+        let most = 200 + 50 * (usize::try_from(started.elapsed().as_secs()).unwrap() + 1);
+        let looked_up = answers.iter().filter(|status| **status == 404).count();
+        assert!((200..=most).contains(&looked_up), "{looked_up} of {most}");
+        assert_eq!(answers.iter().filter(|status| **status == 429).count(), 1000 - looked_up);
+
+        let began = tokio::time::Instant::now();
+        let slow_head = send(port, b"POST /x HTTP/1.1\r\nhost: x\r\n");
+        let slow_body = send(port, b"POST /x HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{");
+        let (head, body) = tokio::join!(slow_head, slow_body);
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        assert!(matches!(head.0, 0 | 408) && body.0 == 400, "{head:?} {body:?}");
+        stop.graceful.cancel();
+    };
+    let work = scene.work_over(scene.ledger(), hearing(&scene, Until::Stopped, port), stop.clone());
+    assert_eq!(tokio::join!(work, crowd).0.unwrap(), Ended::Stopped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_callback_of_an_attempt_that_was_submitted_again_is_kept_beside_the_job() {
+    let mut config = losing([1]);
+    config.callbacks.late_ms = 6_000;
+    let scene = Scene::new(config).await;
+    scene.admit("garden", 1).await;
+    let ((ledger, ahead), port, stop) = (clocked(&scene).await, port().await, Stop::default());
+    let options = Options { in_doubt: InDoubt::Resubmit, ..hearing(&scene, Until::Stopped, port) };
+    let story = async {
+        scene.until_billed(1).await;
+        scene.until(|batch| batch.count(StateName::Queued) == 1).await;
+        ahead.store(minutes(1), Ordering::SeqCst);
+        scene.until_billed(2).await;
+        until_counted(port, "taken", 1).await;
+        scene.until(|batch| batch.count(StateName::Done) == 1).await;
+        stop.graceful.cancel();
+    };
+    let (ended, ()) = tokio::join!(scene.work_over(ledger, options, stop.clone()), story);
+    assert_eq!(ended.unwrap(), Ended::Stopped);
+    let bill = scene.simulator.bill().await;
+    let [done] = scene.page("garden", StateName::Done).await.try_into().unwrap();
+    let known: Vec<_> = done.record.strays.iter().map(|stray| stray.task.as_str().to_owned()).collect();
+    assert_eq!(known, [bill.accepted[0].task_id.clone()], "{:?}", done.record.history);
+}
+
 /// A ledger whose clock can be moved on.
 async fn clocked(scene: &Scene) -> (SharedLedger, Arc<AtomicU64>) {
     let ahead = Arc::new(AtomicU64::new(0));
