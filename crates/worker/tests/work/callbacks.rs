@@ -37,7 +37,7 @@ fn losing(nth: impl IntoIterator<Item = u64>) -> Config {
 /// Sends a request as it is; the status and the body of the answer.
 async fn send(port: u16, request: &[u8]) -> (u16, String) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    stream.write_all(request).await.unwrap();
+    drop(stream.write_all(request).await);
     let mut answer = Vec::new();
     drop(stream.read_to_end(&mut answer).await);
     let answer = String::from_utf8_lossy(&answer).into_owned();
@@ -57,6 +57,12 @@ async fn counted(port: u16, fate: &str) -> u64 {
     assert_eq!(status, 200, "{body}");
     let health: serde_json::Value = serde_json::from_str(&body).unwrap();
     health.pointer(&format!("/callbacks/{fate}")).and_then(serde_json::Value::as_u64).unwrap()
+}
+
+async fn until_listening(port: u16) {
+    while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 async fn until_counted(port: u16, fate: &str, least: u64) {
@@ -83,6 +89,26 @@ async fn lost_answers_come_back_with_their_tasks_in_every_form_and_nothing_is_pa
         let bill = scene.simulator.bill().await;
         assert_eq!((bill.submissions, bill.accepted.len()), (6, 6), "{form:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_that_overtakes_its_own_answer_is_the_same_task_and_not_a_second_one() {
+    let mut config = hurried();
+    config.faults.submit.push(Rule { delay_ms: Some(3_000), ..Rule::nth(Fault::Stall, [1]) }.after_accepting());
+    let scene = Scene::new(config).await;
+    scene.admit("garden", 1).await;
+    let port = port().await;
+    let overtaken = async {
+        until_listening(port).await;
+        until_counted(port, "taken", 1).await;
+        assert_eq!(scene.count(StateName::Submitting).await, 0, "the answer is not there yet, the task is");
+    };
+    let work = scene.work_with(hearing(&scene, Until::Idle, port));
+    assert_eq!(tokio::join!(work, overtaken).0.unwrap(), Ended::Finished);
+    let [done] = scene.page("garden", StateName::Done).await.try_into().unwrap();
+    assert_eq!((done.record.attempts, done.record.strays.len()), (1, 0), "{:?}", done.record.history);
+    assert_eq!(scene.simulator.bill().await.submissions, 1);
+    assert_eq!(scene.ledger().account().await.unwrap().in_flight, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,7 +186,8 @@ async fn whoever_does_not_know_the_token_changes_nothing_and_is_counted() {
         assert_eq!(post(port, "/", body).await, 404);
         assert_eq!(post(port, &guess.replace("Z2FyZGVu", "Z2FyZGVX"), body).await, 404);
         assert_eq!(post(port, &guess, "not json").await, 400);
-        assert_eq!(post(port, &guess, &"x".repeat(300_000)).await, 400);
+        // Whoever is cut off while it still sends may not see the answer.
+        assert!(matches!(post(port, &guess, &"x".repeat(300_000)).await, 400 | 0));
         assert_eq!(send(port, format!("GET {guess} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.0, 405);
         assert_eq!((counted(port, "unknown").await, counted(port, "malformed").await), (4, 2));
         assert_eq!((counted(port, "taken").await, counted(port, "known").await), (0, 0));
@@ -193,9 +220,14 @@ async fn a_task_of_another_job_or_another_prompt_is_refused_and_the_job_stays_in
         let other = scene.submit_beside("a prompt of somebody else").await;
         assert_eq!(post(port, &path, &format!(r#"{{"code":200,"data":{{"taskId":"{other}"}}}}"#)).await, 200);
         until_counted(port, "refused", 2).await;
-        scene.until(|batch| batch.count(StateName::InDoubt) == 1).await;
-        let [doubt] = scene.page("garden", StateName::InDoubt).await.try_into().unwrap();
-        assert!(doubt.record.history.iter().any(|entry| entry.1.contains("refused")), "{:?}", doubt.record.history);
+        // It is counted a moment before it is written down.
+        let is_noted = async || {
+            let [doubt] = scene.page("garden", StateName::InDoubt).await.try_into().unwrap();
+            doubt.record.history.iter().any(|entry| entry.1.contains("refused"))
+        };
+        while !is_noted().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         // Told again, it is known, and not looked up again.
         assert_eq!(post(port, &path, &format!(r#"{{"code":200,"data":{{"taskId":"{other}"}}}}"#)).await, 200);
         stop.graceful.cancel();
@@ -230,9 +262,7 @@ async fn more_than_can_be_meant_is_turned_away_and_who_dawdles_is_cut_off() {
     let (port, stop) = (port().await, Stop::default());
     let guess = format!("/hooks/{:032x}/Z2FyZGVuL2pvYi0w", 0xcb);
     let crowd = async {
-        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until_listening(port).await;
         let started = tokio::time::Instant::now();
         let mut answers = Vec::new();
         for _ in 0..20 {
