@@ -75,17 +75,13 @@ pub async fn change(
     let mut fence = change.lease.map(|lease| lease.fence.clone());
     for _ in 0..MAX_TURNS {
         let moment = Moment { now: stored.now, jitter: change.jitter, policy: change.policy };
-        let (record, result) = match after(&stored.record, change.event, &moment) {
-            After::Moved(next) => {
-                let from = Box::new(stored.record.clone());
-                ((*next).clone(), Changed::Moved { from, to: next })
-            }
+        let (next, reason) = match after(&stored.record, change.event, &moment) {
+            After::Moved(next) => (Some(next), ""),
             // A holder puts what is there: that ends its lease and settles the account.
-            After::Same(reason) if fence.is_some() || change.settle.is_some() => {
-                (stored.record.clone(), Changed::Same(reason))
-            }
+            After::Same(reason) if fence.is_some() || change.settle.is_some() => (None, reason),
             After::Same(reason) => return Ok(Changed::Same(reason)),
         };
+        let record = next.as_deref().unwrap_or(&stored.record);
         let put = Put {
             job: stored.job,
             version: stored.version,
@@ -93,11 +89,15 @@ pub async fn change(
             nonce: Nonce::random(),
             body: record.body(),
             facets: record.facets(),
-            task: adopted(&stored.record, &record),
+            task: adopted(&stored.record, record),
             settle: change.settle.clone(),
         };
         match patiently(ledger, &put, patience).await {
-            Ok(_) => return Ok(result),
+            Ok(_) => {
+                return Ok(
+                    next.map_or(Changed::Same(reason), |to| Changed::Moved { from: Box::new(stored.record), to })
+                );
+            }
             Err(LedgerError::Changed) => {}
             Err(LedgerError::LostLease) if carries_token(change.event) => fence = None,
             Err(LedgerError::LostLease) => return Ok(Changed::Lost),

@@ -1,17 +1,18 @@
 //! The follow lane's step: what became of a paid task. Nothing here leads to a submission.
 
-use tracing::warn;
+use tracing::{Instrument as _, warn};
 use veobatch_core::{Event, Lane, Progress, Step, Trouble, TroubleKind, Upgrade, plan};
 
 use crate::claim::Claim;
 use crate::compare::compare;
+use crate::span;
 use crate::worker::Worker;
 
 /// Looks after the claimed job: one question to the service at most.
 pub(crate) async fn follow(worker: &Worker, claim: &Claim) {
     let event = match plan(&claim.claimed.stored.record, Lane::Follow, None) {
         Step::Orphan => {
-            warn!("found in the middle of its submission: its worker was cut off");
+            span::for_a_line(claim).in_scope(|| warn!("found in the middle of its submission: its worker was cut off"));
             Event::Orphaned
         }
         Step::Poll(task) => {
@@ -22,13 +23,15 @@ pub(crate) async fn follow(worker: &Worker, claim: &Claim) {
             Event::Polled { task: task.id, progress }
         }
         Step::Upgrade(task, to) => {
-            let upgrade = worker.client.upgrade(&task.id, to, 0).await;
+            let upgrade = Box::pin(worker.client.upgrade(&task.id, to, 0)).await;
             if let Upgrade::Trouble(trouble) = &upgrade {
                 heed(worker, trouble);
             }
             Event::Upgraded { task: task.id, to, upgrade }
         }
-        Step::Compare(attempt, task) => compare(worker, claim, attempt, task).await,
+        Step::Compare(attempt, task) => {
+            Box::pin(compare(worker, claim, attempt, task).instrument(span::for_a_line(claim))).await
+        }
         Step::Submit(_) | Step::Relink(_) | Step::Save(..) | Step::Nothing => return worker.release(claim).await,
     };
     worker.tell(claim, &event).await;

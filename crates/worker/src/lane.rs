@@ -22,10 +22,11 @@ use apalis_core::worker::builder::WorkerBuilder;
 use apalis_core::worker::context::WorkerContext;
 use apalis_core::worker::ext::parallelize::ParallelizeLayer;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::layer::util::Identity;
-use tracing::{debug, warn};
+use tracing::{Instrument as _, debug, warn};
 use veobatch_core::Lane;
 
 use crate::claim::Claim;
@@ -115,8 +116,15 @@ pub(crate) async fn run(worker: &Arc<Worker>, lanes: &[LaneOfWork]) {
         closing.cancelled_owned().await;
         Ok::<(), io::Error>(())
     };
-    if let Err(error) = monitor.run_with_signal(signal).await {
-        warn!(%error, "the lanes did not end as they should");
+    // A task of its own, so that it runs where its steps do and not on the thread of the program's main future.
+    let mut lanes = JoinSet::new();
+    lanes.spawn(monitor.run_with_signal(signal).in_current_span());
+    while let Some(ended) = lanes.join_next().await {
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, "the lanes did not end as they should"),
+            Err(error) => warn!(%error, "the lanes did not end as they should"),
+        }
     }
     steps.end(worker).await;
 }
@@ -130,7 +138,8 @@ fn register(monitor: Monitor, worker: &Arc<Worker>, lane: LaneOfWork, steps: Ste
             .concurrency(lane.slots)
             .catch_panic()
             .layer(ParallelizeLayer::new(move |future| steps.spawn(future)))
-            .build(move |claim: Claim| step(Arc::clone(&worker), claim))
+            // Boxed: it is moved through every layer before it runs.
+            .build(move |claim: Claim| Box::pin(step(Arc::clone(&worker), claim)))
     })
 }
 

@@ -36,6 +36,7 @@ mod patience;
 mod random;
 mod save;
 mod sidecar;
+mod span;
 mod step;
 mod submit;
 mod sweep;

@@ -6,25 +6,26 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
-use tracing::{Instrument as _, error, info_span};
+use tracing::{Instrument as _, error};
 use veobatch_core::{Event, Lane};
 
 use crate::claim::Claim;
 use crate::worker::Worker;
-use crate::{follow, save, submit};
+use crate::{follow, save, span, submit};
 
 /// A job that is claimed for so often in a row without a put is parked: whatever ended its steps ends the next one too.
 const TOO_MANY_DELIVERIES: u32 = 5;
 
 /// Takes the next step of a claimed job.
+///
+/// Polls are many, so their future is kept small: the larger steps have places of their own.
 pub(crate) async fn step(worker: Arc<Worker>, claim: Claim) {
-    let key = &claim.claimed.stored.key;
-    let span = info_span!("step", lane = %claim.lane, batch = %key.batch, job = %key.job);
+    let span = span::around(&claim);
     async {
         claim.hold.alive();
         match (claim.lane, &claim.grant) {
             // Its panics are outcomes of a payment, and handled where the payment is.
-            (Lane::Submit, Some(grant)) => submit::submit(&worker, &claim, grant).await,
+            (Lane::Submit, Some(grant)) => Box::pin(submit::submit(&worker, &claim, grant)).await,
             (Lane::Submit | Lane::Follow | Lane::Save, _) => guarded(&worker, &claim).await,
         }
     }
@@ -36,20 +37,23 @@ async fn guarded(worker: &Worker, claim: &Claim) {
     let deliveries = claim.claimed.deliveries;
     if deliveries >= TOO_MANY_DELIVERIES {
         let why = format!("{} steps in a row ended without a result", deliveries - 1);
-        error!(%why, "parked");
-        return worker.tell(claim, &Event::Stuck { why, deliveries }).await;
+        return park(worker, claim, why).await;
     }
     let work = async {
         match claim.lane {
-            Lane::Save => save::save(worker, claim).await,
+            Lane::Save => Box::pin(save::save(worker, claim)).await,
             Lane::Submit | Lane::Follow => follow::follow(worker, claim).await,
         }
     };
     if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
-        let why = format!("a step panicked: {}", panic_words(panic.as_ref()));
-        error!(%why, "parked");
-        worker.tell(claim, &Event::Stuck { why, deliveries }).await;
+        park(worker, claim, format!("a step panicked: {}", panic_words(panic.as_ref()))).await;
     }
+}
+
+async fn park(worker: &Worker, claim: &Claim, why: String) {
+    span::for_a_line(claim).in_scope(|| error!(%why, "parked"));
+    let parked = Event::Stuck { why, deliveries: claim.claimed.deliveries };
+    Box::pin(worker.tell(claim, &parked)).await;
 }
 
 /// What a panic said.

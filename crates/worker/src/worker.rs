@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use tokio::sync::Notify;
-use tracing::{debug, error, info, warn};
+use tracing::{Instrument as _, debug, error, info, warn};
 use veobatch_api::{Client, FileHost};
 use veobatch_core::{BatchId, Event, InDoubt, Policy, Record, State};
 use veobatch_ledger::{Change, Changed, LedgerError, SharedLedger, change};
@@ -18,7 +19,7 @@ use crate::journal::Journal;
 use crate::leases::Leases;
 use crate::output::Output;
 use crate::patience::Patience;
-use crate::random;
+use crate::{random, span};
 
 /// One working process.
 #[derive(Debug)]
@@ -50,8 +51,13 @@ impl Worker {
         let stored = claim.claimed.stored.clone();
         let jitter = random::jitter();
         let told = Change { event, lease: Some(&claim.claimed.lease), settle: None, jitter, policy: &self.policy };
-        let mut patience = Patience::until(self.ending.closing.clone());
-        log(&change(self.ledger.as_ref(), stored, &told, &mut patience).await);
+        let mut patience = StepPatience { worker: self, claim, met: None };
+        let result = change(self.ledger.as_ref(), stored, &told, &mut patience).await;
+        if is_news(&result) {
+            span::for_a_line(claim).in_scope(|| log(&result));
+        } else {
+            log(&result);
+        }
     }
 
     /// Gives a job back, due again now.
@@ -59,6 +65,23 @@ impl Worker {
         if let Err(error) = self.ledger.release(std::slice::from_ref(&claim.claimed.lease)).await {
             debug!(%error, "a lease could not be given back; it ends by itself");
         }
+    }
+}
+
+/// The patience of one step: made once it meets an outage, since most steps meet none.
+#[derive(Debug)]
+struct StepPatience<'a> {
+    worker: &'a Worker,
+    claim: &'a Claim,
+    met: Option<Patience>,
+}
+
+#[async_trait]
+impl veobatch_ledger::Patience for StepPatience<'_> {
+    async fn again(&mut self, error: &LedgerError) -> bool {
+        let closing = &self.worker.ending.closing;
+        let patience = self.met.get_or_insert_with(|| Patience::until(closing.clone()));
+        patience.again(error).instrument(span::for_a_line(self.claim)).await
     }
 }
 
@@ -70,6 +93,18 @@ pub(crate) fn log(result: &Result<Changed, LedgerError>) {
         Ok(Changed::Lost) => info!("somebody else has the job by now"),
         Err(error @ LedgerError::Unavailable(_)) => warn!(%error, "a step's result could not be stored"),
         Err(error) => error!(%error, "a step's result was not stored"),
+    }
+}
+
+/// Whether [`log`] says more of it than the log of a debugging person.
+fn is_news(result: &Result<Changed, LedgerError>) -> bool {
+    match result {
+        Ok(Changed::Moved { from, to }) => {
+            let is_hindered = to.trouble.is_some() && from.trouble != to.trouble;
+            is_hindered || from.state.name() != to.state.name()
+        }
+        Ok(Changed::Same(_)) => false,
+        Ok(Changed::Lost) | Err(_) => true,
     }
 }
 
