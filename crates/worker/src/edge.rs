@@ -42,7 +42,7 @@ impl Edge {
 
     /// Comes to this edge.
     #[cfg(not(feature = "edges"))]
-    #[inline]
+    #[expect(clippy::unused_self, reason = "nobody dies here")]
     pub(crate) fn reached(self) {}
 
     /// Comes to this edge, and ends there if that was asked for.

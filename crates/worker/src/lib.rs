@@ -49,7 +49,6 @@ use veobatch_core::{BatchId, InDoubt, Lane, Policy};
 use veobatch_ledger::LedgerError;
 
 pub use callback::{Callbacks, WebhookKey};
-#[cfg(feature = "edges")]
 pub use edge::Edge;
 pub use sweep::sweep;
 pub use work::work;
