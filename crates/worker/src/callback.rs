@@ -14,7 +14,7 @@ mod address;
 mod body;
 mod counts;
 pub(crate) mod door;
-mod receive;
+pub(crate) mod receive;
 mod signature;
 
 use std::num::NonZeroU32;

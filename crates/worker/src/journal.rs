@@ -13,7 +13,7 @@
 //! A ledger that may go back in time (a Redis that crashed, or was replaced by its replica) may forget what it was told:
 //! what may have been paid for is remembered for [`KEEP`], and told again when the ledger says that it recovers.
 
-mod line;
+pub(crate) mod line;
 pub(crate) mod replay;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -117,6 +117,12 @@ impl Journal {
     pub(crate) fn finish(&self) -> io::Result<()> {
         let written = self.0.written();
         if written.open.is_empty() && written.told.is_empty() { fs::remove_file(&written.path) } else { Ok(()) }
+    }
+
+    /// The file, and how many of its lines are certain to outlive a power cut.
+    #[cfg(test)]
+    pub(crate) fn on_disk(&self) -> (PathBuf, u64) {
+        (self.0.written().path.clone(), *self.0.synced.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     async fn write(&self, line: Line, durable: bool) -> io::Result<()> {

@@ -36,6 +36,8 @@ mod patience;
 mod random;
 mod save;
 mod sidecar;
+#[cfg(test)]
+mod simulation;
 mod span;
 mod step;
 mod submit;

@@ -134,7 +134,7 @@ async fn check_guarantee(ledger: &SharedLedger, options: &Options) -> Result<Gua
 }
 
 /// Tries the directories, starts the journal, and replays those of processes that are gone.
-async fn prepare(
+pub(crate) async fn prepare(
     ledger: SharedLedger,
     client: Arc<Client>,
     files: FileHost,
@@ -201,7 +201,7 @@ fn start_lane(worker: &Arc<Worker>, lane: Lane, options: &Options, claimers: &mu
 }
 
 /// Gives back what was claimed and never begun: leases at once, granted submissions as "not sent".
-async fn hand_back(worker: &Worker, claims: Vec<Claim>) {
+pub(crate) async fn hand_back(worker: &Worker, claims: Vec<Claim>) {
     let given = async {
         let leases: Vec<_> =
             claims.iter().filter(|claim| claim.grant.is_none()).map(|claim| claim.claimed.lease.clone()).collect();

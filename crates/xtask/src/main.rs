@@ -1,4 +1,4 @@
-//! What developers run, here and in CI: `cargo xtask test`, `lint`, `ci`, `bench`.
+//! What developers run, here and in CI: `cargo xtask test`, `lint`, `ci`, `bench`, `simulate`.
 //!
 //! Summaries go to standard output, one line a step or suite; what the tools say goes to standard error.
 
@@ -6,6 +6,7 @@ mod bench;
 mod command;
 mod lint;
 mod redis;
+mod simulate;
 mod suites;
 mod test;
 
@@ -14,10 +15,11 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  test    every test of the workspace and of its documentation; installs the Redis server they need, where it can
-  lint    formatting, clippy, documentation, dependencies, the compose file
-  ci      lint, then test: what must pass before a change lands
-  bench   measures the ledgers, the admission of files, the follow lane and an idle worker (release build)
+  test      every test of the workspace and of its documentation; installs the Redis server they need, where it can
+  lint      formatting, clippy, documentation, dependencies, the compose file
+  ci        lint, then test: what must pass before a change lands
+  bench     measures the ledgers, the admission of files, the follow lane and an idle worker (release build)
+  simulate  runs the simulation of CI; `--seed N` or `--seeds FROM..TO` only those, `--trace` with everything that happens
 
 what follows `test` goes to the test runner; what follows `bench` names the measurements wanted (default: all)";
 
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         "lint" => lint::run_all(),
         "ci" => lint::run_all().and_then(|()| test::run(&[])),
         "bench" => bench::run(&rest),
+        "simulate" => simulate::run(&rest),
         _ => {
             command::say(USAGE);
             return ExitCode::from(2);

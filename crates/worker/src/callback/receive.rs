@@ -24,7 +24,7 @@ struct Callback {
 }
 
 /// Decides about a request, and tells the ledger what it taught. What it returns is durable.
-pub(super) async fn receive(
+pub(crate) async fn receive(
     worker: &Worker,
     receiver: &Receiver,
     path: &str,

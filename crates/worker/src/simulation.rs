@@ -1,0 +1,317 @@
+//! A deterministic simulation: several processes, commands, a person and the service as one program that a seed decides.
+//!
+//! ```text
+//! seed ─▶ stage ─▶ polls one woken part at a time: claimers, steps, lease keepers, maintenance, replays; the service;
+//!                  a person; what befalls machines. Kills a process after any poll, by dropping its futures.
+//!
+//! product ── wire (api's `Line`) ─▶ network ─▶ service, with a bill          loses, delays, garbles, turns away
+//! product ── `Ledger` ───────────▶ line ─────▶ the real SQLite ledger        fails before and after, delays
+//! product ── clock ──────────────▶ tokio's paused time, and a wall clock that runs on while the machine sleeps
+//! ```
+//!
+//! All of it runs on one thread, and all randomness follows from the seed, so a seed is the same story every time; a test
+//! holds that. What is real: everything from the bytes on the wire to the files on disk and the SQL; left out is apalis,
+//! which only runs the lanes. Each seed has its own weather, with most kinds of trouble absent, so that each is met
+//! alone too. After a storm it is calm, and everything must come to rest; then `checks` looks. While it runs, every
+//! payment needs an excuse (the service's own word that the last attempt failed, or a person's order), none is made
+//! twice for one token, no put is taken from whoever lost the lease, and the account's rate is never exceeded.
+//!
+//! A failing seed prints the command that replays it with its log: `cargo xtask simulate --seed N --trace`.
+
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "the numbers of a simulation are small, and the same on every machine"
+)]
+
+mod checks;
+mod dice;
+mod ledger;
+mod network;
+mod person;
+mod postman;
+mod process;
+mod service;
+mod stage;
+mod world;
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tokio_util::task::TaskTracker;
+use veobatch_api::{FileHost, FileHostConfig};
+use veobatch_core::{Policy, StateName};
+use veobatch_ledger::{BatchFlag, Ledger as _, Settings, SqliteLedger};
+
+use self::person::File;
+use self::process::Scene;
+use self::stage::{Stage, WORLD};
+use self::world::{Outcome, World};
+use crate::blocking::on_the_spot;
+use crate::step::panic_words;
+
+/// Machines in one story.
+const MOST_MACHINES: usize = 3;
+
+/// Runs one seed.
+fn run(seed: u64, trace: bool) -> Outcome {
+    veobatch_ledger::simulated::seed(Some(seed));
+    on_the_spot::set(true);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let dir = workplace();
+    let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(simulate(seed, trace, dir.path()))));
+    veobatch_api::simulated::set_wall_clock(None);
+    veobatch_ledger::simulated::seed(None);
+    on_the_spot::set(false);
+    outcome.unwrap_or_else(|panic| Outcome::panicked(&panic_words(panic.as_ref())))
+}
+
+/// A directory in memory, where there is one: journals are synced all the time.
+fn workplace() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let root = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    tempfile::Builder::new().prefix("veobatch-simulation").tempdir_in(root).unwrap()
+}
+
+async fn simulate(seed: u64, trace: bool, dir: &Path) -> Outcome {
+    let world = Arc::new(World::new(seed, trace));
+    let clock = Arc::clone(&world);
+    veobatch_api::simulated::set_wall_clock(Some(Box::new(move || clock.wall())));
+    let clock = Arc::clone(&world);
+    let ledger = SqliteLedger::in_caller(Arc::new(move || clock.timestamp())).unwrap();
+    let stage = Stage::new(Arc::clone(&world));
+    let ms = Duration::from_millis;
+    let scene = Scene {
+        stage: Rc::clone(&stage),
+        world: Arc::clone(&world),
+        inbox: Arc::default(),
+        ledger: Arc::new(ledger),
+        leases: Arc::default(),
+        files: file_host(),
+        dir: PathBuf::from(dir),
+        policy: Policy {
+            poll_first: ms(6_000),
+            poll_max: ms(15_000),
+            upgrade_gap: ms(5_000),
+            upgrade_limit: ms(120_000),
+            callbacks: world.chance(0.5),
+        },
+    };
+    stage.run(direct(scene)).await;
+    world.outcome()
+}
+
+/// Costly to make, and the same for all.
+fn file_host() -> FileHost {
+    thread_local! {
+        static HOST: FileHost = FileHost::new(&FileHostConfig {
+            private: true,
+            user_agent: "veobatch".to_owned(),
+            read_timeout: Duration::from_secs(60),
+        })
+        .unwrap();
+    }
+    HOST.with(Clone::clone)
+}
+
+/// One story from its beginning to the last look.
+async fn direct(scene: Scene) {
+    let world = Arc::clone(&scene.world);
+    let (rate, max_attempts) = {
+        let service = world.service.lock().unwrap();
+        (u32::try_from(service.rate).unwrap(), service.max_attempts)
+    };
+    let cap = u32::try_from(world.roll(|dice| dice.between(2, 10))).unwrap();
+    let settings = Settings { rate: Some((rate, Duration::from_millis(service::WINDOW))), max_in_flight: Some(cap) };
+    scene.ledger.configure(&settings).await.unwrap();
+    let files: Rc<Vec<File>> = Rc::new(files(&world, max_attempts));
+    scene.stage.enter(WORLD, "service", Arc::clone(&scene.inbox).serve(scene.clone()));
+    for file in files.iter() {
+        let first = world.roll(|dice| dice.between(1, file.jobs.len() as u64)) as usize;
+        drop(file.enqueue(&scene.line(WORLD), first).await);
+    }
+    for machine in 0..world.roll(|dice| dice.between(1, MOST_MACHINES as u64)) as usize {
+        scene.stage.enter(WORLD, "machine", scene.clone().machine(machine));
+    }
+    let troubles = TaskTracker::new();
+    let person = troubles.track_future(person::person(scene.clone(), Rc::clone(&files)));
+    scene.stage.enter(WORLD, "person", person);
+    scene.stage.enter(WORLD, "chance", troubles.track_future(person::chance(scene.clone())));
+    troubles.close();
+    let storm = world.roll(|dice| dice.ms(30_000, 200_000));
+    sleep(storm).await;
+    world.calm_down();
+    troubles.wait().await;
+    // Until every machine works again.
+    sleep(process::LONGEST_PAUSE).await;
+    drain(&scene, &files).await;
+    end(&scene).await;
+    checks::check(&scene, &files).await;
+    world.say(|| format!("{} videos were made", checks::made(&scene)));
+}
+
+fn files(world: &World, max_attempts: u64) -> Vec<File> {
+    let names = if world.chance(0.5) { &["fox"][..] } else { &["fox", "owl"] };
+    let files: Vec<File> = names
+        .iter()
+        .map(|name| {
+            let (jobs, larger) = (world.roll(|dice| dice.between(1, 6)), world.chance(0.3));
+            File::new(name, jobs, max_attempts, larger)
+        })
+        .collect();
+    for job in files.iter().flat_map(|file| &file.jobs) {
+        if world.chance(0.05) {
+            world.service.lock().unwrap().refuse(job.id.as_str());
+        }
+    }
+    files
+}
+
+/// Everybody is let go on, everything is admitted; then all of it must come to rest.
+async fn drain(scene: &Scene, files: &[File]) {
+    let line = scene.line(WORLD);
+    for file in files {
+        // An admission that the storm cut off counts as alive for a minute.
+        for patience in (0..15).rev() {
+            match file.enqueue(&line, file.jobs.len()).await {
+                Ok(_) => break,
+                Err(error) if patience == 0 => {
+                    scene.world.violated(format!("a file cannot be enqueued again: {error}"));
+                }
+                Err(_) => sleep(Duration::from_secs(5)).await,
+            }
+        }
+        if file.enqueue(&line, file.jobs.len()).await.is_ok_and(|new| new > 0) {
+            scene.world.violated("a file that was enqueued is new".to_owned());
+        }
+        line.flag(&file.batch, BatchFlag::Paused(false)).await.unwrap();
+    }
+    for round in 1..=400 {
+        let batches = scene.ledger.batches().await.unwrap();
+        let moving = |name: &&StateName| !name.is_settled();
+        let left: u64 =
+            batches.iter().flat_map(|batch| StateName::ALL.iter().filter(moving).map(|name| batch.count(*name))).sum();
+        let rests = left == 0 && batches.iter().all(|batch| !batch.cancelling);
+        if rests && are_replayed(&scene.dir) && !awaits_strays(scene, files).await {
+            return;
+        }
+        sleep(Duration::from_secs(5)).await;
+        if round % 40 == 0 {
+            // Whatever is parked for hours.
+            scene.world.sleep(Duration::from_secs(5 * 3600));
+            scene.inbox.look();
+        }
+    }
+    scene.world.violated(format!("it does not come to an end: {:?}", scene.ledger.batches().await.unwrap()));
+}
+
+/// Whether no machine has more than one journal, which is its process's own.
+fn are_replayed(dir: &Path) -> bool {
+    let state = |number| std::fs::read_dir(dir.join(format!("state-{number}"))).map_or(0, Iterator::count);
+    (0..MOST_MACHINES).all(|number| state(number) <= 1)
+}
+
+async fn awaits_strays(scene: &Scene, files: &[File]) -> bool {
+    for file in files {
+        let jobs = scene.ledger.page(&file.batch, None, None, 1000).await.unwrap();
+        if jobs.iter().any(|stored| stored.record.next_stray().is_some()) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Every process is asked to end, and does.
+async fn end(scene: &Scene) {
+    scene.world.close();
+    for _ in 0..200 {
+        for berth in scene.world.berths.lock().unwrap().values() {
+            berth.stop.graceful.cancel();
+        }
+        if scene.world.berths.lock().unwrap().is_empty() {
+            return;
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+    scene.world.violated("a process does not end".to_owned());
+}
+
+/// What many seeds came to.
+#[derive(Debug, Default)]
+struct Total {
+    seeds: u64,
+    virtual_ms: u64,
+    kills: u64,
+    polls: u64,
+    paid: u64,
+    failed: Vec<u64>,
+}
+
+fn run_all(seeds: Range<u64>, trace: bool) -> Total {
+    let (next, total) = (AtomicU64::new(seeds.start), Mutex::new(Total::default()));
+    let work = || loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= seeds.end {
+            return;
+        }
+        let outcome = run(seed, trace);
+        let mut total = total.lock().unwrap();
+        total.seeds += 1;
+        total.virtual_ms += outcome.virtual_ms;
+        total.kills += outcome.kills;
+        total.polls += outcome.polls;
+        total.paid += outcome.paid;
+        if let Some(broken) = outcome.broken {
+            println!("seed {seed}: {broken}\n  cargo xtask simulate --seed {seed} --trace");
+            total.failed.push(seed);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from).min(8) {
+            scope.spawn(work);
+        }
+    });
+    total.into_inner().unwrap()
+}
+
+/// Which seeds, and whether to tell what happens: `SEED`, `FROM..TO`.
+fn wanted() -> (Range<u64>, bool) {
+    #[expect(clippy::disallowed_methods, reason = "how `cargo xtask simulate` says which seeds")]
+    let (seeds, trace) = (std::env::var("VEOBATCH_SIMULATE"), std::env::var("VEOBATCH_SIMULATE_TRACE").is_ok());
+    let Ok(seeds) = seeds else { return (0..500, trace) };
+    let number = |text: &str| text.trim().parse::<u64>().expect("seeds are numbers");
+    match seeds.split_once("..") {
+        Some((from, to)) => (number(from)..number(to), trace),
+        None => (number(&seeds)..number(&seeds) + 1, trace),
+    }
+}
+
+#[test]
+fn no_seed_pays_twice_or_loses_what_was_paid_for() {
+    let (seeds, trace) = wanted();
+    let total = run_all(seeds, trace);
+    println!(
+        "{} seeds, {:.1} virtual hours, {} kills, {} payments, {} polls, {} seeds failed",
+        total.seeds,
+        total.virtual_ms as f64 / 3_600_000.0,
+        total.kills,
+        total.paid,
+        total.polls,
+        total.failed.len()
+    );
+    assert!(total.failed.is_empty(), "of {} seeds these failed: {:?}", total.seeds, total.failed);
+}
+
+#[test]
+fn a_seed_is_the_same_story_every_time() {
+    for seed in 1000..1008 {
+        assert_eq!(run(seed, false), run(seed, false), "seed {seed}");
+    }
+}

@@ -1,0 +1,156 @@
+//! What must be true once everything has come to rest.
+
+use std::fs;
+
+use veobatch_core::{FailureKind, Fate as StrayFate, Record, State, StateName, Stray};
+use veobatch_ledger::Stored;
+
+use super::person::File;
+use super::process::Scene;
+use super::service::{Fate, Orders, Task, content};
+
+/// Looks at everything; each violation breaks the world.
+pub(super) async fn check(scene: &Scene, files: &[File]) {
+    for file in files {
+        let jobs = scene.ledger.page(&file.batch, None, None, 1000).await.unwrap();
+        if jobs.len() != file.jobs.len() {
+            scene.world.violated(format!("{} of {} jobs are in the ledger", jobs.len(), file.jobs.len()));
+        }
+        for stored in &jobs {
+            if let Err(words) = job(scene, stored) {
+                scene.world.violated(format!("{}: {words}; {:?}", stored.key, stored.record));
+            }
+        }
+        recount(scene, file, &jobs).await;
+    }
+    for dir in fs::read_dir(&scene.dir).unwrap().flatten() {
+        let is_state = dir.file_name().to_string_lossy().starts_with("state-");
+        if is_state && fs::read_dir(dir.path()).unwrap().count() > 0 {
+            scene.world.violated(format!("a journal is left in {}", dir.path().display()));
+        }
+    }
+}
+
+async fn recount(scene: &Scene, file: &File, jobs: &[Stored]) {
+    let batches = scene.ledger.batches().await.unwrap();
+    let summary = batches.iter().find(|batch| batch.batch == file.batch).unwrap();
+    for state in StateName::ALL {
+        let count = jobs.iter().filter(|stored| stored.record.state.name() == *state).count() as u64;
+        if summary.count(*state) != count {
+            scene.world.violated(format!("{count} jobs are {state}, and {} are counted", summary.count(*state)));
+        }
+    }
+    let doubted = jobs.iter().filter(|stored| stored.record.state.name() == StateName::InDoubt).count();
+    let flying = scene.ledger.account().await.unwrap().in_flight;
+    if jobs.iter().all(|stored| stored.record.state.name().is_settled()) && doubted == 0 && flying > 100 {
+        scene.world.violated(format!("{flying} are counted in flight"));
+    }
+}
+
+fn job(scene: &Scene, stored: &Stored) -> Result<(), String> {
+    let record = &stored.record;
+    let service = scene.world.service.lock().unwrap();
+    let name = stored.key.job.as_str();
+    let orders = service.orders.get(name).cloned().unwrap_or_default();
+    let tasks: Vec<&Task> = service.tasks.iter().filter(|task| task.job == name).collect();
+    if let Some(until) = stored.leased_until.filter(|until| *until > stored.now) {
+        return Err(format!("is still leased until {until}"));
+    }
+    if let Some(words) = record.history.iter().find(|entry| entry.1.contains("panicked")) {
+        return Err(format!("a step panicked: {}", words.1));
+    }
+    for task in &tasks {
+        let delivered = service.delivered.iter().any(|(id, owner)| *id == task.id && !scene.world.was_killed(*owner));
+        let is_known = delivered || service.journaled.contains(&task.id);
+        owned(record, task, &orders, is_known)?;
+    }
+    for stray in &record.strays {
+        stray_ended(scene, stored, stray, &tasks)?;
+    }
+    match &record.state {
+        State::Done { task, files } => {
+            for file in files.names(&stored.key) {
+                whole(scene, &file, task.id.as_str())?;
+            }
+            Ok(())
+        }
+        State::InDoubt { attempt, .. } => {
+            let killed = service.sent.get(&attempt.token).is_none_or(|owner| scene.world.was_killed(*owner));
+            let answered = tasks.iter().any(|task| task.token == attempt.token && service.journaled.contains(&task.id));
+            if answered {
+                Err(format!("is in doubt although a journal has its answer (killed: {killed})"))
+            } else {
+                Ok(())
+            }
+        }
+        State::Failed { failure, task } => match failure.kind {
+            FailureKind::Refused if service.told_refused.contains(name) => Ok(()),
+            FailureKind::GivenUp if orders.given_up > 0 => Ok(()),
+            FailureKind::Generation | FailureKind::Policy => {
+                let told = |id| tasks.iter().any(|known| known.id == id && known.told);
+                if task.clone().is_some_and(|task| told(task.id)) {
+                    Ok(())
+                } else {
+                    Err("no task of it failed".to_owned())
+                }
+            }
+            kind @ (FailureKind::Refused | FailureKind::GivenUp | FailureKind::NoOutput | FailureKind::Lost) => {
+                Err(format!("nobody said that it is {kind:?}"))
+            }
+        },
+        State::Cancelled if orders.cancels > 0 => Ok(()),
+        State::Cancelled => Err("nobody cancelled it".to_owned()),
+        State::Queued { .. }
+        | State::Submitting { .. }
+        | State::Generating { .. }
+        | State::Upscaling { .. }
+        | State::Downloading { .. } => Err("has not come to its end".to_owned()),
+    }
+}
+
+/// A task that was paid for is the job's; or the service's own word, a doubt, or a person is the reason why not.
+fn owned(record: &Record, task: &Task, orders: &Orders, is_known: bool) -> Result<(), String> {
+    let is_own = record.task().is_some_and(|own| own.id == task.id);
+    let is_stray = record.strays.iter().any(|stray| stray.task == task.id);
+    if is_own || is_stray || task.told {
+        return Ok(());
+    }
+    let doubted = matches!(&record.state, State::InDoubt { attempt, .. } if attempt.token == task.token);
+    if !is_known && (doubted || orders.given_up > 0 || orders.resubmits > 0) {
+        return Ok(());
+    }
+    let word = if is_known { "which was known" } else { "whose answer was lost" };
+    Err(format!("task {} ({:?}), {word}, is forgotten", task.id, task.fate))
+}
+
+/// A task beside the job's own is saved too, unless the service failed it or it became the job's own after all.
+fn stray_ended(scene: &Scene, stored: &Stored, stray: &Stray, tasks: &[&Task]) -> Result<(), String> {
+    match &stray.fate {
+        StrayFate::Saved(files) => {
+            files.names(&stored.key).iter().try_for_each(|file| whole(scene, file, stray.task.as_str()))
+        }
+        StrayFate::Gone(_) if tasks.iter().any(|task| task.id == stray.task && task.told) => Ok(()),
+        StrayFate::Gone(why) => Err(format!("stray {} is given up: {why}", stray.task)),
+        StrayFate::Awaited { .. } | StrayFate::Made { .. } => {
+            let is_own = stored.record.task().is_some_and(|own| own.id == stray.task);
+            if is_own { Ok(()) } else { Err(format!("stray {} has not come to its end", stray.task)) }
+        }
+    }
+}
+
+/// The file is there, whole, and that of this task; and so is its sidecar.
+fn whole(scene: &Scene, name: &str, task: &str) -> Result<(), String> {
+    let path = scene.dir.join("videos").join(name);
+    let bytes = fs::read(&path).map_err(|error| format!("is done, but {name} cannot be read: {error}"))?;
+    if bytes != content(task, "base") && bytes != content(task, "larger") {
+        return Err(format!("is done, but {name} is not the video of {task}"));
+    }
+    let sidecar =
+        fs::read_to_string(path.with_extension("json")).map_err(|error| format!("has no sidecar: {error}"))?;
+    if sidecar.contains(task) { Ok(()) } else { Err("has another task's sidecar".to_owned()) }
+}
+
+/// Tasks that were made, of these jobs.
+pub(super) fn made(scene: &Scene) -> usize {
+    scene.world.service.lock().unwrap().tasks.iter().filter(|task| task.fate == Fate::Made).count()
+}

@@ -1,0 +1,200 @@
+//! The ledger behind a bad line: the real one, whose calls are lost before or after they took effect, or come late.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::sleep;
+use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
+use veobatch_ledger::{
+    Account, Admission, BatchFlag, BatchSummary, Claimed, Fence, Guarantee, JobRef, Lease, Ledger, LedgerError, NewJob,
+    Pace, Put, Settings, SharedLedger, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
+};
+
+use super::stage::Owner;
+use super::world::World;
+
+/// The line of one process to the ledger.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) ledger: SharedLedger,
+    pub(super) world: Arc<World>,
+    pub(super) owner: Owner,
+    pub(super) leases: Arc<Leases>,
+}
+
+/// Who holds what, by what the ledger answered.
+#[derive(Debug, Default)]
+pub(super) struct Leases(Mutex<Held>);
+
+#[derive(Debug, Default)]
+struct Held {
+    fences: BTreeMap<JobRef, Fence>,
+    /// Puts that took effect: repeating one is allowed whoever holds the job by then.
+    taken: BTreeSet<u64>,
+}
+
+impl Leases {
+    fn leased(&self, claimed: &Claimed) {
+        let Lease { job, fence } = claimed.lease.clone();
+        self.0.lock().unwrap().fences.insert(job, fence);
+    }
+
+    /// Whether `put`, which was taken, may have been.
+    fn allow(&self, put: &Put) -> bool {
+        let mut held = self.0.lock().unwrap();
+        let again = !held.taken.insert(put.nonce.0);
+        again || put.fence.as_ref().is_none_or(|fence| held.fences.get(&put.job) == Some(fence))
+    }
+}
+
+type Answer<T> = Result<T, LedgerError>;
+
+impl Line {
+    /// Makes `call` over the line.
+    async fn through<T: Debug>(&self, name: &str, call: impl Future<Output = Answer<T>> + Send) -> Answer<T> {
+        self.way().await?;
+        let answer = call.await;
+        // Where a result is stored is where it hurts to be killed.
+        if name != "claim" && name != "batches" {
+            self.world.say(|| format!("p{} {name}: {}", self.owner, short(&answer)));
+            self.world.matters(self.owner);
+        }
+        self.way().await?;
+        answer
+    }
+
+    /// There or back: now, late, or never.
+    async fn way(&self) -> Answer<()> {
+        let weather = self.world.weather();
+        if self.world.chance(weather.slow) {
+            let wait = self.world.roll(|dice| dice.one_of(&[100, 3_000, 12_000, 45_000]));
+            sleep(Duration::from_millis(wait)).await;
+        } else if self.world.chance(0.5) {
+            tokio::task::yield_now().await;
+        }
+        let is_out = *self.world.outage.lock().unwrap() > self.world.now();
+        if is_out || self.world.chance(weather.ledger / 2.0) {
+            return Err(LedgerError::Unavailable("the line is bad".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+fn short(answer: &impl Debug) -> String {
+    let words = format!("{answer:?}");
+    words.chars().take(200).collect()
+}
+
+/// Methods that only go through the line.
+macro_rules! through {
+    ($(async fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $answer:ty;)+) => {
+        #[async_trait]
+        impl Ledger for Line {
+            $(async fn $name(&self $(, $arg: $type)*) -> Answer<$answer> {
+                self.through(stringify!($name), self.ledger.$name($($arg),*)).await
+            })+
+
+            async fn bind(
+                &self,
+                api_base: &str,
+                fingerprint: &(dyn for<'a> Fn(&'a [u8]) -> String + Send + Sync),
+            ) -> Answer<()> {
+                self.ledger.bind(api_base, fingerprint).await
+            }
+
+            async fn is_bound(
+                &self,
+                api_base: &str,
+                fingerprint: &(dyn for<'a> Fn(&'a [u8]) -> String + Send + Sync),
+            ) -> Answer<bool> {
+                self.ledger.is_bound(api_base, fingerprint).await
+            }
+
+            async fn claim_submission(
+                &self,
+                token: &Token,
+                only: Option<&[BatchId]>,
+                lease: Duration,
+                stall: Duration,
+            ) -> Answer<SubmissionClaim> {
+                let claim = async {
+                    let claim = self.ledger.claim_submission(token, only, lease, stall).await;
+                    if let Ok(SubmissionClaim::Granted(claimed)) = &claim {
+                        self.leases.leased(claimed);
+                    }
+                    claim
+                };
+                self.through("claim_submission", claim).await
+            }
+
+            async fn claim(
+                &self,
+                lane: Lane,
+                max: usize,
+                lease: Duration,
+            ) -> Answer<(Vec<Claimed>, Option<Timestamp>)> {
+                let claim = async {
+                    let claims = self.ledger.claim(lane, max, lease).await?;
+                    claims.0.iter().for_each(|claimed| self.leases.leased(claimed));
+                    Ok(claims)
+                };
+                self.through("claim", claim).await
+            }
+
+            async fn put(&self, put: &Put) -> Answer<Version> {
+                if let (Some(task), Some(_)) = (&put.task, &put.settle) {
+                    // Who tells the ledger of an answer has it on disk.
+                    self.world.service.lock().unwrap().journaled.insert(task.clone());
+                }
+                let stored = async {
+                    let version = self.ledger.put(put).await?;
+                    if !self.leases.allow(put) {
+                        self.world.violated(format!("a put without its lease was taken: {put:?}"));
+                    }
+                    Ok(version)
+                };
+                self.through("put", stored).await
+            }
+
+            async fn take_worker_place(&self) -> Answer<Option<WorkerPlace>> {
+                self.ledger.take_worker_place().await
+            }
+
+            async fn nudged(&self) {
+                self.ledger.nudged().await;
+            }
+        }
+    };
+}
+
+through! {
+    async fn now(&self) -> Timestamp;
+    async fn stage(&self, admission: &Admission, batch: &BatchId, jobs: &[NewJob]) -> Staged;
+    async fn publish(&self, admission: &Admission, batches: &[BatchId]) -> ();
+    async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> ();
+    async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Staged;
+    async fn confirm(&self) -> ();
+    async fn renew(&self, leases: &[Lease], lease: Duration) -> Vec<bool>;
+    async fn release(&self, leases: &[Lease]) -> ();
+    async fn read(&self, key: &JobKey) -> Option<Stored>;
+    async fn page(
+        &self,
+        batch: &BatchId,
+        state: Option<StateName>,
+        after: Option<&JobId>,
+        limit: usize
+    ) -> Vec<Stored>;
+    async fn find_token(&self, token: &Token) -> Option<JobKey>;
+    async fn find_task(&self, task: &TaskId) -> Option<JobKey>;
+    async fn batches(&self) -> Vec<BatchSummary>;
+    async fn flag(&self, batch: &BatchId, flag: BatchFlag) -> ();
+    async fn account(&self) -> Account;
+    async fn hear(&self, submitted: Timestamp) -> ();
+    async fn heard(&self) -> Option<Heard>;
+    async fn configure(&self, settings: &Settings) -> Pace;
+    async fn guarantee(&self) -> Guarantee;
+}

@@ -1,0 +1,254 @@
+//! The wire of one process: carries what api sends to the model of the service, or loses it on the way.
+//!
+//! A submission that has left arrives whatever becomes of its sender: arrivals wait in the service's own inbox.
+
+use std::collections::BTreeMap;
+use std::future::{Future, pending};
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::sleep;
+use veobatch_api::simulated::{Answer, Lost, Network, Sent};
+use veobatch_core::{TaskId, Token};
+
+use super::postman;
+use super::process::Scene;
+use super::service::{Said, envelope, file};
+use super::stage::{Owner, WORLD};
+use super::world::World;
+
+/// Submissions on their way, by the time of their arrival.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    arriving: Mutex<BTreeMap<(u64, u64), Arriving>>,
+    sent: AtomicU64,
+    news: Notify,
+}
+
+#[derive(Debug)]
+struct Arriving {
+    token: Token,
+    body: Vec<u8>,
+    answer: oneshot::Sender<Said>,
+}
+
+impl Inbox {
+    /// The service takes what arrives, when it arrives. Runs for ever.
+    pub(super) async fn serve(self: Arc<Self>, scene: Scene) {
+        let world = Arc::clone(&scene.world);
+        loop {
+            let first = self.arriving.lock().unwrap().first_key_value().map(|(key, _)| *key);
+            match first {
+                Some((at, number)) if at <= world.now() => {
+                    let arriving = self.arriving.lock().unwrap().remove(&(at, number)).unwrap();
+                    take(&scene, at, arriving);
+                }
+                Some((at, _)) => {
+                    let wait = Duration::from_millis(at - world.now());
+                    let _ = tokio::time::timeout(wait, self.news.notified()).await;
+                }
+                None => self.news.notified().await,
+            }
+        }
+    }
+
+    /// Time has jumped: what was to arrive meanwhile has arrived.
+    pub(super) fn look(&self) {
+        self.news.notify_one();
+    }
+
+    fn send(&self, at: u64, token: Token, body: Vec<u8>) -> oneshot::Receiver<Said> {
+        let (answer, answered) = oneshot::channel();
+        let number = self.sent.fetch_add(1, Ordering::Relaxed);
+        self.arriving.lock().unwrap().insert((at, number), Arriving { token, body, answer });
+        self.news.notify_one();
+        answered
+    }
+}
+
+fn take(scene: &Scene, at: u64, arriving: Arriving) {
+    let world = &scene.world;
+    let Arriving { token, body, answer } = arriving;
+    let weather = world.weather();
+    let turns_away = world.chance(weather.payments / 10.0);
+    let mut service = world.service.lock().unwrap();
+    let said = service.submitted(at, &token, &body, weather.failures, turns_away);
+    let (broken, callback) = (service.broken.clone(), service.callback.take());
+    drop(service);
+    world.say(|| format!("the service takes {token} (at {at}): {}", said.1));
+    if let Some(broken) = broken {
+        world.violated(broken);
+    }
+    if let Some((task, url, ready, end)) = callback {
+        scene.stage.enter(WORLD, "callback", postman::call(scene.clone(), task, url, ready, end));
+    }
+    let _ = answer.send(said);
+}
+
+/// The wire of one process.
+#[derive(Debug)]
+pub(super) struct Wire {
+    pub(super) world: Arc<World>,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) owner: Owner,
+}
+
+impl Network for Wire {
+    fn carry(&self, sent: Sent) -> Pin<Box<dyn Future<Output = Result<Answer, Lost>> + Send>> {
+        let wire = Self { world: Arc::clone(&self.world), inbox: Arc::clone(&self.inbox), owner: self.owner };
+        Box::pin(async move {
+            match sent.attempt.clone() {
+                Some(token) => wire.pay(token, sent).await,
+                None if sent.url.path().starts_with("/files/") => wire.fetch(sent).await,
+                None => wire.ask(sent).await,
+            }
+        })
+    }
+}
+
+impl Wire {
+    /// A span with a long tail in bad weather: mostly quick, as a network is.
+    fn way(&self, trouble: f64) -> Duration {
+        self.world.roll(|dice| if dice.chance(trouble / 2.0) { dice.ms(100, 20_000) } else { dice.ms(30, 50) })
+    }
+
+    async fn pay(&self, token: Token, sent: Sent) -> Result<Answer, Lost> {
+        let (world, owner) = (&self.world, self.owner);
+        let trouble = world.weather().payments;
+        world.service.lock().unwrap().sent.insert(token.clone(), owner);
+        world.say(|| format!("p{owner} pays for {token}"));
+        if world.chance(trouble / 4.0) {
+            sleep(self.way(trouble)).await;
+            return Err(Lost::NotSent("connection refused".to_owned()));
+        }
+        world.matters(owner);
+        if world.chance(trouble / 4.0) {
+            self.silence().await;
+            return Err(Lost::NoAnswer("connection reset on the way there".to_owned()));
+        }
+        let at = world.now() + u64::try_from(self.way(trouble).as_millis()).unwrap();
+        let answered = self.inbox.send(at, token.clone(), sent.body);
+        let said = answered.await.map_err(|_| Lost::NoAnswer("the service is gone".to_owned()))?;
+        sleep(self.way(trouble)).await;
+        if world.chance(trouble / 3.0) {
+            self.silence().await;
+            return Err(Lost::NoAnswer("connection reset on the way back".to_owned()));
+        }
+        let (status, body, cut) = self.garbled(said, trouble);
+        world.say(|| format!("p{owner} is answered about {token}: {status} {body}"));
+        if let Some(task) = named(&body) {
+            world.service.lock().unwrap().delivered.push((task, owner));
+        }
+        world.matters(owner);
+        Ok(whole(status, Vec::new(), body.into_bytes(), cut))
+    }
+
+    /// What arrives of an answer to a paid call.
+    fn garbled(&self, (status, body): Said, trouble: f64) -> (u16, String, bool) {
+        let (kind, end) = self.world.roll(|dice| {
+            let kind = if dice.chance(trouble / 2.0) { dice.below(7) } else { u64::MAX };
+            (kind, dice.below(body.len() as u64) as usize)
+        });
+        match kind {
+            0 => (502, "<html><title>Bad gateway</title></html>".to_owned(), false),
+            1 => (500, envelope(500, "Internal error").1, false),
+            2 => (200, envelope(500, "Internal error").1, false),
+            3 => (200, envelope(408, "Upstream is silent").1, false),
+            4 => (200, String::new(), false),
+            5 => (500, body.replace("\"code\":200", "\"code\":501"), false),
+            6 => (status, body[..end].to_owned(), true),
+            _ => (status, body, false),
+        }
+    }
+
+    async fn ask(&self, sent: Sent) -> Result<Answer, Lost> {
+        let trouble = self.world.weather().calls;
+        sleep(self.way(trouble)).await;
+        if self.world.chance(trouble) {
+            let kind = self.world.below(8);
+            let page = |status, body: &str| Ok(whole(status, Vec::new(), body, false));
+            return match kind {
+                0 => Err(Lost::NotSent("connection refused".to_owned())),
+                1 => Err(Lost::NoAnswer("connection reset".to_owned())),
+                2 => pending().await,
+                3 => page(503, "<html><title>Maintenance</title></html>"),
+                4 => page(200, &envelope(500, "Timeout").1),
+                5 => page(429, &envelope(429, "Too many requests").1),
+                6 => page(200, "<html>"),
+                _ => page(200, &envelope(455, "Maintenance").1),
+            };
+        }
+        let (status, body) = self.world.service.lock().unwrap().asked(self.world.now(), &sent.url, &sent.body);
+        self.world.say(|| format!("p{} asks {}: {body}", self.owner, sent.url.path()));
+        sleep(self.way(trouble)).await;
+        Ok(whole(status, Vec::new(), body.into_bytes(), false))
+    }
+
+    async fn fetch(&self, sent: Sent) -> Result<Answer, Lost> {
+        let trouble = self.world.weather().files;
+        sleep(self.way(trouble)).await;
+        let kind = if self.world.chance(trouble) { self.world.below(6) } else { u64::MAX };
+        match kind {
+            0 => return Err(Lost::NoAnswer("connection reset".to_owned())),
+            1 => return Ok(whole(200, Vec::new(), "<html>not a video</html>", false)),
+            2 => return Ok(whole(503, Vec::new(), Vec::new(), false)),
+            _ => {}
+        }
+        let found = file(self.world.now(), &sent.url);
+        self.world.say(|| {
+            format!("p{} fetches {} from {}: {:?}", self.owner, sent.url, sent.from, found.as_ref().map(Vec::len))
+        });
+        self.world.matters(self.owner);
+        let file = match found {
+            Ok(file) => file,
+            Err(status) => return Ok(whole(status, Vec::new(), Vec::new(), false)),
+        };
+        let tag = ("etag", format!("\"{}\"", sent.url.path()));
+        let (from, total) = (usize::try_from(sent.from).unwrap(), file.len());
+        if from > 0 && from < total {
+            let range = ("content-range", format!("bytes {from}-{}/{total}", total - 1));
+            return Ok(whole(206, vec![tag, range], &file[from..], kind == 3));
+        }
+        Ok(whole(200, vec![tag], file, kind == 3))
+    }
+
+    /// A connection that says nothing more, or ends.
+    async fn silence(&self) {
+        if self.world.chance(0.5) {
+            pending::<()>().await;
+        }
+        let wait = self.world.roll(|dice| dice.ms(0, 30_000));
+        sleep(wait).await;
+    }
+}
+
+/// An answer with this body, or with the first half of it.
+fn whole(status: u16, headers: Vec<(&'static str, String)>, body: impl AsRef<[u8]>, cut: bool) -> Answer {
+    let body = body.as_ref();
+    let (sender, receiver) = mpsc::channel(4);
+    let length = Some(body.len() as u64);
+    let end = if cut { body.len() / 2 } else { body.len() };
+    // An envelope that is cut comes as it is: it was cut before.
+    let envelope = headers.is_empty();
+    let kept = if envelope { body.len() } else { end };
+    let (first, second) = body[..kept].split_at(kept / 2);
+    for chunk in [first, second] {
+        let _ = sender.try_send(Ok(Bytes::copy_from_slice(chunk)));
+    }
+    if cut {
+        let _ = sender.try_send(Err(io::Error::other("connection reset")));
+    }
+    let length = length.filter(|_| !(cut && envelope));
+    Answer { status, headers, length, body: receiver }
+}
+
+/// The task id in an answer, if all of it is there.
+fn named(body: &str) -> Option<TaskId> {
+    let (_, rest) = body.split_once("\"taskId\":\"")?;
+    TaskId::parse(rest.split_once('"')?.0)
+}

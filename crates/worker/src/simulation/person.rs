@@ -1,0 +1,186 @@
+//! People, and what befalls machines: commands at random moments, over a line as bad as everybody's; processes that are
+//! stopped or asked to end, a laptop that sleeps, a ledger that is gone for a while, an account without credits.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+use veobatch_core::{BatchId, Event, JobId, JobKey, Resolution, Spec, State, StateName, Verdict};
+use veobatch_ledger::{Admission, BatchFlag, Change, Changed, Impatient, Ledger as _, LedgerError, NewJob, change};
+
+use super::ledger::Line;
+use super::process::Scene;
+use super::service::Orders;
+use super::stage::WORLD;
+use crate::sweep::sweep;
+
+/// A prompt file: a batch and its jobs.
+#[derive(Clone, Debug)]
+pub(super) struct File {
+    pub(super) batch: BatchId,
+    pub(super) jobs: Vec<NewJob>,
+}
+
+impl File {
+    pub(super) fn new(name: &str, jobs: u64, max_attempts: u64, larger: bool) -> Self {
+        let job = |n| NewJob {
+            id: JobId::parse(&format!("{name}-{n}")).unwrap(),
+            spec: Spec {
+                prompt: format!("a video of {name}-{n}"),
+                max_attempts: u32::try_from(max_attempts).unwrap(),
+                resolution: if larger && n % 2 == 0 { Resolution::P1080 } else { Resolution::P720 },
+                ..Spec::default()
+            },
+        };
+        Self { batch: BatchId::parse(name).unwrap(), jobs: (0..jobs).map(job).collect() }
+    }
+
+    /// Enqueues the first `count` jobs; those that are known already are left as they are.
+    pub(super) async fn enqueue(&self, line: &Line, count: usize) -> Result<u64, LedgerError> {
+        let admission = Admission::random();
+        let staged = line.stage(&admission, &self.batch, &self.jobs[..count]).await?;
+        assert!(staged.conflicts.is_empty(), "{staged:?}");
+        line.publish(&admission, std::slice::from_ref(&self.batch)).await?;
+        Ok(staged.new)
+    }
+}
+
+/// Gives orders until the weather is calm.
+pub(super) async fn person(scene: Scene, files: Rc<Vec<File>>) {
+    let line = scene.line(WORLD);
+    while !scene.world.is_calm() {
+        let pause = scene.world.roll(|dice| dice.ms(1_000, 20_000));
+        sleep(pause).await;
+        if scene.world.is_calm() {
+            return;
+        }
+        let file = &files[scene.world.below(files.len() as u64) as usize];
+        let job = file.jobs[scene.world.below(file.jobs.len() as u64) as usize].id.clone();
+        let key = JobKey { batch: file.batch.clone(), job };
+        let what = scene.world.below(12);
+        scene.world.say(|| format!("a person does {what} to {key}"));
+        match what {
+            0 => drop(line.flag(&file.batch, BatchFlag::Paused(true)).await),
+            1..=3 => drop(line.flag(&file.batch, BatchFlag::Paused(false)).await),
+            4 => order(&scene, &line, &key, Order::Cancel).await,
+            5 if scene.world.chance(0.3) => cancel_all(&scene, &line, file).await,
+            6 | 7 => order(&scene, &line, &key, Order::Retry).await,
+            8 => drop(file.enqueue(&line, file.jobs.len()).await),
+            _ => resolve(&scene, &line, file).await,
+        }
+    }
+}
+
+/// What a person wants of one job.
+#[derive(Clone, Debug)]
+enum Order {
+    Retry,
+    Cancel,
+    Resolve(Verdict),
+}
+
+/// Gives an order for a job, and takes down what it may explain: also where it is not known whether it happened.
+async fn order(scene: &Scene, line: &Line, key: &JobKey, order: Order) {
+    let Ok(Some(stored)) = line.read(key).await else { return };
+    let note = |did: bool| {
+        let mut service = scene.world.service.lock().unwrap();
+        explain(service.orders(key.job.as_str()), &order, did);
+    };
+    note(true);
+    let event = match &order {
+        Order::Retry => Event::Retry,
+        Order::Cancel => Event::Cancel,
+        Order::Resolve(verdict) => Event::Resolve(verdict.clone()),
+    };
+    let change_it = Change { event: &event, lease: None, settle: None, jitter: 0.5, policy: &scene.policy };
+    let result = change(line, stored, &change_it, &mut Impatient).await;
+    scene.world.say(|| {
+        format!("{order:?} for {key}: {}", if matches!(result, Ok(Changed::Moved { .. })) { "done" } else { "no" })
+    });
+    if matches!(result, Ok(Changed::Same(_) | Changed::Lost)) {
+        note(false);
+    }
+}
+
+/// One order more, or, if it turns out that it was not carried out, one less.
+fn explain(orders: &mut Orders, order: &Order, did: bool) {
+    let count = match order {
+        Order::Retry => &mut orders.retries,
+        Order::Cancel => &mut orders.cancels,
+        Order::Resolve(Verdict::Resubmit) => &mut orders.resubmits,
+        Order::Resolve(Verdict::GiveUp) => &mut orders.given_up,
+        // Explains no payment.
+        Order::Resolve(Verdict::Adopt(_)) => return,
+    };
+    *count = count.wrapping_add_signed(if did { 1 } else { -1 });
+}
+
+async fn cancel_all(scene: &Scene, line: &Line, file: &File) {
+    for job in &file.jobs {
+        scene.world.service.lock().unwrap().orders(job.id.as_str()).cancels += 1;
+    }
+    if line.flag(&file.batch, BatchFlag::Cancelling(true)).await.is_ok() {
+        drop(sweep(line, &file.batch, &scene.policy).await);
+    }
+}
+
+/// Settles a job in doubt, with a look at the account's log of tasks.
+async fn resolve(scene: &Scene, line: &Line, file: &File) {
+    let Ok(doubted) = line.page(&file.batch, Some(StateName::InDoubt), None, 10).await else { return };
+    let Some(stored) = doubted.first() else { return };
+    let State::InDoubt { attempt, .. } = &stored.record.state else { return };
+    let task = {
+        let service = scene.world.service.lock().unwrap();
+        service.tasks.iter().find(|task| task.token == attempt.token).map(|task| task.id.clone())
+    };
+    let verdict = match (task, scene.world.below(4)) {
+        (Some(task), 0..=2) => Verdict::Adopt(task),
+        (None, 0 | 1) | (Some(_), _) => Verdict::Resubmit,
+        (None, _) => Verdict::GiveUp,
+    };
+    order(scene, line, &stored.key, Order::Resolve(verdict)).await;
+}
+
+/// What befalls machines and the account, until the weather is calm.
+pub(super) async fn chance(scene: Scene) {
+    let world = &scene.world;
+    while !world.is_calm() {
+        let pause = world.roll(|dice| dice.ms(2_000, 25_000));
+        sleep(pause).await;
+        let weather = world.weather();
+        let alive: Vec<_> = world.berths.lock().unwrap().keys().copied().collect();
+        let victim = alive.get(world.below(alive.len() as u64) as usize).copied();
+        let span = world.roll(|dice| dice.one_of(&[3_000, 25_000, 40_000, 100_000]));
+        let span = Duration::from_millis(span);
+        match (world.below(6), victim) {
+            (0, Some(owner)) if weather.stops => {
+                world.say(|| format!("p{owner} is stopped for {span:?}"));
+                scene.stage.stop(owner);
+                sleep(span).await;
+                scene.stage.go_on(owner);
+                world.say(|| format!("p{owner} goes on"));
+            }
+            (1, Some(owner)) if weather.stops => {
+                if let Some(berth) = world.berths.lock().unwrap().get(&owner) {
+                    berth.stop.graceful.cancel();
+                }
+            }
+            (2, _) if weather.sleeps => {
+                world.sleep(span * if world.chance(0.5) { 1 } else { 60 });
+                scene.inbox.look();
+            }
+            (3, _) if weather.ledger > 0.0 => {
+                *world.outage.lock().unwrap() = world.now() + u64::try_from(span.as_millis()).unwrap();
+                world.say(|| format!("the ledger is gone for {span:?}"));
+            }
+            (4 | 5, _) if weather.payments > 0.0 => {
+                let broke = world.chance(0.5);
+                world.service.lock().unwrap().turn_away(broke, !broke);
+                sleep(span).await;
+                world.service.lock().unwrap().turn_away(false, false);
+            }
+            _ => {}
+        }
+    }
+    world.service.lock().unwrap().turn_away(false, false);
+}

@@ -1,0 +1,88 @@
+//! Callbacks: the service calls whoever works, some seconds after a task has ended, tries again if it is not answered
+//! with success, and sometimes calls twice. A stranger calls too.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::HeaderMap;
+use serde_json::json;
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+use url::Url;
+use veobatch_core::{TaskId, Token};
+
+use super::process::Scene;
+use super::service::Fate as End;
+use super::stage::Owner;
+use crate::callback::Fate;
+use crate::callback::receive::receive;
+use crate::worker::Worker;
+
+/// How long the service waits for an answer (kie-api.md, section 7).
+const WITHIN: Duration = Duration::from_secs(15);
+
+/// One call, and three more if it fails.
+const TRIES: u32 = 4;
+
+/// The service calls back about `task` once it has ended.
+pub(super) async fn call(scene: Scene, task: TaskId, url: Url, ready: u64, end: End) {
+    let world = &scene.world;
+    while world.now() < ready {
+        // Time may jump.
+        sleep(Duration::from_millis((ready - world.now()).min(5_000))).await;
+    }
+    if world.chance(0.3) {
+        forge(&scene, &task, &url).await;
+    }
+    let code = if end == End::Made { 200 } else { 501 };
+    let body =
+        json!({"code": code, "msg": "said", "data": {"taskId": task.as_str(), "info": {"resultUrls": []}}}).to_string();
+    let mut again = world.chance(0.1);
+    for _ in 0..TRIES {
+        let wait = world.roll(|dice| dice.ms(50, 3_000));
+        sleep(wait).await;
+        let fate = post(&scene, url.path(), &body).await;
+        world.say(|| format!("called back about {task}: {fate:?}"));
+        match fate {
+            Some(Fate::Taken | Fate::Known) => {
+                world.service.lock().unwrap().journaled.insert(task.clone());
+                if !std::mem::take(&mut again) {
+                    return;
+                }
+            }
+            Some(Fate::Unknown | Fate::Forged | Fate::Malformed | Fate::Refused) => return,
+            Some(Fate::Deferred | Fate::Limited) | None => {
+                let wait = world.roll(|dice| dice.ms(2_000, 60_000));
+                sleep(wait).await;
+            }
+        }
+    }
+}
+
+/// A stranger knows a job and a task, and guesses the token.
+async fn forge(scene: &Scene, task: &TaskId, url: &Url) {
+    let token = Token::of_attempt(u128::from(scene.world.below(u64::MAX)), true);
+    let job = url.path().rsplit('/').next().unwrap_or_default();
+    let body = json!({"code": 200, "data": {"taskId": task.as_str()}}).to_string();
+    let fate = post(scene, &format!("/{token}/{job}"), &body).await;
+    if matches!(fate, Some(Fate::Taken | Fate::Known)) {
+        scene.world.violated(format!("a forged callback about {task} was taken: {fate:?}"));
+    }
+}
+
+/// What one of the working processes makes of it; nothing, if it is killed or does not answer in time.
+async fn post(scene: &Scene, path: &str, body: &str) -> Option<Fate> {
+    let working = scene.world.working();
+    let (owner, worker): (Owner, Arc<Worker>) = working.get(scene.world.below(working.len() as u64) as usize)?.clone();
+    drop(working);
+    let (answer, answered) = oneshot::channel();
+    let (path, body) = (path.to_owned(), body.to_owned());
+    let hearing = async move {
+        if let Some(receiver) = worker.receiver.clone() {
+            let fate = receive(&worker, &receiver, &path, &HeaderMap::new(), body.as_bytes()).await;
+            let _ = answer.send(fate);
+        }
+    };
+    scene.stage.enter(owner, "callback", hearing);
+    timeout(WITHIN, answered).await.ok()?.ok()
+}

@@ -1,0 +1,291 @@
+//! A model of the service, strict about money and pace: a third reading of the wire, beside api's and the simulator's.
+//!
+//! It knows what nobody else may: which attempt each payment was for, and whether there was any excuse for it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde_json::{Value, json};
+use url::Url;
+use veobatch_core::{TaskId, Token};
+
+use super::dice::Dice;
+
+/// The account's window, in milliseconds.
+pub(super) const WINDOW: u64 = 10_000;
+
+/// What becomes of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Made,
+    Failed,
+    Refused,
+}
+
+/// Something that was paid for.
+#[derive(Clone, Debug)]
+pub(super) struct Task {
+    pub(super) id: TaskId,
+    pub(super) token: Token,
+    pub(super) job: String,
+    pub(super) fate: Fate,
+    /// The service has said that it failed.
+    pub(super) told: bool,
+    at: u64,
+    ready: u64,
+    /// When the larger version is there, once it was asked for.
+    larger: Option<u64>,
+    /// There will be no larger version.
+    only_base: bool,
+}
+
+/// What a person did that explains payments of a job, or that it was not made.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Orders {
+    pub(super) retries: u64,
+    pub(super) resubmits: u64,
+    pub(super) cancels: u64,
+    pub(super) given_up: u64,
+}
+
+/// An answer's status and body.
+pub(super) type Said = (u16, String);
+
+#[derive(Debug)]
+pub(super) struct Service {
+    /// Submissions in [`WINDOW`] that are taken.
+    pub(super) rate: usize,
+    /// How often a job may be paid for by itself.
+    pub(super) max_attempts: u64,
+    arrivals: VecDeque<u64>,
+    pub(super) tasks: Vec<Task>,
+    pub(super) orders: BTreeMap<String, Orders>,
+    /// Jobs that are never accepted.
+    refused: BTreeSet<String>,
+    /// Jobs that were told so.
+    pub(super) told_refused: BTreeSet<String>,
+    /// Tokens whose calls were begun.
+    pub(super) sent: BTreeMap<Token, u32>,
+    /// Task ids that a process was told, or its journal holds: by token, and by which process.
+    pub(super) delivered: Vec<(TaskId, u32)>,
+    pub(super) journaled: BTreeSet<TaskId>,
+    broke: bool,
+    busy: bool,
+    pub(super) broken: Option<String>,
+    /// Whom to call about the task that was made last, and when.
+    pub(super) callback: Option<(TaskId, Url, u64, Fate)>,
+    dice: Dice,
+}
+
+impl Service {
+    pub(super) fn new(dice: &mut Dice) -> Self {
+        Self {
+            rate: dice.between(2, 6) as usize,
+            max_attempts: dice.one_of(&[1, 1, 2, 3]),
+            arrivals: VecDeque::new(),
+            tasks: Vec::new(),
+            orders: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            told_refused: BTreeSet::new(),
+            sent: BTreeMap::new(),
+            delivered: Vec::new(),
+            journaled: BTreeSet::new(),
+            broke: false,
+            busy: false,
+            broken: None,
+            callback: None,
+            dice: Dice::new(dice.next()),
+        }
+    }
+
+    /// Whether submissions are refused for want of credits, or for maintenance.
+    pub(super) fn turn_away(&mut self, broke: bool, busy: bool) {
+        (self.broke, self.busy) = (broke, busy);
+    }
+
+    /// From now on `job` is refused.
+    pub(super) fn refuse(&mut self, job: &str) {
+        self.refused.insert(job.to_owned());
+    }
+
+    pub(super) fn paid(&self) -> u64 {
+        self.tasks.len() as u64
+    }
+
+    pub(super) fn orders(&mut self, job: &str) -> &mut Orders {
+        self.orders.entry(job.to_owned()).or_default()
+    }
+
+    fn violated(&mut self, words: String) {
+        self.broken.get_or_insert(words);
+    }
+
+    /// A submission arrives; accepted or not, this is the answer.
+    pub(super) fn submitted(&mut self, now: u64, token: &Token, body: &[u8], failures: f64, turns_away: bool) -> Said {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let Some(job) = body["prompt"].as_str().and_then(|prompt| prompt.strip_prefix("a video of ")) else {
+            self.violated(format!("a submission without a prompt of ours: {body}"));
+            return (400, String::new());
+        };
+        if turns_away {
+            return envelope(429, "Too many requests, please try again later");
+        }
+        while self.arrivals.front().is_some_and(|at| at + WINDOW <= now) {
+            self.arrivals.pop_front();
+        }
+        if self.arrivals.len() >= self.rate {
+            self.violated(format!("429: {} submissions within 10 s where {} are allowed", self.rate + 1, self.rate));
+        }
+        self.arrivals.push_back(now);
+        if self.broke {
+            return envelope(402, "Your credits are used up");
+        }
+        if self.busy {
+            return envelope(455, "Maintenance");
+        }
+        if self.refused.contains(job) {
+            self.told_refused.insert(job.to_owned());
+            return envelope(422, "Invalid prompt");
+        }
+        let id = self.accept(now, token, job, failures);
+        let url = body["callBackUrl"].as_str().and_then(|url| Url::parse(url).ok());
+        let task = self.tasks.last().map(|task| (task.id.clone(), task.ready, task.fate));
+        self.callback = task.zip(url).map(|((task, ready, fate), url)| (task, url, ready, fate));
+        json_envelope(200, "success", json!({ "taskId": id.as_str() }))
+    }
+
+    /// Pays, and looks whether there was any reason to.
+    fn accept(&mut self, now: u64, token: &Token, job: &str, failures: f64) -> TaskId {
+        if self.tasks.iter().any(|task| task.token == *token) {
+            self.violated(format!("attempt {token} of {job} was paid for twice"));
+        }
+        let orders = self.orders(job).clone();
+        let earlier = self.tasks.iter().filter(|task| task.job == job);
+        let (count, failed) = (earlier.clone().count() as u64, earlier.filter(|task| task.told).count() as u64);
+        if count > failed + orders.resubmits {
+            self.violated(format!("{job} was paid for again, though its last attempt did not fail: {orders:?}"));
+        }
+        if count + 1 > self.max_attempts + orders.retries + orders.resubmits {
+            self.violated(format!("{job} was paid for {} times, more often than anybody wanted", count + 1));
+        }
+        let id = TaskId::parse(&format!("{:016x}{:03}", self.dice.next(), self.tasks.len())).unwrap();
+        let fails = self.dice.chance(failures);
+        let fate = if fails { self.dice.one_of(&[Fate::Failed, Fate::Failed, Fate::Refused]) } else { Fate::Made };
+        self.tasks.push(Task {
+            id: id.clone(),
+            token: token.clone(),
+            job: job.to_owned(),
+            fate,
+            told: false,
+            at: now,
+            ready: now + self.dice.between(5_000, 70_000),
+            larger: None,
+            only_base: self.dice.chance(0.2),
+        });
+        id
+    }
+
+    /// A call that is free.
+    pub(super) fn asked(&mut self, now: u64, url: &Url, body: &[u8]) -> Said {
+        let wanted = url.query_pairs().find(|(name, _)| name == "taskId").map(|(_, id)| id.into_owned());
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let wanted = wanted.or_else(|| body["taskId"].as_str().map(str::to_owned)).unwrap_or_default();
+        let lifetime = self.dice.one_of(&[8_000, 60_000, 600_000]);
+        let odd = self.dice.chance(0.3);
+        let known = self.tasks.iter_mut().find(|task| task.id.as_str() == wanted);
+        match (url.path().trim_start_matches("/api/v1/"), known) {
+            ("veo/record-info", Some(task)) => task.info(now, now + lifetime, odd),
+            ("veo/get-1080p-video", Some(task)) => task.larger(now, now + lifetime),
+            ("common/download-url", _) => match body["url"].as_str().and_then(|url| url.split_once('?')) {
+                Some((file, _)) => json_envelope(200, "success", json!(format!("{file}?until={}", now + 1_200_000))),
+                None => envelope(422, "foreign url"),
+            },
+            (_, _) => envelope(422, "recordInfo is null"),
+        }
+    }
+}
+
+/// The file at `url`, or the status that is answered instead.
+pub(super) fn file(now: u64, url: &Url) -> Result<Vec<u8>, u16> {
+    let until = url.query_pairs().find_map(|(name, at)| (name == "until").then(|| at.parse::<u64>().ok())?);
+    if until.is_none_or(|until| until < now) {
+        return Err(403);
+    }
+    let mut path = url.path().trim_start_matches("/files/").split('/');
+    let (task, version) = (path.next().unwrap_or_default(), path.next().unwrap_or_default());
+    Ok(content(task, version))
+}
+
+impl Task {
+    fn link(&self, version: &str, until: u64) -> String {
+        format!("http://127.0.0.1/files/{}/{version}?until={until}", self.id)
+    }
+
+    fn info(&mut self, now: u64, until: u64, odd: bool) -> Said {
+        if now < self.at + 3_000 && odd {
+            return envelope(422, "recordInfo is null");
+        }
+        let mut data = json!({ "taskId": self.id.as_str(), "paramJson": json!({"prompt": format!("a video of {}", self.job)}).to_string() });
+        if now < self.ready {
+            data["successFlag"] = json!(0);
+            return json_envelope(200, "success", data);
+        }
+        match self.fate {
+            Fate::Made => {
+                let links = json!([self.link("base", until)]);
+                data["successFlag"] = json!(1);
+                if odd {
+                    data["resultUrls"] = json!(links.to_string());
+                } else {
+                    data["response"] = json!({ "resultUrls": links });
+                }
+            }
+            Fate::Failed => {
+                self.told = true;
+                data["successFlag"] = json!(if odd { 2 } else { 3 });
+                data["errorCode"] = json!(501);
+                data["errorMessage"] = json!("Generation failed");
+            }
+            Fate::Refused => {
+                self.told = true;
+                data["successFlag"] = json!(2);
+                data["errorCode"] = json!(400);
+                data["errorMessage"] = json!("Your prompt violates the content policy");
+            }
+        }
+        json_envelope(200, "success", data)
+    }
+
+    fn larger(&mut self, now: u64, until: u64) -> Said {
+        if self.only_base {
+            return envelope(422, "The 1080P version of this video is not available");
+        }
+        let there = *self.larger.get_or_insert(now + 25_000);
+        if now < there {
+            return envelope(400, "1080P is processing. It should be ready in 1-2 minutes. Please check back shortly.");
+        }
+        json_envelope(200, "success", json!({ "resultUrl": self.link("larger", until) }))
+    }
+}
+
+pub(super) fn envelope(code: u16, words: &str) -> Said {
+    json_envelope(code, words, Value::Null)
+}
+
+fn json_envelope(code: u16, words: &str, data: impl Into<Value>) -> Said {
+    (200, json!({ "code": code, "msg": words, "data": data.into() }).to_string())
+}
+
+/// The bytes of a task's video: an MP4 as far as its structure goes, and no two the same.
+pub(super) fn content(task: &str, version: &str) -> Vec<u8> {
+    let part = |kind: &[u8], content: &[u8]| {
+        let size = u32::try_from(content.len() + 8).unwrap();
+        [&size.to_be_bytes()[..], kind, content].concat()
+    };
+    let media = format!("{version} of {task} ").repeat(20);
+    [
+        part(b"ftyp", b"isom\0\0\x02\0isomiso2"),
+        part(b"moov", &part(b"mvhd", &[0; 100])),
+        part(b"mdat", media.as_bytes()),
+    ]
+    .concat()
+}

@@ -1,0 +1,304 @@
+//! What all parts of a simulation share: chance, the clock, the weather, the log, and what was found to be broken.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+use veobatch_core::Timestamp;
+
+use super::dice::Dice;
+use super::process::Berths;
+use super::service::Service;
+use super::stage::Owner;
+
+/// When every simulation begins.
+const BEGINNING: u64 = 1_800_000_000_000;
+
+/// How bad it gets.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Weather {
+    /// How often a call that is free meets trouble.
+    pub(super) calls: f64,
+    /// How often a paid call meets trouble.
+    pub(super) payments: f64,
+    /// How often a download meets trouble.
+    pub(super) files: f64,
+    /// How often the ledger does not answer.
+    pub(super) ledger: f64,
+    /// How often it answers late.
+    pub(super) slow: f64,
+    /// How often a process is killed after a poll.
+    pub(super) kills: f64,
+    /// How often a process is killed soon after something that matters.
+    pub(super) strikes: f64,
+    /// How often a kill takes what was not synced with it.
+    pub(super) power: f64,
+    /// Whether processes are stopped and asked to end.
+    pub(super) stops: bool,
+    /// Whether this machine sleeps.
+    pub(super) sleeps: bool,
+    /// How often a task fails.
+    pub(super) failures: f64,
+}
+
+impl Weather {
+    /// Every seed has its own: most kinds of trouble are absent from most seeds, so that each is also met alone.
+    pub(super) fn of(dice: &mut Dice) -> Self {
+        let mut some = |level: &[f64]| if dice.chance(0.5) { dice.one_of(level) } else { 0.0 };
+        Self {
+            calls: some(&[0.05, 0.3, 0.7]),
+            payments: some(&[0.1, 0.3, 0.6]),
+            files: some(&[0.1, 0.4]),
+            ledger: some(&[0.01, 0.1, 0.3]),
+            slow: some(&[0.02, 0.2]),
+            kills: some(&[0.0005, 0.003]),
+            strikes: some(&[0.02, 0.1, 0.25]),
+            power: some(&[0.5, 1.0]),
+            stops: some(&[1.0]) > 0.0,
+            sleeps: some(&[1.0]) > 0.0,
+            failures: some(&[0.15, 0.5]),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct World {
+    start: Instant,
+    /// By how much the wall clock ran on while the machine was asleep, in milliseconds.
+    slept: Mutex<u64>,
+    dice: Mutex<Dice>,
+    weather: Mutex<Weather>,
+    pub(super) service: Mutex<Service>,
+    log: Mutex<Log>,
+    broken: Mutex<Option<String>>,
+    /// Processes that will be killed after so many more polls.
+    struck: Mutex<BTreeMap<Owner, u64>>,
+    /// Processes that are gone, and whether they were killed.
+    deaths: Mutex<BTreeMap<Owner, bool>>,
+    owners: Mutex<Owner>,
+    calm: AtomicBool,
+    closing: AtomicBool,
+    pub(super) berths: Berths,
+    died: tokio::sync::Notify,
+    /// Until when the ledger cannot be reached at all.
+    pub(super) outage: Mutex<u64>,
+}
+
+#[derive(Debug)]
+struct Log {
+    trace: bool,
+    hash: DefaultHasher,
+    kills: u64,
+    polls: u64,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Outcome {
+    pub(super) broken: Option<String>,
+    pub(super) hash: u64,
+    pub(super) virtual_ms: u64,
+    pub(super) kills: u64,
+    pub(super) polls: u64,
+    pub(super) paid: u64,
+}
+
+impl Outcome {
+    pub(super) fn panicked(words: &str) -> Self {
+        let broken = Some(format!("panicked: {words}"));
+        Self { broken, hash: 0, virtual_ms: 0, kills: 0, polls: 0, paid: 0 }
+    }
+}
+
+impl World {
+    pub(super) fn new(seed: u64, trace: bool) -> Self {
+        let mut dice = Dice::new(seed);
+        let weather = Weather::of(&mut dice);
+        let service = Service::new(&mut dice);
+        let log = Log { trace, hash: DefaultHasher::new(), kills: 0, polls: 0 };
+        let world = Self {
+            start: Instant::now(),
+            slept: Mutex::default(),
+            dice: Mutex::new(dice),
+            weather: Mutex::new(weather),
+            service: Mutex::new(service),
+            log: Mutex::new(log),
+            broken: Mutex::default(),
+            struck: Mutex::default(),
+            deaths: Mutex::default(),
+            owners: Mutex::default(),
+            calm: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            berths: Berths::default(),
+            died: tokio::sync::Notify::new(),
+            outage: Mutex::default(),
+        };
+        world.say(|| format!("{:?}", world.weather()));
+        world
+    }
+
+    /// Milliseconds of true time since the beginning.
+    pub(super) fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap() + *self.slept.lock().unwrap()
+    }
+
+    /// The ledger's clock.
+    pub(super) fn timestamp(&self) -> Timestamp {
+        Timestamp::from_millis(BEGINNING + self.now())
+    }
+
+    /// The wall clock of every machine.
+    pub(super) fn wall(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(BEGINNING + self.now())
+    }
+
+    /// The machine sleeps: the wall clock runs on, the monotonic one stands still.
+    pub(super) fn sleep(&self, how_long: Duration) {
+        *self.slept.lock().unwrap() += u64::try_from(how_long.as_millis()).unwrap();
+        self.say(|| format!("the machine was asleep for {how_long:?}"));
+    }
+
+    pub(super) fn roll<T>(&self, roll: impl FnOnce(&mut Dice) -> T) -> T {
+        roll(&mut self.dice.lock().unwrap())
+    }
+
+    pub(super) fn below(&self, end: u64) -> u64 {
+        self.roll(|dice| dice.below(end))
+    }
+
+    pub(super) fn chance(&self, often: f64) -> bool {
+        often > 0.0 && self.roll(|dice| dice.chance(often))
+    }
+
+    pub(super) fn weather(&self) -> Weather {
+        self.weather.lock().unwrap().clone()
+    }
+
+    /// No more faults.
+    pub(super) fn calm_down(&self) {
+        let failures = self.weather().failures;
+        *self.weather.lock().unwrap() = Weather { failures, ..Weather::default() };
+        self.calm.store(true, Ordering::Relaxed);
+        self.struck.lock().unwrap().clear();
+        *self.outage.lock().unwrap() = 0;
+        self.say(|| "the weather is calm from here on".to_owned());
+    }
+
+    /// A line of the log.
+    pub(super) fn say(&self, words: impl FnOnce() -> String) {
+        let mut log = self.log.lock().unwrap();
+        let (now, words) = (self.now(), words());
+        (now, &words).hash(&mut log.hash);
+        if log.trace {
+            println!("{:>10.3} s  {words}", now as f64 / 1000.0);
+        }
+    }
+
+    pub(super) fn polled(&self, owner: Owner, name: &'static str) {
+        let mut log = self.log.lock().unwrap();
+        log.polls += 1;
+        (owner, name).hash(&mut log.hash);
+    }
+
+    /// Something happened in `owner` that matters: perhaps it is killed at one of its next awaits.
+    pub(super) fn matters(&self, owner: Owner) {
+        let strikes = self.weather().strikes;
+        if self.chance(strikes) {
+            let polls = self.roll(|dice| dice.between(1, 12));
+            self.struck.lock().unwrap().entry(owner).or_insert(polls);
+        }
+    }
+
+    /// Whether `owner`, which was just polled, is killed now.
+    pub(super) fn strikes(&self, owner: Owner) -> bool {
+        let mut struck = self.struck.lock().unwrap();
+        if let Some(polls) = struck.get_mut(&owner) {
+            *polls -= 1;
+            if *polls == 0 {
+                struck.remove(&owner);
+                return true;
+            }
+        }
+        drop(struck);
+        let kills = self.weather().kills;
+        self.chance(kills)
+    }
+
+    /// `owner` was killed; `fall` drops what is left of it.
+    pub(super) fn killed(&self, owner: Owner, fall: impl FnOnce()) {
+        self.say(|| format!("p{owner} is killed"));
+        self.log.lock().unwrap().kills += 1;
+        super::process::falls(self, owner, fall);
+        self.gone(owner, true);
+    }
+
+    /// `owner` came to its own end.
+    pub(super) fn ended(&self, owner: Owner) {
+        super::process::falls(self, owner, || {});
+        self.gone(owner, false);
+    }
+
+    fn gone(&self, owner: Owner, killed: bool) {
+        self.deaths.lock().unwrap().insert(owner, killed);
+        self.struck.lock().unwrap().remove(&owner);
+        self.died.notify_waiters();
+    }
+
+    pub(super) fn was_killed(&self, owner: Owner) -> bool {
+        self.deaths.lock().unwrap().get(&owner) == Some(&true)
+    }
+
+    pub(super) fn next_owner(&self) -> Owner {
+        let mut last = self.owners.lock().unwrap();
+        *last += 1;
+        *last
+    }
+
+    pub(super) fn is_calm(&self) -> bool {
+        self.calm.load(Ordering::Relaxed)
+    }
+
+    /// No process is started any more.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    /// Resolves once `owner` was killed.
+    pub(super) async fn death(&self, owner: Owner) {
+        loop {
+            let died = self.died.notified();
+            if self.deaths.lock().unwrap().contains_key(&owner) {
+                return;
+            }
+            died.await;
+        }
+    }
+
+    pub(super) fn violated(&self, words: String) {
+        self.say(|| format!("BROKEN: {words}"));
+        self.broken.lock().unwrap().get_or_insert(words);
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.lock().unwrap().is_some()
+    }
+
+    pub(super) fn outcome(&self) -> Outcome {
+        let log = self.log.lock().unwrap();
+        Outcome {
+            broken: self.broken.lock().unwrap().clone(),
+            hash: log.hash.finish(),
+            virtual_ms: self.now(),
+            kills: log.kills,
+            polls: log.polls,
+            paid: self.service.lock().unwrap().paid(),
+        }
+    }
+}
