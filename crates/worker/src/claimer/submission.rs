@@ -26,7 +26,7 @@ const BEGIN_WITHIN: Duration = Duration::from_secs(20);
 /// From the claim to the end of the paid call at the latest: [`BEGIN_WITHIN`] and the client's limit of 60 s.
 const STALL: Duration = Duration::from_secs(80);
 
-/// How long a stopping worker tries to give back a claim whose answer was lost. Its journal knows it otherwise.
+/// How long one try to give back a claim may take; a stopping worker makes one. Its journal knows the claim otherwise.
 const GIVE_BACK_WITHIN: Duration = Duration::from_secs(5);
 
 /// Claims submissions.
@@ -153,10 +153,17 @@ impl Submissions {
 
     /// Puts the job that `token` was granted, if it was, back into the queue: nothing was sent for it.
     async fn give_back(&self, token: &Token) {
-        match tokio::time::timeout(GIVE_BACK_WITHIN, self.try_give_back(token)).await {
-            Ok(Ok(())) => self.settled(token).await,
-            Ok(Err(error)) => warn!(%error, "a claim could not be given back; the journal knows that it was not sent"),
-            Err(_) => warn!("a claim could not be given back in time; the journal knows that it was not sent"),
+        let mut patience = Patience::until(self.worker.ending.closing.clone());
+        loop {
+            let error = match tokio::time::timeout(GIVE_BACK_WITHIN, self.try_give_back(token)).await {
+                Ok(Ok(())) => return self.settled(token).await,
+                Ok(Err(error)) => error,
+                Err(_) => LedgerError::Unavailable("it did not answer in time".to_owned()),
+            };
+            // As long as this process lives nobody replays its journal: without this, the job would stay in doubt.
+            if !patience.wait("a claim cannot be given back", &error).await {
+                return warn!(%error, "a claim could not be given back; the journal knows that it was not sent");
+            }
         }
     }
 
