@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// The system's allocator takes a fifth of the processor time of a worker that polls thousands of tasks a second.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     veobatch::main()
 }
