@@ -14,6 +14,8 @@ mod life;
 mod money;
 /// The account's whole allowance, and not one 429.
 mod pace;
+/// Finished jobs: compact, or forgotten.
+mod purge;
 /// Interrupted, killed, started again.
 mod restart;
 /// What goes wrong out there, and what a person sees of it.

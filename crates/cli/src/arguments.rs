@@ -4,8 +4,8 @@ use clap::builder::Resettable;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
-    cancel, check, completions, credits, enqueue, jobs, pause, resolve, resume, retry, run, show, simulate, status,
-    worker,
+    cancel, check, completions, credits, enqueue, jobs, pause, purge, resolve, resume, retry, run, show, simulate,
+    status, worker,
 };
 use crate::settings::{self, Settings};
 use crate::{environment, exit};
@@ -53,6 +53,7 @@ pub(crate) enum Which {
     Pause(pause::Pause),
     Resume(resume::Resume),
     Resolve(resolve::Resolve),
+    Purge(purge::Purge),
     Credits(credits::Credits),
     Simulate(simulate::Simulate),
     Completions(completions::Completions),

@@ -7,6 +7,7 @@ pub(crate) mod credits;
 pub(crate) mod enqueue;
 pub(crate) mod jobs;
 pub(crate) mod pause;
+pub(crate) mod purge;
 pub(crate) mod resolve;
 pub(crate) mod resume;
 pub(crate) mod retry;
@@ -38,6 +39,7 @@ pub(crate) async fn run(arguments: &Arguments, mut signals: Signals) -> Result<u
         Which::Pause(pause) => signals.unless(pause.run(settings)).await,
         Which::Resume(resume) => signals.unless(resume.run(settings)).await,
         Which::Resolve(resolve) => signals.unless(resolve.run(settings)).await,
+        Which::Purge(purge) => signals.unless(purge.run(settings)).await,
         Which::Credits(credits) => signals.unless(credits.run(settings)).await,
         Which::Completions(completions) => completions.run(),
     }

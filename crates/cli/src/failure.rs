@@ -85,6 +85,9 @@ impl Failure {
             LedgerError::UnknownBatch(_) => {
                 Self::bad_input(what).because(error).hint("list the batches: veobatch status")
             }
+            LedgerError::Unsettled(batch) => Self::unfinished(what)
+                .because(error)
+                .hint(format!("see what is still to come of it: veobatch status {batch}")),
             LedgerError::Url(_) | LedgerError::TaskTaken { .. } => Self::bad_input(what).because(error),
         }
     }

@@ -11,7 +11,7 @@ use veobatch_core::{InDoubt, Lane, Policy};
 use veobatch_worker::Concurrency;
 
 use crate::callbacks;
-use crate::units::{Rate, parse_duration, parse_rate, parse_size};
+use crate::units::{Once, Rate, parse_duration, parse_once, parse_rate, parse_size};
 
 /// The real API.
 const API_BASE: &str = "https://api.kie.ai";
@@ -115,6 +115,11 @@ pub(crate) struct Settings {
           value_parser = callbacks::parse_in_doubt)]
     pub(crate) in_doubt: InDoubt,
 
+    /// Drop the details of jobs that are done for so long, or `never`; ids and content stay known (see `purge`)
+    #[arg(long, global = true, value_name = "TIME", env = "VEOBATCH_COMPACT_AFTER", default_value = "7d",
+          value_parser = parse_once)]
+    pub(crate) compact_after: Once,
+
     /// Print one JSON document on standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -165,6 +170,7 @@ const WORK: &[&str] = &[
     "callback_listen",
     "callback_url",
     "in_doubt",
+    "compact_after",
 ];
 
 /// Which further settings the help of a command shows.
@@ -204,6 +210,14 @@ impl Settings {
         };
         let poll_first = self.poll_first.unwrap_or(usual.poll_first);
         Policy { poll_first, poll_max: self.poll_max.unwrap_or(usual.poll_max), ..usual }
+    }
+
+    /// At which age finished jobs are made compact, if at all.
+    pub(crate) fn compact_after(&self) -> Option<Duration> {
+        match self.compact_after {
+            Once::Aged(age) => Some(age),
+            Once::Never => None,
+        }
     }
 
     pub(crate) fn concurrency(&self) -> Concurrency {

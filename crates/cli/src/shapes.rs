@@ -26,12 +26,13 @@ pub(crate) struct Job<'a> {
     batch: &'a str,
     job: &'a str,
     state: &'static str,
-    prompt: &'a str,
+    prompt: Option<&'a str>,
     task_id: Option<&'a str>,
     attempt: u32,
     files: Vec<String>,
     error: Option<&'a str>,
     trouble: Option<&'a str>,
+    compacted: bool,
 }
 
 impl<'a> Job<'a> {
@@ -41,12 +42,13 @@ impl<'a> Job<'a> {
             batch: stored.key.batch.as_str(),
             job: stored.key.job.as_str(),
             state: record.state.name().as_str(),
-            prompt: &stored.spec.prompt,
+            prompt: (!stored.compacted).then_some(&stored.spec.prompt),
             task_id: record.task().map(|task| task.id.as_str()),
             attempt: record.attempt(),
             files: files(stored),
             error: error(record),
             trouble: record.trouble.as_deref(),
+            compacted: stored.compacted,
         }
     }
 }

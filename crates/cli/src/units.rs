@@ -70,6 +70,34 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     count.checked_mul(unit).ok_or_else(|| format!("{text:?} is more than any disk has"))
 }
 
+/// Reads an age: as [`parse_duration`], and days (`7d`), and zero.
+pub(crate) fn parse_age(text: &str) -> Result<Duration, String> {
+    let number = text.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    if number.parse().is_ok_and(|number: f64| number == 0.0) {
+        return Ok(Duration::ZERO);
+    }
+    let days = text.trim().strip_suffix('d').filter(|days| days.ends_with(|c: char| c.is_ascii_digit()));
+    match days.map(str::parse::<f64>) {
+        None => parse_duration(text),
+        Some(Ok(days)) => Duration::try_from_secs_f64(days * 86_400.0).map_err(|_| format!("{text:?} is not a time")),
+        Some(Err(_)) => Err(format!("{text:?} is not a time, such as 7d or 12h")),
+    }
+}
+
+/// When something is done by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Once {
+    /// At this age.
+    Aged(Duration),
+    /// Not at all.
+    Never,
+}
+
+/// Reads an age, or `never`.
+pub(crate) fn parse_once(text: &str) -> Result<Once, String> {
+    if text.trim() == "never" { Ok(Once::Never) } else { parse_age(text).map(Once::Aged) }
+}
+
 /// `850 ms`, `12 s`, `3 min 20 s`, `2 h 5 min`.
 pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -139,6 +167,19 @@ mod tests {
         for text in ["", "GiB", "-1", "1.5GB", "1 fort", "99999999TiB"] {
             assert!(parse_size(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn ages_are_read_in_days_too_and_may_be_zero_or_never() {
+        for (text, seconds) in [("7d", 604_800), ("0.5d", 43_200), ("12h", 43_200), ("0", 0), ("0s", 0), ("0d", 0)] {
+            assert_eq!(parse_age(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "d", "-1d", "1e400d", "never", "soon", "1y"] {
+            assert!(parse_age(text).is_err(), "{text}");
+        }
+        assert_eq!(parse_once("never"), Ok(Once::Never));
+        assert_eq!(parse_once("1d"), Ok(Once::Aged(Duration::from_secs(86_400))));
+        assert!(parse_once("nevermore").is_err());
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub(crate) fn options(settings: &Settings, opened: &Opened, remote: &Remote, unt
         min_free: settings.min_free,
         private_hosts: remote.private_hosts,
         accept_data_loss: settings.accept_data_loss,
+        compact_after: settings.compact_after(),
         callbacks: callbacks::of(settings)?,
         in_doubt: settings.in_doubt,
     })

@@ -12,10 +12,13 @@
 //! record, and [`Record::load`] reads it as the state. A job found there by anyone but the intent's writer was cut off
 //! mid-call, may have been charged, and is never resubmitted by itself.
 
+mod compact;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::compact::Short;
 use crate::facets::{Facets, Flight, Lane, StateName};
 use crate::id::{TaskId, Token};
 use crate::name::JobKey;
@@ -304,6 +307,7 @@ impl Record {
     /// `spec` is needed only where there is no body.
     pub fn load(body: Option<&[u8]>, intent: Option<Intent>, spec: &Spec) -> Result<Self, serde_json::Error> {
         let mut record = match body {
+            Some(body) if Short::is(body) => Short::read(body)?,
             Some(body) => serde_json::from_slice(body)?,
             None => Self::fresh(spec),
         };

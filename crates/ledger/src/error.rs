@@ -32,6 +32,9 @@ pub enum LedgerError {
     /// No such batch.
     #[error("there is no batch {0}")]
     UnknownBatch(BatchId),
+    /// Some of the batch's jobs are still to be paid for, followed, saved or settled.
+    #[error("batch {0} has jobs that are queued, under way or in doubt, or due for a task beside their own")]
+    Unsettled(BatchId),
     /// Bound to another API base or key.
     #[error("this ledger belongs to {what}")]
     Bound {

@@ -74,8 +74,10 @@ pub struct Stored {
     pub key: JobKey,
     /// Where it is.
     pub job: JobRef,
-    /// What was asked for; default where the claim's lane does not need it.
+    /// What was asked for; default where the claim's lane does not need it, and where it was dropped.
     pub spec: Spec,
+    /// The spec was dropped when the job was compacted. Known where the spec would be brought.
+    pub compacted: bool,
     /// Its record, the intent read into it.
     pub record: Record,
     /// To be given back with a put.
@@ -134,6 +136,17 @@ pub struct Put {
     pub settle: Option<Settle>,
 }
 
+/// A done job as it is to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compaction {
+    /// Which job.
+    pub job: JobRef,
+    /// The version it was loaded at.
+    pub version: Version,
+    /// Its compact body.
+    pub body: Vec<u8>,
+}
+
 /// A batch and how far it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchSummary {
@@ -171,7 +184,7 @@ pub enum BatchFlag {
 }
 
 impl Stored {
-    /// Puts together what an implementation read.
+    /// Puts together what an implementation read; an empty spec is one that was dropped.
     pub(crate) fn assemble(
         key: JobKey,
         job: JobRef,
@@ -181,9 +194,10 @@ impl Stored {
         version: Version,
         now: Timestamp,
     ) -> Result<Self, serde_json::Error> {
-        let spec = spec.map(Spec::from_bytes).transpose()?.unwrap_or_default();
+        let compacted = spec.is_some_and(<[u8]>::is_empty);
+        let spec = spec.filter(|_| !compacted).map(Spec::from_bytes).transpose()?.unwrap_or_default();
         let record = Record::load(body, intent, &spec)?;
-        Ok(Self { key, job, spec, record, version, now, leased_until: None })
+        Ok(Self { key, job, spec, compacted, record, version, now, leased_until: None })
     }
 }
 

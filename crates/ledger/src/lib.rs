@@ -35,7 +35,7 @@ pub use account::{
 pub use change::{Change, Changed, Impatient, Patience, change};
 pub use error::LedgerError;
 pub use job::{
-    Admission, BatchFlag, BatchSummary, Claimed, Fence, JobRef, Lease, NewJob, Nonce, Put, Staged, Stored,
+    Admission, BatchFlag, BatchSummary, Claimed, Compaction, Fence, JobRef, Lease, NewJob, Nonce, Put, Staged, Stored,
     SubmissionClaim, Version,
 };
 pub use open::{Guarantee, LedgerUrl, open};
@@ -182,6 +182,28 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
         after: Option<&JobId>,
         limit: usize,
     ) -> Result<Vec<Stored>, LedgerError>;
+
+    /// The done jobs of a batch that are not compact, in file order, `after` a job; otherwise as [`Ledger::page`].
+    /// What is compact already costs next to nothing, however much it is.
+    async fn whole(&self, batch: &BatchId, after: Option<&JobId>, limit: usize) -> Result<Vec<Stored>, LedgerError>;
+
+    /// Stores the compact bodies of done jobs, and drops their specs; a digest is kept, so that [`Ledger::stage`] and
+    /// [`Ledger::compare`] tell the same content from other content as before. Returns how many this call made compact.
+    ///
+    /// A job is left as it is if it has another version, is not done, is due in a lane, or is compact already. The
+    /// version stays: a put that was prepared before is stored, and makes the job whole again but for its spec.
+    async fn compact(&self, jobs: &[Compaction]) -> Result<u64, LedgerError>;
+
+    /// Forgets a batch with all its jobs and their ids, at once and for everybody: the same file is new from now on.
+    /// What it leaves behind is removed by [`Ledger::clear`].
+    ///
+    /// # Errors
+    /// [`LedgerError::Unsettled`] unless every job is done, failed or cancelled and none is due in a lane all the same (a
+    /// leased one is); [`LedgerError::Busy`] while jobs are being admitted to it; [`LedgerError::UnknownBatch`], also if it was forgotten before. Nothing was changed.
+    async fn forget(&self, batch: &BatchId) -> Result<(), LedgerError>;
+
+    /// Removes some of what forgotten batches left behind, a bounded part; `false` once there is nothing left.
+    async fn clear(&self) -> Result<bool, LedgerError>;
 
     /// The job whose open attempt (submitting or in doubt) has this token.
     async fn find_token(&self, token: &Token) -> Result<Option<JobKey>, LedgerError>;

@@ -9,11 +9,13 @@
 //! | `meta` | format, salt, binding, virtual time, number of batches, size of `t`, the server it is on and until when it recovers | open, bind, grant, stage, put | never |
 //! | `confirmed` | when claims were last confirmed; written only to have something to wait for | confirmation | never |
 //! | `batches` | folded name → `n` | stage | abandon, of an empty one |
-//! | `b<n>` | name, created, admitted, published, admission and since when, paused, cancelling, `c:<state>` counts, virtual time when not in `run` | all | with its name |
-//! | `b<n>:j` | seq → id, line break, spec | stage, once | never |
-//! | `b<n>:i<k>` | folded id → seq, in small hashes | stage | never: ids are not forgotten |
-//! | `b<n>:s` | seq → header, line break, id, line break, body; none: a fresh job | grant, put | never |
-//! | `b<n>:m:<state>` | bitmap by seq, for pages | stage, grant, put | never |
+//! | `b<n>` | name, created, admitted, published, admission and since when, paused, cancelling, `c:<state>` counts, `beside`: how many are over and due all the same, virtual time when not in `run` | all | with its name |
+//! | `b<n>:j` | seq → id, line break, spec | stage, once | compact |
+//! | `b<n>:i<k>` | folded id → seq, in small hashes | stage | clear: only a person forgets ids |
+//! | `b<n>:s` | seq → header, line break, id, line break, body; none: a fresh job, or a compact one | grant, put | compact |
+//! | `b<n>:c<seq/32>` | compact jobs: id, digest of what was asked for, version, body; 32 packed in one value | compact | clear |
+//! | `b<n>:u` | bitmap by seq: done and not compact | put, compact | clear |
+//! | `b<n>:m:<state>` | bitmap by seq, for pages | stage, grant, put | clear |
 //! | `b<n>:q` | bitmap by seq: ready, of priority 0 | stage, put, grant | never |
 //! | `b<n>:r` | ready ones of other priorities, by priority and seq | stage, put, grant | when granted |
 //! | `b<n>:z` | folded ids of what is staged, to drop it | stage | publish |
@@ -23,18 +25,23 @@
 //! | `l` | job → fence, deliveries, lane | grant, claim | put |
 //! | `f` | jobs in flight → until when they count | grant, put | put |
 //! | `i` | token → job, while submitting or in doubt | grant | put |
-//! | `t<k>` | digest of a task → its job, in small hashes | put | never |
+//! | `t<k>` | digest of a task → its job, in small hashes | put | clear |
+//! | `gone` | numbers of forgotten batches whose remains are still to be removed | forget | clear |
 //! | `log` | token → bound of its arrival | grant, lowered by put | when older than W |
 //! | `heard` | when the latest submission that was called back for was made, and when its callback came | hear | never |
 //! | `acct` | pace, cap, next slot, gate | account, grant, put | never |
 //!
 //! A job that was admitted and not touched costs its entries in `:j` and `:i<k>` and some bits: it needs no queue entry.
 //! One that is followed has its id in `:s` too, so that its polls need not read `:j`.
+//! A compact one costs its entries in `:c<k>`, `:i<k>` and `t<k>`. A late change of it writes `:s` again, which then counts;
+//! its id and the digest stay in `:c<k>`. A forgotten batch is `b<n>` without a name until `clear` is through with it; its
+//! `:s` is `:gone` then.
 
 mod admission;
 mod answers;
 mod claims;
 mod collector;
+mod compaction;
 mod confirmation;
 mod connection;
 mod guarantee;
@@ -52,10 +59,11 @@ use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Time
 use self::collector::Collector;
 use self::confirmation::Confirmation;
 use self::connection::Server;
+use self::pages::Which;
 use self::scripts::Scripts;
 use crate::{
-    Account, Admission, BatchFlag, BatchSummary, Claimed, Guarantee, Lease, Ledger, LedgerError, NewJob, Pace, Put,
-    Settings, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
+    Account, Admission, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger, LedgerError, NewJob,
+    Pace, Put, Settings, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
 };
 
 /// What this program writes into `meta`; a server with another one is refused.
@@ -173,7 +181,23 @@ impl Ledger for RedisLedger {
         after: Option<&JobId>,
         limit: usize,
     ) -> Result<Vec<Stored>, LedgerError> {
-        self.read_page(batch, state, after, limit).await
+        self.read_page(batch, state.map_or(Which::All, Which::In), after, limit).await
+    }
+
+    async fn whole(&self, batch: &BatchId, after: Option<&JobId>, limit: usize) -> Result<Vec<Stored>, LedgerError> {
+        self.read_page(batch, Which::Whole, after, limit).await
+    }
+
+    async fn compact(&self, jobs: &[Compaction]) -> Result<u64, LedgerError> {
+        self.compact_jobs(jobs).await
+    }
+
+    async fn forget(&self, batch: &BatchId) -> Result<(), LedgerError> {
+        self.forget_batch(batch).await
+    }
+
+    async fn clear(&self) -> Result<bool, LedgerError> {
+        self.clear_some().await
     }
 
     async fn find_token(&self, token: &Token) -> Result<Option<JobKey>, LedgerError> {

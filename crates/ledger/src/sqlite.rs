@@ -8,22 +8,26 @@
 //! |---|---|---|---|
 //! | `account` | the account: clock, binding, pace, gate, sums over all jobs | every change | with the file |
 //! | `arrival` | a submission and the upper bound of its arrival | `claim_submission`; lowered by `put` | a minute after it stopped mattering |
-//! | `batch` | a batch, its flags, its turn, and the admission that stages into it | `stage`, `publish`, `flag`, claims | `abandon`, if nothing was published |
+//! | `batch` | a batch, its flags, its turn, and the admission that stages into it | `stage`, `publish`, `flag`, claims | `abandon`, if nothing was published; `clear`, once it was forgotten |
 //! | `tally` | how many jobs of a batch are in a state | every change of a job | with its batch |
-//! | `spec` | what was asked for | `stage`, once | with its job |
+//! | `spec` | what was asked for | `stage`, once | `compact`; with its job |
 //! | `dropped` | an admission that was taken for dead, so that it cannot go on half-way | `stage` of the next one | never: one short row for each producer that died or stalled |
-//! | `job` | where a job is, its lease, its body | `stage`, claims, `put` | if it was never published: `abandon`, or the next admission |
+//! | `job` | where a job is, its lease, its body | `stage`, claims, `put`, `compact` | if it was never published: `abandon`, or the next admission; with a forgotten batch: `clear` |
 //! | `heard` | the callback of the latest submission that was heard | `hear` | with the file |
-//! | `task` | a task id and the job it belongs to | `put` | with the file |
+//! | `task` | a task id and the job it belongs to | `put` | with a forgotten batch: `clear` |
 //!
 //! `job.id` is the batch's number and the sequence in it (32 bits each), so a batch is a range in file order. `rank`
 //! orders the queued ones (in the index `job_ready` as long as they wait for no time); `due` in `lane` is when a job is
 //! looked at next, and for a leased one when its lease ends; `flight` is until when it counts towards the cap; `token`,
 //! `at` and `writer` (the fence of the claim that made it) are the intent. A queued job has none of these but its rank.
+//! A finished job that is `compact` has a short body, and the `digest` of its spec instead of the spec; a late change makes
+//! it whole again, but for its spec. A batch that was `forgotten` has a name that no file can have, until it is cleared
+//! away; the column says how far the table `task` was looked through for it.
 
 mod account;
 mod admission;
 mod clock;
+mod compaction;
 mod heard;
 mod lease;
 mod place;
@@ -45,10 +49,11 @@ use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Time
 
 use self::admission::{Draft, Swept};
 use self::clock::Clock;
+use self::reading::Which;
 use self::writer::{Desk, Step};
 use crate::{
-    Account, Admission, BatchFlag, BatchSummary, Claimed, Guarantee, Lease, Ledger, LedgerError, NewJob, Pace, Put,
-    Settings, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
+    Account, Admission, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger, LedgerError, NewJob,
+    Pace, Put, Settings, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
 };
 
 pub use self::clock::TimeSource;
@@ -122,6 +127,19 @@ impl SqliteLedger {
         operation: impl FnOnce(&Step<'_>) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
         self.reader.as_ref().unwrap_or(&self.writer).ask(|step| operation(step)).await
+    }
+}
+
+impl SqliteLedger {
+    async fn page_of(
+        &self,
+        batch: &BatchId,
+        which: Which,
+        after: Option<&JobId>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, LedgerError> {
+        let wanted = reading::Wanted { batch: batch.folded(), which, after: after.map(JobId::folded), limit };
+        self.look(move |step| reading::page(step, &wanted)).await
     }
 }
 
@@ -235,8 +253,30 @@ impl Ledger for SqliteLedger {
         after: Option<&JobId>,
         limit: usize,
     ) -> Result<Vec<Stored>, LedgerError> {
-        let wanted = reading::Wanted { batch: batch.folded(), state, after: after.map(JobId::folded), limit };
-        self.look(move |step| reading::page(step, &wanted)).await
+        self.page_of(batch, state.map_or(Which::All, Which::In), after, limit).await
+    }
+
+    async fn whole(&self, batch: &BatchId, after: Option<&JobId>, limit: usize) -> Result<Vec<Stored>, LedgerError> {
+        self.page_of(batch, Which::Whole, after, limit).await
+    }
+
+    async fn compact(&self, jobs: &[Compaction]) -> Result<u64, LedgerError> {
+        let mut compacted = 0;
+        for some in jobs.chunks(compaction::CHUNK) {
+            let some = some.to_vec();
+            compacted += self.write(move |step| compaction::compact(step, &some)).await?;
+        }
+        Ok(compacted)
+    }
+
+    async fn forget(&self, batch: &BatchId) -> Result<(), LedgerError> {
+        let batch = batch.clone();
+        self.write(move |step| compaction::forget(step, &batch)).await
+    }
+
+    async fn clear(&self) -> Result<bool, LedgerError> {
+        // Workers ask often, and nearly always there is nothing: that takes no turn of the writer.
+        Ok(self.look(compaction::is_left).await? && self.write(compaction::clear).await?)
     }
 
     async fn find_token(&self, token: &Token) -> Result<Option<JobKey>, LedgerError> {

@@ -139,7 +139,9 @@ pub(crate) async fn explain(
         let mut words = format!("batch {batch} knows this id with other content");
         if problems.as_slice().len() < EXPLAINED {
             let key = JobKey { batch: batch.clone(), job: id.clone() };
-            if let (Some(stored), Some((job, _))) = (ledger.read(&key).await?, place) {
+            // Of a compacted job there is nothing left to name.
+            let known = ledger.read(&key).await?.filter(|stored| !stored.compacted);
+            if let (Some(stored), Some((job, _))) = (known, place) {
                 words = format!("batch {batch} knows this id {}", difference(&stored.key.job, &stored.spec, job));
             }
         }

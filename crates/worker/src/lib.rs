@@ -17,6 +17,7 @@ mod callback;
 mod claim;
 mod claimer;
 mod clock;
+mod compaction;
 mod compare;
 mod doubts;
 mod edge;
@@ -46,11 +47,13 @@ mod work;
 mod worker;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use veobatch_core::{BatchId, InDoubt, Lane, Policy};
 use veobatch_ledger::LedgerError;
 
 pub use callback::{Callbacks, WebhookKey};
+pub use compaction::compact;
 pub use edge::Edge;
 pub use sweep::sweep;
 pub use work::work;
@@ -86,6 +89,8 @@ pub struct Options {
     pub callbacks: Option<Callbacks>,
     /// What becomes of jobs in doubt, in the batches that it submits for.
     pub in_doubt: InDoubt,
+    /// Jobs that are done for so long are made compact; `None`: never.
+    pub compact_after: Option<Duration>,
 }
 
 /// Steps at a time, by lane.

@@ -1,5 +1,5 @@
-//! What is looked after beside the lanes: cancellations to finish, journals of the dead, jobs in doubt, and whether all
-//! is done.
+//! What is looked after beside the lanes: cancellations to finish, journals of the dead, jobs in doubt, finished jobs to
+//! make compact, and whether all is done.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use veobatch_ledger::{BatchSummary, LedgerError};
 
 use crate::Until;
 use crate::awaited::Awaited;
+use crate::compaction::Press;
 use crate::doubts::look_through;
 use crate::journal::replay::{Telling, replay};
 use crate::patience::Patience;
@@ -30,19 +31,19 @@ const REPLAY: Duration = Duration::from_secs(60);
 /// Between two looks through the jobs in doubt.
 const DOUBTS: Duration = Duration::from_secs(2);
 
-/// Looks after all that until the worker is closing.
-pub(crate) async fn maintain(worker: Arc<Worker>, until: Until) {
+/// Looks after all that until the worker is closing. Jobs are made compact at `age`, if it is given.
+pub(crate) async fn maintain(worker: Arc<Worker>, until: Until, age: Option<Duration>) {
+    let mut looks = Looks { doubts: Doubts::default(), awaited: Awaited::default(), press: Press::new(age) };
     let gap = if until == Until::Stopped { SELDOM } else { LOOK };
     let mut patience = Patience::until(worker.ending.closing.clone());
     let mut replayed = Instant::now();
-    let (mut doubts, mut awaited) = (Doubts::default(), Awaited::default());
     while worker.ending.closing.run_until_cancelled(tokio::time::sleep(gap)).await.is_some() {
         let recovering = worker.recovering.notified().now_or_never().is_some();
         if recovering || replayed.elapsed() > REPLAY {
             replay_again(&worker, if recovering { Telling::Again } else { Telling::New }).await;
             replayed = Instant::now();
         }
-        match look(&worker, &until, &mut doubts, &mut awaited).await {
+        match look(&worker, &until, &mut looks).await {
             Ok(true) => {
                 info!("nothing is left to do");
                 return worker.ending.finished();
@@ -57,6 +58,14 @@ pub(crate) async fn maintain(worker: Arc<Worker>, until: Until) {
     }
 }
 
+/// What one look leaves to the next.
+#[derive(Debug)]
+struct Looks {
+    doubts: Doubts,
+    awaited: Awaited,
+    press: Press,
+}
+
 /// When jobs in doubt were looked through last, and whether one of them may still move.
 #[derive(Debug, Default)]
 struct Doubts {
@@ -64,23 +73,25 @@ struct Doubts {
     may_move: bool,
 }
 
-/// Looks at the brake, finishes cancellations, applies what `--in-doubt` says; says whether what this worker waits for
-/// has come true.
-async fn look(worker: &Worker, until: &Until, doubts: &mut Doubts, awaited: &mut Awaited) -> Result<bool, LedgerError> {
+/// Looks at the brake, finishes cancellations, makes some jobs compact, applies what `--in-doubt` says; says whether what
+/// this worker waits for has come true.
+async fn look(worker: &Worker, until: &Until, looks: &mut Looks) -> Result<bool, LedgerError> {
     let batches = worker.ledger.batches().await?;
     worker.brake.look(worker, &batches).await?;
     for batch in batches.iter().filter(|batch| batch.cancelling) {
         let swept = sweep(worker.ledger.as_ref(), &batch.batch, &worker.policy).await?;
         info!(batch = %batch.batch, swept, "a cancellation was carried out");
     }
+    looks.press.step(worker.ledger.as_ref(), &batches).await;
     let at_rest = is_over(until, &batches);
     if !at_rest {
-        awaited.forget();
+        looks.awaited.forget();
     }
-    let is_over = at_rest && nothing_awaited(worker, until, awaited).await?;
+    let is_over = at_rest && nothing_awaited(worker, until, &mut looks.awaited).await?;
     if !is_over && worker.in_doubt == InDoubt::Hold {
         return Ok(false);
     }
+    let doubts = &mut looks.doubts;
     let is_recent = doubts.looked.is_some_and(|looked| looked.elapsed() < DOUBTS);
     if is_recent && (doubts.may_move || !is_over) {
         return Ok(false);

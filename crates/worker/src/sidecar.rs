@@ -21,8 +21,9 @@ use crate::output::{self, Content, Placed};
 pub(crate) struct Sidecar {
     batch: String,
     job: String,
-    prompt: String,
-    /// What else was asked for, spelled as in prompt files.
+    /// Null where the ledger does not know it any more: for a task that turned up beside a job that is compact.
+    prompt: Option<String>,
+    /// What else was asked for, spelled as in prompt files; empty where the prompt is null.
     parameters: Map<String, Value>,
     pub(crate) task_id: TaskId,
     attempt: u32,
@@ -73,8 +74,8 @@ impl Sidecar {
         Self {
             batch: stored.key.batch.as_str().to_owned(),
             job: stored.key.job.as_str().to_owned(),
-            prompt: stored.spec.prompt.clone(),
-            parameters: parameters(&stored.spec),
+            prompt: (!stored.compacted).then(|| stored.spec.prompt.clone()),
+            parameters: if stored.compacted { Map::new() } else { parameters(&stored.spec) },
             task_id: task.id.clone(),
             attempt: task.attempt,
             submitted_at: task.at.to_string(),

@@ -47,7 +47,7 @@ mod tests {
         let (job, spec) = (JobRef { batch: 1, seq: 0 }, Spec::default());
         let key = JobKey { batch: BatchId::parse("garden").unwrap(), job: JobId::parse("cat-01").unwrap() };
         let (record, now) = (Record::fresh(&spec), Timestamp::default());
-        let stored = Stored { key, job, spec, record, version: Version(0), now, leased_until: None };
+        let stored = Stored { key, job, spec, compacted: false, record, version: Version(0), now, leased_until: None };
         let lease = Lease { job, fence: Fence::random() };
         let hold = Arc::new(Leases::default()).hold(lease.clone(), lane);
         let slot = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();

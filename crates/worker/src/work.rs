@@ -70,8 +70,8 @@ async fn run(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: 
     let (leases, ledger, until) = (Arc::clone(&worker.leases), Arc::clone(&worker.ledger), kept.clone());
     let keeper = lasting(move || keep(Arc::clone(&leases), Arc::clone(&ledger), until.clone()));
     beside.spawn(keeper.in_current_span());
-    let (looking, until) = (Arc::clone(&worker), options.until.clone());
-    beside.spawn(lasting(move || maintain(Arc::clone(&looking), until.clone())).in_current_span());
+    let (looking, until, age) = (Arc::clone(&worker), options.until.clone(), options.compact_after);
+    beside.spawn(lasting(move || maintain(Arc::clone(&looking), until.clone(), age)).in_current_span());
     if let Some((listener, receiver)) = listener.zip(worker.receiver.clone()) {
         // To the last, so that what ends meanwhile is still heard.
         let (worker, until) = (Arc::clone(&worker), kept.clone());

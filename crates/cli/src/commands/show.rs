@@ -143,9 +143,16 @@ fn lines(stored: &Stored, why: Option<&str>, doubt: Option<&Doubt>, settings: &S
     for file in shapes::files(stored) {
         say("file", &settings.output.join(file).display().to_string());
     }
-    say("prompt", &plain(&stored.spec.prompt, 1000));
-    for (name, value) in parameters(&stored.spec) {
-        say(name, &plain(&value, 300));
+    if stored.compacted {
+        let files = shapes::files(stored);
+        let sidecar = files.first().map(|file| settings.output.join(file).with_extension("json").display().to_string());
+        let place = sidecar.map(|path| format!("; they are in {path}")).unwrap_or_default();
+        say("details", &format!("prompt, parameters and history were dropped when the job was compacted{place}"));
+    } else {
+        say("prompt", &plain(&stored.spec.prompt, 1000));
+        for (name, value) in parameters(&stored.spec) {
+            say(name, &plain(&value, 300));
+        }
     }
     for stray in &record.strays {
         let became = words::stray(stray, &stored.key);
@@ -187,17 +194,15 @@ fn document(stored: &Stored, why: Option<&str>, doubt: Option<&Doubt>) -> Value 
         object.insert("doubt".to_owned(), json!(doubt.map(Doubt::document)));
         object.insert("history".to_owned(), history.collect());
         object.insert("strays".to_owned(), strays.collect());
-        object.insert(
-            "spec".to_owned(),
-            json!({
-                "prompt": spec.prompt, "model": spec.model, "aspect_ratio": spec.aspect_ratio.as_str(),
-                "resolution": spec.resolution.as_str(), "images": spec.images,
-                "generation_type": spec.generation_type.map(veobatch_core::GenerationType::as_str),
-                "duration": spec.duration, "seed": spec.seed, "watermark": spec.watermark,
-                "enable_translation": spec.enable_translation, "priority": spec.priority,
-                "max_attempts": spec.max_attempts, "extra": spec.extra,
-            }),
-        );
+        let spec = json!({
+            "prompt": spec.prompt, "model": spec.model, "aspect_ratio": spec.aspect_ratio.as_str(),
+            "resolution": spec.resolution.as_str(), "images": spec.images,
+            "generation_type": spec.generation_type.map(veobatch_core::GenerationType::as_str),
+            "duration": spec.duration, "seed": spec.seed, "watermark": spec.watermark,
+            "enable_translation": spec.enable_translation, "priority": spec.priority,
+            "max_attempts": spec.max_attempts, "extra": spec.extra,
+        });
+        object.insert("spec".to_owned(), if stored.compacted { Value::Null } else { spec });
     }
     document
 }

@@ -29,6 +29,8 @@ if members[1] then
       times[#times + 1], times[#times + 2] = score, member
       names[n] = names[n] or call('HGET', part(n, ''), 'name')
       local job = specs[i] or body > #stored and call('HGET', part(n, ':j'), seqs[i])
+      -- A compact job that is due for a late stray has no spec any more: an empty one says so.
+      if lane == 'save' and not job then job = string.match(stored, '\n([^\n]*\n)') end
       out[#out + 1] = row(n, seqs[i], names[n], job, stored, till, fence, deliveries)
     end
   end

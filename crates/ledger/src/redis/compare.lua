@@ -9,7 +9,7 @@ if n then
   for i = 2, #ARGV, 2 do
     local seq = find(part(n, ':i'), buckets, short(ARGV[i]))
     if seq and tonumber(seq) < published then
-      if call('HGET', part(n, ':j'), seq) == ARGV[i + 1] then
+      if is_same(n, seq, ARGV[i + 1]) then
         known = known + 1
       else
         conflicts[#conflicts + 1] = (i - 2) / 2

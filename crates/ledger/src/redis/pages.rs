@@ -23,6 +23,36 @@ const BITMAP_CHUNK: usize = 16 * 1024;
 /// Batches asked for in one go.
 const BATCH_CHUNK: usize = 500;
 
+/// Which jobs a page is of.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Which {
+    /// All.
+    All,
+    /// Those in this state.
+    In(StateName),
+    /// Done ones that are not compact.
+    Whole,
+}
+
+impl Which {
+    /// The bitmap by sequence number that tells.
+    fn bitmap(self, number: u32) -> Option<String> {
+        match self {
+            Self::All => None,
+            Self::In(state) => Some(format!("b{number}:m:{state}")),
+            Self::Whole => Some(format!("b{number}:u")),
+        }
+    }
+
+    fn state(self) -> Option<StateName> {
+        match self {
+            Self::All => None,
+            Self::In(state) => Some(state),
+            Self::Whole => Some(StateName::Done),
+        }
+    }
+}
+
 impl RedisLedger {
     pub(super) async fn read_rows(&self, args: &[&str]) -> Result<Vec<Stored>, LedgerError> {
         let args: Vec<Vec<u8>> = args.iter().map(|arg| arg.as_bytes().to_vec()).collect();
@@ -37,7 +67,7 @@ impl RedisLedger {
     pub(super) async fn read_page(
         &self,
         batch: &BatchId,
-        state: Option<StateName>,
+        which: Which,
         after: Option<&JobId>,
         limit: usize,
     ) -> Result<Vec<Stored>, LedgerError> {
@@ -53,12 +83,12 @@ impl RedisLedger {
         let mut page = Vec::new();
         while page.len() < limit && from < published {
             let most = READ_CHUNK.min(limit - page.len());
-            let (seqs, next) = match state {
+            let (seqs, next) = match which.bitmap(number) {
                 None => ((from..published).take(most).collect(), (from + most).min(published)),
-                Some(state) => self.set_bits(number, state, from, published, most).await?,
+                Some(bitmap) => self.set_bits(&bitmap, from, published, most).await?,
             };
             from = next;
-            page.extend(self.read_seqs(number, &seqs, state).await?);
+            page.extend(self.read_seqs(number, &seqs, which).await?);
         }
         Ok(page)
     }
@@ -73,11 +103,10 @@ impl RedisLedger {
         Ok(Some((number, published.unwrap_or(0))))
     }
 
-    /// Up to `most` jobs of `state` from `from` on, and where to look next.
+    /// Up to `most` jobs of a bitmap from `from` on, and where to look next.
     async fn set_bits(
         &self,
-        number: u32,
-        state: StateName,
+        bitmap: &str,
         from: usize,
         published: usize,
         most: usize,
@@ -85,13 +114,7 @@ impl RedisLedger {
         let first = from / 8;
         let bits: Vec<u8> = self
             .server
-            .ask(
-                Cmd::new()
-                    .arg("GETRANGE")
-                    .arg(key(&format!("b{number}:m:{state}")))
-                    .arg(first)
-                    .arg(first + BITMAP_CHUNK - 1),
-            )
+            .ask(Cmd::new().arg("GETRANGE").arg(key(bitmap)).arg(first).arg(first + BITMAP_CHUNK - 1))
             .await?;
         let end = if bits.len() < BITMAP_CHUNK { published } else { published.min((first + bits.len()) * 8) };
         let seqs: Vec<usize> =
@@ -103,12 +126,7 @@ impl RedisLedger {
         Ok((seqs, next))
     }
 
-    async fn read_seqs(
-        &self,
-        number: u32,
-        seqs: &[usize],
-        state: Option<StateName>,
-    ) -> Result<Vec<Stored>, LedgerError> {
+    async fn read_seqs(&self, number: u32, seqs: &[usize], which: Which) -> Result<Vec<Stored>, LedgerError> {
         if seqs.is_empty() {
             return Ok(Vec::new());
         }
@@ -116,7 +134,7 @@ impl RedisLedger {
         args.extend(seqs.iter().map(|seq| seq.to_string().into_bytes()));
         let mut stored = self.stored_rows(&args).await?;
         // Some may have moved on since the bitmap was read.
-        stored.retain(|stored| state.is_none_or(|state| stored.record.state.name() == state));
+        stored.retain(|stored| which.state().is_none_or(|state| stored.record.state.name() == state));
         Ok(stored)
     }
 }

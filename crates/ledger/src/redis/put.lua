@@ -35,6 +35,14 @@ local function move(n, seq, from, to)
   call('SETBIT', part(n, ':m:' .. to), seq, 1)
 end
 
+-- Jobs that are over and due all the same are counted: their batch must not be forgotten.
+local function is_beside(h) return h.lane ~= '-' and (h.state == 'done' or h.state == 'failed' or h.state == 'cancelled') end
+
+local function count_beside(n, old, new)
+  local was, is = is_beside(old), is_beside(new)
+  if was ~= is then call('HINCRBY', part(n, ''), 'beside', is and 1 or -1) end
+end
+
 -- The place in the queue. `kept`: a lease goes on, and with it the time at which it ends.
 local function requeue(n, seq, member, old, new, kept)
   if old.state == 'queued' then unready(n, seq) end
@@ -84,17 +92,23 @@ local function change(n, seq, member, old, lease, held, new, body, more)
     local owner = task_owner(more.task)
     if owner and owner ~= member then
       local by, at = place(owner)
-      return { 'taken', call('HGET', part(by, ''), 'name'), call('HGET', part(by, ':j'), at) }
+      return { 'taken', call('HGET', part(by, ''), 'name'), job_of(by, at) }
     end
     own_task(more.task, member)
   end
   local kept = not held and leased_until(member, lease) > 0 and lane_of(new) == lease.lane
   move(n, seq, old.state, new.state)
+  count_beside(n, old, new)
   requeue(n, seq, member, old, new, kept)
   set_flight(member, old, new)
   set_token(old, new)
   new.version, new.id = old.version + 1, old.id or id_of(call('HGET', part(n, ':j'), seq))
   later('HSET', part(n, ':s'), seq, headed(new, body))
+  if new.state == 'done' then
+    call('SETBIT', part(n, ':u'), seq, 1)
+  elseif old.state == 'done' then
+    call('SETBIT', part(n, ':u'), seq, 0)
+  end
   if lease and (held or lane_of(new) ~= lease.lane) then later('HDEL', P .. 'l', member) end
   if more.token then settle(more) end
   local due = not kept and (new.state == 'queued' or (new.due ~= '-' and tonumber(new.due) <= NOW))
@@ -125,7 +139,10 @@ local function put(i, member, stored, lease)
     local short = put_off(n, seq, member, stored, lease, version, fence, nonce, due, facets, body)
     if short then return short end
   end
-  if not stored and tonumber(seq) >= tonumber(call('HGET', part(n, ''), 'published') or 0) then return { 'changed' } end
+  if not stored then
+    if tonumber(seq) >= tonumber(call('HGET', part(n, ''), 'published') or 0) then return { 'changed' } end
+    stored = kept_state(n, seq)
+  end
   local old = head(stored)
   if old.nonce == nonce then return { 'ok', old.version, 0 } end
   lease = parse_lease(lease)

@@ -27,9 +27,9 @@ if n and seqs[1] then
   for _, seq in ipairs(seqs) do
     if b[1] and tonumber(seq) < tonumber(b[2]) then
       local member = n .. ':' .. seq
-      local stored = call('HGET', part(n, ':s'), seq)
+      local stored = call('HGET', part(n, ':s'), seq) or kept_state(n, seq)
       local leased = stored and leased_until(member, lease_of(member)) or 0
-      out[#out + 1] = row(n, seq, b[1], call('HGET', part(n, ':j'), seq), stored, leased)
+      out[#out + 1] = row(n, seq, b[1], job_of(n, seq), stored, leased)
     end
   end
 end

@@ -17,6 +17,9 @@ pub(super) struct Scripts {
     pub(super) account: Script,
     pub(super) flag: Script,
     pub(super) heard: Script,
+    pub(super) compact: Script,
+    pub(super) forget: Script,
+    pub(super) clear: Script,
 }
 
 macro_rules! script {
@@ -26,18 +29,21 @@ macro_rules! script {
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
-            stage: script!("index.lua", "queue.lua", "staging.lua", "stage.lua"),
+            stage: script!("index.lua", "queue.lua", "staging.lua", "finished.lua", "stage.lua"),
             publish: script!("queue.lua", "publish.lua"),
             abandon: script!("index.lua", "queue.lua", "staging.lua", "abandon.lua"),
-            compare: script!("index.lua", "compare.lua"),
+            compare: script!("index.lua", "finished.lua", "compare.lua"),
             grant: script!("queue.lua", "pace.lua", "recovery.lua", "grant.lua"),
             claim: script!("many.lua", "claim.lua"),
-            put: script!("index.lua", "queue.lua", "many.lua", "pace.lua", "gate.lua", "put.lua"),
+            put: script!("index.lua", "queue.lua", "many.lua", "pace.lua", "gate.lua", "finished.lua", "put.lua"),
             leases: script!("leases.lua"),
-            read: script!("index.lua", "read.lua"),
+            read: script!("index.lua", "finished.lua", "read.lua"),
             account: script!("pace.lua", "account.lua"),
             flag: script!("queue.lua", "flag.lua"),
             heard: script!("heard.lua"),
+            compact: script!("finished.lua", "compact.lua"),
+            forget: script!("forget.lua"),
+            clear: script!("finished.lua", "clear.lua"),
         }
     }
 }

@@ -40,7 +40,7 @@ for i = 5, #ARGV, 3 do
     seq = seq + 1
   else
     local other = tonumber(call('HGET', home, field))
-    if (fresh[other] or call('HGET', part(n, ':j'), other)) == ARGV[i + 1] then
+    if fresh[other] == ARGV[i + 1] or not fresh[other] and is_same(n, other, ARGV[i + 1]) then
       known = known + 1
     else
       conflicts[#conflicts + 1] = (i - 5) / 3

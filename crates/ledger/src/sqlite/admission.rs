@@ -6,6 +6,7 @@
 use rusqlite::{Connection, OptionalExtension};
 use veobatch_core::{BatchId, JobId, StateName, fold};
 
+use super::compaction::digest;
 use super::row::{self, get_time, id_at, put_state, put_time};
 use super::sums;
 use super::writer::Step;
@@ -143,13 +144,15 @@ fn insert(sql: &Connection, batch: &BatchRow, drafts: &[Draft]) -> Result<(Stage
 /// Compares a draft with the job of that name before `end`, if there is one.
 fn known(sql: &Connection, (batch, end): (i64, i64), draft: &Draft, staged: &mut Staged) -> Result<(), LedgerError> {
     let mut find = sql.prepare_cached(
-        "SELECT job.name = ?3 AND spec.spec = ?4 FROM job JOIN spec ON spec.job = job.id \
+        "SELECT job.name = ?3, spec.spec = ?4, job.digest FROM job LEFT JOIN spec ON spec.job = job.id \
          WHERE batch = ?1 AND ifnull(folded, name) = ?2 AND job.id < ?5",
     )?;
     let end = id_at(batch, end);
-    let same =
-        find.query_row((batch, &draft.folded, draft.id.as_str(), &draft.spec, end), |row| row.get(0)).optional()?;
-    match same {
+    let same = find.query_row((batch, &draft.folded, draft.id.as_str(), &draft.spec, end), |row| {
+        let (name, spec, kept): (bool, Option<bool>, Option<Vec<u8>>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(name && spec.unwrap_or_else(|| kept.is_some_and(|kept| kept == digest(&draft.spec))))
+    });
+    match same.optional()? {
         Some(true) => staged.known += 1,
         Some(false) => staged.conflicts.push(draft.id.clone()),
         None => {}

@@ -26,12 +26,15 @@ pub(super) fn put(step: &mut Step<'_>, put: &Put) -> Result<Version, LedgerError
     if row.version.cast_unsigned() != put.version.0 {
         return Err(LedgerError::Changed);
     }
+    if row.place.state.is_settled() && super::reading::is_forgotten(sql, i64::from(put.job.batch))? {
+        return Err(LedgerError::Changed);
+    }
     let (place, kept) = placed(step, &row, put)?;
     own_task(step, put, id)?;
 
     sql.prepare_cached(
         "UPDATE job SET state = ?2, rank = ?3, lane = ?4, due = ?5, flight = ?6, version = version + 1, nonce = ?7, \
-         body = ?8, fence = iif(?9, fence, NULL), deliveries = iif(?9, deliveries, 0), \
+         body = ?8, compact = 0, fence = iif(?9, fence, NULL), deliveries = iif(?9, deliveries, 0), \
          token = iif(?10, token, NULL), at = iif(?11, at, NULL), writer = iif(?11, writer, NULL) WHERE id = ?1",
     )?
     .execute((

@@ -29,10 +29,21 @@ pub(super) fn read(step: &Step<'_>, batch: &str, job: &str) -> Result<Option<Sto
     let Some(batch) = published(step.sql, batch)? else { return Ok(None) };
     let Some(id) = number(step.sql, batch, job)? else { return Ok(None) };
     let mut statement = step.sql.prepare_cached(&format!(
-        "{STORED} spec.spec FROM job JOIN batch ON batch.id = job.batch JOIN spec ON spec.job = job.id WHERE job.id = ?"
+        "{STORED} spec.spec FROM job JOIN batch ON batch.id = job.batch LEFT JOIN spec ON spec.job = job.id WHERE job.id = ?"
     ))?;
     let mut rows = statement.query([id])?;
     rows.next()?.map(|row| Ok(row::stored(row, step.now)?.0)).transpose()
+}
+
+/// Which jobs to list.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Which {
+    /// All.
+    All,
+    /// Those in this state.
+    In(StateName),
+    /// Done ones that are not compact.
+    Whole,
 }
 
 /// What to list.
@@ -40,7 +51,7 @@ pub(super) fn read(step: &Step<'_>, batch: &str, job: &str) -> Result<Option<Sto
 pub(super) struct Wanted {
     /// Folded.
     pub(super) batch: String,
-    pub(super) state: Option<StateName>,
+    pub(super) which: Which,
     /// Folded.
     pub(super) after: Option<String>,
     pub(super) limit: usize,
@@ -59,7 +70,7 @@ pub(super) fn page(step: &Step<'_>, wanted: &Wanted) -> Result<Vec<Stored>, Ledg
     let of = |filter: &str| {
         format!("{STORED} spec.spec FROM job {filter} job.id >= ?1 AND job.id < ?2 ORDER BY job.id LIMIT ?3")
     };
-    let joined = "CROSS JOIN batch ON batch.id = job.batch CROSS JOIN spec ON spec.job = job.id WHERE";
+    let joined = "CROSS JOIN batch ON batch.id = job.batch LEFT JOIN spec ON spec.job = job.id WHERE";
     let mut stored = Vec::new();
     let mut take = |rows: &mut rusqlite::Rows<'_>| -> Result<(), LedgerError> {
         while let Some(row) = rows.next()? {
@@ -67,13 +78,19 @@ pub(super) fn page(step: &Step<'_>, wanted: &Wanted) -> Result<Vec<Stored>, Ledg
         }
         Ok(())
     };
-    if let Some(state) = wanted.state {
-        let mut statement =
-            step.sql.prepare_cached(&of(&format!("INDEXED BY job_state {joined} job.state = ?4 AND")))?;
-        take(&mut statement.query((from, end, limit, put_state(state)))?)?;
-    } else {
-        let mut statement = step.sql.prepare_cached(&of(joined))?;
-        take(&mut statement.query((from, end, limit))?)?;
+    match wanted.which {
+        Which::All => take(&mut step.sql.prepare_cached(&of(joined))?.query((from, end, limit))?)?,
+        Which::In(state) => {
+            let listed = of(&format!("INDEXED BY job_state {joined} job.state = ?4 AND"));
+            take(&mut step.sql.prepare_cached(&listed)?.query((from, end, limit, put_state(state)))?)?;
+        }
+        Which::Whole => {
+            // The numbers of a state are written out, as they are in the index, or it would not be used.
+            let done = put_state(StateName::Done);
+            let filter = format!("job.batch = ?4 AND job.state = {done} AND job.compact = 0 AND");
+            let listed = of(&format!("INDEXED BY job_whole {joined} {filter}"));
+            take(&mut step.sql.prepare_cached(&listed)?.query((from, end, limit, batch))?)?;
+        }
     }
     Ok(stored)
 }
@@ -94,8 +111,15 @@ pub(super) fn find_token(step: &Step<'_>, token: &Token) -> Result<Option<JobKey
 
 pub(super) fn find_task(step: &Step<'_>, task: &TaskId) -> Result<Option<JobKey>, LedgerError> {
     let mut find = step.sql.prepare_cached("SELECT job FROM task WHERE task = ?")?;
-    let id = find.query_row([task.as_str()], |row| row.get(0)).optional()?;
-    id.map(|id| key_of(step, id)).transpose()
+    let id: Option<i64> = find.query_row([task.as_str()], |row| row.get(0)).optional()?;
+    let Some(id) = id else { return Ok(None) };
+    if is_forgotten(step.sql, id >> 32)? { Ok(None) } else { key_of(step, id).map(Some) }
+}
+
+/// Whether what is left of a batch is only to be removed.
+pub(super) fn is_forgotten(sql: &Connection, batch: i64) -> Result<bool, LedgerError> {
+    let mut find = sql.prepare_cached("SELECT 1 FROM batch WHERE id = ? AND forgotten IS NOT NULL")?;
+    Ok(find.exists([batch])?)
 }
 
 pub(super) fn batches(step: &Step<'_>) -> Result<Vec<BatchSummary>, LedgerError> {

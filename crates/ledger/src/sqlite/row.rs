@@ -11,9 +11,9 @@ use crate::{Claimed, LedgerError};
 /// In flight until the next change.
 pub(super) const UNLIMITED: i64 = i64::MAX;
 
-/// What every operation that hands out jobs selects, from `job JOIN batch`; the last two are what it may leave out.
+/// What every operation that hands out jobs selects, from `job JOIN batch`; then comes the spec, which it may leave out.
 pub(super) const STORED: &str = "SELECT job.id, batch.name, job.name, job.version, job.state, job.token, job.at, \
-     job.fence, job.due, job.deliveries, job.body, ";
+     job.fence, job.due, job.deliveries, job.body, job.digest IS NOT NULL, ";
 
 /// A job's number: its batch's number and its sequence in it, so that a batch is a range.
 pub(super) fn id(job: JobRef) -> i64 {
@@ -163,7 +163,8 @@ pub(super) fn stored(row: &Row<'_>, now: Timestamp) -> Result<(Stored, u32), Led
     };
     let version = Version(row.get::<_, i64>(3)?.cast_unsigned());
     let body: Option<Vec<u8>> = row.get(10)?;
-    let spec: Option<Vec<u8>> = row.get(11)?;
+    let was_dropped: bool = row.get(11)?;
+    let spec: Option<Vec<u8>> = if was_dropped { Some(Vec::new()) } else { row.get(12)? };
     let mut stored = Stored::assemble(key, job, spec.as_deref(), body.as_deref(), intent, version, now)?;
     let due: Option<i64> = row.get(8)?;
     let leased = row.get::<_, Option<i64>>(7)?.is_some();

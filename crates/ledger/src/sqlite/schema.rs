@@ -10,7 +10,7 @@ use crate::LedgerError;
 /// "veob", so that `file` and we know whose it is.
 const APPLICATION: i64 = 0x7665_6f62;
 
-/// What this program writes and reads.
+/// What this program writes and reads. It has not changed with the tables so far: nothing was released yet.
 pub(super) const FORMAT: u32 = 1;
 
 /// Another process holds the file only for the length of one commit: look again soon, and always equally soon. `SQLite`'s
@@ -44,7 +44,7 @@ CREATE TABLE account (
 CREATE TABLE arrival (id INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE, bound INTEGER NOT NULL) STRICT;
 CREATE INDEX arrival_bound ON arrival (bound);
 CREATE TABLE batch (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     folded TEXT NOT NULL UNIQUE,
     name TEXT NOT NULL,
     created INTEGER NOT NULL,
@@ -53,6 +53,7 @@ CREATE TABLE batch (
     next INTEGER NOT NULL DEFAULT 0,
     shown INTEGER NOT NULL DEFAULT 0,
     published TEXT,
+    forgotten TEXT,
     admission TEXT,
     progress INTEGER NOT NULL DEFAULT 0,
     ready INTEGER NOT NULL DEFAULT 0,
@@ -60,6 +61,7 @@ CREATE TABLE batch (
     turn INTEGER AS (CASE WHEN ready > 0 AND paused = 0 AND cancelling = 0 THEN vt END) VIRTUAL
 ) STRICT;
 CREATE TABLE dropped (admission TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE INDEX batch_forgotten ON batch (id) WHERE forgotten IS NOT NULL;
 CREATE INDEX batch_turn ON batch (turn) WHERE turn IS NOT NULL;
 CREATE TABLE tally (batch INTEGER, state INTEGER, n INTEGER NOT NULL, PRIMARY KEY (batch, state)) STRICT, WITHOUT ROWID;
 CREATE TABLE spec (job INTEGER PRIMARY KEY, spec BLOB NOT NULL) STRICT;
@@ -81,10 +83,14 @@ CREATE TABLE job (
     at INTEGER,
     folded TEXT,
     name TEXT NOT NULL,
+    digest BLOB,
+    compact INTEGER NOT NULL DEFAULT 0,
     body BLOB
 ) STRICT;
 CREATE UNIQUE INDEX job_name ON job (batch, ifnull(folded, name));
 CREATE INDEX job_state ON job (state);
+CREATE INDEX job_whole ON job (batch) WHERE state = 5 AND compact = 0;
+CREATE INDEX job_beside ON job (batch) WHERE lane IS NOT NULL AND state IN (5, 6, 8);
 CREATE INDEX job_ready ON job (batch, rank) WHERE rank IS NOT NULL AND lane IS NULL;
 CREATE INDEX job_due ON job (lane, due) WHERE lane IS NOT NULL;
 CREATE INDEX job_flight ON job (flight) WHERE flight IS NOT NULL;

@@ -14,7 +14,9 @@ mod account;
 mod admission;
 mod bench;
 mod callbacks;
+mod compaction;
 mod flags;
+mod forgetting;
 mod interleavings;
 mod lease;
 mod put;
@@ -170,6 +172,26 @@ conformance! {
         a_worker_that_is_slow_does_not_overwrite_its_successor
         evidence_is_stored_even_if_the_lease_was_lost
         admissions_and_claims_at_once
+    }
+    compaction {
+        a_compacted_job_is_what_it_was_without_its_history_and_spec
+        only_done_jobs_of_that_version_are_compacted
+        compacting_again_changes_nothing
+        what_is_not_compact_yet_is_listed_in_file_order
+        the_same_content_is_known_and_other_content_is_a_conflict
+        a_late_change_is_stored_and_the_job_can_be_compacted_again
+        a_put_at_an_old_version_does_not_change_a_compacted_job
+        the_task_of_a_compacted_job_belongs_to_no_other
+        many_jobs_are_compacted_in_any_order_and_all_are_known
+    }
+    forgetting {
+        a_settled_batch_is_forgotten_and_its_ids_are_new
+        a_batch_with_open_jobs_is_not_forgotten
+        a_batch_with_a_job_that_is_due_all_the_same_is_not_forgotten
+        a_batch_with_a_late_stray_beside_a_compact_job_is_not_forgotten
+        a_batch_that_is_being_admitted_to_is_not_forgotten
+        a_change_of_a_forgotten_job_is_refused
+        clearing_away_leaves_other_batches_and_their_tasks
     }
     random {
         counts_equal_a_recount_after_any_sequence

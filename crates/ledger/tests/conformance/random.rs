@@ -14,6 +14,7 @@ use veobatch_ledger::{
 use crate::bench::{
     Bench, LONG, admit, batch, downloading, generating, in_doubt, job, moved, put_of, ranked, settled, task, until,
 };
+use crate::compaction::{compaction, done};
 
 const SEEDS: u64 = 6;
 const STEPS: u64 = 150;
@@ -53,7 +54,7 @@ impl Side {
 
     /// Does one thing, and says what can be seen of it.
     async fn step(&mut self, seed: u64, n: u64, dice: &mut Dice) -> String {
-        let (what, which, state) = (dice.roll(16), dice.roll(1 << 20), dice.roll(8));
+        let (what, which, state) = (dice.roll(17), dice.roll(1 << 20), dice.roll(9));
         let names = [batch(&format!("one-{seed}")), batch(&format!("two-{seed}"))];
         match what {
             0..=3 => self.grant(&names, u128::from(seed * STEPS + n + 1), which).await,
@@ -73,6 +74,15 @@ impl Side {
                 let said = said(&self.ledger.release(lease.as_slice()).await);
                 tokio::time::sleep(Duration::from_millis(2)).await;
                 said
+            }
+            15 => {
+                let whole = self.ledger.whole(&names[usize::try_from(which % 2).unwrap()], None, 9).await.unwrap();
+                let compactions: Vec<_> = whole.iter().map(compaction).collect();
+                format!(
+                    "{:?} {}",
+                    whole.iter().map(shown).collect::<Vec<_>>(),
+                    said(&self.ledger.compact(&compactions).await)
+                )
             }
             _ => {
                 let flag = [BatchFlag::Paused(true), BatchFlag::Paused(false), BatchFlag::Cancelling(true)]
@@ -179,7 +189,9 @@ impl Side {
 
 fn shown(stored: &Stored) -> String {
     let leased = if stored.leased_until.is_some() { " leased" } else { "" };
-    format!("{} {} v{}{leased}", stored.key.job, stored.record.state.name(), stored.version.0)
+    let compacted = if stored.compacted { " compacted" } else { "" };
+    let (state, entries) = (stored.record.state.name(), stored.record.history.len());
+    format!("{} {state} v{}{leased}{compacted} {entries}", stored.key.job, stored.version.0)
 }
 
 fn said<T: std::fmt::Debug>(result: &Result<T, LedgerError>) -> String {
@@ -195,6 +207,9 @@ fn record(stored: &Stored, state: u64, n: u64) -> Record {
     let past = Timestamp::from_millis(1_000_000 + n);
     let failure = Failure { kind: FailureKind::Generation, message: "no".into() };
     let state = match state {
+        // What is compacted stays done.
+        _ if stored.compacted => return stored.record.clone(),
+        8 => return done(stored, "task"),
         0 => State::Queued { due: None },
         1 => State::Queued { due: Some(FAR) },
         2 | 3 => generating("task", past),

@@ -10,9 +10,10 @@ use std::time::Duration;
 use redis::FromRedisValue;
 use redis_server::RedisServer;
 use tokio::task::JoinSet;
-use veobatch_core::{BatchId, JobId, Spec, StateName, Token};
+use veobatch_core::{BatchId, Files, JobId, Record, Spec, State, StateName, Task, TaskId, Token};
 use veobatch_ledger::{
-    Admission, LedgerError, LedgerUrl, NewJob, Nonce, Put, STAGE_CHUNK, SharedLedger, SubmissionClaim, Version, open,
+    Admission, Compaction, LedgerError, LedgerUrl, NewJob, Nonce, Put, STAGE_CHUNK, SharedLedger, Stored,
+    SubmissionClaim, Version, open,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -51,6 +52,22 @@ impl Scene {
     /// The admission that is staging has made no progress for more than a minute.
     async fn a_minute_without_progress(&self) {
         let _: i64 = self.ask(&["HSET", "{veobatch}:b1", "at", "1"]).await;
+    }
+
+    /// Jobs that are done, each with a task.
+    async fn admit_done(&self, count: usize) {
+        let admission = Admission::random();
+        self.stage(&admission, &jobs("a", count)).await.unwrap();
+        self.publish(&admission).await.unwrap();
+        for stored in self.ledger.page(&night(), None, None, count).await.unwrap() {
+            let id = TaskId::parse(&format!("task-{}", stored.job.seq)).unwrap();
+            let task = Task { id: id.clone(), attempt: 1, at: stored.now };
+            let record = Record { state: State::Done { task, files: Files::Usual(1) }, ..stored.record };
+            let (body, facets) = (record.body(), record.facets());
+            let (job, version, nonce) = (stored.job, stored.version, Nonce::random());
+            let put = Put { job, version, fence: None, nonce, body, facets, task: Some(id), settle: None };
+            self.ledger.put(&put).await.unwrap();
+        }
     }
 
     async fn names(&self) -> Vec<String> {
@@ -244,4 +261,25 @@ async fn the_servers_settings_are_put_in_words() {
     let _: String = scene.ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
     let _: String = scene.ask(&["CONFIG", "SET", "appendonly", "no"]).await;
     assert_eq!(scene.ledger.guarantee().await.unwrap().dangers.len(), 2);
+}
+
+#[tokio::test]
+async fn a_compacted_job_has_no_entry_of_its_own_and_a_forgotten_batch_leaves_no_key() {
+    let scene = Scene::new().await;
+    scene.admit_done(400).await;
+    assert_eq!(scene.ask::<Vec<i64>>(&["HMGET", "{veobatch}:meta", "tasks"]).await, [400]);
+    let whole = scene.ledger.whole(&night(), None, 1000).await.unwrap();
+    let compact =
+        |stored: &Stored| Compaction { job: stored.job, version: stored.version, body: b"[\"t\",1,1]".to_vec() };
+    let compactions: Vec<_> = whole.iter().map(compact).collect();
+    assert_eq!(scene.ledger.compact(&compactions).await.unwrap(), 400);
+    for part in [":j", ":s"] {
+        assert_eq!(scene.ask::<u8>(&["EXISTS", &format!("{{veobatch}}:b1{part}")]).await, 0, "{part}");
+    }
+
+    scene.ledger.forget(&night()).await.unwrap();
+    while scene.ledger.clear().await.unwrap() {}
+    let left = scene.ask::<Vec<String>>(&["KEYS", "*"]).await;
+    assert!(left.iter().all(|key| !key.contains(":b1") && !key.contains(":t") && !key.contains("gone")), "{left:?}");
+    assert_eq!(scene.ask::<Vec<i64>>(&["HMGET", "{veobatch}:meta", "tasks"]).await, [0]);
 }

@@ -64,7 +64,9 @@ impl Saving {
 
     /// What a person should know about the video.
     fn remark(&self, fetched: &[Fetched]) -> Option<String> {
-        let picture = sidecar::remark(&self.stored.spec, fetched.first().and_then(|file| file.picture));
+        // What was asked for is not known of a compact job.
+        let picture = fetched.first().and_then(|file| file.picture).filter(|_| !self.stored.compacted);
+        let picture = sidecar::remark(&self.stored.spec, picture);
         let beside = self.is_stray().then(|| "paid for beside the job's own video".to_owned());
         match (beside, picture) {
             (Some(beside), Some(picture)) => Some(format!("{beside}; {picture}")),

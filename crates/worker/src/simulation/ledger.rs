@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use tokio::time::sleep;
 use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
 use veobatch_ledger::{
-    Account, Admission, BatchFlag, BatchSummary, Claimed, Fence, Guarantee, JobRef, Lease, Ledger, LedgerError, NewJob,
-    Pace, Put, Settings, SharedLedger, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
+    Account, Admission, BatchFlag, BatchSummary, Claimed, Compaction, Fence, Guarantee, JobRef, Lease, Ledger,
+    LedgerError, NewJob, Pace, Put, Settings, SharedLedger, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
 };
 
 use super::stage::Owner;
@@ -188,6 +188,10 @@ through! {
         after: Option<&JobId>,
         limit: usize
     ) -> Vec<Stored>;
+    async fn whole(&self, batch: &BatchId, after: Option<&JobId>, limit: usize) -> Vec<Stored>;
+    async fn compact(&self, jobs: &[Compaction]) -> u64;
+    async fn forget(&self, batch: &BatchId) -> ();
+    async fn clear(&self) -> bool;
     async fn find_token(&self, token: &Token) -> Option<JobKey>;
     async fn find_task(&self, task: &TaskId) -> Option<JobKey>;
     async fn batches(&self) -> Vec<BatchSummary>;

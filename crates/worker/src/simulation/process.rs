@@ -84,6 +84,8 @@ impl Scene {
                 key: None,
             }),
             in_doubt: InDoubt::default(),
+            // Late evidence meets whole jobs and compact ones.
+            compact_after: Some(Duration::from_secs(600)),
         }
     }
 
@@ -113,7 +115,7 @@ impl Scene {
         let until = kept.clone();
         self.stage.enter(owner, "leases", keep(leases, ledger, until));
         let looking = Arc::clone(&worker);
-        let maintenance = claimers.track_future(maintain(looking, Until::Stopped));
+        let maintenance = claimers.track_future(maintain(looking, Until::Stopped, options.compact_after));
         self.stage.enter(owner, "maintenance", maintenance);
         worker.ending.closing.cancelled().await;
         self.end(owner, &worker, (claimers, steps), &left).await;

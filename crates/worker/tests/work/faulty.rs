@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
 use veobatch_ledger::{
-    Account, Admission, BatchFlag, BatchSummary, Claimed, Guarantee, Lease, Ledger, LedgerError, NewJob, Pace, Put,
-    Settings, SharedLedger, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
+    Account, Admission, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger, LedgerError, NewJob,
+    Pace, Put, Settings, SharedLedger, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
 };
 
 /// What goes wrong.
@@ -151,6 +151,22 @@ impl Ledger for Faulty {
         limit: usize,
     ) -> Answer<Vec<Stored>> {
         self.inner.page(batch, state, after, limit).await
+    }
+
+    async fn whole(&self, batch: &BatchId, after: Option<&JobId>, limit: usize) -> Answer<Vec<Stored>> {
+        self.inner.whole(batch, after, limit).await
+    }
+
+    async fn compact(&self, jobs: &[Compaction]) -> Answer<u64> {
+        self.inner.compact(jobs).await
+    }
+
+    async fn forget(&self, batch: &BatchId) -> Answer<()> {
+        self.inner.forget(batch).await
+    }
+
+    async fn clear(&self) -> Answer<bool> {
+        self.inner.clear().await
     }
 
     async fn find_token(&self, token: &Token) -> Answer<Option<JobKey>> {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use veobatch_core::{Resolution, StateName};
 use veobatch_simulator::{Config, Fault, Rule};
-use veobatch_worker::{Ended, Stop, Until, WorkError, sweep};
+use veobatch_worker::{Ended, Options, Stop, Until, WorkError, compact, sweep};
 
 use faulty::{Faulty, Trick};
 use scene::{Scene, hurried};
@@ -197,6 +197,43 @@ async fn a_cancelled_batch_is_swept_by_whoever_works() {
     assert_eq!(scene.simulator.bill().await.submissions, 0);
     let again = sweep(scene.ledger().as_ref(), &batch, &scene.options(Until::Idle).policy).await;
     assert_eq!(again.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn finished_jobs_become_compact_once_they_are_old_enough() {
+    let scene = Scene::new(hurried()).await;
+    scene.admit("garden", 12).await;
+    scene.admit("orchard", 3).await;
+    let ledger = scene.ledger();
+    let compacted = async |batch| scene.page(batch, StateName::Done).await.iter().filter(|job| job.compacted).count();
+    let day = Duration::from_secs(86_400);
+    for age in [None, Some(day)] {
+        scene.work_with(Options { compact_after: age, ..scene.options(Until::Idle) }).await.unwrap();
+        assert_eq!((compacted("garden").await, compacted("orchard").await), (0, 0), "{age:?}");
+    }
+    assert_eq!(compact(ledger.as_ref(), &Scene::batch("orchard"), day).await.unwrap(), 0);
+    assert_eq!(compact(ledger.as_ref(), &Scene::batch("orchard"), Duration::ZERO).await.unwrap(), 3);
+    assert_eq!((compacted("garden").await, compacted("orchard").await), (0, 3));
+
+    scene.admit("garden", 14).await;
+    let at_once = Options { compact_after: Some(Duration::ZERO), ..scene.options(Until::Idle) };
+    scene.work_with(at_once).await.unwrap();
+    assert_eq!((compacted("garden").await, compacted("orchard").await), (14, 3));
+    assert_eq!(scene.simulator.bill().await.submissions, 17);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_make_a_batch_compact_at_once_do_each_job_once_and_leave_strays_alone() {
+    let scene = Scene::new(hurried()).await;
+    scene.admit("garden", 500).await;
+    scene.finish("garden", 3).await;
+    let ledger = scene.ledger();
+    let (one, other) = (scene.ledger(), scene.ledger());
+    let garden = Scene::batch("garden");
+    let (one, other) =
+        tokio::join!(compact(one.as_ref(), &garden, Duration::ZERO), compact(other.as_ref(), &garden, Duration::ZERO));
+    assert_eq!(one.unwrap() + other.unwrap(), 497);
+    assert_eq!(ledger.whole(&garden, None, 1000).await.unwrap().len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,12 @@
 //! Scenes of saving under trouble: what is fetched twice, what is not, and where it ends up.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use veobatch_core::{Event, Fate, Files, Lane, Outcome, State, StateName, TaskId, Verdict};
+use veobatch_core::{Event, Fate, Files, Lane, Outcome, State, StateName, TaskId, Token, Verdict};
 use veobatch_ledger::{BatchSummary, Stored};
 use veobatch_simulator::{Config, Endpoint, Fault, Faults, Rule};
-use veobatch_worker::{Ended, Stop, Until};
+use veobatch_worker::{Ended, Options, Stop, Until, compact};
 
 use crate::scene::{Scene, hurried};
 
@@ -126,6 +127,12 @@ async fn of_several_videos_those_that_came_are_not_fetched_again() {
 /// A submission that loses its answer, whose job is submitted again by a person's order, and whose first task turns up:
 /// in a scene of its own, the batch and what the second attempt's task is beside.
 async fn with_a_stray(scene: &Scene) -> TaskId {
+    let (done, token) = submitted_again(scene).await;
+    late(scene, done, token).await
+}
+
+/// The job once its second attempt is done, and the first one's token.
+async fn submitted_again(scene: &Scene) -> (Stored, Token) {
     scene.admit("garden", 1).await;
     assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
     let [doubted] = scene.page("garden", StateName::InDoubt).await.try_into().unwrap();
@@ -134,6 +141,11 @@ async fn with_a_stray(scene: &Scene) -> TaskId {
     scene.tell(doubted.clone(), &Event::Resolve(Verdict::Resubmit)).await;
     assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
     let [done] = scene.page("garden", StateName::Done).await.try_into().unwrap();
+    (done, token)
+}
+
+/// The answer to the first attempt turns up.
+async fn late(scene: &Scene, done: Stored, token: Token) -> TaskId {
     let first = scene.simulator.bill().await.accepted.remove(0).task_id;
     let task = TaskId::parse(&first).unwrap();
     scene.tell(done, &Event::Submission { token, outcome: Outcome::Accepted(task.clone()) }).await;
@@ -163,6 +175,26 @@ async fn a_task_paid_for_beside_its_job_is_followed_and_saved_beside_it() {
     let [done] = scene.page("garden", StateName::Done).await.try_into().unwrap();
     assert_eq!(done.record.strays[0].fate, Fate::Saved(Files::Named(vec![format!("garden/{video}")])));
     assert!(done.record.task().unwrap().id != stray);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_turns_up_beside_a_compact_job_is_saved_and_its_sidecar_says_that_the_prompt_is_not_known() {
+    let scene = Scene::new(losing_the_first_answer()).await;
+    let (_, token) = submitted_again(&scene).await;
+    assert_eq!(compact(scene.ledger().as_ref(), &Scene::batch("garden"), Duration::ZERO).await.unwrap(), 1);
+    let [done] = scene.page("garden", StateName::Done).await.try_into().unwrap();
+    let stray = late(&scene, done, token).await;
+    let at_once = Options { compact_after: Some(Duration::ZERO), ..scene.options(Until::Idle) };
+    assert_eq!(scene.work_with(at_once).await.unwrap(), Ended::Finished);
+    let [video, sidecar] = [format!("job-0.stray-{stray}.mp4"), format!("job-0.stray-{stray}.json")];
+    assert_eq!(scene.names("garden"), ["job-0.json", "job-0.mp4", &sidecar, &video]);
+    let text = std::fs::read_to_string(scene.output().join("garden").join(&sidecar)).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&told["prompt"], &told["parameters"]), (&serde_json::Value::Null, &serde_json::json!({})));
+    assert_eq!(told["remark"], "paid for beside the job's own video");
+    let [done] = scene.page("garden", StateName::Done).await.try_into().unwrap();
+    assert_eq!(done.record.strays[0].fate, Fate::Saved(Files::Named(vec![format!("garden/{video}")])));
+    assert_eq!(scene.ledger().whole(&Scene::batch("garden"), None, 9).await.unwrap().len(), 1, "it stays whole");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,10 +9,13 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use url::Url;
 use veobatch_api::{ApiKey, Client, ClientConfig};
-use veobatch_core::{BatchId, Event, InDoubt, JobId, Lane, Policy, Resolution, Spec, StateName};
+use veobatch_core::{
+    BatchId, Event, Files, InDoubt, JobId, Lane, Policy, Record, Resolution, Spec, State, StateName, Stray, Task,
+    TaskId, Token,
+};
 use veobatch_ledger::{
-    Admission, BatchFlag, BatchSummary, Change, Changed, Impatient, LedgerUrl, NewJob, STAGE_CHUNK, Settings,
-    SharedLedger, Stored, change, open,
+    Admission, BatchFlag, BatchSummary, Change, Changed, Impatient, LedgerUrl, NewJob, Nonce, Put, STAGE_CHUNK,
+    Settings, SharedLedger, Stored, change, open,
 };
 use veobatch_simulator::{Config, Endpoint, Rate, Simulator};
 use veobatch_worker::{Concurrency, Ended, Options, Stop, Until, WorkError, work};
@@ -83,6 +86,32 @@ impl Scene {
         assert!(matches!(changed, Changed::Moved { .. }), "{changed:?}");
     }
 
+    /// Puts every job of a batch as done, the first `strays` of them with a stray.
+    pub(crate) async fn finish(&self, batch: &str, strays: usize) {
+        let jobs = self.ledger.page(&Self::batch(batch), None, None, 1000).await.unwrap();
+        for (n, stored) in jobs.into_iter().enumerate() {
+            let task = TaskId::parse(&format!("task-{n}")).unwrap();
+            let stray = Stray::new(task.clone(), Token::from_bits(1), stored.now);
+            let task = Task { id: task, attempt: 1, at: stored.now };
+            let record = Record {
+                state: State::Done { task, files: Files::Usual(1) },
+                strays: if n < strays { vec![stray] } else { Vec::new() },
+                ..stored.record
+            };
+            let put = Put {
+                job: stored.job,
+                version: stored.version,
+                fence: None,
+                nonce: Nonce::random(),
+                body: record.body(),
+                facets: record.facets(),
+                task: None,
+                settle: None,
+            };
+            self.ledger.put(&put).await.unwrap();
+        }
+    }
+
     pub(crate) async fn cancel(&self, batch: &BatchId) {
         self.ledger.flag(batch, BatchFlag::Cancelling(true)).await.unwrap();
     }
@@ -114,6 +143,7 @@ impl Scene {
             accept_data_loss: false,
             callbacks: None,
             in_doubt: InDoubt::Hold,
+            compact_after: None,
         }
     }
 

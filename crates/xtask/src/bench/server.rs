@@ -57,7 +57,8 @@ impl Server {
             .with_context(|| format!("redis-benchmark is not as documented: {text}"))
     }
 
-    fn cli(&self, words: &[&str]) -> Result<String> {
+    /// What the server answers to a command.
+    pub(crate) fn cli(&self, words: &[&str]) -> Result<String> {
         let mut command = Command::new("redis-cli");
         let output = command.args(["-p", &self.port.to_string()]).args(words).stderr(Stdio::null()).output()?;
         if !output.status.success() {

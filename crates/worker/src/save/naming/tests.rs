@@ -24,6 +24,7 @@ impl Scene {
             job: JobRef { batch: 0, seq: 0 },
             record: Record::fresh(&spec),
             spec,
+            compacted: false,
             version: Version(1),
             now,
             leased_until: None,

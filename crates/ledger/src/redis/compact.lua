@@ -1,0 +1,22 @@
+-- Each of these jobs is compact from now on, if it is done, waits for nothing, and has this version.
+-- ARGV, 4 for each: batch, seq, version, body. Returns how many were made compact.
+
+local changed, count = {}, 0
+for i = 1, #ARGV, 4 do
+  local n, seq = ARGV[i], ARGV[i + 1]
+  local stored = call('HGET', part(n, ':s'), seq)
+  local h = head(stored)
+  if stored and h.state == 'done' and h.lane == '-' and h.version == tonumber(ARGV[i + 2]) then
+    local b, at, key = block(n, seq)
+    local job, before = call('HGET', part(n, ':j'), seq), b[at]
+    -- A job without a spec was compact before, and a late change made it whole.
+    b[at] = { h.id, job and digest(job) or before[2], h.version, ARGV[i + 3] }
+    changed[key] = b
+    call('HDEL', part(n, ':j'), seq)
+    call('HDEL', part(n, ':s'), seq)
+    call('SETBIT', part(n, ':u'), seq, 0)
+    count = count + 1
+  end
+end
+for key, b in pairs(changed) do call('SET', key, cmsgpack.pack(b)) end
+return count
