@@ -11,6 +11,7 @@
 //! a scene started ends with it. Ports are free ones, folders are temporary, and no Redis server is used but its own.
 
 mod counts;
+mod link;
 mod movie;
 mod prompts;
 mod redis;
@@ -18,6 +19,7 @@ mod running;
 mod scene;
 
 pub use counts::{Counts, Job};
+pub use link::{Link, Weather};
 pub use movie::Movie;
 pub use prompts::{Prompts, prompt};
 pub use redis::RedisServer;

@@ -70,6 +70,11 @@ impl RedisServer {
         copy_folder(&self.folder.path().join("remembered"), &self.folder.path().join(KEPT))
     }
 
+    /// One command in Redis's inline form, and its (short) answer.
+    pub fn ask(&self, command: &str) -> Result<String> {
+        ask(self.port, command)
+    }
+
     /// Lets the time be over in which a server that was started anew grants nothing.
     pub fn end_recovery(&self) -> Result<()> {
         let answer = ask(self.port, "HSET {veobatch}:meta recovers 1")?;

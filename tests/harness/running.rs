@@ -50,6 +50,16 @@ impl Running {
         self.signal("-TERM").await
     }
 
+    /// SIGSTOP: the process does nothing until [`Running::go_on`], like one on a laptop that was closed.
+    pub async fn stop(&self) -> Result<()> {
+        self.signal("-STOP").await
+    }
+
+    /// SIGCONT.
+    pub async fn go_on(&self) -> Result<()> {
+        self.signal("-CONT").await
+    }
+
     /// SIGKILL: the process does nothing more. Returns once it is gone.
     pub async fn kill(mut self) -> Result<Ended> {
         self.child.kill().await.context("failed to kill the program")?;

@@ -3,6 +3,7 @@
 //! Summaries go to standard output, one line a step or suite; what the tools say goes to standard error.
 
 mod bench;
+mod chaos;
 mod command;
 mod lint;
 mod redis;
@@ -19,6 +20,7 @@ usage: cargo xtask COMMAND
   lint      formatting, clippy, documentation, dependencies, the compose file
   ci        lint, then test: what must pass before a change lands
   bench     measures the ledgers, the admission of files, the follow lane and an idle worker (release build)
+  chaos     workers, Redis and the network harmed at random, then the bill; `--minutes M`, `--seed S`
   simulate  runs the simulation of CI; `--seed N` or `--seeds FROM..TO` only those, `--trace` with everything that happens
 
 what follows `test` goes to the test runner; what follows `bench` names the measurements wanted (default: all)";
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         "lint" => lint::run_all(),
         "ci" => lint::run_all().and_then(|()| test::run(&[])),
         "bench" => bench::run(&rest),
+        "chaos" => chaos::run(&rest),
         "simulate" => simulate::run(&rest),
         _ => {
             command::say(USAGE);
