@@ -27,6 +27,7 @@ pub enum Weather {
 pub struct Link {
     address: SocketAddr,
     weather: watch::Sender<Weather>,
+    port: watch::Sender<u16>,
     _open: JoinSet<()>,
 }
 
@@ -36,14 +37,20 @@ impl Link {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let (weather, seen) = watch::channel(Weather::Fair);
+        let (port, leads_to) = watch::channel(port);
         let mut open = JoinSet::new();
-        open.spawn(serve(listener, port, seen));
-        Ok(Self { address, weather, _open: open })
+        open.spawn(serve(listener, leads_to, seen));
+        Ok(Self { address, weather, port, _open: open })
     }
 
     /// The port that leads through it.
     pub fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// Leads new connections to another port, as a failover does.
+    pub fn lead_to(&self, port: u16) {
+        self.port.send_replace(port);
     }
 
     /// Changes the weather, for what is under way too.
@@ -52,12 +59,12 @@ impl Link {
     }
 }
 
-async fn serve(listener: TcpListener, port: u16, weather: watch::Receiver<Weather>) {
+async fn serve(listener: TcpListener, port: watch::Receiver<u16>, weather: watch::Receiver<Weather>) {
     let mut open = JoinSet::new();
     while let Ok((near, _)) = listener.accept().await {
         while open.try_join_next().is_some() {}
         if *weather.borrow() != Weather::Cut {
-            open.spawn(pass(near, port, weather.clone()));
+            open.spawn(pass(near, *port.borrow(), weather.clone()));
         }
     }
 }

@@ -47,6 +47,30 @@ impl RedisServer {
         bail!("no redis-server could be started on a free port");
     }
 
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Follows `master`, and returns once it has all that is there.
+    pub async fn follow(&self, master: &Self) -> Result<()> {
+        master.ask("CONFIG SET repl-diskless-sync-delay 0")?;
+        self.ask(&format!("REPLICAOF 127.0.0.1 {}", master.port))?;
+        let deadline = Instant::now() + START;
+        while !self.ask("INFO replication")?.contains("master_link_status:up") {
+            if Instant::now() > deadline {
+                bail!("the replica did not follow within {START:?}");
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
+    /// Stands in for the master that it followed.
+    pub fn promote(&self) -> Result<()> {
+        self.ask("REPLICAOF NO ONE").map(drop)
+    }
+
     /// What `--ledger` takes.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)

@@ -1,7 +1,7 @@
 //! Interrupted, killed, started again.
 
 use anyhow::{Context as _, Result, ensure};
-use veobatch_tests::{Prompts, quick};
+use veobatch_tests::{Link, Prompts, RedisServer, quick};
 
 use crate::{PATIENCE, on_redis, on_sqlite};
 
@@ -106,6 +106,37 @@ async fn a_redis_that_forgot_what_was_paid_for_is_told_again_before_anything_els
     worker.wait(PATIENCE).await?.with_code(0)?;
     assert_eq!(scene.counts("night").await?.done, 20);
     assert_eq!((scene.bill().await.submissions, scene.most_per_prompt().await), (20, 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_failover_under_load_is_ridden_out_and_nothing_is_lost_or_paid_twice() -> Result<()> {
+    let mut config = quick();
+    config.generation.median_ms = 1_000;
+    let mut scene = on_redis(config).await?.with("VEOBATCH_RATE", "10/1s");
+    let (master, replica) = (scene.redis.as_ref().context("a scene on Redis")?, RedisServer::start().await?);
+    replica.follow(master).await?;
+    let link = Link::before(master.port()).await?;
+    scene = scene.with("VEOBATCH_LEDGER", &format!("redis://127.0.0.1:{}/0", link.port()));
+    scene.prompts("night.yaml", &Prompts::numbered("night", 30))?;
+    scene.run(&["enqueue", "night.yaml"]).await?.with_code(0)?;
+    let workers = [1, 2].map(|n| scene.start(&["worker", "--until-idle", "--state-dir", &format!("machine-{n}")]));
+    scene.until_billed("the middle of the night", |bill| bill.accepted.len() >= 10).await?;
+
+    scene.redis.as_mut().context("a scene on Redis")?.kill()?;
+    replica.promote()?;
+    link.lead_to(replica.port());
+    // A call is made only once its claim is on the replica, so what is under way is known there.
+    scene.until("night", "no call to be under way", |counts| counts.submitting == 0).await?;
+    let paid = scene.bill().await.accepted.len() as u64;
+    scene.until("night", "those to be saved", |counts| counts.done == paid).await?;
+    assert_eq!(scene.bill().await.accepted.len() as u64, paid, "nothing is submitted before the journals have spoken");
+    replica.end_recovery()?;
+    for worker in workers {
+        worker?.wait(PATIENCE).await?.with_code(0)?;
+    }
+    let counts = scene.counts("night").await?;
+    assert_eq!((counts.done, counts.in_doubt, scene.most_per_prompt().await), (30, 0, 1), "{counts:?}");
     Ok(())
 }
 

@@ -26,6 +26,8 @@ pub(super) fn read(path: &str) -> Option<(Token, JobKey)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -52,6 +54,15 @@ mod tests {
         // No slash in the name; a name that no batch can have.
         for name in ["bm9zbGFzaA", "Ly8"] {
             assert_eq!(read(&format!("/{token}/{name}")), None, "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_of_a_stranger_makes_the_reader_panic(path in any::<String>(), name in any::<Vec<u8>>()) {
+            let _ = read(&path);
+            let token = Token::of_attempt(1, true);
+            let _ = read(&format!("/{token}/{}", URL_SAFE_NO_PAD.encode(name)));
         }
     }
 }

@@ -41,6 +41,8 @@ fn opened(data: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn task(text: &str) -> String {
@@ -90,5 +92,23 @@ mod tests {
             assert_eq!(parse(text.as_bytes()), None, "{}", &text[..text.len().min(40)]);
         }
         assert_eq!(parse(b"\xff\xfe"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_of_a_stranger_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parse(&bytes);
+        }
+
+        #[test]
+        fn damage_never_makes_up_another_task(at in 0_usize..80, byte: u8, cut in 1_usize..90) {
+            let mut bytes = br#"{"code":200,"msg":"made","data":{"info":{"resolution":"720p"},"taskId":"task-1"}}"#.to_vec();
+            let place = at % 60;
+            bytes[place] = byte;
+            bytes.truncate(cut);
+            if let Some(Body { task: Some(task) }) = parse(&bytes) {
+                prop_assert_eq!(task.as_str(), "task-1");
+            }
+        }
     }
 }
