@@ -1,7 +1,7 @@
 //! Admission: all checked jobs are staged in bounded chunks, where nobody sees them, and then shown at once.
 //!
 //! ```text
-//! spool ──▶ chunks of 200 ──▶ stage (the first of a batch alone, then three in flight) ──▶ publish
+//! spool ──▶ chunks of 400 ──▶ stage (the first of a batch alone, then three in flight) ──▶ publish
 //!                                          ╰── a conflict, an error: abandon, nothing was visible
 //! ```
 //!
