@@ -16,10 +16,10 @@
 //! payment needs an excuse (the service's own word that the last attempt failed, or a person's order), none is made
 //! twice for one token, no put is taken from whoever lost the lease, and the account's rate is never exceeded.
 //!
-//! What it was seen to find, each within the first 250 seeds: a doubt that is queued again, an orphan that is submitted
-//! again, the journal's `sending` or `answer` left out, `sending` not synced, `settled` before the put, a poll's 503 taken
-//! for a failure, a lost answer taken for "not sent", a put whose fence is not looked at. What it does not look at: Redis,
-//! real sockets and TLS, files that a power cut takes, `--in-doubt` other than `hold`.
+//! What it was seen to find when it was written, each within 250 seeds: a doubt that is queued again, an orphan that is
+//! submitted again, the journal's `sending` or `answer` left out, `sending` not synced, `settled` before the put, a poll's
+//! 503 taken for a failure, a lost answer taken for "not sent", a put whose fence is not looked at. What it does not look
+//! at: Redis, real sockets and TLS, files that a power cut takes, `--in-doubt` other than `hold`.
 //!
 //! A failing seed prints the command that replays it with its log: `cargo xtask simulate --seed N --trace`.
 
