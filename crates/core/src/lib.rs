@@ -21,6 +21,7 @@ mod price;
 mod record;
 mod spec;
 mod stray;
+mod terms;
 mod time;
 
 pub use after::{After, Moment, after};
@@ -38,4 +39,5 @@ pub use record::{
 };
 pub use spec::{AspectRatio, DEFAULT_MODEL, GenerationType, Resolution, Spec};
 pub use stray::{Fate, Stray};
+pub use terms::{MAX_BATCH_PRIORITY, MAX_WEIGHT, Span, Terms};
 pub use time::{Timestamp, millis};
