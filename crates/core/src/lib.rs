@@ -14,6 +14,7 @@ mod doubt;
 mod event;
 mod facets;
 mod id;
+mod kind;
 mod name;
 mod outcome;
 mod plan;
@@ -30,6 +31,7 @@ pub use doubt::{CALLED_BACK_WITHIN, Heard, InDoubt, MAX_PRESUMED_ATTEMPTS, Outlo
 pub use event::{Event, Hindrance, Kinship, Verdict};
 pub use facets::{Facets, Flight, Lane, StateName};
 pub use id::{MAX_TASK_ID_BYTES, TaskId, Token};
+pub use kind::VideoKind;
 pub use name::{BatchId, JobId, JobKey, MAX_NAME_BYTES, NameError, fold};
 pub use outcome::{Outcome, Progress, Refusal, RefusalKind, TaskFailure, Trouble, TroubleKind, Upgrade};
 pub use plan::{Step, plan};
