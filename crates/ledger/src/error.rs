@@ -3,7 +3,7 @@
 use veobatch_core::{BatchId, JobKey};
 
 /// Why the ledger did not do what it was asked for. Completes "failed to …:".
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum LedgerError {
     /// It could not be reached, or did not answer. It may have happened: ask again, the same way.
     #[error("the ledger cannot be reached: {0}")]

@@ -129,12 +129,17 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
         stall: Duration,
     ) -> Result<SubmissionClaim, LedgerError>;
 
-    /// Returns once every claim that was granted here before this call is stored as safely as the ledger can: on a disk,
-    /// and on a replica if there is one. A call must not be paid for before.
+    /// Returns once the claim that `token` was granted is stored as safely as the ledger can: on a disk, and on a replica
+    /// if there is one. A call must not be paid for before.
+    ///
+    /// It is the claim that is confirmed, in the history of the server that has it: one that took that server's place
+    /// in between, without the claim, does not confirm it.
     ///
     /// # Errors
-    /// [`LedgerError::Unavailable`] if that could not be reached in a few seconds.
-    async fn confirm(&self) -> Result<(), LedgerError>;
+    /// [`LedgerError::LostLease`] if the ledger knows no open attempt with this token, because it went back in time or
+    /// the attempt is over: the call must not be made. [`LedgerError::Unavailable`] if it could not be made safe in a few
+    /// seconds.
+    async fn confirm(&self, token: &Token) -> Result<(), LedgerError>;
 
     /// Leases up to `max` (at most [`CLAIM_MAX`]) due jobs of `lane` (follow or save), earliest due first.
     ///

@@ -144,8 +144,8 @@ impl Ledger for RedisLedger {
         self.grant(token, only, lease, stall).await
     }
 
-    async fn confirm(&self) -> Result<(), LedgerError> {
-        self.confirmation.reached().await
+    async fn confirm(&self, token: &Token) -> Result<(), LedgerError> {
+        self.confirmation.of(token).await
     }
 
     async fn claim(

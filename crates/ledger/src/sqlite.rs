@@ -215,8 +215,8 @@ impl Ledger for SqliteLedger {
     }
 
     /// Whatever is granted is on the disk already.
-    async fn confirm(&self) -> Result<(), LedgerError> {
-        Ok(())
+    async fn confirm(&self, token: &Token) -> Result<(), LedgerError> {
+        self.find_token(token).await?.map(drop).ok_or(LedgerError::LostLease)
     }
 
     async fn claim(

@@ -64,9 +64,17 @@ pub(crate) async fn hand_back(worker: &Worker, claim: &Claim, grant: &Grant) {
 async fn pay(worker: &Worker, claim: &Claim, grant: &Grant) -> Ended {
     let stored = &claim.claimed.stored;
     Edge::Granted.reached();
-    if let Err(error) = worker.ledger.confirm().await {
-        let why = format!("its claim could not be confirmed: {error}");
-        return Ended { gate: GateReport::Troubled { why: why.clone() }, ..Ended::unsent(why) };
+    match worker.ledger.confirm(&grant.token).await {
+        Ok(()) => {}
+        // As if it had never been granted: another server is there now, and it grants nothing for a while by itself.
+        Err(LedgerError::LostLease) => {
+            warn!("the ledger does not know a claim any more that it granted; nothing was sent");
+            return Ended::unsent("the ledger forgot its claim before anything was sent".to_owned());
+        }
+        Err(error) => {
+            let why = format!("its claim could not be confirmed: {error}");
+            return Ended { gate: GateReport::Troubled { why: why.clone() }, ..Ended::unsent(why) };
+        }
     }
     if let Err(error) = worker.journal.sending(&grant.token, &stored.key).await {
         error!(%error, "the journal cannot be written: nothing is submitted without it");

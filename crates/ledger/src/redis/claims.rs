@@ -25,7 +25,7 @@ impl RedisLedger {
         let answer: Vec<Value> = self.server.run(&self.scripts.grant, &args).await?;
         let (claim, replicas) = granted(answer)?;
         if matches!(claim, SubmissionClaim::Granted(_)) {
-            self.confirmation.due(replicas);
+            self.confirmation.granted(replicas);
         }
         Ok(claim)
     }

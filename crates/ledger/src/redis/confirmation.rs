@@ -1,39 +1,52 @@
 //! Whether a claim would survive its server: before a call is paid for, the claim is on a replica, if the server has
 //! one, and on the disk, where the server writes only once a second and lets us wait for that (`WAITAOF`, 7.2).
 //!
-//! Waiting blocks a connection, so it has one of its own. A write made there follows, in the server's one history,
-//! whatever was granted before: once it has arrived everything before it has. Whoever comes while others wait shares
-//! the next round with those who came too.
+//! ```text
+//! the claims ─▶ a write ─▶ WAIT, WAITAOF ─▶ the claims      one pipeline, and so one connection to one server
+//! ```
+//!
+//! Waiting blocks a connection, so it has one of its own, and that may lead to another server than the one that granted
+//! the claim: a replica that was promoted in between, perhaps without it. So each round asks for the claims themselves.
+//! They are there *before* the write: in the server's one history the write follows them, and once it has arrived they
+//! have. They are there *after* the wait: what was waited for is still the server's history, and no other server's that
+//! it was made to follow meanwhile. A claim that is missing was granted by a history that is over, and is no claim.
+//!
+//! A server that has nothing to wait for (no replica, every write on the disk before its answer) is asked all the same:
+//! it may have been put in the place of another, or have lost its file.
+//!
+//! Whoever comes while others wait shares the next round with those who came too; each is told of its own claim.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use redis::{Cmd, RedisError, Value};
-use tokio::sync::Mutex;
+use tokio::sync::oneshot;
+use veobatch_core::Token;
 
 use super::connection::{Server, key, meaning};
 use super::guarantee;
 use crate::LedgerError;
 
-/// How long one round waits, in ms: a replica beside its server answers within a few, a disk once a second.
+/// How long one round waits for each of the two, in ms: a replica beside its server answers within a few, a disk once a
+/// second.
 const WAIT_MS: u32 = 3_000;
 
-/// What is to be waited for, and how far that is.
+/// The claims that wait to be confirmed, and where that is done.
 #[derive(Debug)]
 pub(super) struct Confirmation {
     url: String,
     /// Replicas of the server, when it last granted something.
     replicas: AtomicU32,
-    /// Claims granted.
-    due: AtomicU64,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<Vec<Waiting>>,
+    /// Made when it is first needed; held while a round is under way.
+    server: tokio::sync::Mutex<Option<Connected>>,
 }
 
-#[derive(Debug, Default)]
+/// A claim that waits for the next round.
+#[derive(Debug)]
 struct Waiting {
-    /// How many of those are confirmed.
-    reached: u64,
-    /// Made when it is first needed.
-    server: Option<Connected>,
+    token: Token,
+    answer: oneshot::Sender<Result<(), LedgerError>>,
 }
 
 /// The connection that waits, and whether it waits for the disk too.
@@ -45,33 +58,69 @@ struct Connected {
 
 impl Confirmation {
     pub(super) fn new(url: &str) -> Self {
-        Self { url: url.to_owned(), replicas: AtomicU32::new(0), due: AtomicU64::new(0), waiting: Mutex::default() }
+        let (replicas, waiting, server) = (AtomicU32::new(0), Mutex::default(), tokio::sync::Mutex::default());
+        Self { url: url.to_owned(), replicas, waiting, server }
     }
 
     /// A claim was granted by a server with this many replicas.
-    pub(super) fn due(&self, replicas: u32) {
+    pub(super) fn granted(&self, replicas: u32) {
         self.replicas.store(replicas, Ordering::Relaxed);
-        self.due.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns once everything that was due when it was called has been reached.
-    pub(super) async fn reached(&self) -> Result<(), LedgerError> {
-        let mine = self.due.load(Ordering::Relaxed);
-        let mut waiting = self.waiting.lock().await;
-        if waiting.reached >= mine {
-            return Ok(());
+    /// Returns once the claim of `token` is safe; [`LedgerError::LostLease`] if there is no such claim.
+    pub(super) async fn of(&self, token: &Token) -> Result<(), LedgerError> {
+        loop {
+            let (answer, mut answered) = oneshot::channel();
+            self.lock().push(Waiting { token: token.clone(), answer });
+            let told = tokio::select! {
+                biased;
+                told = &mut answered => told,
+                mut server = self.server.lock() => {
+                    // Empty, if somebody's round had this one too.
+                    let waiting = std::mem::take(&mut *self.lock());
+                    if !waiting.is_empty() {
+                        self.round(&mut server, waiting).await;
+                    }
+                    answered.await
+                }
+            };
+            // An answer that is missing was somebody's who was dropped: ask again.
+            if let Ok(answer) = told {
+                return answer;
+            }
         }
-        let round = self.due.load(Ordering::Relaxed);
-        let connected = match waiting.server.take() {
+    }
+
+    async fn round(&self, server: &mut Option<Connected>, waiting: Vec<Waiting>) {
+        let tokens: Vec<&str> = waiting.iter().map(|waiting| waiting.token.as_str()).collect();
+        let known = self.known(server, &tokens).await;
+        for (n, Waiting { answer, .. }) in waiting.into_iter().enumerate() {
+            let told = match &known {
+                Ok(known) if known.get(n) == Some(&true) => Ok(()),
+                Ok(_) => Err(LedgerError::LostLease),
+                Err(error) => Err(error.clone()),
+            };
+            // A receiver that is gone wants no answer.
+            let _ = answer.send(told);
+        }
+    }
+
+    /// Which of these claims are safe now. A connection that broke, or leads to a server without one of them, is not
+    /// used again.
+    async fn known(&self, server: &mut Option<Connected>, tokens: &[&str]) -> Result<Vec<bool>, LedgerError> {
+        let connected = match server.take() {
             Some(connected) => connected,
             None => Connected::to(&self.url).await?,
         };
-        let connected = waiting.server.insert(connected);
-        if self.replicas.load(Ordering::Relaxed) > 0 || connected.disk {
-            connected.wait(self.replicas.load(Ordering::Relaxed) > 0).await?;
+        let known = connected.wait(self.replicas.load(Ordering::Relaxed) > 0, tokens).await?;
+        if known.iter().all(|known| *known) {
+            *server = Some(connected);
         }
-        waiting.reached = round;
-        Ok(())
+        Ok(known)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -82,28 +131,37 @@ impl Connected {
         Ok(Self { server, disk })
     }
 
-    async fn wait(&self, replica: bool) -> Result<(), LedgerError> {
-        if replica && self.round("WAIT", &[1]).await? == 0 {
+    /// Which of these claims were there all the time, while what was written before is waited for. In one go: on a
+    /// connection that was made anew in between there would be nothing to wait for.
+    async fn wait(&self, replica: bool, tokens: &[&str]) -> Result<Vec<bool>, LedgerError> {
+        let mut asked = redis::pipe();
+        asked.cmd("HMGET").arg(key("i")).arg(tokens);
+        asked.cmd("SET").arg(key("confirmed")).arg(1).ignore();
+        if replica {
+            asked.cmd("WAIT").arg(1).arg(WAIT_MS);
+        }
+        if self.disk {
+            asked.cmd("WAITAOF").arg(1).arg(0).arg(WAIT_MS);
+        }
+        asked.cmd("HMGET").arg(key("i")).arg(tokens);
+        let mut answers = self.server.ask_all::<Vec<Value>>(&asked).await?.into_iter();
+        let mut next = || answers.next().unwrap_or(Value::Nil);
+
+        let before: Vec<Option<String>> = read(next())?;
+        if replica && read::<u32>(next())? == 0 {
             return Err(unreached("no replica of the Redis server has confirmed a claim"));
         }
-        if self.disk && self.round("WAITAOF", &[1, 0]).await? == 0 {
+        // How many disks, and how many of replicas.
+        if self.disk && read::<(u32, u32)>(next())?.0 == 0 {
             return Err(unreached("the Redis server has not written a claim to its disk"));
         }
-        Ok(())
+        let after: Vec<Option<String>> = read(next())?;
+        Ok(before.iter().zip(&after).map(|(before, after)| before.is_some() && before == after).collect())
     }
+}
 
-    /// How many have what is written now, and everything before it. In one go: a connection that was made anew in
-    /// between would have nothing to wait for.
-    async fn round(&self, command: &str, counts: &[u32]) -> Result<u32, LedgerError> {
-        let mut asked = redis::pipe();
-        asked.cmd("SET").arg(key("confirmed")).arg(1).ignore();
-        asked.cmd(command).arg(counts).arg(WAIT_MS);
-        let (reached,): (Value,) = self.server.ask_all(&asked).await?;
-        // `WAITAOF` counts disks and replicas, in this order.
-        let first =
-            if let Value::Array(all) = reached { all.into_iter().next().unwrap_or(Value::Nil) } else { reached };
-        redis::from_redis_value(first).map_err(|error| LedgerError::Damaged(error.to_string()))
-    }
+fn read<T: redis::FromRedisValue>(value: Value) -> Result<T, LedgerError> {
+    redis::from_redis_value(value).map_err(|error| LedgerError::Damaged(error.to_string()))
 }
 
 fn unreached(what: &str) -> LedgerError {

@@ -72,6 +72,20 @@ pub(crate) async fn a_token_whose_job_was_claimed_by_somebody_else_gets_nothing(
     assert_eq!(count(ledger, "night", StateName::Queued).await, 1);
 }
 
+pub(crate) async fn a_claim_is_confirmed_as_long_as_its_attempt_is_open_and_no_other_is(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "night", &jobs("a", 2)).await;
+    let claimed = submission_for(ledger, &token(1), None, LONG).await;
+    ledger.confirm(&token(1)).await.unwrap();
+    assert!(matches!(ledger.confirm(&token(2)).await, Err(LedgerError::LostLease)));
+    submission_for(ledger, &token(2), None, LONG).await;
+    put(ledger, &ending(&claimed, State::Queued { due: None })).await;
+    let (first, second) = (token(1), token(2));
+    let (over, open) = tokio::join!(ledger.confirm(&first), ledger.confirm(&second));
+    assert!(matches!(over, Err(LedgerError::LostLease)), "{over:?}");
+    open.unwrap();
+}
+
 pub(crate) async fn higher_priorities_go_first_and_then_file_order(bench: &Bench) {
     let ledger = &bench.ledger;
     let jobs = [ranked("a", 0), ranked("b", 5), ranked("c", -5), ranked("d", 5), ranked("e", i16::MAX), job("f")];

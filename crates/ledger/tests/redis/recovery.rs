@@ -3,8 +3,11 @@
 use std::process::Command;
 use std::time::Duration;
 
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use veobatch_core::Token;
-use veobatch_ledger::{Admission, LedgerError, SubmissionClaim, Waiting};
+use veobatch_ledger::{Admission, LedgerError, LedgerUrl, SharedLedger, SubmissionClaim, Waiting, open};
 
 use crate::{MINUTE, Scene, jobs};
 
@@ -29,11 +32,46 @@ async fn grants(scene: &Scene, token: u128) {
     assert!(matches!(claim(scene, token).await, SubmissionClaim::Granted(_)));
 }
 
+fn port(scene: &Scene) -> u16 {
+    scene.server.url().rsplit(':').next().unwrap().trim_end_matches("/0").parse().unwrap()
+}
+
+/// An address that leads to the server in charge, as a virtual one does: whoever is connected when another one takes over
+/// is cut off.
+struct Address {
+    url: LedgerUrl,
+    leads_to: watch::Sender<u16>,
+    _open: JoinSet<()>,
+}
+
+impl Address {
+    async fn of(scene: &Scene) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://127.0.0.1:{}/0", listener.local_addr().unwrap().port());
+        let (leads_to, in_charge) = watch::channel(port(scene));
+        let mut open = JoinSet::new();
+        open.spawn(async move {
+            let mut passing = JoinSet::new();
+            while let Ok((mut near, _)) = listener.accept().await {
+                let mut in_charge = in_charge.clone();
+                passing.spawn(async move {
+                    let port = *in_charge.borrow_and_update();
+                    let mut far = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                    tokio::select! {
+                        _ = in_charge.changed() => {}
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                    }
+                });
+            }
+        });
+        Self { url: LedgerUrl::parse(&url).unwrap(), leads_to, _open: open }
+    }
+}
+
 /// Makes `replica` follow `master`, and waits until it does.
 async fn follow(replica: &Scene, master: &Scene) {
     let _: String = master.ask(&["CONFIG", "SET", "repl-diskless-sync-delay", "0"]).await;
-    let port = master.server.url().rsplit(':').next().unwrap().trim_end_matches("/0").to_owned();
-    let _: String = replica.ask(&["REPLICAOF", "127.0.0.1", &port]).await;
+    let _: String = replica.ask(&["REPLICAOF", "127.0.0.1", &port(master).to_string()]).await;
     while !replica.ask::<String>(&["INFO", "replication"]).await.contains("master_link_status:up") {
         tokio::task::yield_now().await;
     }
@@ -44,7 +82,7 @@ async fn a_replica_that_is_promoted_grants_nothing_before_the_journals_have_spok
     let (master, replica) = (night().await, Scene::new().await);
     follow(&replica, &master).await;
     grants(&master, 1).await;
-    master.ledger.confirm().await.unwrap();
+    master.ledger.confirm(&Token::from_bits(1)).await.unwrap();
     let _: String = replica.ask(&["REPLICAOF", "NO", "ONE"]).await;
 
     let now = replica.ledger.now().await.unwrap();
@@ -66,11 +104,12 @@ async fn a_replica_that_is_promoted_grants_nothing_before_the_journals_have_spok
 #[tokio::test]
 async fn a_confirmed_claim_is_on_the_replica_and_one_that_is_not_there_is_not_confirmed() {
     let (master, replica) = (night().await, Scene::new().await);
+    let confirm = async |token| master.ledger.confirm(&Token::from_bits(token)).await;
     grants(&master, 1).await;
-    master.ledger.confirm().await.unwrap();
+    confirm(1).await.unwrap();
     follow(&replica, &master).await;
     while matches!(claim(&master, 2).await, SubmissionClaim::Wait { .. }) {}
-    master.ledger.confirm().await.unwrap();
+    confirm(2).await.unwrap();
     let there: bool = replica.ask(&["HEXISTS", "{veobatch}:i", Token::from_bits(2).as_str()]).await;
     assert!(there);
 
@@ -79,10 +118,57 @@ async fn a_confirmed_claim_is_on_the_replica_and_one_that_is_not_there_is_not_co
     let signal = |name: &str| assert!(Command::new("kill").args([name, &process]).status().unwrap().success());
     signal("-STOP");
     while matches!(claim(&master, 3).await, SubmissionClaim::Wait { .. }) {}
-    let refused = master.ledger.confirm().await;
+    let refused = confirm(3).await;
     assert!(matches!(refused, Err(LedgerError::Unavailable(_))), "{refused:?}");
     signal("-CONT");
-    master.ledger.confirm().await.unwrap();
+    confirm(3).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_claim_that_the_promoted_server_does_not_know_is_not_confirmed_by_it() {
+    let (master, promoted, other) = (night().await, Scene::new().await, Scene::new().await);
+    follow(&promoted, &master).await;
+    follow(&other, &master).await;
+    let address = Address::of(&master).await;
+    let ledger = open(&address.url).await.unwrap();
+    let [known, unknown] = [1, 2].map(Token::from_bits);
+    let claim = async |token| loop {
+        let claim = ledger.claim_submission(token, None, MINUTE, STALL).await.unwrap();
+        if matches!(claim, SubmissionClaim::Granted(_)) {
+            break;
+        }
+    };
+    claim(&known).await;
+    ledger.confirm(&known).await.unwrap();
+    let _: String = promoted.ask(&["REPLICAOF", "NO", "ONE"]).await;
+    claim(&unknown).await;
+
+    // The other replica follows it too, so that there is somebody who confirms whatever is written.
+    follow(&other, &promoted).await;
+    address.leads_to.send_replace(port(&promoted));
+    let (yes, no) = tokio::join!(confirmed(&ledger, &known), confirmed(&ledger, &unknown));
+    yes.unwrap();
+    assert!(matches!(no, Err(LedgerError::LostLease)), "{no:?}");
+}
+
+/// What is said of a claim once the new server is reached: who was connected to the old one learns of that first.
+async fn confirmed(ledger: &SharedLedger, token: &Token) -> Result<(), LedgerError> {
+    loop {
+        match ledger.confirm(token).await {
+            Err(LedgerError::Unavailable(_)) => {}
+            told => return told,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_lost_its_file_confirms_nothing_that_it_granted_before() {
+    let scene = night().await;
+    grants(&scene, 1).await;
+    scene.ledger.confirm(&Token::from_bits(1)).await.unwrap();
+    let _: String = scene.ask(&["FLUSHALL"]).await;
+    let refused = scene.ledger.confirm(&Token::from_bits(1)).await;
+    assert!(matches!(refused, Err(LedgerError::LostLease)), "{refused:?}");
 }
 
 #[tokio::test]
@@ -90,7 +176,7 @@ async fn a_server_that_writes_once_a_second_is_waited_for_where_it_can_be() {
     let scene = night().await;
     let _: String = scene.ask(&["CONFIG", "SET", "appendfsync", "everysec"]).await;
     grants(&scene, 1).await;
-    scene.ledger.confirm().await.unwrap();
+    scene.ledger.confirm(&Token::from_bits(1)).await.unwrap();
     let known: Vec<redis::Value> = scene.ask(&["COMMAND", "INFO", "WAITAOF"]).await;
     let stats: String = scene.ask(&["INFO", "commandstats"]).await;
     assert_eq!(stats.contains("cmdstat_waitaof:calls=1"), known != [redis::Value::Nil], "{stats}");

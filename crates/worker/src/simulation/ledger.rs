@@ -177,7 +177,7 @@ through! {
     async fn publish(&self, admission: &Admission, batches: &[BatchId]) -> ();
     async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> ();
     async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Staged;
-    async fn confirm(&self) -> ();
+    async fn confirm(&self, token: &Token) -> ();
     async fn renew(&self, leases: &[Lease], lease: Duration) -> Vec<bool>;
     async fn release(&self, leases: &[Lease]) -> ();
     async fn read(&self, key: &JobKey) -> Option<Stored>;

@@ -18,6 +18,8 @@ pub(crate) enum Trick {
     RefuseEvidence,
     /// Every second answer to a claim of a submission is lost.
     LoseGrants,
+    /// Every second claim is unknown to the server that is to confirm it.
+    ForgetClaims,
     /// The first poll's put panics.
     PanicOnce,
     /// Jobs cannot be read, as callbacks do, until it comes back.
@@ -71,8 +73,11 @@ impl Ledger for Faulty {
         Ok(answer)
     }
 
-    async fn confirm(&self) -> Answer<()> {
-        self.inner.confirm().await
+    async fn confirm(&self, token: &Token) -> Answer<()> {
+        if self.trick == Trick::ForgetClaims && self.count.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
+            return Err(LedgerError::LostLease);
+        }
+        self.inner.confirm(token).await
     }
 
     async fn put(&self, put: &Put) -> Answer<Version> {

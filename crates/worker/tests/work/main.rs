@@ -139,6 +139,16 @@ async fn a_claim_whose_answer_is_lost_is_used_all_the_same_and_only_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_the_ledger_forgot_before_the_call_is_no_claim_and_no_doubt() {
+    let scene = Scene::new(hurried()).await;
+    scene.admit("garden", 4).await;
+    let faulty = Arc::new(Faulty::new(scene.ledger(), Trick::ForgetClaims));
+    assert_eq!(scene.work_on(faulty, Until::Idle, Stop::default()).await.unwrap(), Ended::Finished);
+    assert_eq!((scene.count(StateName::Done).await, scene.simulator.bill().await.submissions), (4, 4));
+    assert_eq!(scene.journals(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_panic_parks_its_job_and_does_not_end_its_lane() {
     let scene = Scene::new(hurried()).await;
     scene.admit("garden", 4).await;
