@@ -113,6 +113,9 @@ pub(crate) fn objection(record: &Record, because: Presumption) -> Option<&'stati
     if is_compared(called.as_ref()) {
         return Some("was called back with a task id, and a worker compares it first");
     }
+    if record.strays.iter().any(|stray| !stray.fate.is_gone()) {
+        return Some("has the task of an earlier attempt, which was paid for");
+    }
     match because {
         Presumption::Silent(_) if !attempt.token.carries_callback() => Some("was not sent with a callback URL"),
         Presumption::Silent(_) if called.is_some() => Some("was called back"),
@@ -148,7 +151,9 @@ pub fn doubted(record: &Record) -> Option<&Token> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::TaskId;
     use crate::spec::Spec;
+    use crate::stray::{Fate, Stray};
 
     const SENT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
     const HOUR: Duration = Duration::from_secs(3600);
@@ -205,6 +210,17 @@ mod tests {
             }
             assert_eq!(resubmit(&record), expected);
         }
+    }
+
+    #[test]
+    fn no_policy_pays_again_beside_a_task_that_was_paid_for() {
+        let with = |fate| {
+            let stray = Stray { fate, ..Stray::new(TaskId::parse("t1").unwrap(), Token::from_bits(1), SENT) };
+            let record = Record { strays: vec![stray], ..doubtful(false) };
+            outlook(&record, InDoubt::Resubmit, None, false, minutes(1))
+        };
+        assert_eq!(with(Fate::default()), Outlook::Person);
+        assert_eq!(with(Fate::Gone("failed".to_owned())), Outlook::Again(Presumption::Preferred));
     }
 
     #[test]

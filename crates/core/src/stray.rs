@@ -86,6 +86,11 @@ impl Stray {
 }
 
 impl Fate {
+    /// Whether it was paid for in vain, as far as is known.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self, Self::Gone(_))
+    }
+
     fn is_new(&self) -> bool {
         *self == Self::default()
     }

@@ -18,7 +18,7 @@ pub(crate) mod replay;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,6 +26,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use veobatch_core::{JobKey, Outcome, Token};
 
+use crate::disk::Disk;
 use crate::{blocking, random};
 use line::{Finding, Line, finding};
 
@@ -116,6 +117,7 @@ impl Journal {
     /// Removes the journal if nothing in it is open or worth remembering.
     pub(crate) fn finish(&self) -> io::Result<()> {
         let written = self.0.written();
+        Disk::State.is_writable()?;
         if written.open.is_empty() && written.told.is_empty() { fs::remove_file(&written.path) } else { Ok(()) }
     }
 
@@ -143,7 +145,7 @@ impl Shared {
             self.rewrite(&mut written)?;
         }
         let bytes = line.to_bytes();
-        if let Err(error) = written.file.write_all(&bytes) {
+        if let Err(error) = Disk::State.write(&mut written.file, &bytes) {
             written.broken = true;
             return Err(error);
         }
@@ -174,7 +176,7 @@ impl Shared {
             let written = self.written();
             (written.file.try_clone(), written.lines)
         };
-        if let Err(error) = file.and_then(|file| file.sync_data()) {
+        if let Err(error) = file.and_then(|file| Disk::State.is_writable().and_then(|()| file.sync_data())) {
             // After a failed sync the system may have forgotten what it could not write: never trust this file again.
             self.written().broken = true;
             return Err(error);
@@ -189,7 +191,7 @@ impl Shared {
         let (mut file, path) = create(&self.dir)?;
         let told = written.told.iter().flat_map(|(_, lines)| lines);
         let text: Vec<u8> = told.chain(written.open.values().flatten()).flat_map(Line::to_bytes).collect();
-        let stored = file.write_all(&text).and_then(|()| file.sync_all()).and_then(|()| sync_dir(&self.dir));
+        let stored = Disk::State.write(&mut file, &text).and_then(|()| Disk::State.sync(&file)).and_then(|()| sync_dir(&self.dir));
         if let Err(error) = stored.and_then(|()| fs::remove_file(&written.path)) {
             // Nothing refers to the new one yet.
             drop(fs::remove_file(&path));
@@ -209,6 +211,7 @@ impl Shared {
 
 /// A new, locked, empty file in `dir`.
 fn create(dir: &Path) -> io::Result<(File, PathBuf)> {
+    Disk::State.is_writable()?;
     let path = dir.join(format!("{PREFIX}{:032x}{SUFFIX}", random::bits()));
     // Locked before it has its name: nobody ever sees it unlocked and empty.
     let fresh = path.with_extension("new");

@@ -19,6 +19,7 @@ mod claimer;
 mod clock;
 mod compaction;
 mod compare;
+mod disk;
 mod doubts;
 mod edge;
 mod ending;

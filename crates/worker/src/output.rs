@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use tracing::info;
 use veobatch_core::BatchId;
 
+use crate::disk::Disk;
 use crate::journal::sync_dir;
 use crate::{WorkError, part, random};
 
@@ -49,7 +50,8 @@ impl Output {
     pub(crate) fn open(root: &Path) -> Result<Self, WorkError> {
         let probe = root.join(format!(".veobatch-probe-{:016x}", random::bits() >> 64));
         let tried = fs::create_dir_all(root).and_then(|()| {
-            File::create_new(&probe)?.write_all(b"veobatch")?;
+            Disk::Output.is_writable()?;
+            Disk::Output.write(&mut File::create_new(&probe)?, b"veobatch")?;
             fs::remove_file(&probe)?;
             identity(root)
         });
@@ -138,6 +140,7 @@ pub(crate) fn video(folder: &Path, stem: &str, number: usize) -> PathBuf {
 /// first taken by an empty file, which the part then replaces; an empty file is what a crash in between leaves, so one is
 /// never taken for a video.
 pub(crate) fn place(part: &Path, name: &Path) -> io::Result<Placed> {
+    Disk::Output.is_writable()?;
     match fs::hard_link(part, name) {
         Ok(()) => {
             fs::remove_file(part)?;

@@ -11,7 +11,7 @@
 //! trusted.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,7 @@ use veobatch_api::redact;
 use veobatch_core::TaskId;
 use veobatch_ledger::Fence;
 
+use crate::disk::Disk;
 use crate::output::{Content, digest, hex};
 
 /// So much of a download may be lost with its process or its machine.
@@ -101,6 +102,7 @@ pub(crate) struct Part {
 impl Part {
     /// An empty one.
     pub(crate) fn create(spot: Spot) -> io::Result<Self> {
+        Disk::Output.is_writable()?;
         let file = File::create(spot.path(PART))?;
         if let Err(error) = file.try_lock() {
             debug!(%error, "a part file cannot be locked, so it cannot be adopted either");
@@ -169,7 +171,7 @@ impl Part {
 
     /// Takes what comes next.
     pub(crate) fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
-        self.file.write_all(chunk)?;
+        Disk::Output.write(&mut self.file, chunk)?;
         self.sha256.update(chunk);
         self.bytes += chunk.len() as u64;
         if self.bytes - self.noted.unwrap_or_default() >= NOTE_EVERY { self.keep() } else { Ok(()) }
@@ -180,10 +182,11 @@ impl Part {
         if self.bytes == 0 || self.noted == Some(self.bytes) {
             return Ok(());
         }
-        self.file.sync_all()?;
+        Disk::Output.sync(&self.file)?;
         let Content { bytes, sha256 } = self.content();
         let note = Note { task: self.spot.task.clone(), source: self.source.clone(), bytes, sha256 };
-        fs::write(self.spot.path(NOTE), serde_json::to_vec(&note).map_err(io::Error::other)?)?;
+        let note = serde_json::to_vec(&note).map_err(io::Error::other)?;
+        Disk::Output.write(&mut File::create(self.spot.path(NOTE))?, &note)?;
         self.noted = Some(self.bytes);
         Ok(())
     }
@@ -191,7 +194,7 @@ impl Part {
     /// Nothing more comes: makes the file durable and says what it is. If others wrote to it before, it is read again
     /// as a whole.
     pub(crate) fn seal(&mut self) -> io::Result<Content> {
-        self.file.sync_all()?;
+        Disk::Output.sync(&self.file)?;
         let content = self.content();
         if self.is_adopted && crate::output::content(&self.path())?.as_ref() != Some(&content) {
             return Err(io::Error::other("the part file was changed by somebody else"));
@@ -226,6 +229,7 @@ fn take_over(spot: &Spot, path: &Path, note: Note) -> io::Result<Option<Part>> {
         warn!("an earlier part file is not what its note says: starting anew");
         return Ok(None);
     }
+    Disk::Output.is_writable()?;
     fs::rename(&old, spot.path(PART))?;
     file.set_len(note.bytes)?;
     file.seek(SeekFrom::Start(note.bytes))?;

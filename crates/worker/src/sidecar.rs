@@ -4,7 +4,7 @@
 //! secrets of links.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use veobatch_api::redact;
 use veobatch_core::{Resolution, Spec, Task, TaskId, Timestamp};
 use veobatch_ledger::{Fence, Stored};
 
+use crate::disk::Disk;
 use crate::mp4::Picture;
 use crate::output::{self, Content, Placed};
 
@@ -101,9 +102,10 @@ impl Sidecar {
         let part = folder.join(format!(".{stem}.{fence}.json.part"));
         let mut text = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;
         text.push(b'\n');
+        Disk::Output.is_writable()?;
         let mut file = File::create(&part)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
+        Disk::Output.write(&mut file, &text)?;
+        Disk::Output.sync(&file)?;
         if matches!(read(folder, stem)?, Found::Sidecar(known) if known.task_id == self.task_id) {
             fs::rename(&part, path(folder, stem))?;
             return Ok(Placed::Yes);

@@ -52,8 +52,8 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 use veobatch_api::{FileHost, FileHostConfig};
-use veobatch_core::{Policy, StateName};
-use veobatch_ledger::{BatchFlag, Ledger as _, Settings, SqliteLedger};
+use veobatch_core::{CALLED_BACK_WITHIN, InDoubt, Outlook, Policy, StateName, outlook};
+use veobatch_ledger::{BatchFlag, Ledger as _, Settings, SqliteLedger, Stored};
 
 use self::person::File;
 use self::process::Scene;
@@ -64,6 +64,9 @@ use crate::step::panic_words;
 
 /// Machines in one story.
 const MOST_MACHINES: usize = 3;
+
+/// What `--in-doubt silence` waits for, where a seed has it.
+const SILENCE: Duration = Duration::from_secs(20 * 60);
 
 /// Runs one seed.
 fn run(seed: u64, trace: bool) -> Outcome {
@@ -93,6 +96,13 @@ async fn simulate(seed: u64, trace: bool, dir: &Path) -> Outcome {
     let ledger = SqliteLedger::in_caller(Arc::new(move || clock.timestamp())).unwrap();
     let stage = Stage::new(Arc::clone(&world));
     let ms = Duration::from_millis;
+    let in_doubt = match world.below(10) {
+        0..=5 => InDoubt::Hold,
+        6 | 7 => InDoubt::Resubmit,
+        _ => InDoubt::Silence(SILENCE),
+    };
+    world.say(|| format!("in doubt: {in_doubt:?}"));
+    let callbacks = matches!(in_doubt, InDoubt::Silence(_)) || world.chance(0.5);
     let scene = Scene {
         stage: Rc::clone(&stage),
         world: Arc::clone(&world),
@@ -106,9 +116,11 @@ async fn simulate(seed: u64, trace: bool, dir: &Path) -> Outcome {
             poll_max: ms(15_000),
             upgrade_gap: ms(5_000),
             upgrade_limit: ms(120_000),
-            callbacks: world.chance(0.5),
+            callbacks,
         },
+        in_doubt,
     };
+    world.service.lock().unwrap().has_policy = in_doubt != InDoubt::Hold;
     stage.run(direct(scene)).await;
     world.outcome()
 }
@@ -157,6 +169,10 @@ async fn direct(scene: Scene) {
     // Until every machine works again.
     sleep(process::LONGEST_PAUSE).await;
     drain(&scene, &files).await;
+    let files = match scene.in_doubt {
+        InDoubt::Silence(_) => later(&scene, &files).await,
+        InDoubt::Hold | InDoubt::Resubmit => files.to_vec(),
+    };
     end(&scene).await;
     checks::check(&scene, &files).await;
     world.say(|| format!("{} videos were made", checks::made(&scene)));
@@ -223,15 +239,34 @@ fn are_replayed(dir: &Path) -> bool {
     (0..MOST_MACHINES).all(|number| state(number) <= 1)
 }
 
-/// Also settled jobs may be due: for a stray, or for a callback's word that is compared first.
+/// Also settled jobs may be due: for a stray, for a callback's word that is compared first, or for a policy.
 async fn is_anything_due(scene: &Scene, files: &[File]) -> bool {
+    let heard = scene.ledger.heard().await.unwrap();
     for file in files {
         let jobs = scene.ledger.page(&file.batch, None, None, 1000).await.unwrap();
-        if jobs.iter().any(|stored| stored.record.facets().due.is_some()) {
+        let again = |stored: &Stored| {
+            let outlook = outlook(&stored.record, scene.in_doubt, heard, scene.policy.callbacks, stored.now);
+            matches!(outlook, Outlook::Again(_))
+        };
+        if jobs.iter().any(|stored| stored.record.facets().due.is_some() || again(stored)) {
             return true;
         }
     }
     false
+}
+
+/// Long after the storm a file more is worked, and heard: only that makes a silence mean something.
+async fn later(scene: &Scene, files: &[File]) -> Vec<File> {
+    scene.world.sleep(CALLED_BACK_WITHIN);
+    scene.inbox.look();
+    let late = File::new("elk", 2, 1, false);
+    drop(late.enqueue(&scene.line(WORLD), 2).await);
+    let files: Vec<File> = files.iter().cloned().chain([late]).collect();
+    drain(scene, &files).await;
+    scene.world.sleep(SILENCE);
+    scene.inbox.look();
+    drain(scene, &files).await;
+    files
 }
 
 /// Every process is asked to end, and does.

@@ -1,6 +1,6 @@
 //! What became of the paid call: evidence, carried by the attempt's token, that needs no lease and may come late.
 
-use super::{Moment, Moved};
+use super::{Moment, Moved, strays};
 use crate::delay;
 use crate::id::{TaskId, Token};
 use crate::outcome::{Outcome, Refusal, RefusalKind};
@@ -185,6 +185,8 @@ fn requeued(record: &Record, attempt: &Attempt, due: Option<Timestamp>, why: &st
         next.trouble = None;
         next.note(moment.now, "cancelled");
         next.state = State::Cancelled;
+    } else {
+        strays::promoted(&mut next, moment);
     }
     next
 }

@@ -1,5 +1,5 @@
-//! What becomes of the strays of a job. Every function here changes one stray and the history, and nothing else: no way
-//! leads from a stray to a submission, nor to another state of its job.
+//! What becomes of the strays of a job. What is told of a stray changes that stray and the history, and nothing else: no
+//! way leads from a stray to a submission. Only where its job would be paid for once more, a stray takes the place of that.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::delay::{self, MISSING_GRACE, MISSING_POLLS, RETENTION};
 use crate::event::Hindrance;
 use crate::id::TaskId;
 use crate::outcome::{Progress, Trouble};
-use crate::record::{Files, Record};
+use crate::record::{Attempt, Files, Record, State, Task};
 use crate::stray::{Fate, Stray};
 
 const NO_VIDEO: &str = "the service says it is made, but names no video";
@@ -85,6 +85,24 @@ pub(super) fn stuck(record: &Record, why: &str, deliveries: u32, moment: &Moment
         stray.trouble = Some(why.to_owned());
         Some(fate)
     })
+}
+
+/// Takes a task beside the job's own for its own, if one was paid for and not in vain: where the job would be queued, and
+/// paid for once more. `false` if there is none.
+pub(super) fn promoted(next: &mut Record, moment: &Moment<'_>) -> bool {
+    let Some(at) = next.strays.iter().position(|stray| !stray.fate.is_gone()) else { return false };
+    let stray = next.strays.remove(at);
+    let task = Task { attempt: next.attempts, ..stray.as_task() };
+    next.note(moment.now, format!("task {} was paid for too: nothing is submitted again", stray.task));
+    next.last = Some(Attempt { token: stray.token, number: next.attempts, at: stray.at });
+    next.trouble = None;
+    next.state = match stray.fate {
+        Fate::Saved(files) => State::Done { task, files },
+        Fate::Awaited { .. } | Fate::Made { .. } | Fate::Gone(_) => {
+            State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false }
+        }
+    };
+    true
 }
 
 /// The record with another fate of the stray `about`, if `fate` knows one. What is new in kind goes into the history.

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use veobatch_core::{
-    After, Event, Fate, Files, Hindrance, Lane, Moment, Progress, Record, State, StateName, Step, Stray, Task,
-    TaskFailure, TaskId, Timestamp, Trouble, TroubleKind, after, plan,
+    After, Event, Fate, Files, Hindrance, Lane, Moment, Outcome, Presumption, Progress, Record, Refusal, RefusalKind,
+    State, StateName, Step, Stray, Task, TaskFailure, TaskId, Timestamp, Token, Trouble, TroubleKind, after, plan,
 };
 
 use crate::scenes::{NOW, policy, records, task, task_id, token};
@@ -113,6 +113,73 @@ fn nothing_that_becomes_of_a_stray_moves_its_job_or_pays() {
             }
         }
     }
+}
+
+/// What is told of a job that it would be queued for, and paid for once more.
+fn asks_for_another_attempt(record: &Record) -> Vec<Event> {
+    let told = |token: &Token, outcome| Event::Submission { token: token.clone(), outcome };
+    match &record.state {
+        State::Submitting { attempt } | State::InDoubt { attempt, .. } => {
+            let busy = Refusal { kind: RefusalKind::Busy, code: 455, message: "no".into(), retry_after: None };
+            vec![
+                told(&attempt.token, Outcome::NotSent("refused".into())),
+                told(&attempt.token, Outcome::Refused(busy)),
+                Event::Presumed { token: attempt.token.clone(), because: Presumption::Preferred },
+            ]
+        }
+        State::Generating { task, .. } => {
+            let failure = TaskFailure { code: Some(501), message: "no".into(), policy: false };
+            vec![Event::Polled { task: task.id.clone(), progress: Progress::Failed(failure) }]
+        }
+        State::Queued { .. }
+        | State::Upscaling { .. }
+        | State::Downloading { .. }
+        | State::Done { .. }
+        | State::Failed { .. }
+        | State::Cancelled => Vec::new(),
+    }
+}
+
+#[test]
+fn a_task_that_was_paid_for_takes_the_place_of_another_attempt() {
+    let mut queued = 0;
+    for (name, record) in records() {
+        let record = Record { max_attempts: 9, cancelled: false, ..record };
+        for event in asks_for_another_attempt(&record) {
+            let is_queued =
+                |next: &Option<Record>| next.as_ref().is_some_and(|next| next.state.name() == StateName::Queued);
+            queued += u32::from(is_queued(&happen(&record, &event, NOW)));
+            for (fate, expected) in [
+                (Fate::default(), StateName::Generating),
+                (made(false), StateName::Generating),
+                (Fate::Saved(Files::Usual(1)), StateName::Done),
+                (Fate::Gone("failed".to_owned()), StateName::Queued),
+            ] {
+                let was = happen(&record, &event, NOW);
+                let next = happen(&with(&record, fate), &event, NOW);
+                let is_presumed = matches!(event, Event::Presumed { .. }) && expected != StateName::Queued;
+                if !is_queued(&was) {
+                    assert_eq!(
+                        next.map(|next| next.state.name()),
+                        was.map(|was| was.state.name()),
+                        "{name}: {event:?}"
+                    );
+                } else if is_presumed {
+                    assert_eq!(next, None, "{name}: {event:?}");
+                } else {
+                    let next = next.unwrap();
+                    assert_eq!(next.state.name(), expected, "{name}: {event:?}");
+                    if expected != StateName::Queued {
+                        assert!(
+                            next.task().is_some_and(|task| task.id == stray_id()) && next.knows(&token(7)),
+                            "{name}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+    assert!(queued > 3, "{queued}");
 }
 
 #[test]

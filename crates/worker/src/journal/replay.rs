@@ -1,7 +1,7 @@
 //! What dead processes left behind: their journals are read, told to the ledger, and removed.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
@@ -11,6 +11,7 @@ use veobatch_ledger::{Arrival, GateReport, Ledger, LedgerError, Settle};
 use super::line::{Finding, Findings, Line, findings};
 use super::{Journal, KEEP, PREFIX, SUFFIX};
 use crate::blocking;
+use crate::disk::Disk;
 use crate::evidence::{Evidence, bring};
 use crate::patience::Patience;
 
@@ -129,6 +130,7 @@ impl Left {
         let paid = self.findings.told.iter().chain(&self.findings.open);
         let is_worth = keeps_told && age < KEEP && paid.cloned().any(|finding| finding.into_told().is_some());
         if !is_worth {
+            Disk::State.is_writable()?;
             return fs::remove_file(&self.path);
         }
         let settled: Vec<u8> =
@@ -137,8 +139,7 @@ impl Left {
             return Ok(());
         }
         // The first line break ends a line that was torn.
-        self.file.write_all(b"\n")?;
-        self.file.write_all(&settled)
+        Disk::State.write(&mut self.file, &[b"\n", settled.as_slice()].concat())
     }
 }
 

@@ -116,7 +116,9 @@ fn owned(record: &Record, task: &Task, orders: &Orders, is_known: bool) -> Resul
         return Ok(());
     }
     let doubted = matches!(&record.state, State::InDoubt { attempt, .. } if attempt.token == task.token);
-    if !is_known && (doubted || orders.given_up > 0 || orders.resubmits > 0) {
+    // Whoever lets a job in doubt be submitted again gives up what it may have made, a policy as well as a person.
+    let presumed = record.earlier.contains(&task.token);
+    if !is_known && (doubted || presumed || orders.given_up > 0 || orders.resubmits > 0) {
         return Ok(());
     }
     let word = if is_known { "which was known" } else { "whose answer was lost" };

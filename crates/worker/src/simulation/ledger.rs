@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::sleep;
-use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
+use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
 use veobatch_ledger::{
     Account, Admission, BatchFlag, BatchSummary, Claimed, Compaction, Fence, Guarantee, JobRef, Lease, Ledger,
     LedgerError, NewJob, Pace, Put, Settings, SharedLedger, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
@@ -65,6 +65,16 @@ impl Line {
         }
         self.way().await?;
         answer
+    }
+
+    fn granted(&self, token: &Token, claimed: &Claimed) {
+        let mut service = self.world.service.lock().unwrap();
+        let doubted = claimed.stored.record.earlier.len() as u64;
+        service.granted(claimed.stored.key.job.as_str(), token, doubted);
+        if let Some(broken) = service.broken.clone() {
+            drop(service);
+            self.world.violated(broken);
+        }
     }
 
     /// There or back: now, late, or never.
@@ -125,6 +135,7 @@ macro_rules! through {
                     let claim = self.ledger.claim_submission(token, only, lease, stall).await;
                     if let Ok(SubmissionClaim::Granted(claimed)) = &claim {
                         self.leases.leased(claimed);
+                        self.granted(token, claimed);
                     }
                     claim
                 };
@@ -152,6 +163,7 @@ macro_rules! through {
                 }
                 let stored = async {
                     let version = self.ledger.put(put).await?;
+                    self.world.service.lock().unwrap().stored(&put.body);
                     if !self.leases.allow(put) {
                         self.world.violated(format!("a put without its lease was taken: {put:?}"));
                     }
@@ -199,8 +211,6 @@ through! {
     async fn account(&self) -> Account;
     async fn hear(&self, submitted: Timestamp) -> ();
     async fn heard(&self) -> Option<Heard>;
-    async fn sample(&self, took: &[(VideoKind, Duration)]) -> ();
-    async fn samples(&self) -> Vec<(VideoKind, Vec<Duration>)>;
     async fn configure(&self, settings: &Settings) -> Pace;
     async fn guarantee(&self) -> Guarantee;
 }

@@ -12,6 +12,8 @@ use super::ledger::Line;
 use super::process::Scene;
 use super::service::Orders;
 use super::stage::WORLD;
+use super::world::World;
+use super::MOST_MACHINES;
 use crate::sweep::sweep;
 
 /// A prompt file: a batch and its jobs.
@@ -152,7 +154,7 @@ pub(super) async fn chance(scene: Scene) {
         let victim = alive.get(world.below(alive.len() as u64) as usize).copied();
         let span = world.roll(|dice| dice.one_of(&[3_000, 25_000, 40_000, 100_000]));
         let span = Duration::from_millis(span);
-        match (world.below(6), victim) {
+        match (world.below(8), victim) {
             (0, Some(owner)) if weather.stops => {
                 world.say(|| format!("p{owner} is stopped for {span:?}"));
                 scene.stage.stop(owner);
@@ -174,13 +176,22 @@ pub(super) async fn chance(scene: Scene) {
                 world.say(|| format!("the ledger is gone for {span:?}"));
             }
             (4 | 5, _) if weather.payments > 0.0 => {
-                let broke = world.chance(0.5);
-                world.service.lock().unwrap().turn_away(broke, !broke);
-                sleep(span).await;
-                world.service.lock().unwrap().turn_away(false, false);
+                let code = world.roll(|dice| dice.one_of(&[402, 455]));
+                turned_away(world, code, span).await;
             }
+            (6, _) if weather.locked_out => {
+                let code = world.roll(|dice| dice.one_of(&[401, 403]));
+                turned_away(world, code, span).await;
+            }
+            (7, _) if weather.clocks => world.set_clock(world.below(MOST_MACHINES as u64) as usize),
             _ => {}
         }
     }
-    world.service.lock().unwrap().turn_away(false, false);
+}
+
+async fn turned_away(world: &World, code: u16, span: Duration) {
+    world.say(|| format!("the service answers {code} for {span:?}"));
+    world.service.lock().unwrap().turn_away(Some(code));
+    sleep(span).await;
+    world.service.lock().unwrap().turn_away(None);
 }

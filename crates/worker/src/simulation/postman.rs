@@ -47,7 +47,7 @@ pub(super) async fn call(scene: Scene, task: TaskId, url: Url, ready: u64, end: 
             Some(Fate::Taken | Fate::Known) => {
                 world.service.lock().unwrap().journaled.insert(task.clone());
                 if !std::mem::take(&mut again) {
-                    return;
+                    break;
                 }
             }
             Some(Fate::Unknown | Fate::Forged | Fate::Malformed | Fate::Refused) => return,
@@ -55,6 +55,16 @@ pub(super) async fn call(scene: Scene, task: TaskId, url: Url, ready: u64, end: 
                 let wait = world.roll(|dice| dice.ms(2_000, 60_000));
                 sleep(wait).await;
             }
+        }
+    }
+    // Somebody kept it, or it was on its way for long: an attempt may be under way by then that it does not speak of.
+    while world.chance(world.weather().replays) {
+        let wait = world.roll(|dice| dice.ms(5_000, 100_000));
+        sleep(wait).await;
+        let fate = post(&scene, url.path(), &body).await;
+        world.say(|| format!("called back once more about {task}: {fate:?}"));
+        if matches!(fate, Some(Fate::Taken | Fate::Known)) {
+            world.service.lock().unwrap().journaled.insert(task.clone());
         }
     }
 }

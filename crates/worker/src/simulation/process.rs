@@ -42,6 +42,7 @@ pub(super) struct Scene {
     pub(super) files: FileHost,
     pub(super) dir: PathBuf,
     pub(super) policy: Policy,
+    pub(super) in_doubt: InDoubt,
 }
 
 /// A process that was started: its journal, and how it is told to end.
@@ -83,7 +84,7 @@ impl Scene {
                 url: url::Url::parse("http://127.0.0.1/callbacks").unwrap(),
                 key: None,
             }),
-            in_doubt: InDoubt::default(),
+            in_doubt: self.in_doubt,
             // Late evidence meets whole jobs and compact ones.
             compact_after: Some(Duration::from_secs(600)),
         }
@@ -186,7 +187,7 @@ impl Scene {
     pub(super) async fn machine(self, name: usize) {
         let state_dir = self.dir.join(format!("state-{name}"));
         loop {
-            let owner = self.world.next_owner();
+            let owner = self.world.next_owner(name);
             let stop = Stop::default();
             let berth = Berth { state_dir: state_dir.clone(), worker: None, stop: stop.clone() };
             self.world.berths.lock().unwrap().insert(owner, berth);

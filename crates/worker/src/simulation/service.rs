@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 use url::Url;
-use veobatch_core::{TaskId, Token};
+use veobatch_core::{MAX_PRESUMED_ATTEMPTS, TaskId, Token};
 
 use super::dice::Dice;
 
@@ -30,6 +30,8 @@ pub(super) struct Task {
     pub(super) fate: Fate,
     /// The service has said that it failed.
     pub(super) told: bool,
+    /// The ledger knows it.
+    pub(super) stored: bool,
     at: u64,
     ready: u64,
     /// When the larger version is there, once it was asked for.
@@ -45,6 +47,8 @@ pub(super) struct Orders {
     pub(super) resubmits: u64,
     pub(super) cancels: u64,
     pub(super) given_up: u64,
+    /// Attempts that were given up as in doubt, by anybody: as the ledger said when it granted the latest one.
+    pub(super) doubted: u64,
 }
 
 /// An answer's status and body.
@@ -68,8 +72,9 @@ pub(super) struct Service {
     /// Task ids that a process was told, or its journal holds: by token, and by which process.
     pub(super) delivered: Vec<(TaskId, u32)>,
     pub(super) journaled: BTreeSet<TaskId>,
-    broke: bool,
-    busy: bool,
+    turned_away: Option<u16>,
+    /// Jobs in doubt are submitted again by a policy.
+    pub(super) has_policy: bool,
     pub(super) broken: Option<String>,
     /// Whom to call about the task that was made last, and when.
     pub(super) callback: Option<(TaskId, Url, u64, Fate)>,
@@ -89,17 +94,45 @@ impl Service {
             sent: BTreeMap::new(),
             delivered: Vec::new(),
             journaled: BTreeSet::new(),
-            broke: false,
-            busy: false,
+            turned_away: None,
+            has_policy: false,
             broken: None,
             callback: None,
             dice: Dice::new(dice.next()),
         }
     }
 
-    /// Whether submissions are refused for want of credits, or for maintenance.
-    pub(super) fn turn_away(&mut self, broke: bool, busy: bool) {
-        (self.broke, self.busy) = (broke, busy);
+    /// With which code submissions are refused: for want of credits, for maintenance, for the key.
+    pub(super) fn turn_away(&mut self, code: Option<u16>) {
+        self.turned_away = code;
+    }
+
+    /// What is answered instead of anything else, with a key that is refused.
+    fn locked_out(&self) -> Option<Said> {
+        self.turned_away.filter(|code| matches!(code, 401 | 403)).map(|code| envelope(code, "You do not have access"))
+    }
+
+    /// The ledger took a body: it knows the tasks in it.
+    pub(super) fn stored(&mut self, body: &[u8]) {
+        let text = String::from_utf8_lossy(body);
+        for task in self.tasks.iter_mut().filter(|task| !task.stored) {
+            task.stored = text.contains(task.id.as_str());
+        }
+    }
+
+    /// The ledger granted another payment of `job`, of which `doubted` attempts were given up as in doubt. It must know
+    /// of none that is under way, or was made: but a person may order anything.
+    pub(super) fn granted(&mut self, job: &str, token: &Token, doubted: u64) {
+        let orders = self.orders(job);
+        orders.doubted = orders.doubted.max(doubted);
+        if orders.retries + orders.resubmits > 0 {
+            return;
+        }
+        let known = self.tasks.iter().find(|task| task.job == job && task.stored && !task.told);
+        if let Some(task) = known.filter(|task| task.token != *token) {
+            let words = format!("{token} of {job} was granted, though the ledger knew of task {}", task.id);
+            self.violated(words);
+        }
     }
 
     /// From now on `job` is refused.
@@ -136,11 +169,8 @@ impl Service {
             self.violated(format!("429: {} submissions within 10 s where {} are allowed", self.rate + 1, self.rate));
         }
         self.arrivals.push_back(now);
-        if self.broke {
-            return envelope(402, "Your credits are used up");
-        }
-        if self.busy {
-            return envelope(455, "Maintenance");
+        if let Some(code) = self.turned_away {
+            return envelope(code, "Not now");
         }
         if self.refused.contains(job) {
             self.told_refused.insert(job.to_owned());
@@ -161,10 +191,14 @@ impl Service {
         let orders = self.orders(job).clone();
         let earlier = self.tasks.iter().filter(|task| task.job == job);
         let (count, failed) = (earlier.clone().count() as u64, earlier.filter(|task| task.told).count() as u64);
-        if count > failed + orders.resubmits {
+        let given_up = if self.has_policy { orders.doubted.max(orders.resubmits) } else { orders.resubmits };
+        if count > failed + given_up {
             self.violated(format!("{job} was paid for again, though its last attempt did not fail: {orders:?}"));
         }
-        if count + 1 > self.max_attempts + orders.retries + orders.resubmits {
+        // A policy pays for nobody more than three times.
+        let wanted = self.max_attempts + orders.retries + orders.resubmits;
+        let most = if self.has_policy { wanted.max(u64::from(MAX_PRESUMED_ATTEMPTS)) } else { wanted };
+        if count + 1 > most {
             self.violated(format!("{job} was paid for {} times, more often than anybody wanted", count + 1));
         }
         let id = TaskId::parse(&format!("{:016x}{:03}", self.dice.next(), self.tasks.len())).unwrap();
@@ -176,6 +210,7 @@ impl Service {
             job: job.to_owned(),
             fate,
             told: false,
+            stored: false,
             at: now,
             ready: now + self.dice.between(5_000, 70_000),
             larger: None,
@@ -186,6 +221,9 @@ impl Service {
 
     /// A call that is free.
     pub(super) fn asked(&mut self, now: u64, url: &Url, body: &[u8]) -> Said {
+        if let Some(said) = self.locked_out() {
+            return said;
+        }
         let wanted = url.query_pairs().find(|(name, _)| name == "taskId").map(|(_, id)| id.into_owned());
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let wanted = wanted.or_else(|| body["taskId"].as_str().map(str::to_owned)).unwrap_or_default();

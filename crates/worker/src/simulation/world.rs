@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
@@ -42,6 +42,12 @@ pub(super) struct Weather {
     pub(super) sleeps: bool,
     /// How often a task fails.
     pub(super) failures: f64,
+    /// Whether the wall clocks of machines differ by minutes, and jump.
+    pub(super) clocks: bool,
+    /// Whether the service refuses the key for a while.
+    pub(super) locked_out: bool,
+    /// How often a callback is heard a second time, long after the first.
+    pub(super) replays: f64,
 }
 
 impl Weather {
@@ -60,6 +66,9 @@ impl Weather {
             stops: some(&[1.0]) > 0.0,
             sleeps: some(&[1.0]) > 0.0,
             failures: some(&[0.15, 0.5]),
+            clocks: some(&[1.0]) > 0.0,
+            locked_out: some(&[1.0]) > 0.0,
+            replays: some(&[0.3, 0.7]),
         }
     }
 }
@@ -85,6 +94,12 @@ pub(super) struct World {
     died: tokio::sync::Notify,
     /// Until when the ledger cannot be reached at all.
     pub(super) outage: Mutex<u64>,
+    /// By how many milliseconds the wall clock of each machine is wrong.
+    pub(super) skews: Mutex<Vec<i64>>,
+    /// On which machine each process runs.
+    machines: Mutex<BTreeMap<Owner, usize>>,
+    /// Whose part was polled last.
+    playing: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -135,6 +150,9 @@ impl World {
             berths: Berths::default(),
             died: tokio::sync::Notify::new(),
             outage: Mutex::default(),
+            skews: Mutex::default(),
+            machines: Mutex::default(),
+            playing: AtomicU32::default(),
         };
         world.say(|| format!("{:?}", world.weather()));
         world
@@ -150,9 +168,26 @@ impl World {
         Timestamp::from_millis(BEGINNING + self.now())
     }
 
-    /// The wall clock of every machine.
+    /// The wall clock of the machine whose process is at work.
     pub(super) fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_millis(BEGINNING + self.now())
+        let machine = self.playing_machine();
+        let skew = machine.and_then(|machine| self.skews.lock().unwrap().get(machine).copied()).unwrap_or_default();
+        SystemTime::UNIX_EPOCH + Duration::from_millis((BEGINNING + self.now()).saturating_add_signed(skew))
+    }
+
+    /// The machine whose process is at work, if one is.
+    fn playing_machine(&self) -> Option<usize> {
+        self.machines.lock().unwrap().get(&self.playing.load(Ordering::Relaxed)).copied()
+    }
+
+    /// Some machine's wall clock is set, wrongly.
+    pub(super) fn set_clock(&self, machine: usize) {
+        let skew = self.roll(|dice| i64::try_from(dice.below(600_000)).unwrap() - 300_000);
+        let mut skews = self.skews.lock().unwrap();
+        let machines = skews.len().max(machine + 1);
+        skews.resize(machines, 0);
+        skews[machine] = skew;
+        self.say(|| format!("the clock of machine {machine} is wrong by {skew} ms"));
     }
 
     /// The machine sleeps: the wall clock runs on, the monotonic one stands still.
@@ -201,6 +236,7 @@ impl World {
         let mut log = self.log.lock().unwrap();
         log.polls += 1;
         (owner, name).hash(&mut log.hash);
+        self.playing.store(owner, Ordering::Relaxed);
     }
 
     /// Something happened in `owner` that matters: perhaps it is killed at one of its next awaits.
@@ -251,9 +287,11 @@ impl World {
         self.deaths.lock().unwrap().get(&owner) == Some(&true)
     }
 
-    pub(super) fn next_owner(&self) -> Owner {
+    /// A process that begins on `machine`.
+    pub(super) fn next_owner(&self, machine: usize) -> Owner {
         let mut last = self.owners.lock().unwrap();
         *last += 1;
+        self.machines.lock().unwrap().insert(*last, machine);
         *last
     }
 
