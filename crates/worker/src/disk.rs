@@ -1,6 +1,11 @@
 //! The door through which journals, part files and sidecars get to disk. It adds nothing to what the system does: a
 //! simulation makes disks full and read-only here, which no test can do to a real one without being root.
 
+#![cfg_attr(
+    not(test),
+    expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "only the disks of a simulation fail here")
+)]
+
 use std::fs::File;
 use std::io::{self, Write as _};
 

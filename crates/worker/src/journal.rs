@@ -141,8 +141,17 @@ impl Shared {
     /// Appends `line`; returns its number.
     fn append(&self, line: Line) -> io::Result<u64> {
         let mut written = self.written();
+        let stored = self.store(&mut written, &line);
+        // What the ledger knows is not open any more, also if it could not be written down.
+        if stored.is_ok() || matches!(line, Line::Settled(_)) {
+            self.take_down(&mut written, line);
+        }
+        stored.map(|()| written.lines)
+    }
+
+    fn store(&self, written: &mut Written, line: &Line) -> io::Result<()> {
         if written.broken || written.bytes > written.rewrite_at {
-            self.rewrite(&mut written)?;
+            self.rewrite(written)?;
         }
         let bytes = line.to_bytes();
         if let Err(error) = Disk::State.write(&mut written.file, &bytes) {
@@ -151,19 +160,23 @@ impl Shared {
         }
         written.bytes += bytes.len() as u64;
         written.lines += 1;
-        if let Line::Settled(token) = &line {
-            let mut lines = written.open.remove(token).unwrap_or_default();
-            if self.keeps_told && finding(token, &lines).into_told().is_some() {
-                lines.push(line);
-                written.told.push_back((Instant::now(), lines));
-            }
-            while written.told.front().is_some_and(|(at, _)| at.elapsed() > KEEP) {
-                written.told.pop_front();
-            }
-        } else {
+        Ok(())
+    }
+
+    /// Keeps what is open, and what is worth remembering.
+    fn take_down(&self, written: &mut Written, line: Line) {
+        let Line::Settled(token) = &line else {
             written.open.entry(line.token().clone()).or_default().push(line);
+            return;
+        };
+        let mut lines = written.open.remove(token).unwrap_or_default();
+        if self.keeps_told && finding(token, &lines).into_told().is_some() {
+            lines.push(line);
+            written.told.push_back((Instant::now(), lines));
         }
-        Ok(written.lines)
+        while written.told.front().is_some_and(|(at, _)| at.elapsed() > KEEP) {
+            written.told.pop_front();
+        }
     }
 
     /// Returns once line `number` is on disk; one sync serves all that were written before it began.
@@ -191,7 +204,10 @@ impl Shared {
         let (mut file, path) = create(&self.dir)?;
         let told = written.told.iter().flat_map(|(_, lines)| lines);
         let text: Vec<u8> = told.chain(written.open.values().flatten()).flat_map(Line::to_bytes).collect();
-        let stored = Disk::State.write(&mut file, &text).and_then(|()| Disk::State.sync(&file)).and_then(|()| sync_dir(&self.dir));
+        let stored = Disk::State
+            .write(&mut file, &text)
+            .and_then(|()| Disk::State.sync(&file))
+            .and_then(|()| sync_dir(&self.dir));
         if let Err(error) = stored.and_then(|()| fs::remove_file(&written.path)) {
             // Nothing refers to the new one yet.
             drop(fs::remove_file(&path));
@@ -239,6 +255,8 @@ mod tests {
 
     use super::line::{Finding, findings};
     use super::*;
+    use crate::blocking::on_the_spot;
+    use crate::disk::fault::{self, Fault};
 
     fn journals(dir: &Path) -> Vec<PathBuf> {
         fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect()
@@ -296,6 +314,25 @@ mod tests {
             journal.told().iter().map(Finding::token).collect::<Vec<_>>(),
             [&Token::from_bits(2), &Token::from_bits(3)]
         );
+    }
+
+    #[tokio::test]
+    async fn what_the_ledger_was_told_is_remembered_and_not_open_though_the_disk_was_full() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::start(dir.path(), true).unwrap();
+        let (token, next) = (Token::from_bits(7), Token::from_bits(8));
+        on_the_spot::set(true);
+        journal.sending(&token, &key()).await.unwrap();
+        fault::set(Some(Box::new(|_| Some(Fault::Full(5)))));
+        journal.settled(&token).await.unwrap_err();
+        journal.sending(&next, &key()).await.unwrap_err();
+        fault::set(None);
+        assert_eq!(journal.told(), [Finding::CutOff { token: token.clone(), job: key() }]);
+        journal.claiming(&next).await.unwrap();
+        on_the_spot::set(false);
+        let [path] = journals(dir.path()).try_into().unwrap();
+        let found = findings(&fs::read(path).unwrap());
+        assert_eq!((found.told, found.open), (journal.told(), vec![Finding::NeverSent(next)]));
     }
 
     #[tokio::test]

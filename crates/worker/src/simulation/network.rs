@@ -122,6 +122,9 @@ impl Wire {
         let trouble = world.weather().payments;
         world.service.lock().unwrap().sent.insert(token.clone(), owner);
         world.say(|| format!("p{owner} pays for {token}"));
+        if !world.is_written_down(owner, &token) {
+            world.violated(format!("p{owner} pays for {token}, which its journal does not say"));
+        }
         if world.chance(trouble / 4.0) {
             sleep(self.way(trouble)).await;
             return Err(Lost::NotSent("connection refused".to_owned()));

@@ -8,12 +8,12 @@ use tokio::time::sleep;
 use veobatch_core::{BatchId, Event, JobId, JobKey, Resolution, Spec, State, StateName, Verdict};
 use veobatch_ledger::{Admission, BatchFlag, Change, Changed, Impatient, Ledger as _, LedgerError, NewJob, change};
 
+use super::MOST_MACHINES;
 use super::ledger::Line;
 use super::process::Scene;
 use super::service::Orders;
 use super::stage::WORLD;
 use super::world::World;
-use super::MOST_MACHINES;
 use crate::sweep::sweep;
 
 /// A prompt file: a batch and its jobs.
@@ -154,7 +154,7 @@ pub(super) async fn chance(scene: Scene) {
         let victim = alive.get(world.below(alive.len() as u64) as usize).copied();
         let span = world.roll(|dice| dice.one_of(&[3_000, 25_000, 40_000, 100_000]));
         let span = Duration::from_millis(span);
-        match (world.below(8), victim) {
+        match (world.below(9), victim) {
             (0, Some(owner)) if weather.stops => {
                 world.say(|| format!("p{owner} is stopped for {span:?}"));
                 scene.stage.stop(owner);
@@ -179,11 +179,15 @@ pub(super) async fn chance(scene: Scene) {
                 let code = world.roll(|dice| dice.one_of(&[402, 455]));
                 turned_away(world, code, span).await;
             }
-            (6, _) if weather.locked_out => {
+            (6, _) if world.chance(weather.locked_out) => {
                 let code = world.roll(|dice| dice.one_of(&[401, 403]));
                 turned_away(world, code, span).await;
             }
-            (7, _) if weather.clocks => world.set_clock(world.below(MOST_MACHINES as u64) as usize),
+            (8, _) if world.chance(weather.disks) => {
+                let machine = world.below(1 + MOST_MACHINES as u64).checked_sub(1);
+                world.spoil(machine.map(|machine| machine as usize), span);
+            }
+            (7, _) if world.chance(weather.clocks) => world.set_clock(world.below(MOST_MACHINES as u64) as usize),
             _ => {}
         }
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 use veobatch_api::{ApiKey, Client, ClientConfig, FileHost};
-use veobatch_core::{InDoubt, Lane, Outcome, Policy};
+use veobatch_core::{InDoubt, Lane, Outcome, Policy, Token};
 use veobatch_ledger::Guarantee;
 
 use super::ledger::{Leases, Line};
@@ -26,7 +26,7 @@ use crate::maintenance::maintain;
 use crate::step::step;
 use crate::work::{hand_back, prepare};
 use crate::worker::Worker;
-use crate::{Callbacks, Concurrency, Options, Stop, Until};
+use crate::{Callbacks, Concurrency, Options, Stop, Until, WorkError};
 
 /// From the end of a process to the start of the next one on its machine, at most, and a bit for the start itself.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(25);
@@ -101,6 +101,10 @@ impl Scene {
         let prepared = prepare(ledger, client, files, &options, &Guarantee::default(), &stop).await;
         let worker = match prepared {
             Ok(worker) => Arc::new(worker),
+            Err(WorkError::Directory(why)) if self.world.is_hindered() => {
+                self.world.say(|| format!("p{owner} cannot start: {why}"));
+                return self.world.ended(owner);
+            }
             Err(error) => return self.world.violated(format!("p{owner} cannot start: {error}")),
         };
         if let Some(berth) = self.world.berths.lock().unwrap().get_mut(&owner) {
@@ -227,6 +231,17 @@ fn cut(world: &World, path: &Path, lines: usize) {
 }
 
 impl World {
+    /// Whether the journal of `owner`, as a power cut would leave it, says that it is about to pay for `token`.
+    pub(super) fn is_written_down(&self, owner: Owner, token: &Token) -> bool {
+        let berths = self.berths.lock().unwrap();
+        let Some(worker) = berths.get(&owner).and_then(|berth| berth.worker.as_ref()) else { return false };
+        let (path, lines) = worker.journal.on_disk();
+        let text = fs::read(path).unwrap_or_default();
+        let safe = text.split(|byte| *byte == b'\n').take(usize::try_from(lines).unwrap());
+        let mut lines = safe.filter_map(|line| serde_json::from_slice(line).ok());
+        lines.any(|line| matches!(line, JournalLine::Sending { token: of, .. } if of == *token))
+    }
+
     /// The processes that have started.
     pub(super) fn working(&self) -> Vec<(Owner, Arc<Worker>)> {
         let berths = self.berths.lock().unwrap();

@@ -13,6 +13,8 @@ use super::dice::Dice;
 use super::process::Berths;
 use super::service::Service;
 use super::stage::Owner;
+use crate::disk::Disk;
+use crate::disk::fault::Fault;
 
 /// When every simulation begins.
 const BEGINNING: u64 = 1_800_000_000_000;
@@ -42,10 +44,12 @@ pub(super) struct Weather {
     pub(super) sleeps: bool,
     /// How often a task fails.
     pub(super) failures: f64,
-    /// Whether the wall clocks of machines differ by minutes, and jump.
-    pub(super) clocks: bool,
-    /// Whether the service refuses the key for a while.
-    pub(super) locked_out: bool,
+    /// How often the wall clock of a machine is set, wrong by minutes.
+    pub(super) clocks: f64,
+    /// How often a disk is full or read-only for a while.
+    pub(super) disks: f64,
+    /// How often the service refuses the key for a while.
+    pub(super) locked_out: f64,
     /// How often a callback is heard a second time, long after the first.
     pub(super) replays: f64,
 }
@@ -66,8 +70,9 @@ impl Weather {
             stops: some(&[1.0]) > 0.0,
             sleeps: some(&[1.0]) > 0.0,
             failures: some(&[0.15, 0.5]),
-            clocks: some(&[1.0]) > 0.0,
-            locked_out: some(&[1.0]) > 0.0,
+            clocks: some(&[0.5, 1.0]),
+            disks: some(&[0.5, 1.0]),
+            locked_out: some(&[0.5, 1.0]),
             replays: some(&[0.3, 0.7]),
         }
     }
@@ -96,6 +101,8 @@ pub(super) struct World {
     pub(super) outage: Mutex<u64>,
     /// By how many milliseconds the wall clock of each machine is wrong.
     pub(super) skews: Mutex<Vec<i64>>,
+    /// What is wrong with the disks, and until when: the output's, which all machines share, and each machine's own.
+    bad_disks: Mutex<BTreeMap<Option<usize>, (Fault, u64)>>,
     /// On which machine each process runs.
     machines: Mutex<BTreeMap<Owner, usize>>,
     /// Whose part was polled last.
@@ -151,6 +158,7 @@ impl World {
             died: tokio::sync::Notify::new(),
             outage: Mutex::default(),
             skews: Mutex::default(),
+            bad_disks: Mutex::default(),
             machines: Mutex::default(),
             playing: AtomicU32::default(),
         };
@@ -178,6 +186,33 @@ impl World {
     /// The machine whose process is at work, if one is.
     fn playing_machine(&self) -> Option<usize> {
         self.machines.lock().unwrap().get(&self.playing.load(Ordering::Relaxed)).copied()
+    }
+
+    /// For a while a disk is full, or cannot be written: that of a machine's state directory, or of the output.
+    pub(super) fn spoil(&self, machine: Option<usize>, how_long: Duration) {
+        let fault = self.roll(|dice| if dice.chance(0.5) { Fault::ReadOnly } else { Fault::Full(0) });
+        let until = self.now() + u64::try_from(how_long.as_millis()).unwrap();
+        self.bad_disks.lock().unwrap().insert(machine, (fault, until));
+        self.say(|| format!("the disk of {machine:?} is {fault:?} for {how_long:?}"));
+    }
+
+    /// What is wrong with a disk of the process that is at work.
+    pub(super) fn fault(&self, disk: Disk) -> Option<Fault> {
+        let place = match disk {
+            Disk::State => Some(self.playing_machine()?),
+            Disk::Output => None,
+        };
+        let (fault, until) = *self.bad_disks.lock().unwrap().get(&place)?;
+        match fault {
+            _ if until <= self.now() => None,
+            Fault::Full(_) => Some(Fault::Full(self.below(40) as usize)),
+            Fault::ReadOnly => Some(fault),
+        }
+    }
+
+    /// Whether a disk that the process at work needs is not as it should be.
+    pub(super) fn is_hindered(&self) -> bool {
+        [Disk::State, Disk::Output].into_iter().any(|disk| self.fault(disk).is_some())
     }
 
     /// Some machine's wall clock is set, wrongly.
@@ -219,6 +254,7 @@ impl World {
         self.calm.store(true, Ordering::Relaxed);
         self.struck.lock().unwrap().clear();
         *self.outage.lock().unwrap() = 0;
+        self.bad_disks.lock().unwrap().clear();
         self.say(|| "the weather is calm from here on".to_owned());
     }
 
