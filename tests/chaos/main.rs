@@ -1,7 +1,7 @@
 //! Chaos: `cargo xtask chaos --minutes M --seed S`.
 //!
 //! ```text
-//! three workers ── link ──▶ Redis          killed, stopped, terminated, started again
+//! three workers ── link ──▶ Redis          killed, stopped, terminated, started again; Redis put back to what it was
 //!       └───────── link ──▶ the service    killed and started again; cut and slowed; hostile; and somebody types commands
 //! ```
 //!
@@ -13,6 +13,7 @@ mod dice;
 mod figures;
 mod morning;
 mod night;
+mod rewind;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -27,6 +28,15 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_veobatch-under-test");
 
 /// Between two batches.
 const BATCH_EVERY: Duration = Duration::from_secs(12);
+
+/// When Redis goes back in time first, in seconds: early, so that two minutes have some payments after its recovery.
+const REWIND_FIRST: (u64, u64) = (4, 12);
+
+/// After how many seconds it does again; for the first 90 of them nothing is paid for.
+const REWIND_AGAIN: (u64, u64) = (120, 180);
+
+/// And not so late that the night would end before its recovery.
+const RECOVERY: Duration = Duration::from_secs(100);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -52,11 +62,16 @@ async fn run(minutes: f64, seed: u64) -> Result<String> {
     let end = Instant::now() + Duration::from_secs_f64(minutes * 60.0);
     let mut night = Night::begin(seed).await?;
     let mut next_batch = Instant::now() + BATCH_EVERY;
+    let mut next_rewind = Some(Instant::now() + night.seconds(REWIND_FIRST));
     while Instant::now() < end {
         night.next().await?;
         if Instant::now() > next_batch {
             night.enqueue().await?;
             next_batch = Instant::now() + BATCH_EVERY;
+        }
+        if next_rewind.is_some_and(|at| Instant::now() > at) {
+            night.rewind().await?;
+            next_rewind = Some(Instant::now() + night.seconds(REWIND_AGAIN)).filter(|at| *at + RECOVERY < end);
         }
     }
     night.calm().await?;

@@ -17,6 +17,7 @@ pub(crate) async fn look(night: &Night) -> Result<String> {
         paid.entry(&accepted.prompt).or_default().push(accepted);
     }
     let strays = strays(night).await?;
+    let mut doubted = 0;
     let mut states: BTreeMap<String, usize> = BTreeMap::new();
     for batch in &night.batches {
         let jobs = night.scene.jobs(batch).await?;
@@ -24,6 +25,7 @@ pub(crate) async fn look(night: &Night) -> Result<String> {
         for job in &jobs {
             let paid = paid.get(job.prompt.as_str()).map(Vec::as_slice).unwrap_or_default();
             one(night, job, paid, &strays).with_context(|| format!("{job:?}\npaid for: {paid:#?}"))?;
+            doubted += paid.iter().filter(|paid| is_doubted(night, job, paid, &strays)).count();
             *states.entry(job.state.clone()).or_default() += 1;
         }
         sums(night, batch, &jobs).await?;
@@ -33,9 +35,16 @@ pub(crate) async fn look(night: &Night) -> Result<String> {
     let states: Vec<String> = states.iter().map(|(state, count)| format!("{count} {state}")).collect();
     let (accepted, lost, limited) = (bill.accepted.len(), bill.answers_lost, bill.rejected_429);
     Ok(format!(
-        "{accepted} submissions paid for, none twice, {lost} answers lost, {limited} × 429; {}",
-        states.join(", ")
+        "{accepted} submissions paid for, none twice, {lost} answers lost, {limited} × 429; {}; {} of them forgotten by \
+         Redis and known again, but for {doubted} in doubt",
+        states.join(", "),
+        night.forgotten.len()
     ))
+}
+
+/// Whether this payment was forgotten by Redis, and nobody had its answer.
+fn is_doubted(night: &Night, job: &Job, paid: &Accepted, strays: &[String]) -> bool {
+    job.state == "in_doubt" && night.forgotten.contains(&paid.task_id) && !strays.contains(&paid.task_id)
 }
 
 /// One job: paid for once for each attempt at most, at its end, and its file what was served.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use veobatch_simulator::{Config, Fault, Faults, Rate, Rule};
-use veobatch_tests::{Link, Prompts, Running, Scene, Weather, quick};
+use veobatch_tests::{Link, Prompts, RedisServer, Running, Scene, Weather, quick};
 
 use crate::dice::Dice;
 use crate::{PROGRAM, figures::Figures};
@@ -24,10 +24,12 @@ pub(crate) struct Night {
     pub(crate) scene: Scene,
     pub(crate) batches: Vec<String>,
     pub(crate) figures: Figures,
+    /// Tasks that were paid for in time that Redis forgot.
+    pub(crate) forgotten: Vec<String>,
+    pub(crate) dice: Dice,
     to_ledger: Link,
     to_service: Link,
     workers: Vec<Option<Running>>,
-    dice: Dice,
 }
 
 fn service(seed: u64) -> Config {
@@ -57,12 +59,18 @@ impl Night {
             .with("VEOBATCH_RATE", &format!("{RATE}/1s"))
             .with("VEOBATCH_MAX_IN_FLIGHT", "80");
         let (batches, figures, dice) = (Vec::new(), Figures::default(), Dice::new(seed));
-        let mut night = Self { scene, batches, figures, to_ledger, to_service, workers: Vec::new(), dice };
+        let (forgotten, workers) = (Vec::new(), Vec::new());
+        let mut night = Self { scene, batches, figures, forgotten, dice, to_ledger, to_service, workers };
         night.enqueue().await?;
         for n in 0..WORKERS {
             night.workers.push(Some(night.start(n)?));
         }
         Ok(night)
+    }
+
+    /// So many seconds.
+    pub(crate) fn seconds(&mut self, (low, high): (u64, u64)) -> Duration {
+        Duration::from_secs(self.dice.between(low, high))
     }
 
     fn start(&self, n: usize) -> Result<Running> {
@@ -111,7 +119,7 @@ impl Night {
         self.refill()
     }
 
-    fn refill(&mut self) -> Result<()> {
+    pub(crate) fn refill(&mut self) -> Result<()> {
         for n in 0..self.workers.len() {
             let is_gone = match self.workers.get_mut(n) {
                 Some(Some(worker)) => !worker.is_running()?,
@@ -131,7 +139,7 @@ impl Night {
         self.workers.get_mut(n)?.take()
     }
 
-    async fn kill(&mut self) -> Result<()> {
+    pub(crate) async fn kill(&mut self) -> Result<()> {
         if let Some(worker) = self.victim() {
             self.figures.killed += 1;
             worker.kill().await?;
@@ -167,15 +175,21 @@ impl Night {
         self.figures.redis_killed += 1;
         let away = Duration::from_millis(self.dice.between(50, 3_000));
         let redis = self.scene.redis.as_mut().context("a scene on Redis")?;
+        let end = Instant::now() + redis.recovery_left()?;
         redis.kill()?;
         sleep(away).await;
         redis.start_again().await?;
         // It syncs every write, so it has forgotten nothing; a minute and a half without payments would only be quiet.
+        // If it went back before, and its time is not over, it goes on to its end.
         sleep(Duration::from_secs(2)).await;
-        redis.end_recovery()
+        redis.recover_for(end.saturating_duration_since(Instant::now()))
     }
 
-    async fn trouble_the_network(&mut self) {
+    pub(crate) fn redis(&self) -> Result<&RedisServer> {
+        self.scene.redis.as_ref().context("a scene on Redis")
+    }
+
+    pub(crate) async fn trouble_the_network(&mut self) {
         self.figures.network += 1;
         let weather = match self.dice.between(0, 1) {
             0 => Weather::Cut,
@@ -188,7 +202,7 @@ impl Night {
         link.set(Weather::Fair);
     }
 
-    fn trouble_the_service(&mut self) -> Result<()> {
+    pub(crate) fn trouble_the_service(&mut self) -> Result<()> {
         self.figures.service += 1;
         let submit = [
             vec![],
@@ -237,6 +251,7 @@ impl Night {
         self.to_ledger.set(Weather::Fair);
         self.to_service.set(Weather::Fair);
         self.scene.simulator.set_faults(Faults::default())?;
+        self.recovered().await?;
         for worker in self.workers.drain(..).flatten() {
             worker.terminate().await?;
             worker.wait(Duration::from_secs(100)).await?;

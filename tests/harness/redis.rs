@@ -85,13 +85,17 @@ impl RedisServer {
 
     /// Keeps what the server has on its disk now, for [`RedisServer::go_back`].
     pub fn remember(&self) -> Result<()> {
-        copy_folder(&self.folder.path().join(KEPT), &self.folder.path().join("remembered"))
+        let remembered = self.folder.path().join(REMEMBERED);
+        if remembered.exists() {
+            std::fs::remove_dir_all(&remembered)?;
+        }
+        copy_folder(&self.folder.path().join(KEPT), &remembered)
     }
 
     /// Gives a killed server the disk that was remembered: what it wrote since is forgotten.
     pub fn go_back(&self) -> Result<()> {
         std::fs::remove_dir_all(self.folder.path().join(KEPT))?;
-        copy_folder(&self.folder.path().join("remembered"), &self.folder.path().join(KEPT))
+        copy_folder(&self.folder.path().join(REMEMBERED), &self.folder.path().join(KEPT))
     }
 
     /// One command in Redis's inline form, and its (short) answer.
@@ -103,6 +107,27 @@ impl RedisServer {
     pub fn end_recovery(&self) -> Result<()> {
         let answer = ask(self.port, "HSET {veobatch}:meta recovers 1")?;
         if answer.starts_with(':') { Ok(()) } else { bail!("the server says {answer}") }
+    }
+
+    /// How long nothing is granted yet, because the server may have gone back in time.
+    pub fn recovery_left(&self) -> Result<Duration> {
+        let until = numbers(&self.ask("HGET {veobatch}:meta recovers")?).first().copied().unwrap_or_default();
+        Ok(Duration::from_millis(until.saturating_sub(self.now()?)))
+    }
+
+    /// Lets nothing be granted for so long from now.
+    pub fn recover_for(&self, time: Duration) -> Result<()> {
+        let until = u128::from(self.now()?) + time.as_millis();
+        let answer = self.ask(&format!("HSET {{veobatch}}:meta recovers {until}"))?;
+        if answer.starts_with(':') { Ok(()) } else { bail!("the server says {answer}") }
+    }
+
+    /// Its clock, in ms.
+    fn now(&self) -> Result<u64> {
+        match numbers(&self.ask("TIME")?).as_slice() {
+            [seconds, micros] => Ok(seconds * 1000 + micros / 1000),
+            other => bail!("the server tells no time: {other:?}"),
+        }
     }
 
     /// Starts a killed server again, on what it kept.
@@ -167,6 +192,9 @@ fn free_port() -> Result<u16> {
 /// The folder of the append-only file.
 const KEPT: &str = "appendonlydir";
 
+/// And of a copy of it.
+const REMEMBERED: &str = "remembered";
+
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
@@ -174,6 +202,11 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
         std::fs::copy(entry.path(), to.join(entry.file_name()))?;
     }
     Ok(())
+}
+
+/// The lines of an answer that are numbers.
+fn numbers(answer: &str) -> Vec<u64> {
+    answer.lines().filter_map(|line| line.trim().parse().ok()).collect()
 }
 
 /// One command in Redis's inline form, and the beginning of its answer.

@@ -83,10 +83,14 @@ impl Journal {
         self.0.keeps_told
     }
 
-    /// What this process told the ledger lately and may have been paid for.
+    /// What this process told the ledger lately, or is telling it, and may have been paid for. A call that has no answer
+    /// yet is not among it: its worker tells.
     pub(crate) fn told(&self) -> Vec<Finding> {
         let written = self.0.written();
-        written.told.iter().filter_map(|(_, lines)| Some(finding(lines.first()?.token(), lines))).collect()
+        let told = written.told.iter().filter_map(|(_, lines)| Some(finding(lines.first()?.token(), lines)));
+        let open = written.open.iter().map(|(token, lines)| finding(token, lines));
+        let answered = open.filter(|finding| matches!(finding, Finding::Answered { .. }));
+        told.chain(answered.filter_map(Finding::into_told)).collect()
     }
 
     /// Where the journals of this machine are.

@@ -4,10 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
-use veobatch_core::{BatchId, InDoubt, StateName};
+use veobatch_core::{BatchId, InDoubt, StateName, Timestamp};
 use veobatch_ledger::{BatchSummary, LedgerError};
 
 use crate::Until;
@@ -36,14 +35,13 @@ pub(crate) async fn maintain(worker: Arc<Worker>, until: Until, age: Option<Dura
     let mut looks = Looks { doubts: Doubts::default(), awaited: Awaited::default(), press: Press::new(age) };
     let gap = if until == Until::Stopped { SELDOM } else { LOOK };
     let mut patience = Patience::until(worker.ending.closing.clone());
-    let mut replayed = Instant::now();
+    let mut reminder = Reminder::new();
     while worker.ending.closing.run_until_cancelled(tokio::time::sleep(gap)).await.is_some() {
-        let recovering = worker.recovering.notified().now_or_never().is_some();
-        if recovering || replayed.elapsed() > REPLAY {
-            replay_again(&worker, if recovering { Telling::Again } else { Telling::New }).await;
-            replayed = Instant::now();
-        }
-        match look(&worker, &until, &mut looks).await {
+        let looked = match reminder.step(&worker).await {
+            Ok(()) => look(&worker, &until, &mut looks).await,
+            Err(error) => Err(error),
+        };
+        match looked {
             Ok(true) => {
                 info!("nothing is left to do");
                 return worker.ending.finished();
@@ -51,10 +49,48 @@ pub(crate) async fn maintain(worker: Arc<Worker>, until: Until, age: Option<Dura
             Ok(false) => patience.over(),
             Err(error) => {
                 patience.wait("the batches cannot be looked at", &error).await;
-                // What was told to nobody during the outage is in journals.
-                replayed = Instant::now().checked_sub(REPLAY).unwrap_or(replayed);
+                reminder.outage(&worker);
             }
         }
+    }
+}
+
+/// Tells the ledger what the journals know: what is new once in a while, and everything as soon as it may have gone back
+/// in time. Nobody is granted anything for a while then, and this must be done before that is over: it does not wait for
+/// a claim of this worker's to be refused, and is done again until the ledger took all of it.
+#[derive(Debug)]
+struct Reminder {
+    replayed: Instant,
+    telling: Telling,
+    /// Until when the ledger recovered that is being told, or was.
+    recovery: Option<Timestamp>,
+}
+
+impl Reminder {
+    fn new() -> Self {
+        Self { replayed: Instant::now(), telling: Telling::New, recovery: None }
+    }
+
+    async fn step(&mut self, worker: &Worker) -> Result<(), LedgerError> {
+        let recovery = worker.ledger.account().await?.recovering_until;
+        if recovery.is_some() && recovery != self.recovery {
+            (self.recovery, self.telling) = (recovery, Telling::Again);
+        }
+        if self.telling == Telling::Again || self.replayed.elapsed() > REPLAY {
+            if replay_again(worker, self.telling).await {
+                self.telling = Telling::New;
+            }
+            self.replayed = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// What was told to nobody during the outage is in journals; and it may have been longer than a recovery.
+    fn outage(&mut self, worker: &Worker) {
+        if worker.journal.keeps_told() {
+            self.telling = Telling::Again;
+        }
+        self.replayed = Instant::now().checked_sub(REPLAY).unwrap_or(self.replayed);
     }
 }
 
@@ -140,19 +176,20 @@ fn rests(batch: &BatchSummary) -> bool {
     !batch.cancelling && !queued && moving.into_iter().all(|state| batch.count(state) == 0)
 }
 
-async fn replay_again(worker: &Worker, telling: Telling) {
+/// Whether the ledger took everything.
+async fn replay_again(worker: &Worker, telling: Telling) -> bool {
     let mut patience = Patience::until(worker.ending.closing.clone());
     let ledger = worker.ledger.as_ref();
-    if let Err(error) = replay(&worker.journal, telling, ledger, &worker.policy, &mut patience).await {
+    let told = replay(&worker.journal, telling, ledger, &worker.policy, &mut patience).await;
+    debug!(?telling, ?told, "looked for journals");
+    told.unwrap_or_else(|error| {
         warn!(%error, "the journals cannot be looked at");
-    }
-    debug!(?telling, "looked for journals");
+        false
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use veobatch_core::Timestamp;
-
     use super::*;
 
     fn batch(counts: &[(StateName, u64)], paused: bool) -> BatchSummary {

@@ -172,8 +172,8 @@ async fn direct(scene: Scene) {
     sleep(storm).await;
     world.calm_down();
     troubles.wait().await;
-    // Until every machine works again.
-    sleep(process::LONGEST_PAUSE).await;
+    // Until every machine works again, and what was on its way is there: a grant that comes late is given back.
+    sleep(process::LONGEST_PAUSE.max(2 * Duration::from_millis(ledger::LONGEST_WAY))).await;
     drain(&scene, &files).await;
     let files = match scene.in_doubt {
         InDoubt::Silence(_) => later(&scene, &files).await,

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info, info_span, warn};
@@ -163,7 +162,6 @@ pub(crate) async fn prepare(
         files,
         output,
         journal,
-        recovering: Notify::new(),
         policy: Policy { callbacks: options.callbacks.is_some(), ..options.policy },
         receiver: options.callbacks.as_ref().map(|callbacks| Arc::new(Receiver::new(callbacks))),
         in_doubt: options.in_doubt,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::Notify;
 use tracing::{Instrument as _, debug, error, info, warn};
 use veobatch_api::{Client, FileHost};
 use veobatch_core::{BatchId, Event, InDoubt, Policy, Record, State};
@@ -29,8 +28,6 @@ pub(crate) struct Worker {
     pub(crate) files: FileHost,
     pub(crate) output: Output,
     pub(crate) journal: Journal,
-    /// The ledger may have gone back in time: what the journals know is to be told again.
-    pub(crate) recovering: Notify,
     pub(crate) policy: Policy,
     /// Of callbacks, if this process hears them.
     pub(crate) receiver: Option<Arc<Receiver>>,

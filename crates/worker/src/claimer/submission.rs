@@ -128,9 +128,6 @@ impl Submissions {
                     patience.over();
                     worker.clock.saw(now);
                     uncertain = false;
-                    if why == Waiting::Recovery && waiting != Some(why) {
-                        worker.recovering.notify_one();
-                    }
                     say(why, &mut waiting);
                     rest(worker, until).await;
                 }

@@ -32,7 +32,8 @@ pub(crate) enum Telling {
     Again,
 }
 
-/// Replays every journal in the directory whose process is gone. What the ledger cannot be told now stays for next time.
+/// Replays every journal in the directory whose process is gone. What the ledger cannot be told now stays for next time;
+/// `false` says that there is some.
 ///
 /// # Errors
 /// If the directory cannot be read, or its file system knows no locks: then nobody could tell the dead from the living.
@@ -42,21 +43,20 @@ pub(crate) async fn replay(
     ledger: &dyn Ledger,
     policy: &Policy,
     patience: &mut Patience,
-) -> io::Result<()> {
-    if telling == Telling::Again {
-        tell_all(ledger, policy, &journal.told(), patience).await;
-    }
+) -> io::Result<bool> {
+    let mut all = telling == Telling::New || tell_all(ledger, policy, &journal.told(), patience).await;
     let dir = journal.dir().to_owned();
     let left = blocking::run(move || left_in(&dir)).await.flatten()?;
     for mut left in left {
         let again = telling == Telling::New || tell_all(ledger, policy, &left.findings.told, patience).await;
         if !tell_all(ledger, policy, &left.findings.open, patience).await || !again {
+            all = false;
             warn!(journal = %left.path.display(), "a journal could not be replayed wholly; it is kept");
         } else if let Err(error) = left.done_with(journal.keeps_told()) {
             warn!(%error, journal = %left.path.display(), "a replayed journal could not be removed");
         }
     }
-    Ok(())
+    Ok(all)
 }
 
 /// Tells the ledger; `false` if it could not be told everything.

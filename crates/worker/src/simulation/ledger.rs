@@ -17,6 +17,9 @@ use veobatch_ledger::{
 use super::stage::Owner;
 use super::world::World;
 
+/// How long a call or its answer is on its way at most, in ms.
+pub(super) const LONGEST_WAY: u64 = 45_000;
+
 /// The line of one process to the ledger.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -81,7 +84,7 @@ impl Line {
     async fn way(&self) -> Answer<()> {
         let weather = self.world.weather();
         if self.world.chance(weather.slow) {
-            let wait = self.world.roll(|dice| dice.one_of(&[100, 3_000, 12_000, 45_000]));
+            let wait = self.world.roll(|dice| dice.one_of(&[100, 3_000, 12_000, LONGEST_WAY]));
             sleep(Duration::from_millis(wait)).await;
         } else if self.world.chance(0.5) {
             tokio::task::yield_now().await;

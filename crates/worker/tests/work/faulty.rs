@@ -22,6 +22,8 @@ pub(crate) enum Trick {
     ForgetClaims,
     /// The first poll's put panics.
     PanicOnce,
+    /// It may have gone back in time, and recovers; the first two looks for a task are lost, the third is the trick.
+    Recover,
     /// Jobs cannot be read, as callbacks do, until it comes back.
     AwayForCallbacks,
 }
@@ -179,6 +181,12 @@ impl Ledger for Faulty {
     }
 
     async fn find_task(&self, task: &TaskId) -> Answer<Option<JobKey>> {
+        if self.trick == Trick::Recover {
+            if self.count.fetch_add(1, Ordering::SeqCst) < 2 {
+                return Self::lost();
+            }
+            self.tricked.notify_one();
+        }
         self.inner.find_task(task).await
     }
 
@@ -191,7 +199,8 @@ impl Ledger for Faulty {
     }
 
     async fn account(&self) -> Answer<Account> {
-        self.inner.account().await
+        let recovering_until = (self.trick == Trick::Recover).then(|| Timestamp::from_millis(4_000_000_000_000));
+        Ok(Account { recovering_until, ..self.inner.account().await? })
     }
 
     async fn hear(&self, submitted: Timestamp) -> Answer<()> {
@@ -207,7 +216,8 @@ impl Ledger for Faulty {
     }
 
     async fn guarantee(&self) -> Answer<Guarantee> {
-        self.inner.guarantee().await
+        let guarantee = self.inner.guarantee().await?;
+        Ok(Guarantee { may_go_back: self.trick == Trick::Recover, ..guarantee })
     }
 
     async fn take_worker_place(&self) -> Answer<Option<WorkerPlace>> {

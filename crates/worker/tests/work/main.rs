@@ -149,6 +149,25 @@ async fn a_claim_that_the_ledger_forgot_before_the_call_is_no_claim_and_no_doubt
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_may_have_gone_back_is_told_everything_even_over_a_bad_line_and_by_who_submits_nothing() {
+    let scene = Scene::new(hurried()).await;
+    scene.admit("garden", 1).await;
+    let faulty = || Arc::new(Faulty::new(scene.ledger(), Trick::Recover));
+    assert_eq!(scene.work_on(faulty(), Until::Idle, Stop::default()).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.journals(), 1, "what was paid for is remembered");
+
+    // No disk has so much room: this worker asks for no claim, which could be refused because of the recovery.
+    let options = Options { min_free: u64::MAX, ..scene.options(Until::Stopped) };
+    let (ledger, stop) = (faulty(), Stop::default());
+    let told = async {
+        tokio::time::timeout(Duration::from_secs(60), ledger.tricked()).await.expect("nothing was told again");
+        stop.graceful.cancel();
+    };
+    let work = scene.work_over(Arc::clone(&ledger) as _, options, stop.clone());
+    assert_eq!(tokio::join!(work, told).0.unwrap(), Ended::Stopped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_panic_parks_its_job_and_does_not_end_its_lane() {
     let scene = Scene::new(hurried()).await;
     scene.admit("garden", 4).await;
