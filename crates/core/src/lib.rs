@@ -13,14 +13,18 @@ mod delay;
 mod doubt;
 mod event;
 mod facets;
+mod forecast;
 mod id;
+mod kind;
 mod name;
 mod outcome;
 mod plan;
 mod price;
 mod record;
+mod schedule;
 mod spec;
 mod stray;
+mod terms;
 mod time;
 
 pub use after::{After, Moment, after};
@@ -28,7 +32,9 @@ pub use delay::Policy;
 pub use doubt::{CALLED_BACK_WITHIN, Heard, InDoubt, MAX_PRESUMED_ATTEMPTS, Outlook, Presumption, doubted, outlook};
 pub use event::{Event, Hindrance, Kinship, Verdict};
 pub use facets::{Facets, Flight, Lane, StateName};
+pub use forecast::{Forecast, Rival, Throughput, forecast};
 pub use id::{MAX_TASK_ID_BYTES, TaskId, Token};
+pub use kind::VideoKind;
 pub use name::{BatchId, JobId, JobKey, MAX_NAME_BYTES, NameError, fold};
 pub use outcome::{Outcome, Progress, Refusal, RefusalKind, TaskFailure, Trouble, TroubleKind, Upgrade};
 pub use plan::{Step, plan};
@@ -36,6 +42,8 @@ pub use price::{Credits, ModelPrice, Prices};
 pub use record::{
     Attempt, Called, Comparison, Entry, Failure, FailureKind, Files, Intent, Record, SOFT_DEADLINE, State, Task,
 };
+pub use schedule::{Cron, MAX_STAMP_BYTES, Schedule, ScheduleError, Start, Window, Zone};
 pub use spec::{AspectRatio, DEFAULT_MODEL, GenerationType, Resolution, Spec};
 pub use stray::{Fate, Stray};
+pub use terms::{MAX_BATCH_PRIORITY, MAX_WEIGHT, Span, Terms};
 pub use time::{Timestamp, millis};

@@ -25,6 +25,29 @@ impl Credits {
         Self((credits * 1000.0).round() as i64)
     }
 
+    /// From thousandths of a credit.
+    pub const fn from_millis(thousandths: i64) -> Self {
+        Self(thousandths)
+    }
+
+    /// In thousandths of a credit.
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// So much more.
+    #[must_use]
+    pub const fn plus(self, more: Self) -> Self {
+        Self(self.0.saturating_add(more.0))
+    }
+
+    /// What is left without `less`; never below zero.
+    #[must_use]
+    pub const fn minus(self, less: Self) -> Self {
+        let left = self.0.saturating_sub(less.0);
+        Self(if left > 0 { left } else { 0 })
+    }
+
     /// In credits.
     #[expect(clippy::cast_precision_loss, reason = "a balance is far below 2^53")]
     pub fn as_f64(self) -> f64 {
@@ -78,7 +101,32 @@ impl Default for Prices {
     }
 }
 
+/// What the price of a submission depends on, as one word: model and size.
+fn class(model: &str, resolution: Resolution) -> String {
+    // A line break would end the line that a ledger keeps it in.
+    let model: String = model.chars().filter(|letter| !letter.is_control()).collect();
+    format!("{model}/{}", resolution.as_str())
+}
+
+impl Spec {
+    /// What the price of its submission depends on, by which the ledger finds it: `veo3_fast/720p`.
+    pub fn price_class(&self) -> String {
+        class(&self.model, self.resolution)
+    }
+}
+
 impl Prices {
+    /// The price of every class ([`Spec::price_class`]).
+    pub fn by_class(&self) -> Vec<(String, Credits)> {
+        let sizes = |price: &ModelPrice| {
+            [(Resolution::P720, price.p720), (Resolution::P1080, price.p1080), (Resolution::K4, price.k4)]
+        };
+        let priced = |(model, price): (&String, &ModelPrice)| {
+            sizes(price).map(|(size, credits)| (class(model, size), Credits::whole(i64::from(credits))))
+        };
+        self.0.iter().flat_map(priced).collect()
+    }
+
     /// What one submission of `spec` is expected to cost; `None` if the table does not know its model.
     pub fn of(&self, spec: &Spec) -> Option<Credits> {
         let price = self.0.get(&spec.model)?;
@@ -99,6 +147,18 @@ mod tests {
         let spec = Spec { model: "veo3".into(), resolution: Resolution::P1080, ..Spec::default() };
         assert_eq!(Prices::default().of(&spec), Some(Credits::whole(255)));
         assert_eq!(Prices::default().of(&Spec { model: "veo4".into(), ..spec }), None);
+    }
+
+    #[test]
+    fn every_spec_of_a_known_model_has_its_price_under_its_class() {
+        let prices = Prices::default();
+        let by_class = prices.by_class();
+        for resolution in [Resolution::P720, Resolution::P1080, Resolution::K4] {
+            let spec = Spec { model: "veo3".into(), resolution, ..Spec::default() };
+            let listed = by_class.iter().find(|(class, _)| *class == spec.price_class()).map(|(_, credits)| *credits);
+            assert_eq!(listed, prices.of(&spec));
+        }
+        assert_eq!(Spec { model: "a\nb".into(), ..Spec::default() }.price_class(), "ab/720p");
     }
 
     #[test]

@@ -21,13 +21,14 @@ mod job;
 mod open;
 mod random;
 mod redis;
+mod samples;
 mod sqlite;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
+use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
 
 pub use account::{
     Account, Arrival, GATE_MAX, Gate, GateReport, Pace, Settings, Settle, TROUBLE_WAIT, TROUBLES, Waiting,
@@ -42,6 +43,7 @@ pub use open::{Guarantee, LedgerUrl, open};
 #[cfg(feature = "simulated")]
 pub use random::simulated;
 pub use redis::RedisLedger;
+pub use samples::{KINDS, SAMPLES};
 pub use sqlite::{SqliteLedger, TimeSource};
 
 /// The durable record of every job, which is also the queue.
@@ -233,6 +235,15 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
 
     /// The callback of the latest submission that any machine heard, if one was ever heard.
     async fn heard(&self) -> Result<Option<Heard>, LedgerError>;
+
+    /// Remembers how long videos took to make: the last [`SAMPLES`] of a kind, for the [`KINDS`] kinds heard of last.
+    ///
+    /// The one method that a repetition does twice. It loses nothing but precision, so an answer that was lost is not
+    /// asked for again.
+    async fn sample(&self, took: &[(VideoKind, Duration)]) -> Result<(), LedgerError>;
+
+    /// How long videos took, by kind, those told last being last.
+    async fn samples(&self) -> Result<Vec<(VideoKind, Vec<Duration>)>, LedgerError>;
 
     /// Changes the pace or the cap for all; returns what was in force before.
     async fn configure(&self, settings: &Settings) -> Result<Pace, LedgerError>;

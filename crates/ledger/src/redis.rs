@@ -29,6 +29,7 @@
 //! | `gone` | numbers of forgotten batches whose remains are still to be removed | forget | clear |
 //! | `log` | token → bound of its arrival | grant, lowered by put | when older than W |
 //! | `heard` | when the latest submission that was called back for was made, and when its callback came | hear | never |
+//! | `took` | kind of video → when it was told of last, and how long the last ones took | sample | when others are told of |
 //! | `acct` | pace, cap, next slot, gate | account, grant, put | never |
 //!
 //! A job that was admitted and not touched costs its entries in `:j` and `:i<k>` and some bits: it needs no queue entry.
@@ -47,6 +48,7 @@ mod connection;
 mod guarantee;
 mod heard;
 mod pages;
+mod sample;
 mod scripts;
 mod shared;
 
@@ -54,7 +56,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
+use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
 
 use self::collector::Collector;
 use self::confirmation::Confirmation;
@@ -228,6 +230,14 @@ impl Ledger for RedisLedger {
 
     async fn heard(&self) -> Result<Option<Heard>, LedgerError> {
         heard::last(&self.server).await
+    }
+
+    async fn sample(&self, took: &[(VideoKind, Duration)]) -> Result<(), LedgerError> {
+        self.remember_samples(took).await
+    }
+
+    async fn samples(&self) -> Result<Vec<(VideoKind, Vec<Duration>)>, LedgerError> {
+        sample::all(&self.server).await
     }
 
     async fn configure(&self, settings: &Settings) -> Result<Pace, LedgerError> {

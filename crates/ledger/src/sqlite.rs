@@ -14,6 +14,7 @@
 //! | `dropped` | an admission that was taken for dead, so that it cannot go on half-way | `stage` of the next one | never: one short row for each producer that died or stalled |
 //! | `job` | where a job is, its lease, its body | `stage`, claims, `put`, `compact` | if it was never published: `abandon`, or the next admission; with a forgotten batch: `clear` |
 //! | `heard` | the callback of the latest submission that was heard | `hear` | with the file |
+//! | `took` | a kind of video, when it was told of last, and how long the last ones took | `sample` | when others are told of |
 //! | `task` | a task id and the job it belongs to | `put` | with a forgotten batch: `clear` |
 //!
 //! `job.id` is the batch's number and the sequence in it (32 bits each), so a batch is a range in file order. `rank`
@@ -34,6 +35,7 @@ mod place;
 mod put;
 mod reading;
 mod row;
+mod sample;
 mod schema;
 mod submission;
 mod sums;
@@ -45,7 +47,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
+use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
 
 use self::admission::{Draft, Swept};
 use self::clock::Clock;
@@ -308,6 +310,15 @@ impl Ledger for SqliteLedger {
 
     async fn heard(&self) -> Result<Option<Heard>, LedgerError> {
         self.look(heard::heard).await
+    }
+
+    async fn sample(&self, took: &[(VideoKind, Duration)]) -> Result<(), LedgerError> {
+        let took = took.to_vec();
+        self.write(move |step| sample::sample(step, &took)).await
+    }
+
+    async fn samples(&self) -> Result<Vec<(VideoKind, Vec<Duration>)>, LedgerError> {
+        self.look(sample::samples).await
     }
 
     async fn configure(&self, settings: &Settings) -> Result<Pace, LedgerError> {

@@ -183,6 +183,7 @@ fn make(connection: &mut Connection) -> Result<(), LedgerError> {
         getrandom::fill(&mut salt).map_err(|error| LedgerError::Unavailable(error.to_string()))?;
         let pace = crate::Pace::default();
         transaction.execute_batch(TABLES)?;
+        transaction.execute_batch(super::sample::TABLE)?;
         transaction.execute(
             "INSERT INTO account (one, salt, submissions, per, cap) VALUES (1, ?, ?, ?, ?)",
             (salt, pace.submissions, super::row::ms(pace.per), pace.max_in_flight),

@@ -23,6 +23,7 @@ mod put;
 mod random;
 mod reading;
 mod redis_server;
+mod samples;
 mod store;
 mod strays;
 mod submission;
@@ -160,6 +161,11 @@ conformance! {
     callbacks {
         the_callback_of_the_latest_submission_is_remembered_for_all
         a_job_in_doubt_may_be_due_to_be_looked_at
+    }
+    samples {
+        how_long_videos_took_is_known_to_all_by_kind
+        the_last_ones_of_each_kind_are_kept_in_order
+        kinds_that_nobody_told_of_for_long_are_forgotten
     }
     strays {
         a_settled_job_may_be_due_for_a_task_beside_its_own

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::sleep;
-use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
+use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
 use veobatch_ledger::{
     Account, Admission, BatchFlag, BatchSummary, Claimed, Compaction, Fence, Guarantee, JobRef, Lease, Ledger,
     LedgerError, NewJob, Pace, Put, Settings, SharedLedger, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
@@ -214,6 +214,8 @@ through! {
     async fn account(&self) -> Account;
     async fn hear(&self, submitted: Timestamp) -> ();
     async fn heard(&self) -> Option<Heard>;
+    async fn sample(&self, took: &[(VideoKind, Duration)]) -> ();
+    async fn samples(&self) -> Vec<(VideoKind, Vec<Duration>)>;
     async fn configure(&self, settings: &Settings) -> Pace;
     async fn guarantee(&self) -> Guarantee;
 }

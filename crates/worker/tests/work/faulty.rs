@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token};
+use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
 use veobatch_ledger::{
     Account, Admission, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger, LedgerError, NewJob,
     Pace, Put, Settings, SharedLedger, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
@@ -209,6 +209,14 @@ impl Ledger for Faulty {
 
     async fn heard(&self) -> Answer<Option<Heard>> {
         self.inner.heard().await
+    }
+
+    async fn sample(&self, took: &[(VideoKind, Duration)]) -> Answer<()> {
+        self.inner.sample(took).await
+    }
+
+    async fn samples(&self) -> Answer<Vec<(VideoKind, Vec<Duration>)>> {
+        self.inner.samples().await
     }
 
     async fn configure(&self, settings: &Settings) -> Answer<Pace> {
