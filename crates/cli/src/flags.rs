@@ -35,7 +35,7 @@ pub(crate) async fn set(settings: &Settings, whole: &Whole, verb: &str, flag: Ba
     let ledger = &*opened.ledger;
     let before = named::batch(ledger, &whole.batch).await?;
     let batch = &before.batch;
-    ledger.flag(batch, flag).await.map_err(|error| Failure::ledger(format!("{verb} batch {batch}"), &error))?;
+    ledger.flag(batch, flag.clone()).await.map_err(|error| Failure::ledger(format!("{verb} batch {batch}"), &error))?;
     let queued = counted(before.count(StateName::Queued), "queued job");
     let (is_paused, words) = match flag {
         BatchFlag::Paused(true) if before.paused => (true, format!("batch {batch} is paused already")),
@@ -46,7 +46,9 @@ pub(crate) async fn set(settings: &Settings, whole: &Whole, verb: &str, flag: Ba
             (false, format!("batch {batch} is not paused"))
         }
         BatchFlag::Paused(false) => (false, format!("batch {batch} goes on: {queued} may be submitted")),
-        BatchFlag::Cancelling(_) => (before.paused, format!("batch {batch} is being cancelled")),
+        BatchFlag::PausedBecause(_) | BatchFlag::Cancelling(_) => {
+            (before.paused, format!("batch {batch} is being cancelled"))
+        }
     };
     say::words(words);
     if settings.json {

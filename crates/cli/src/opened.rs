@@ -61,7 +61,11 @@ impl Opened {
             return Ok(());
         }
         let rate = settings.rate.map(|Rate { count, per }| (count, per));
-        let wanted = veobatch_ledger::Settings { rate, max_in_flight: settings.max_in_flight };
+        let wanted = veobatch_ledger::Settings {
+            rate,
+            max_in_flight: settings.max_in_flight,
+            ..veobatch_ledger::Settings::default()
+        };
         let before = self
             .ledger
             .configure(&wanted)

@@ -145,7 +145,7 @@ fn more(lines: &mut Vec<String>, all: usize, one: &str) {
 mod tests {
     use std::collections::BTreeMap;
 
-    use veobatch_core::{BatchId, Timestamp};
+    use veobatch_core::{BatchId, Credits, Terms, Timestamp};
 
     use super::*;
 
@@ -157,6 +157,9 @@ mod tests {
             paused: false,
             cancelling: false,
             created: Timestamp::from_millis(0),
+            paused_because: None,
+            terms: Terms::default(),
+            credits: Credits::default(),
         };
         assert_eq!(counts(&batch), "5 done, 1 in doubt, 1,200 queued");
     }

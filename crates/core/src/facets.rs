@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::price::Credits;
 use crate::time::Timestamp;
 
 /// What the ledger knows of a job. It takes the old ones out of its indexes and puts the new ones in, in one step.
@@ -16,6 +17,8 @@ pub struct Facets {
     pub priority: i16,
     /// How long it counts towards the cap.
     pub flight: Flight,
+    /// What its attempts may have cost so far, the present one included; counts towards its batch's budget.
+    pub credits: Credits,
 }
 
 /// How long a job counts as in flight.

@@ -22,6 +22,7 @@ use self::compact::Short;
 use crate::facets::{Facets, Flight, Lane, StateName};
 use crate::id::{TaskId, Token};
 use crate::name::JobKey;
+use crate::price::Credits;
 use crate::spec::{Resolution, Spec};
 use crate::stray::Stray;
 use crate::time::Timestamp;
@@ -56,6 +57,9 @@ pub struct Record {
     /// From the spec; orders the queue.
     #[serde(rename = "y", default, skip_serializing_if = "is_default")]
     pub priority: i16,
+    /// What its attempts may have cost so far, by the prices at their claims; refused ones cost nothing.
+    #[serde(rename = "q", default, skip_serializing_if = "is_default")]
+    pub credits: Credits,
     /// Cancelled by a person: no further attempt, whatever happens to this one.
     #[serde(rename = "c", default, skip_serializing_if = "is_default")]
     pub cancelled: bool,
@@ -178,6 +182,9 @@ pub struct Attempt {
     /// When its intent was written.
     #[serde(rename = "at")]
     pub at: Timestamp,
+    /// What was set aside for it in its claim.
+    #[serde(rename = "p", default, skip_serializing_if = "is_default")]
+    pub price: Credits,
 }
 
 /// What the service told of an attempt in doubt by calling back: it was made. Which task it is must be compared first.
@@ -212,6 +219,8 @@ pub struct Intent {
     pub token: Token,
     /// When it was written, by the ledger's clock.
     pub at: Timestamp,
+    /// What all attempts of the job may have cost, this one included.
+    pub credits: Credits,
 }
 
 /// A paid task of the service.
@@ -294,6 +303,7 @@ impl Record {
             max_attempts: spec.max_attempts,
             resolution: spec.resolution,
             priority: spec.priority,
+            credits: Credits::default(),
             cancelled: false,
             trouble: None,
             strays: Vec::new(),
@@ -311,18 +321,20 @@ impl Record {
             Some(body) => serde_json::from_slice(body)?,
             None => Self::fresh(spec),
         };
-        if let Some(Intent { token, at }) = intent {
-            let number = record.attempts + 1;
-            record.state = State::Submitting { attempt: Attempt { token, number, at } };
+        if let Some(Intent { token, at, credits }) = intent {
+            let (number, price) = (record.attempts + 1, credits.minus(record.credits));
+            record.state = State::Submitting { attempt: Attempt { token, number, at, price } };
+            record.credits = credits;
         }
         Ok(record)
     }
 
     /// The body to store. The intent is the ledger's: `submitting` is stored as `queued` beneath it.
     pub fn body(&self) -> Vec<u8> {
-        let bytes = match self.state {
-            State::Submitting { .. } => {
-                serde_json::to_vec(&Self { state: State::Queued { due: None }, ..self.clone() })
+        let bytes = match &self.state {
+            State::Submitting { attempt } => {
+                let credits = self.credits.minus(attempt.price);
+                serde_json::to_vec(&Self { state: State::Queued { due: None }, credits, ..self.clone() })
             }
             State::Queued { .. }
             | State::Generating { .. }
@@ -355,7 +367,7 @@ impl Record {
         };
         // What the job itself needs goes first.
         let due = due.or_else(|| self.next_stray().and_then(Stray::due));
-        Facets { state: self.state.name(), due, priority: self.priority, flight }
+        Facets { state: self.state.name(), due, priority: self.priority, flight, credits: self.credits }
     }
 
     /// The present task, or the one that the job ended with.

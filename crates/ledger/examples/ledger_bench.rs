@@ -65,7 +65,11 @@ fn job(n: usize) -> NewJob {
 }
 
 async fn submit(ledger: &SharedLedger, url: &LedgerUrl, count: u64) {
-    let all = Settings { rate: Some((1_000_000, Duration::from_secs(1))), max_in_flight: Some(1_000_000) };
+    let all = Settings {
+        rate: Some((1_000_000, Duration::from_secs(1))),
+        max_in_flight: Some(1_000_000),
+        ..Settings::default()
+    };
     ledger.configure(&all).await.unwrap();
     let watch = Watch::start(url).await;
     let mut tasks = JoinSet::new();

@@ -14,9 +14,10 @@
 //! `Closed` and its `Troubled` (with [`TROUBLE_WAIT`]) close the gate again, one closing further; its `Silent` lets
 //! another one through. What others report while the gate is not open changes nothing but the count of troubles.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use veobatch_core::{Timestamp, Token};
+use veobatch_core::{Credits, Span, Timestamp, Token};
 
 /// How fast, and how many at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,13 +44,57 @@ impl Pace {
     }
 }
 
-/// What an explicit flag changes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What changes; what is `None` stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// N and W.
     pub rate: Option<(u32, Duration)>,
     /// The cap.
     pub max_in_flight: Option<u32>,
+    /// What submissions are expected to cost.
+    pub prices: Option<PriceList>,
+    /// What a day's submissions may cost; `Some(None)`: as much as they do.
+    pub daily: Option<Option<DailyBudget>>,
+    /// The next day of that budget.
+    pub day: Option<Day>,
+}
+
+/// What submissions are expected to cost, by [`veobatch_core::Spec::price_class`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PriceList {
+    /// Credits for one submission of a class.
+    pub by_class: Vec<(String, Credits)>,
+    /// A person named these prices; the program's own never take the place of such ones.
+    pub asked: bool,
+}
+
+/// What the submissions of one day may cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DailyBudget {
+    /// At most so much.
+    pub credits: Credits,
+    /// Whose days: a time zone. The ledger only compares it.
+    pub zone: String,
+}
+
+/// One day of a daily budget. No effect unless its days are still those of `zone`, and the day before is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Day {
+    /// As in [`DailyBudget::zone`].
+    pub zone: String,
+    /// From midnight to midnight.
+    pub span: Span,
+}
+
+/// A daily budget and how much of it is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Daily {
+    /// What may be spent.
+    pub budget: DailyBudget,
+    /// The day that is counted; nothing is granted outside of it, so a worker says when the next one is.
+    pub day: Span,
+    /// What its submissions may have cost.
+    pub spent: Credits,
 }
 
 /// The end of a paid call, told with the put that stores it.
@@ -136,6 +181,10 @@ pub enum Waiting {
     Cap,
     /// The gate is closed, or its one trial is under way.
     Gate,
+    /// Every batch with queued jobs is outside of its span.
+    Window,
+    /// What is left of the budgets is less than the next job's price.
+    Budget,
     /// The ledger may have gone back in time: workers tell it first what their journals know.
     Recovery,
 }
@@ -153,6 +202,10 @@ pub struct Account {
     pub gate: Gate,
     /// Until when nothing is granted because the ledger may have gone back in time ([`Waiting::Recovery`]).
     pub recovering_until: Option<Timestamp>,
+    /// The daily budget, if there is one.
+    pub daily: Option<Daily>,
+    /// What submissions are expected to cost, by class.
+    pub prices: BTreeMap<String, Credits>,
     /// By the ledger's clock.
     pub now: Timestamp,
 }

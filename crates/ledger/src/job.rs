@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use veobatch_core::{BatchId, Facets, Intent, JobId, JobKey, Record, Spec, StateName, TaskId, Timestamp};
+use veobatch_core::{
+    BatchId, Credits, Facets, Intent, JobId, JobKey, Record, Span, Spec, StateName, TaskId, Terms, Timestamp,
+};
 
 use crate::account::{Settle, Waiting};
 
@@ -156,10 +158,16 @@ pub struct BatchSummary {
     pub counts: BTreeMap<StateName, u64>,
     /// Submissions are paused.
     pub paused: bool,
+    /// Why, unless a person wanted it.
+    pub paused_because: Option<String>,
     /// A cancellation is being carried out.
     pub cancelling: bool,
     /// When it was made.
     pub created: Timestamp,
+    /// What it asks of the queue.
+    pub terms: Terms,
+    /// What its attempts may have cost so far, those under way included.
+    pub credits: Credits,
 }
 
 impl BatchSummary {
@@ -175,12 +183,31 @@ impl BatchSummary {
 }
 
 /// A flag of a whole batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BatchFlag {
     /// No submissions (true), or again (false). Clearing it also clears `Cancelling`.
     Paused(bool),
+    /// No submissions, for a reason that is not a person's wish; otherwise like `Paused(true)`.
+    PausedBecause(String),
     /// Queued jobs are being cancelled: no submissions until the sweep has ended.
     Cancelling(bool),
+}
+
+/// Which terms of a batch change; what is `None` stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Arrangement {
+    /// See [`Terms::weight`].
+    pub weight: Option<u16>,
+    /// See [`Terms::priority`].
+    pub priority: Option<i16>,
+    /// See [`Terms::budget`].
+    pub budget: Option<Option<Credits>>,
+    /// See [`Terms::schedule`].
+    pub schedule: Option<String>,
+    /// See [`Terms::span`].
+    pub span: Option<Span>,
+    /// Nothing changes unless the schedule is this: a span that was computed from another one must not hold.
+    pub only_if: Option<String>,
 }
 
 impl Stored {

@@ -31,13 +31,14 @@ use async_trait::async_trait;
 use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
 
 pub use account::{
-    Account, Arrival, GATE_MAX, Gate, GateReport, Pace, Settings, Settle, TROUBLE_WAIT, TROUBLES, Waiting,
+    Account, Arrival, Daily, DailyBudget, Day, GATE_MAX, Gate, GateReport, Pace, PriceList, Settings, Settle,
+    TROUBLE_WAIT, TROUBLES, Waiting,
 };
 pub use change::{Change, Changed, Impatient, Patience, change};
 pub use error::LedgerError;
 pub use job::{
-    Admission, BatchFlag, BatchSummary, Claimed, Compaction, Fence, JobRef, Lease, NewJob, Nonce, Put, Staged, Stored,
-    SubmissionClaim, Version,
+    Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Fence, JobRef, Lease, NewJob, Nonce, Put,
+    Staged, Stored, SubmissionClaim, Version,
 };
 pub use open::{Guarantee, LedgerUrl, open};
 #[cfg(feature = "simulated")]
@@ -107,11 +108,17 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     ///
     /// The claim **is** the intent: when this returns [`SubmissionClaim::Granted`] the job is `submitting`, counted in
     /// flight, and the follow lane finds it when the lease ends. A job is granted only if its batch is published, not
-    /// paused, and in `only` (if given); the gate is open (or half-open, and this is the one that goes through); the
+    /// paused, in its span, and in `only` (if given); its price is known and fits into what is left of the batch's budget and
+    /// the day's, where there is one; the gate is open (or half-open, and this is the one that goes through); the
     /// cap has room; the pace's spacing is due; and fewer than N bounds of arrival are younger than W. `stall` is the
     /// submit call's total time limit, the first bound of this one's arrival. A slot is never taken without a job.
     ///
-    /// If several things are in the way, the first of recovery, gate, cap, slot, work is told. A ledger whose server may
+    /// The batch is the one of the highest priority that had the least for its weight. If what is left of its budget is less
+    /// than the price of its first job, all of it waits; a job without a price, where there is a budget, is looked at again
+    /// after ten minutes and lets the others go. What is set aside for a job is in its facets from now on.
+    ///
+    /// If several things are in the way, the first of recovery, gate, cap, slot, work is told; if every batch with work is
+    /// kept from it, budget or window. A ledger whose server may
     /// have gone back in time (started anew, or promoted in the place of another) grants nothing for `stall` and ten
     /// seconds: what was granted before has ended by then, and workers have told what their journals know.
     ///
@@ -227,7 +234,13 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// [`LedgerError::UnknownBatch`].
     async fn flag(&self, batch: &BatchId, flag: BatchFlag) -> Result<(), LedgerError>;
 
-    /// The account: slots, gate, cap, in flight.
+    /// Changes the terms of a batch, published or not, effective at once for every worker.
+    ///
+    /// # Errors
+    /// [`LedgerError::UnknownBatch`].
+    async fn arrange(&self, batch: &BatchId, arrangement: &Arrangement) -> Result<(), LedgerError>;
+
+    /// The account: slots, gate, cap, in flight, budget, prices.
     async fn account(&self) -> Result<Account, LedgerError>;
 
     /// Remembers that a callback was heard now, for a submission made at `submitted`; that of the latest submission stays.
@@ -245,7 +258,7 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// How long videos took, by kind, those told last being last.
     async fn samples(&self) -> Result<Vec<(VideoKind, Vec<Duration>)>, LedgerError>;
 
-    /// Changes the pace or the cap for all; returns what was in force before.
+    /// Changes the pace, the cap, the prices or the daily budget for all; returns the pace and cap that were in force before.
     async fn configure(&self, settings: &Settings) -> Result<Pace, LedgerError>;
 
     /// What this ledger can promise about durability, and what it cannot, for the start of a worker.

@@ -6,11 +6,11 @@
 //!
 //! | key | what | written by | dies |
 //! |---|---|---|---|
-//! | `meta` | format, salt, binding, virtual time, number of batches, size of `t`, the server it is on and until when it recovers | open, bind, grant, stage, put | never |
+//! | `meta` | format, salt, binding, virtual time by priority, whether somebody set prices, number of batches, size of `t`, the server it is on and until when it recovers | open, bind, grant, stage, put | never |
 //! | `confirmed` | when claims were last confirmed; written only to have something to wait for | confirmation | never |
 //! | `batches` | folded name → `n` | stage | abandon, of an empty one |
-//! | `b<n>` | name, created, admitted, published, admission and since when, paused, cancelling, `c:<state>` counts, `beside`: how many are over and due all the same, virtual time when not in `run` | all | with its name |
-//! | `b<n>:j` | seq → id, line break, spec | stage, once | compact |
+//! | `b<n>` | name, created, admitted, published, admission and since when, paused (and why), cancelling, weight, priority, schedule, from, until, budget, credits, `c:<state>` counts, `beside`: how many are over and due all the same, virtual time when not in `run` | all | with its name |
+//! | `b<n>:j` | seq → id, price class, line break, spec | stage, once | compact |
 //! | `b<n>:i<k>` | folded id → seq, in small hashes | stage | clear: only a person forgets ids |
 //! | `b<n>:s` | seq → header, line break, id, line break, body; none: a fresh job, or a compact one | grant, put | compact |
 //! | `b<n>:c<seq/32>` | compact jobs: id, digest of what was asked for, version, body; 32 packed in one value | compact | clear |
@@ -20,7 +20,10 @@
 //! | `b<n>:r` | ready ones of other priorities, by priority and seq | stage, put, grant | when granted |
 //! | `b<n>:z` | folded ids of what is staged, to drop it | stage | publish |
 //! | `dead:<admission>:<batch>` | an admission that was dropped and must be told | stage | told, or a week |
-//! | `run` | batches with ready jobs, by virtual time | publish, put, grant, flag | when empty or paused |
+//! | `run` | batches with ready jobs, by priority and virtual time | publish, put, grant, flag, arrange | when empty, paused, asleep or short |
+//! | `asleep` | those whose span has not begun, by when it does; or is over | as `run` | as it begins |
+//! | `short` | those whose budget is used up | grant | put of a refund, arrange |
+//! | `price` | class → expected price | account | never |
 //! | `d:submit`, `d:follow`, `d:save` | jobs by due time; leased ones by their lease's end | put, grant, claim, leases | when they leave the lane |
 //! | `l` | job → fence, deliveries, lane | grant, claim | put |
 //! | `f` | jobs in flight → until when they count | grant, put | put |
@@ -30,7 +33,7 @@
 //! | `log` | token → bound of its arrival | grant, lowered by put | when older than W |
 //! | `heard` | when the latest submission that was called back for was made, and when its callback came | hear | never |
 //! | `took` | kind of video → when it was told of last, and how long the last ones took | sample | when others are told of |
-//! | `acct` | pace, cap, next slot, gate | account, grant, put | never |
+//! | `acct` | pace, cap, next slot, gate, daily budget | account, grant, put | never |
 //!
 //! A job that was admitted and not touched costs its entries in `:j` and `:i<k>` and some bits: it needs no queue entry.
 //! One that is followed has its id in `:s` too, so that its polls need not read `:j`.
@@ -38,6 +41,7 @@
 //! its id and the digest stay in `:c<k>`. A forgotten batch is `b<n>` without a name until `clear` is through with it; its
 //! `:s` is `:gone` then.
 
+mod account;
 mod admission;
 mod answers;
 mod claims;
@@ -64,8 +68,8 @@ use self::connection::Server;
 use self::pages::Which;
 use self::scripts::Scripts;
 use crate::{
-    Account, Admission, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger, LedgerError, NewJob,
-    Pace, Put, Settings, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
+    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
+    LedgerError, NewJob, Pace, Put, Settings, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
 };
 
 /// What this program writes into `meta`; a server with another one is refused.
@@ -215,7 +219,13 @@ impl Ledger for RedisLedger {
     }
 
     async fn flag(&self, batch: &BatchId, flag: BatchFlag) -> Result<(), LedgerError> {
-        self.set_flag(batch, flag).await?;
+        self.set_flag(batch, &flag).await?;
+        self.nudge.notify_waiters();
+        Ok(())
+    }
+
+    async fn arrange(&self, batch: &BatchId, arrangement: &Arrangement) -> Result<(), LedgerError> {
+        self.arrange_batch(batch, arrangement).await?;
         self.nudge.notify_waiters();
         Ok(())
     }

@@ -8,9 +8,11 @@
 //! |---|---|---|---|
 //! | `account` | the account: clock, binding, pace, gate, sums over all jobs | every change | with the file |
 //! | `arrival` | a submission and the upper bound of its arrival | `claim_submission`; lowered by `put` | a minute after it stopped mattering |
-//! | `batch` | a batch, its flags, its turn, and the admission that stages into it | `stage`, `publish`, `flag`, claims | `abandon`, if nothing was published; `clear`, once it was forgotten |
+//! | `batch` | a batch, its flags, terms and credits, its turn, and the admission that stages into it | `stage`, `publish`, `flag`, claims | `abandon`, if nothing was published; `clear`, once it was forgotten |
 //! | `tally` | how many jobs of a batch are in a state | every change of a job | with its batch |
 //! | `spec` | what was asked for | `stage`, once | `compact`; with its job |
+//! | `level` | the turn that the batches of a priority have come to | claims | never |
+//! | `price` | what submissions of a class are expected to cost | `configure` | never |
 //! | `dropped` | an admission that was taken for dead, so that it cannot go on half-way | `stage` of the next one | never: one short row for each producer that died or stalled |
 //! | `job` | where a job is, its lease, its body | `stage`, claims, `put`, `compact` | if it was never published: `abandon`, or the next admission; with a forgotten batch: `clear` |
 //! | `heard` | the callback of the latest submission that was heard | `hear` | with the file |
@@ -27,6 +29,7 @@
 
 mod account;
 mod admission;
+mod batch;
 mod clock;
 mod compaction;
 mod heard;
@@ -54,8 +57,8 @@ use self::clock::Clock;
 use self::reading::Which;
 use self::writer::{Desk, Step};
 use crate::{
-    Account, Admission, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger, LedgerError, NewJob,
-    Pace, Put, Settings, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
+    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
+    LedgerError, NewJob, Pace, Put, Settings, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
 };
 
 pub use self::clock::TimeSource;
@@ -297,7 +300,12 @@ impl Ledger for SqliteLedger {
 
     async fn flag(&self, batch: &BatchId, flag: BatchFlag) -> Result<(), LedgerError> {
         let batch = batch.clone();
-        self.write(move |step| reading::flag(step, &batch, flag)).await
+        self.write(move |step| batch::flag(step, &batch, &flag)).await
+    }
+
+    async fn arrange(&self, batch: &BatchId, arrangement: &Arrangement) -> Result<(), LedgerError> {
+        let (batch, new) = (batch.clone(), arrangement.clone());
+        self.write(move |step| batch::arrange(step, &batch, &new)).await
     }
 
     async fn account(&self) -> Result<Account, LedgerError> {
@@ -322,8 +330,8 @@ impl Ledger for SqliteLedger {
     }
 
     async fn configure(&self, settings: &Settings) -> Result<Pace, LedgerError> {
-        let settings = *settings;
-        self.write(move |step| account::configure(step, settings)).await
+        let settings = settings.clone();
+        self.write(move |step| account::configure(step, &settings)).await
     }
 
     async fn guarantee(&self) -> Result<Guarantee, LedgerError> {

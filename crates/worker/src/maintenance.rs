@@ -190,6 +190,8 @@ async fn replay_again(worker: &Worker, telling: Telling) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use veobatch_core::{Credits, Terms};
+
     use super::*;
 
     fn batch(counts: &[(StateName, u64)], paused: bool) -> BatchSummary {
@@ -199,6 +201,9 @@ mod tests {
             paused,
             cancelling: false,
             created: Timestamp::default(),
+            paused_because: None,
+            terms: Terms::default(),
+            credits: Credits::default(),
         }
     }
 

@@ -152,7 +152,11 @@ async fn direct(scene: Scene) {
         (u32::try_from(service.rate).unwrap(), service.max_attempts)
     };
     let cap = u32::try_from(world.roll(|dice| dice.between(2, 10))).unwrap();
-    let settings = Settings { rate: Some((rate, Duration::from_millis(service::WINDOW))), max_in_flight: Some(cap) };
+    let settings = Settings {
+        rate: Some((rate, Duration::from_millis(service::WINDOW))),
+        max_in_flight: Some(cap),
+        ..Settings::default()
+    };
     scene.ledger.configure(&settings).await.unwrap();
     let files: Rc<Vec<File>> = Rc::new(files(&world, max_attempts));
     scene.stage.enter(WORLD, "service", Arc::clone(&scene.inbox).serve(scene.clone()));

@@ -4,6 +4,7 @@ use super::{Moment, Moved, strays};
 use crate::delay;
 use crate::id::{TaskId, Token};
 use crate::outcome::{Outcome, Refusal, RefusalKind};
+use crate::price::Credits;
 use crate::record::{Attempt, Called, Failure, FailureKind, Record, State, Task};
 use crate::stray::Stray;
 use crate::time::Timestamp;
@@ -50,6 +51,9 @@ pub(super) fn accepted(record: &Record, token: &Token, task: &TaskId, due: Times
         && named != task
     {
         next.strays.push(Stray::new(named.clone(), token.clone(), moment.now));
+    }
+    if let State::Failed { failure: Failure { kind: FailureKind::Refused, .. }, .. } = &record.state {
+        next.credits = next.credits.plus(attempt.price);
     }
     next.attempts = attempt.number;
     next.trouble = None;
@@ -121,9 +125,12 @@ fn adoptable(record: &Record, token: &Token, moment: &Moment<'_>) -> Option<Atte
 fn forgotten_attempt(record: &Record, token: &Token, moment: &Moment<'_>) -> Option<Attempt> {
     let known = record.last.as_ref().is_some_and(|last| last.token == *token);
     match &record.state {
-        State::Queued { .. } | State::Failed { task: None, .. } | State::Cancelled if !known => {
-            Some(Attempt { token: token.clone(), number: record.attempts + 1, at: moment.now })
-        }
+        State::Queued { .. } | State::Failed { task: None, .. } | State::Cancelled if !known => Some(Attempt {
+            token: token.clone(),
+            number: record.attempts + 1,
+            at: moment.now,
+            price: Credits::default(),
+        }),
         State::Queued { .. }
         | State::Submitting { .. }
         | State::Generating { .. }
@@ -157,6 +164,7 @@ fn refused(record: &Record, attempt: &Attempt, refusal: &Refusal, moment: &Momen
             let mut next = record.clone();
             next.attempts = attempt.number;
             next.last = Some(attempt.clone());
+            next.credits = next.credits.minus(attempt.price);
             next.trouble = None;
             next.note(moment.now, format!("attempt {} refused: {words}", attempt.number));
             next.state = State::Failed { failure: Failure { kind: FailureKind::Refused, message: words }, task: None };
@@ -173,6 +181,7 @@ fn refused(record: &Record, attempt: &Attempt, refusal: &Refusal, moment: &Momen
 fn requeued(record: &Record, attempt: &Attempt, due: Option<Timestamp>, why: &str, moment: &Moment<'_>) -> Record {
     let mut next = record.clone();
     next.attempts = attempt.number.saturating_sub(1);
+    next.credits = next.credits.minus(attempt.price);
     if next.last.as_ref() == Some(attempt) {
         next.last = None;
     }

@@ -8,6 +8,7 @@ use crate::delay::{self, MISSING_GRACE, MISSING_POLLS, RETENTION};
 use crate::event::Hindrance;
 use crate::id::TaskId;
 use crate::outcome::{Progress, Trouble};
+use crate::price::Credits;
 use crate::record::{Attempt, Files, Record, State, Task};
 use crate::stray::{Fate, Stray};
 
@@ -94,7 +95,8 @@ pub(super) fn promoted(next: &mut Record, moment: &Moment<'_>) -> bool {
     let stray = next.strays.remove(at);
     let task = Task { attempt: next.attempts, ..stray.as_task() };
     next.note(moment.now, format!("task {} was paid for too: nothing is submitted again", stray.task));
-    next.last = Some(Attempt { token: stray.token, number: next.attempts, at: stray.at });
+    let price = Credits::default();
+    next.last = Some(Attempt { token: stray.token, number: next.attempts, at: stray.at, price });
     next.trouble = None;
     next.state = match stray.fate {
         Fate::Saved(files) => State::Done { task, files },

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Files, Record, State, Task};
 use crate::id::TaskId;
+use crate::price::Credits;
 use crate::spec::{Resolution, Spec};
 use crate::time::Timestamp;
 
@@ -44,18 +45,18 @@ impl Record {
 
 /// The short form, in the order in which it is written.
 #[derive(Debug, PartialEq, Serialize)]
-pub(super) struct Short(TaskId, Timestamp, Files, u32, u32, u32, Resolution, i16, bool);
+pub(super) struct Short(TaskId, Timestamp, Files, Credits, u32, u32, u32, Resolution, i16, bool);
 
 impl Short {
     fn of(record: &Record, task: &Task, files: &Files) -> Self {
-        let Record { attempts, max_attempts, resolution, priority, cancelled, .. } = *record;
+        let Record { credits, attempts, max_attempts, resolution, priority, cancelled, .. } = *record;
         let (id, files) = (task.id.clone(), files.clone());
-        Self(id, task.at, files, attempts, task.attempt, max_attempts, resolution, priority, cancelled)
+        Self(id, task.at, files, credits, attempts, task.attempt, max_attempts, resolution, priority, cancelled)
     }
 
     /// What is usual behind the files, one value a place.
     fn usual(&self) -> Self {
-        Self(self.0.clone(), self.1, self.2.clone(), 1, 1, 1, Resolution::P720, 0, false)
+        Self(self.0.clone(), self.1, self.2.clone(), Credits::default(), 1, 1, 1, Resolution::P720, 0, false)
     }
 
     fn body(&self) -> Vec<u8> {
@@ -72,11 +73,11 @@ impl Short {
 
     /// Reads a body that [`Short::is`] one.
     pub(super) fn read(body: &[u8]) -> Result<Record, serde_json::Error> {
-        let Self(id, at, files, attempts, attempt, max_attempts, resolution, priority, cancelled) =
+        let Self(id, at, files, credits, attempts, attempt, max_attempts, resolution, priority, cancelled) =
             serde_json::from_slice(body)?;
         let state = State::Done { task: Task { id, attempt, at }, files };
         let fresh = Record::fresh(&Spec { resolution, priority, max_attempts, ..Spec::default() });
-        Ok(Record { state, attempts, cancelled, ..fresh })
+        Ok(Record { state, attempts, credits, cancelled, ..fresh })
     }
 
     /// Whether a body is in the short form.
@@ -106,6 +107,7 @@ impl<'de> Visitor<'de> for Places {
             places.next_element()?.ok_or_else(missing)?,
             places.next_element()?.ok_or_else(missing)?,
             places.next_element()?.ok_or_else(missing)?,
+            places.next_element()?.unwrap_or_default(),
             places.next_element()?.unwrap_or(1),
             places.next_element()?.unwrap_or(1),
             places.next_element()?.unwrap_or(1),
@@ -141,12 +143,14 @@ mod tests {
 
     #[test]
     fn a_compact_record_is_the_record_without_its_history() {
-        let attempt = Attempt { token: Token::from_bits(7), number: 2, at: Timestamp::default() };
+        let attempt =
+            Attempt { token: Token::from_bits(7), number: 2, at: Timestamp::default(), price: Credits::default() };
         let State::Done { task, .. } = done().state else { panic!() };
         let named = State::Done { task, files: Files::Named(vec!["a.mp4".into(), "b.mp4".into()]) };
         for record in [
             done(),
             Record { attempts: 3, max_attempts: 4, ..done() },
+            Record { credits: Credits::whole(60), ..done() },
             Record { resolution: Resolution::K4, ..done() },
             Record { priority: -7, cancelled: true, ..done() },
             Record { state: named, ..done() },

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use veobatch_core::{
-    Attempt, Called, Comparison, Event, Failure, FailureKind, Files, Hindrance, Kinship, Outcome, Policy, Presumption,
-    Progress, Record, Refusal, RefusalKind, Resolution, Spec, State, Task, TaskFailure, TaskId, Timestamp, Token,
-    Trouble, TroubleKind, Upgrade, Verdict,
+    Attempt, Called, Comparison, Credits, Event, Failure, FailureKind, Files, Hindrance, Kinship, Outcome, Policy,
+    Presumption, Progress, Record, Refusal, RefusalKind, Resolution, Spec, State, Task, TaskFailure, TaskId, Timestamp,
+    Token, Trouble, TroubleKind, Upgrade, Verdict,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -23,7 +23,7 @@ pub(crate) fn token(bits: u128) -> Token {
 }
 
 pub(crate) fn attempt() -> Attempt {
-    Attempt { token: token(1), number: 1, at: NOW }
+    Attempt { token: token(1), number: 1, at: NOW, price: Credits::default() }
 }
 
 pub(crate) fn task() -> Task {
@@ -64,7 +64,9 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
         (
             "submitting 2nd",
             Record {
-                state: State::Submitting { attempt: Attempt { token: token(9), number: 2, at: NOW } },
+                state: State::Submitting {
+                    attempt: Attempt { token: token(9), number: 2, at: NOW, price: Credits::default() },
+                },
                 failed_task: Some(task().id),
                 ..sent(State::Cancelled)
             },

@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use veobatch_core::{
-    After, Called, Event, Intent, Kinship, Lane, Moment, Outcome, Progress, Record, Spec, State, StateName, Step,
-    TaskFailure, TaskId, Timestamp, Token, Verdict, after, doubted, plan,
+    After, Called, Credits, Event, Intent, Kinship, Lane, Moment, Outcome, Progress, Record, Spec, State, StateName,
+    Step, TaskFailure, TaskId, Timestamp, Token, Verdict, after, doubted, plan,
 };
 
 use crate::scenes::{NOW, events, policy, records, task_id, token};
 use crate::strays::stray_events;
+
+/// What every claim sets aside.
+const PRICE: Credits = Credits::whole(60);
 
 /// One step of a random life.
 #[derive(Clone, Debug)]
@@ -76,7 +79,8 @@ impl World {
         }
         self.tokens += 1;
         let token = token(1000 + self.tokens);
-        let intent = Intent { token: token.clone(), at: Timestamp::from_millis(now) };
+        let credits = record.credits.plus(PRICE);
+        let intent = Intent { token: token.clone(), at: Timestamp::from_millis(now), credits };
         let body = record.body();
         *record = Record::load(Some(&body), Some(intent), &Spec::default()).unwrap();
         assert!(matches!(plan(record, Lane::Submit, Some(&token)), Step::Submit(_)));
@@ -198,6 +202,13 @@ impl World {
             assert!(known, "task {task} was paid for and is forgotten in {:?}", record.state);
         }
     }
+
+    /// What was spent is never less than what the service was asked to make, and not more than for what was asked.
+    fn must_be_counted(&self, record: &Record) {
+        let spent = record.credits;
+        assert!(spent >= PRICE.times(self.accepted.len() as u64), "{spent} for {:?}", self.accepted);
+        assert!(spent <= PRICE.times(u64::try_from(self.tokens).unwrap()), "{spent} in {} attempts", self.tokens);
+    }
 }
 
 /// Something becomes of the last stray; its job does not notice.
@@ -244,6 +255,7 @@ proptest! {
                 prop_assert!(saving && was == StateName::Downloading, "done without a saved file");
             }
             world.must_be_remembered(&record);
+            world.must_be_counted(&record);
         }
     }
 

@@ -1,11 +1,39 @@
 -- The account as it was, and from now on with this pace and cap.
--- ARGV: N, W, cap; '' for what stays. Returns now, N, W, cap, in flight, next slot, the gate: until, why,
--- credits, closings, and until when nothing is granted because the server may have gone back in time (0: no such time).
+-- ARGV: JSON of what changes: n, w, cap; prices (class → thousandths), and whether they were asked for; daily (false for
+-- none): credits, zone; day: zone, from, until. Returns now, N, W, cap, in flight, next
+-- slot, the gate: until, why, credits, closings; until when nothing is granted because the server may have gone back in
+-- time (0: no such time); the daily budget: credits, zone, from, until, spent; and the prices.
 
 local a = account()
 local recovers = tonumber(call('HGET', P .. 'meta', 'recovers') or 0)
 local gate = a.closed and { a.closed, a.why, a.no_credits and 1 or 0, a.closings } or {}
-local was = { NOW, a.n, a.w, a.cap, in_flight(), math.ceil(next_slot(a)), gate, recovers > NOW and recovers or 0 }
-if ARGV[1] ~= '' then call('HSET', P .. 'acct', 'n', ARGV[1], 'w', ARGV[2]) end
-if ARGV[3] ~= '' then call('HSET', P .. 'acct', 'cap', ARGV[3]) end
+local day = call('HMGET', P .. 'acct', 'daily', 'zone', 'day_from', 'day_until', 'day_spent')
+if day[1] then
+  for i = 3, 5 do day[i] = day[i] or '0' end
+else
+  day = {}
+end
+local was = { NOW, a.n, a.w, a.cap, in_flight(), math.ceil(next_slot(a)), gate, recovers > NOW and recovers or 0, day,
+  call('HGETALL', P .. 'price') }
+
+local new = cjson.decode(ARGV[1])
+if new.n then call('HSET', P .. 'acct', 'n', new.n, 'w', new.w) end
+if new.cap then call('HSET', P .. 'acct', 'cap', new.cap) end
+if new.prices and (new.asked or not call('HGET', P .. 'meta', 'priced')) then
+  call('DEL', P .. 'price')
+  for class, price in pairs(new.prices) do call('HSET', P .. 'price', class, price) end
+  if new.asked then call('HSET', P .. 'meta', 'priced', 1) end
+end
+if new.daily then
+  if day[2] ~= new.daily.zone then call('HDEL', P .. 'acct', 'day_from', 'day_until', 'day_spent') end
+  call('HSET', P .. 'acct', 'daily', new.daily.credits, 'zone', new.daily.zone)
+elseif new.daily == false then
+  call('HDEL', P .. 'acct', 'daily', 'zone', 'day_from', 'day_until', 'day_spent')
+end
+if new.day and call('HGET', P .. 'acct', 'zone') == new.day.zone then
+  local till = tonumber(call('HGET', P .. 'acct', 'day_until') or 0)
+  if NOW >= till and tonumber(new.day['until']) > till then
+    call('HSET', P .. 'acct', 'day_from', new.day.from, 'day_until', new.day['until'], 'day_spent', 0)
+  end
+end
 return was

@@ -3,7 +3,7 @@
 use veobatch_core::BatchId;
 
 use super::RedisLedger;
-use super::answers::damaged;
+use super::answers::{CLASS_MARK, damaged};
 use crate::{Admission, LedgerError, NewJob, STAGING_TIMEOUT, Staged};
 
 impl RedisLedger {
@@ -97,6 +97,8 @@ impl Answer {
 /// The entry in `:j`: what "the same content" is compared by.
 fn entry(job: &NewJob) -> Vec<u8> {
     let mut bytes = job.id.as_str().as_bytes().to_vec();
+    bytes.push(CLASS_MARK);
+    bytes.extend(job.spec.price_class().into_bytes());
     bytes.push(b'\n');
     bytes.extend(job.spec.to_bytes());
     bytes

@@ -1,10 +1,13 @@
 //! What the scripts answer, read into the ledger's own types.
 
 use redis::{FromRedisValue, ParsingError, Value, from_redis_value};
-use veobatch_core::{BatchId, Intent, JobId, JobKey, StateName, Timestamp, Token};
+use veobatch_core::{BatchId, Credits, Intent, JobId, JobKey, StateName, Timestamp, Token};
 
 use crate::LedgerError;
 use crate::job::{Claimed, Fence, JobRef, Lease, Stored, Version};
+
+/// Between a job's id and its price class: no id has it.
+pub(super) const CLASS_MARK: u8 = 0x1f;
 
 /// A job as the scripts return it (`row` in `prelude.lua`).
 #[derive(Debug)]
@@ -59,13 +62,15 @@ impl Head {
         let read = || {
             let text = std::str::from_utf8(bytes).ok()?;
             let words: Vec<&str> = text.split(' ').collect();
-            let [version, _nonce, _due, state, _lane, _priority, _flight, token, at] = words.as_slice() else {
+            let [version, _nonce, _due, state, _lane, _priority, _flight, credits, token, at] = words.as_slice() else {
                 return None;
             };
             let intent = match StateName::parse(state)? {
-                StateName::Submitting => {
-                    Some(Intent { token: Token::parse(token)?, at: Timestamp::from_millis(at.parse().ok()?) })
-                }
+                StateName::Submitting => Some(Intent {
+                    token: Token::parse(token)?,
+                    at: Timestamp::from_millis(at.parse().ok()?),
+                    credits: Credits::from_millis(credits.parse().ok()?),
+                }),
                 StateName::Queued
                 | StateName::Generating
                 | StateName::Upscaling
@@ -91,11 +96,10 @@ fn batch_id(name: &str) -> Result<BatchId, LedgerError> {
     BatchId::parse(name).map_err(|_| damaged("a batch's name", name.as_bytes()))
 }
 
+/// The id in the first line of an entry in `:j`, where the price class stands behind it.
 fn job_id(bytes: &[u8]) -> Result<JobId, LedgerError> {
-    std::str::from_utf8(bytes)
-        .ok()
-        .and_then(|text| JobId::parse(text).ok())
-        .ok_or_else(|| damaged("a job's name", bytes))
+    let id = bytes.split(|byte| *byte == CLASS_MARK).next().unwrap_or_default();
+    std::str::from_utf8(id).ok().and_then(|text| JobId::parse(text).ok()).ok_or_else(|| damaged("a job's name", bytes))
 }
 
 /// The name of a job, from its batch's name and its entry in `:j`.
@@ -121,7 +125,7 @@ mod tests {
             batch: 1,
             seq: 7,
             name: "garden".into(),
-            job: Some(b"cat-01\n{\"p\":\"a cat\"}".to_vec()),
+            job: Some(b"cat-01\x1fveo3_fast/720p\n{\"p\":\"a cat\"}".to_vec()),
             state: state.map(|text| text.as_bytes().to_vec()),
             leased: 0,
             fence: String::new(),
@@ -140,7 +144,7 @@ mod tests {
     #[test]
     fn an_intent_is_read_as_submitting() {
         let token = Token::from_bits(7);
-        let state = format!("3 - - submitting - 0 * {token} 42\ncat-01\n");
+        let state = format!("3 - - submitting - 0 * 60000 {token} 42\ncat-01\n");
         let stored = row(Some(&state)).stored(Timestamp::from_millis(5)).unwrap();
         assert_eq!((stored.version, stored.record.state.name()), (Version(3), StateName::Submitting));
     }

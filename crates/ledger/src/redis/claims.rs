@@ -84,6 +84,8 @@ fn granted(answer: Vec<Value>) -> Result<(SubmissionClaim, u32), LedgerError> {
         "slot" => Waiting::Slot,
         "cap" => Waiting::Cap,
         "gate" => Waiting::Gate,
+        "window" => Waiting::Window,
+        "budget" => Waiting::Budget,
         "recovery" => Waiting::Recovery,
         other => return Err(damaged("the answer to a claim", other.as_bytes())),
     };

@@ -138,7 +138,7 @@ impl RedisLedger {
 
 /// The arguments of one put, nine of them.
 fn arguments(put: &Put) -> Result<Vec<Vec<u8>>, LedgerError> {
-    let Facets { state, due, priority, flight } = put.facets;
+    let Facets { state, due, priority, flight, credits } = put.facets;
     let (lane, due) = due.map_or(("-", "-".to_owned()), |(lane, at)| (lane.as_str(), at.as_millis().to_string()));
     let flight = match flight {
         Flight::None => "-".to_owned(),
@@ -152,7 +152,7 @@ fn arguments(put: &Put) -> Result<Vec<Vec<u8>>, LedgerError> {
         put.fence.as_ref().map_or_else(Vec::new, |fence| fence.0.clone().into_bytes()),
         format!("{:016x}", put.nonce.0).into_bytes(),
         due.into_bytes(),
-        format!("{} {lane} {priority} {flight}", state.as_str()).into_bytes(),
+        format!("{} {lane} {priority} {flight} {}", state.as_str(), credits.as_millis()).into_bytes(),
         put.body.clone(),
         more(put)?,
     ])

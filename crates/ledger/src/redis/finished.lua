@@ -1,5 +1,5 @@
 -- Shared: finished jobs as they are kept once they are compact: without their specs, many packed together in a block.
--- A block is, in MessagePack, place in it → { id, digest of id and spec, version, body }. Every entry of a hash that is
+-- A block is, in MessagePack, place in it → { id, digest of its entry in `:j`, version, body, credits }. Every entry of a hash that is
 -- not packed costs 66 bytes beside its content; so does a block, for 32 jobs.
 
 local BLOCK = 32
@@ -39,7 +39,7 @@ local function kept_state(n, seq)
   local k = kept(n, seq)
   if not k then return nil end
   local h = head(nil)
-  h.version, h.facets, h.id = k[3], 'done - 0 -', k[1]
+  h.version, h.facets, h.id = k[3], 'done - 0 - ' .. (k[5] or '0'), k[1]
   return headed(h, k[4])
 end
 

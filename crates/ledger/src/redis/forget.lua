@@ -15,6 +15,8 @@ if b[2] then call('SET', P .. 'dead:' .. b[2] .. ':' .. ARGV[1], 1, 'EX', 604800
 call('HDEL', P .. 'batches', ARGV[1])
 call('HSET', part(n, ''), 'published', 0)
 call('ZREM', P .. 'run', n)
+call('ZREM', P .. 'asleep', n)
+call('SREM', P .. 'short', n)
 -- Out of the way of whoever would still change a job of it.
 if call('EXISTS', part(n, ':s')) == 1 then call('RENAME', part(n, ':s'), part(n, ':gone')) end
 call('SADD', P .. 'gone', n)

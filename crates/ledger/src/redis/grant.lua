@@ -3,6 +3,10 @@
 -- Returns 'granted', now, the job and how many replicas the server has; or 'wait', now, why and until when (0: unknown);
 -- or 'lost', for a token whose job somebody else follows by now.
 
+-- How long a job without a price waits before it is looked at again, in ms.
+local UNPRICED_WAIT = 600000
+local UNLIMITED_BELOW = '(' .. string.format('%.0f', UNLIMITED)
+
 local token, lease, stall = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local fence = string.sub(redis.sha1hex('fence ' .. token), 1, 16)
 
@@ -66,20 +70,85 @@ local function least()
   return n, time
 end
 
+-- Why no batch has a job that may go, and until when.
+local function nothing()
+  local function has(set, ask)
+    if not only then return call(set == 'short' and 'SCARD' or 'ZCARD', P .. set) > 0 end
+    for i = 5, #ARGV do
+      local n = call('HGET', P .. 'batches', ARGV[i])
+      local found = n and call(ask, P .. set, n)
+      if found and found ~= 0 then return true end
+    end
+    return false
+  end
+  local till = tonumber(call('ZRANGE', P .. 'd:submit', 0, 0, 'WITHSCORES')[2] or 0)
+  local first = call('ZRANGEBYSCORE', P .. 'asleep', '-inf', UNLIMITED_BELOW, 'WITHSCORES', 'LIMIT', 0, 1)
+  if first[2] and (till == 0 or tonumber(first[2]) < till) then till = tonumber(first[2]) end
+  if has('short', 'SISMEMBER') then return wait('budget', till) end
+  if has('asleep', 'ZSCORE') then return wait('window', till) end
+  return wait('work', till)
+end
+
+-- What its submission is expected to cost, in thousandths of a credit; nil if nobody knows.
+local function price_of(job)
+  local class = string.match(job, '^[^\n\31]*\31([^\n]*)')
+  local price = class and call('HGET', P .. 'price', class)
+  return price and tonumber(price)
+end
+
+-- A job that must not be paid for without a price waits until somebody may have set one.
+local function put_off(n, seq, priority)
+  unready(n, seq)
+  if not call('HGET', part(n, ':s'), seq) then
+    local h = head(nil)
+    h.facets, h.id = 'queued - ' .. priority .. ' - 0', id_of(call('HGET', part(n, ':j'), seq))
+    call('HSET', part(n, ':s'), seq, headed(h, ''))
+  end
+  call('ZADD', P .. 'd:submit', NOW + UNPRICED_WAIT, n .. ':' .. string.format('%.0f', seq))
+end
+
 promote()
-local n, time, seq, priority
+wake()
+local day = call('HMGET', P .. 'acct', 'daily', 'day_from', 'day_until', 'day_spent')
+local daily = day[1] and tonumber(day[1])
+local n, time, t, seq, priority, job, price
 for _ = 1, 100 do
   n, time = least()
   if not n then break end
-  seq, priority = first_ready(n)
-  if seq then break end
-  call('ZREM', P .. 'run', n)
-  call('HSET', part(n, ''), 'vt', time)
-  if only then only[n] = nil end
+  t = terms(n)
+  local open, found = NOW >= t.from and NOW < t.till, nil
+  if open then
+    found, priority = first_ready(n)
+    if not found then leave(n, t) end
+  else
+    sleep(n, t)
+  end
+  if found then
+    job = call('HGET', part(n, ':j'), found)
+    price = price_of(job)
+    if not price and (t.budget or daily) then
+      put_off(n, found, priority)
+    elseif t.budget and t.credits + price > t.budget then
+      leave(n, t)
+      call('SADD', P .. 'short', n)
+      found = nil
+    else
+      seq = found
+      break
+    end
+  end
+  if only and not found then only[n] = nil end
 end
 if not seq then
   if n then return wait('work', NOW) end
-  return wait('work', tonumber(call('ZRANGE', P .. 'd:submit', 0, 0, 'WITHSCORES')[2] or 0))
+  return nothing()
+end
+price = price or 0
+if daily then
+  local from, till = tonumber(day[2] or 0), tonumber(day[3] or 0)
+  -- A day that is over is followed by the next once a worker says when that ends.
+  if NOW < from or NOW >= till then return wait('budget', NOW + 1000) end
+  if tonumber(day[4] or 0) + price > daily then return wait('budget', till) end
 end
 
 local member = n .. ':' .. string.format('%.0f', seq)
@@ -92,8 +161,8 @@ call('HINCRBY', part(n, ''), 'c:queued', -1)
 call('HINCRBY', part(n, ''), 'c:submitting', 1)
 call('SETBIT', part(n, ':m:queued'), seq, 0)
 call('SETBIT', part(n, ':m:submitting'), seq, 1)
-local job = call('HGET', part(n, ':j'), seq)
-h.version, h.nonce, h.due, h.facets = h.version + 1, '-', '-', 'submitting - ' .. priority .. ' *'
+local credits = string.format('%.0f', tonumber(h.credits) + price)
+h.version, h.nonce, h.due, h.facets = h.version + 1, '-', '-', 'submitting - ' .. priority .. ' * ' .. credits
 h.token, h.at, h.id = token, string.format('%.0f', NOW), id_of(job)
 stored = headed(h, body and string.sub(stored, body) or '')
 call('HSET', part(n, ':s'), seq, stored)
@@ -104,9 +173,17 @@ call('ZADD', P .. 'd:follow', NOW + lease, member)
 call('ZADD', P .. 'f', UNLIMITED, member)
 call('HSET', P .. 'i', token, member)
 call('ZADD', P .. 'log', NOW + stall, token)
-local t = spacing(a)
-call('HSET', P .. 'acct', 'tat', string.format('%.3f', math.max(a.tat, EXACT - t) + t))
+local gap = spacing(a)
+call('HSET', P .. 'acct', 'tat', string.format('%.3f', math.max(a.tat, EXACT - gap) + gap))
 if a.closed then call('HSET', P .. 'acct', 'probe', token, 'probe_until', NOW + stall) end
-call('ZADD', P .. 'run', time + 1, n)
-if time > tonumber(call('HGET', P .. 'meta', 'vt') or 0) then call('HSET', P .. 'meta', 'vt', time) end
+if price > 0 then
+  price = string.format('%.0f', price)
+  call('HINCRBY', part(n, ''), 'credits', price)
+  if daily then call('HINCRBY', P .. 'acct', 'day_spent', price) end
+end
+call('ZADD', P .. 'run', time + 1 / t.weight, n)
+local come = time + t.priority * BATCH_LEVEL
+if come > tonumber(call('HGET', P .. 'meta', time_of(t.priority)) or 0) then
+  call('HSET', P .. 'meta', time_of(t.priority), string.format('%.6f', come))
+end
 return granted(n, seq, job, stored, deliveries)

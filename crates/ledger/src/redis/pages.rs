@@ -3,7 +3,7 @@
 use redis::Cmd;
 use std::collections::{BTreeMap, HashMap};
 
-use veobatch_core::{BatchId, JobId, StateName, Timestamp};
+use veobatch_core::{BatchId, Credits, JobId, Span, StateName, Terms, Timestamp};
 
 use super::RedisLedger;
 use super::admission::texts;
@@ -178,7 +178,26 @@ fn summary(fields: &HashMap<String, String>) -> Result<Option<BatchSummary>, Led
         StateName::ALL.iter().map(|state| (*state, number(&format!("c:{state}")))).filter(|(_, n)| *n > 0).collect();
     let created = Timestamp::from_millis(number("created"));
     let set = |name: &str| fields.contains_key(name);
-    Ok(Some(BatchSummary { batch, counts, paused: set("paused"), cancelling: set("cancelling"), created }))
+    let time = |name: &str, usual| fields.get(name).map_or(usual, |_| Timestamp::from_millis(number(name)));
+    let credits = |name: &str| text(name).parse().ok().map(Credits::from_millis);
+    let usual = Terms::default();
+    let terms = Terms {
+        weight: text("weight").parse().unwrap_or(usual.weight),
+        priority: text("priority").parse().unwrap_or(usual.priority),
+        span: Span { from: time("from", usual.span.from), until: time("until", usual.span.until) },
+        schedule: text("schedule").to_owned(),
+        budget: credits("budget"),
+    };
+    Ok(Some(BatchSummary {
+        batch,
+        counts,
+        paused: set("paused"),
+        paused_because: fields.get("why").cloned(),
+        cancelling: set("cancelling"),
+        created,
+        terms,
+        credits: credits("credits").unwrap_or_default(),
+    }))
 }
 
 #[cfg(test)]

@@ -14,22 +14,22 @@ local function part(n, name) return P .. 'b' .. n .. name end
 -- A member's batch and sequence, as text: Redis takes numbers from Lua slowly.
 local function place(member) return string.match(member, '^(%d+):(%d+)$') end
 
--- A job's entry in `:s`: version, nonce and due; its other facets: state, lane, priority, flight; its open attempt: token
--- and since when; then a line with the job's id, and the body. The facets are text that is split only where they change.
+-- A job's entry in `:s`: version, nonce and due; its other facets: state, lane, priority, flight, credits (in thousandths);
+-- its open attempt: token and since when; then a line with the job's id, and the body. The facets are text that is split only where they change.
 
-local function split(facets) return string.match(facets, '^(%S+) (%S+) (%S+) (%S+)') end
+local function split(facets) return string.match(facets, '^(%S+) (%S+) (%S+) (%S+) (%S+)') end
 
 -- What an entry says, and the offset of its body; a job without an entry is fresh.
 local function head(stored)
   local h, version, nonce, due, facets, token, at, id, body
   if stored then
     version, nonce, due, facets, token, at, id, body =
-      string.match(stored, '^(%S+) (%S+) (%S+) (%S+ %S+ %S+ %S+) (%S+) (%S+)\n([^\n]*)\n()')
+      string.match(stored, '^(%S+) (%S+) (%S+) (%S+ %S+ %S+ %S+ %S+) (%S+) (%S+)\n([^\n]*)\n()')
     h = { version = tonumber(version), nonce = nonce, due = due, facets = facets, token = token, at = at, id = id }
   else
-    h = { version = 0, nonce = '-', due = '-', facets = 'queued - 0 -', token = '-', at = '-' }
+    h = { version = 0, nonce = '-', due = '-', facets = 'queued - 0 - 0', token = '-', at = '-' }
   end
-  h.state, h.lane, h.priority, h.flight = split(h.facets)
+  h.state, h.lane, h.priority, h.flight, h.credits = split(h.facets)
   return h, body
 end
 
@@ -37,8 +37,8 @@ local function headed(h, body)
   return string.format('%d %s %s %s %s %s\n%s\n%s', h.version, h.nonce, h.due, h.facets, h.token, h.at, h.id, body)
 end
 
--- The id in a job's entry in `:j`.
-local function id_of(job) return string.match(job, '^[^\n]*') end
+-- The id in a job's entry in `:j`; what its price depends on stands behind it.
+local function id_of(job) return string.match(job, '^[^\n\31]*') end
 
 -- The due set that a job is in: one that is submitting is followed.
 local function lane_of(h) return h.state == 'submitting' and 'follow' or h.lane end

@@ -62,6 +62,17 @@ local function set_flight(member, old, new)
   end
 end
 
+-- What the batch's attempts may have cost, and those of the day that the attempt was claimed in. What comes back may be
+-- enough for a batch that waits for its budget.
+local function count_credits(n, old, new)
+  if old.credits == new.credits then return end
+  local more = string.format('%.0f', tonumber(new.credits) - tonumber(old.credits))
+  call('HINCRBY', part(n, ''), 'credits', more)
+  local from = old.at ~= '-' and call('HGET', P .. 'acct', 'day_from')
+  if from and tonumber(old.at) >= tonumber(from) then call('HINCRBY', P .. 'acct', 'day_spent', more) end
+  if call('SISMEMBER', P .. 'short', n) == 1 then enter(n) end
+end
+
 -- A token is known as long as its attempt is open.
 local function set_token(old, new)
   if old.token == '-' then return end
@@ -101,6 +112,7 @@ local function change(n, seq, member, old, lease, held, new, body, more)
   count_beside(n, old, new)
   requeue(n, seq, member, old, new, kept)
   set_flight(member, old, new)
+  count_credits(n, old, new)
   set_token(old, new)
   new.version, new.id = old.version + 1, old.id or id_of(call('HGET', part(n, ':j'), seq))
   later('HSET', part(n, ':s'), seq, headed(new, body))
@@ -120,7 +132,7 @@ end
 -- it is another one, or must be refused.
 local function put_off(n, seq, member, stored, lease, version, fence, nonce, due, facets, body)
   local before, used, same, lane, attempt, id =
-    string.match(stored, '^(%S+) (%S+) %S+ (%S+ (%S+) %S+ %S+) (%S+ %S+)\n([^\n]*)')
+    string.match(stored, '^(%S+) (%S+) %S+ (%S+ (%S+) %S+ %S+ %S+) (%S+ %S+)\n([^\n]*)')
   if before ~= version or used == nonce or same ~= facets or attempt ~= '- -' or due == '-' then return nil end
   if string.sub(lease, 1, #fence + 1) ~= fence .. ' ' then return nil end
   version = version + 1
@@ -149,7 +161,7 @@ local function put(i, member, stored, lease)
   if fence ~= '' and (not lease or lease.fence ~= fence) then return { 'lost' } end
   if old.version ~= tonumber(version) then return { 'changed' } end
   local new = { nonce = nonce, due = due, facets = facets, token = '-', at = '-' }
-  new.state, new.lane, new.priority, new.flight = split(facets)
+  new.state, new.lane, new.priority, new.flight, new.credits = split(facets)
   return change(n, seq, member, old, lease, fence ~= '', new, body, more == '' and {} or cjson.decode(more))
 end
 

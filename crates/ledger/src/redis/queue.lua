@@ -1,19 +1,57 @@
 -- Shared: the queued jobs that may go now, and the batches that have some.
 -- A ready job of priority 0 is a bit in its batch's `:q`; one of another priority a member of `:r`, by -priority * 2^32 + seq.
+-- Batches with ready jobs are in `run`, by -priority * 2^33 + virtual time; or, if their time has not come, in `asleep`,
+-- by when it comes; or, if their budget is used up, in `short`.
 
-local LEVEL = 4294967296
+local LEVEL, BATCH_LEVEL = 4294967296, 8589934592
 
-local function may_run(n)
-  local b = call('HMGET', part(n, ''), 'paused', 'cancelling', 'vt')
-  return not b[1] and not b[2], tonumber(b[3] or 0)
+local function terms(n)
+  local b = call('HMGET', part(n, ''), 'paused', 'cancelling', 'vt', 'weight', 'priority', 'from', 'until', 'budget',
+    'credits')
+  return {
+    held = b[1] or b[2], vt = tonumber(b[3] or 0), weight = tonumber(b[4] or 1), priority = tonumber(b[5] or 0),
+    from = tonumber(b[6] or 0), till = tonumber(b[7] or UNLIMITED), budget = b[8] and tonumber(b[8]),
+    credits = tonumber(b[9] or 0),
+  }
 end
 
--- Puts a batch among the runnable ones, at the virtual time of all: it has missed nothing and owes nothing.
+-- The virtual time that the batches of a priority have come to.
+local function time_of(priority) return priority == 0 and 'vt' or string.format('vt:%d', priority) end
+
+-- Not among the runnable ones until something changes; what it has had is kept.
+local function leave(n, t)
+  local score = call('ZSCORE', P .. 'run', n)
+  if score then
+    call('HSET', part(n, ''), 'vt', string.format('%.6f', tonumber(score) + t.priority * BATCH_LEVEL))
+    call('ZREM', P .. 'run', n)
+  end
+  call('ZREM', P .. 'asleep', n)
+  call('SREM', P .. 'short', n)
+end
+
+-- Out of the way until its time comes; if its time is over, until somebody says when the next one is.
+local function sleep(n, t)
+  leave(n, t)
+  if t.from < UNLIMITED then
+    call('ZADD', P .. 'asleep', string.format('%.0f', t.from > NOW and t.from or UNLIMITED), n)
+  end
+end
+
+-- Puts a batch among the runnable ones, at the virtual time of those of its priority: it has missed nothing and owes
+-- nothing.
 local function enter(n)
-  local may, own = may_run(n)
-  if not may then return end
-  local all = tonumber(call('HGET', P .. 'meta', 'vt') or 0)
-  call('ZADD', P .. 'run', 'NX', math.max(own, all), n)
+  local t = terms(n)
+  if t.held then return end
+  if NOW < t.from or NOW >= t.till then return sleep(n, t) end
+  call('ZREM', P .. 'asleep', n)
+  call('SREM', P .. 'short', n)
+  local all = tonumber(call('HGET', P .. 'meta', time_of(t.priority)) or 0)
+  call('ZADD', P .. 'run', 'NX', math.max(t.vt, all) - t.priority * BATCH_LEVEL, n)
+end
+
+-- Batches whose time has come; at most 10.
+local function wake()
+  for _, n in ipairs(call('ZRANGEBYSCORE', P .. 'asleep', '-inf', NOW, 'LIMIT', 0, 10)) do enter(n) end
 end
 
 local function ready(n, seq, priority)

@@ -1,16 +1,14 @@
-//! What all users of a ledger share: its clock, its format, whom it belongs to, the account, the flags of batches.
+//! What all users of a ledger share: its clock, its format, whom it belongs to, the flags and terms of batches.
 
-use std::time::Duration;
-
-use redis::{Cmd, Value};
+use redis::Cmd;
+use serde_json::json;
 use veobatch_core::{BatchId, Timestamp};
 
 use super::admission::texts;
-use super::answers::when;
 use super::connection::{Server, key};
 use super::{FORMAT, RedisLedger};
 use crate::job::{Fence, Nonce};
-use crate::{Account, BatchFlag, Gate, LedgerError, Pace, Settings};
+use crate::{Arrangement, BatchFlag, LedgerError};
 
 /// `RPOP` with a count, `ZADD` and others as the scripts use them.
 const OLDEST: (u32, u32) = (6, 2);
@@ -73,42 +71,42 @@ fn same(bound: &str, api_base: &str, fingerprint: &str) -> Result<(), LedgerErro
 }
 
 impl RedisLedger {
-    pub(super) async fn set_flag(&self, batch: &BatchId, flag: BatchFlag) -> Result<(), LedgerError> {
-        let (name, on) = match flag {
-            BatchFlag::Paused(on) => ("paused", on),
-            BatchFlag::Cancelling(on) => ("cancelling", on),
+    pub(super) async fn set_flag(&self, batch: &BatchId, flag: &BatchFlag) -> Result<(), LedgerError> {
+        let (name, on, why) = match flag {
+            BatchFlag::Paused(on) => ("paused", *on, ""),
+            BatchFlag::PausedBecause(why) => ("paused", true, why.as_str()),
+            BatchFlag::Cancelling(on) => ("cancelling", *on, ""),
         };
-        let args = texts([&batch.folded(), name, if on { "1" } else { "0" }]);
+        let args = texts([&batch.folded(), name, if on { "1" } else { "0" }, why]);
         match self.server.run::<u8>(&self.scripts.flag, &args).await? {
             0 => Err(LedgerError::UnknownBatch(batch.clone())),
             _ => Ok(()),
         }
     }
 
-    /// The account as it was before `settings` came into force.
-    pub(super) async fn account_with(&self, settings: &Settings) -> Result<Account, LedgerError> {
-        let (n, w) = settings.rate.map_or_else(Default::default, |(n, w)| (n.to_string(), w.as_millis().to_string()));
-        let cap = settings.max_in_flight.map(|cap| cap.to_string()).unwrap_or_default();
-        let (now, n, w, cap, in_flight, slot, gate, recovers): (u64, u32, u64, u32, u32, u64, Vec<Value>, u64) =
-            self.server.run(&self.scripts.account, &texts([&n, &w, &cap])).await?;
-        Ok(Account {
-            pace: Pace { submissions: n, per: Duration::from_millis(w), max_in_flight: cap },
-            in_flight,
-            next_slot: Timestamp::from_millis(slot),
-            gate: read_gate(gate)?,
-            recovering_until: when(recovers),
-            now: Timestamp::from_millis(now),
-        })
+    pub(super) async fn arrange_batch(&self, batch: &BatchId, new: &Arrangement) -> Result<(), LedgerError> {
+        let mut terms = serde_json::Map::new();
+        let mut set = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                terms.insert(name.to_owned(), json!(value));
+            }
+        };
+        set("weight", new.weight.map(|weight| weight.to_string()));
+        set("priority", new.priority.map(|priority| priority.to_string()));
+        set(
+            "budget",
+            new.budget.map(|budget| budget.map_or_else(String::new, |credits| credits.as_millis().to_string())),
+        );
+        set("schedule", new.schedule.clone());
+        set("from", new.span.map(|span| span.from.as_millis().to_string()));
+        set("until", new.span.map(|span| span.until.as_millis().to_string()));
+        set("only_if", new.only_if.clone());
+        match self.server.run::<u8>(&self.scripts.arrange, &texts([&batch.folded(), &json!(terms).to_string()])).await?
+        {
+            0 => Err(LedgerError::UnknownBatch(batch.clone())),
+            _ => Ok(()),
+        }
     }
-}
-
-fn read_gate(gate: Vec<Value>) -> Result<Gate, LedgerError> {
-    if gate.is_empty() {
-        return Ok(Gate::Open);
-    }
-    let (until, why, no_credits, closings): (u64, String, bool, u32) =
-        redis::from_redis_value(Value::Array(gate)).map_err(|error| LedgerError::Damaged(error.to_string()))?;
-    Ok(Gate::Closed { until: Timestamp::from_millis(until), why, no_credits, closings })
 }
 
 #[cfg(test)]

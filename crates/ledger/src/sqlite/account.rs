@@ -1,14 +1,18 @@
 //! The account's row: pace, gate and what is in flight, as [`crate::account`] describes them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use veobatch_core::{Timestamp, Token};
+use veobatch_core::{Credits, Span, Timestamp, Token};
 
 use super::row::{get_time, ms, put_time, time};
 use super::writer::Step;
 use crate::LedgerError;
-use crate::account::{Account, Gate, GateReport, Pace, Settings, Settle, TROUBLE_WAIT, TROUBLES, Waiting};
+use crate::account::{
+    Account, Daily, DailyBudget, Day, Gate, GateReport, Pace, PriceList, Settings, Settle, TROUBLE_WAIT, TROUBLES,
+    Waiting,
+};
 
 /// The account's row while an operation works with it.
 #[derive(Debug)]
@@ -16,8 +20,6 @@ pub(super) struct Books {
     pub(super) pace: Pace,
     /// When the next slot is due by spacing, in microseconds: T may be a fraction of a millisecond.
     tat: i64,
-    /// The virtual time of the batch that was served last.
-    pub(super) turn: i64,
     gate: Gate,
     troubles: u32,
     /// The submission that tries whether the gate may open, and until when it is waited for.
@@ -32,22 +34,22 @@ pub(super) type Hindered = (Waiting, Option<Timestamp>);
 impl Books {
     pub(super) fn load(sql: &Connection) -> Result<Self, LedgerError> {
         let mut statement = sql.prepare_cached(
-            "SELECT submissions, per, cap, tat, turn, flying, troubles, gate_until, gate_why, gate_credits, \
+            "SELECT submissions, per, cap, tat, flying, troubles, gate_until, gate_why, gate_credits, \
              gate_closings, probe, probe_until FROM account",
         )?;
         let books = statement.query_row([], |row| {
             let per: i64 = row.get(1)?;
-            let until: Option<i64> = row.get(7)?;
+            let until: Option<i64> = row.get(6)?;
             let gate = match until {
                 None => Gate::Open,
                 Some(until) => Gate::Closed {
                     until: time(until),
-                    why: row.get::<_, Option<String>>(8)?.unwrap_or_default(),
-                    no_credits: row.get(9)?,
-                    closings: row.get(10)?,
+                    why: row.get::<_, Option<String>>(7)?.unwrap_or_default(),
+                    no_credits: row.get(8)?,
+                    closings: row.get(9)?,
                 },
             };
-            let probe: Option<String> = row.get(11)?;
+            let probe: Option<String> = row.get(10)?;
             Ok(Self {
                 pace: Pace {
                     submissions: row.get(0)?,
@@ -55,11 +57,10 @@ impl Books {
                     max_in_flight: row.get(2)?,
                 },
                 tat: row.get(3)?,
-                turn: row.get(4)?,
-                flying: row.get(5)?,
-                troubles: row.get(6)?,
+                flying: row.get(4)?,
+                troubles: row.get(5)?,
                 gate,
-                probe: probe.as_deref().and_then(Token::parse).zip(Some(get_time(row, 12)?)),
+                probe: probe.as_deref().and_then(Token::parse).zip(Some(get_time(row, 11)?)),
             })
         })?;
         Ok(books)
@@ -73,7 +74,7 @@ impl Books {
             }
         };
         sql.prepare_cached(
-            "UPDATE account SET submissions = ?, per = ?, cap = ?, tat = ?, turn = ?, troubles = ?, \
+            "UPDATE account SET submissions = ?, per = ?, cap = ?, tat = ?, troubles = ?, \
              gate_until = ?, gate_why = ?, gate_credits = ?, gate_closings = ?, probe = ?, probe_until = ?",
         )?
         .execute((
@@ -81,7 +82,6 @@ impl Books {
             ms(self.pace.per),
             self.pace.max_in_flight,
             self.tat,
-            self.turn,
             self.troubles,
             until,
             why,
@@ -200,11 +200,13 @@ pub(super) fn account(step: &Step<'_>) -> Result<Account, LedgerError> {
         pace: books.pace,
         gate: books.gate,
         recovering_until: None,
+        daily: daily(step.sql)?,
+        prices: prices(step.sql)?,
         now: step.now,
     })
 }
 
-pub(super) fn configure(step: &mut Step<'_>, settings: Settings) -> Result<Pace, LedgerError> {
+pub(super) fn configure(step: &mut Step<'_>, settings: &Settings) -> Result<Pace, LedgerError> {
     let mut books = Books::load(step.sql)?;
     let before = books.pace;
     if let Some((submissions, per)) = settings.rate {
@@ -218,7 +220,67 @@ pub(super) fn configure(step: &mut Step<'_>, settings: Settings) -> Result<Pace,
         books.store(step.sql)?;
         step.nudge = true;
     }
+    if let Some(list) = &settings.prices {
+        set_prices(step.sql, list)?;
+    }
+    if let Some(budget) = &settings.daily {
+        set_daily(step.sql, budget.as_ref())?;
+        step.nudge = true;
+    }
+    if let Some(Day { zone, span }) = &settings.day {
+        let begun = step
+            .sql
+            .prepare_cached(
+                "UPDATE account SET day_from = ?2, day_until = ?3, day_spent = 0 \
+                 WHERE daily IS NOT NULL AND zone = ?1 AND day_until <= ?4 AND day_until < ?3",
+            )?
+            .execute((zone, put_time(span.from), put_time(span.until), put_time(step.now)))?;
+        step.nudge |= begun > 0;
+    }
     Ok(before)
+}
+
+fn set_prices(sql: &Connection, list: &PriceList) -> Result<(), LedgerError> {
+    let priced: bool = sql.query_row("SELECT priced FROM account", [], |row| row.get(0))?;
+    if priced && !list.asked {
+        return Ok(());
+    }
+    sql.execute("DELETE FROM price", [])?;
+    let mut insert = sql.prepare_cached("INSERT OR REPLACE INTO price (class, credits) VALUES (?, ?)")?;
+    for (class, credits) in &list.by_class {
+        insert.execute((class, credits.as_millis()))?;
+    }
+    sql.execute("UPDATE account SET priced = priced OR ?", [list.asked])?;
+    Ok(())
+}
+
+fn set_daily(sql: &Connection, budget: Option<&DailyBudget>) -> Result<(), LedgerError> {
+    let zone = budget.map(|budget| &budget.zone);
+    sql.execute(
+        "UPDATE account SET day_from = 0, day_until = 0, day_spent = 0 WHERE daily IS NULL OR zone IS NOT ?",
+        [zone],
+    )?;
+    let credits = budget.map(|budget| budget.credits.as_millis());
+    sql.execute("UPDATE account SET daily = ?, zone = ?", (credits, zone))?;
+    Ok(())
+}
+
+/// The daily budget, if there is one.
+pub(super) fn daily(sql: &Connection) -> Result<Option<Daily>, LedgerError> {
+    let mut find = sql.prepare_cached("SELECT daily, zone, day_from, day_until, day_spent FROM account")?;
+    Ok(find.query_row([], |row| {
+        let credits: Option<i64> = row.get(0)?;
+        let Some(credits) = credits.map(Credits::from_millis) else { return Ok(None) };
+        let budget = DailyBudget { credits, zone: row.get(1)? };
+        let day = Span { from: get_time(row, 2)?, until: get_time(row, 3)? };
+        Ok(Some(Daily { budget, day, spent: Credits::from_millis(row.get(4)?) }))
+    })?)
+}
+
+fn prices(sql: &Connection) -> Result<BTreeMap<String, Credits>, LedgerError> {
+    let mut all = sql.prepare_cached("SELECT class, credits FROM price")?;
+    let rows = all.query_map([], |row| Ok((row.get(0)?, Credits::from_millis(row.get(1)?))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// What the key's fingerprint is made with.

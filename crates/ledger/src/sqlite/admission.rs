@@ -22,6 +22,7 @@ pub(super) struct Draft {
     id: JobId,
     folded: String,
     spec: Vec<u8>,
+    class: String,
     rank: i64,
 }
 
@@ -31,6 +32,7 @@ impl Draft {
             folded: job.id.folded(),
             id: job.id.clone(),
             spec: job.spec.to_bytes(),
+            class: job.spec.price_class(),
             rank: row::rank(job.spec.priority),
         };
         jobs.iter().map(draft).collect()
@@ -126,12 +128,12 @@ fn insert(sql: &Connection, batch: &BatchRow, drafts: &[Draft]) -> Result<(Stage
         "INSERT INTO job (id, batch, state, rank, folded, name) VALUES (?, ?, ?, ?, ?, ?) \
          ON CONFLICT (batch, ifnull(folded, name)) DO NOTHING",
     )?;
-    let mut spec = sql.prepare_cached("INSERT INTO spec (job, spec) VALUES (?, ?)")?;
+    let mut spec = sql.prepare_cached("INSERT INTO spec (job, spec, class) VALUES (?, ?, ?)")?;
     for draft in drafts {
         let id = id_at(batch.id, next);
         let folded = (draft.folded != draft.id.as_str()).then_some(&draft.folded);
         if job.execute((id, batch.id, queued, draft.rank, folded, draft.id.as_str()))? == 1 {
-            spec.execute((id, &draft.spec))?;
+            spec.execute((id, &draft.spec, &draft.class))?;
             staged.new += 1;
             next += 1;
         } else {

@@ -34,7 +34,7 @@ pub(super) fn put(step: &mut Step<'_>, put: &Put) -> Result<Version, LedgerError
 
     sql.prepare_cached(
         "UPDATE job SET state = ?2, rank = ?3, lane = ?4, due = ?5, flight = ?6, version = version + 1, nonce = ?7, \
-         body = ?8, compact = 0, fence = iif(?9, fence, NULL), deliveries = iif(?9, deliveries, 0), \
+         body = ?8, compact = 0, credits = ?12, fence = iif(?9, fence, NULL), deliveries = iif(?9, deliveries, 0), \
          token = iif(?10, token, NULL), at = iif(?11, at, NULL), writer = iif(?11, writer, NULL) WHERE id = ?1",
     )?
     .execute((
@@ -49,8 +49,10 @@ pub(super) fn put(step: &mut Step<'_>, put: &Put) -> Result<Version, LedgerError
         kept,
         matches!(place.state, StateName::Submitting | StateName::InDoubt),
         place.state == StateName::Submitting,
+        put.facets.credits.as_millis(),
     ))?;
     sums::moved(sql, i64::from(put.job.batch), &row.place, &place)?;
+    sums::spent(sql, i64::from(put.job.batch), (row.credits, put.facets.credits.as_millis()), row.at)?;
     if let Some(settle) = &put.settle {
         let mut books = Books::load(sql)?;
         books.settle(settle, step.now);

@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension};
-use veobatch_core::{BatchId, JobKey, StateName, TaskId, Token, fold};
+use veobatch_core::{BatchId, Credits, JobKey, Span, StateName, TaskId, Terms, Token};
 
 use super::row::{self, STORED, get_state, get_time, id_at, put_state};
 use super::writer::Step;
 use crate::LedgerError;
-use crate::job::{BatchFlag, BatchSummary, Stored};
+use crate::job::{BatchSummary, Stored};
 
 /// Most jobs in a page.
 const PAGE_MAX: usize = 1000;
 
 /// A batch's number and where its published jobs end.
-fn published(sql: &Connection, folded: &str) -> Result<Option<(i64, i64)>, LedgerError> {
+pub(super) fn published(sql: &Connection, folded: &str) -> Result<Option<(i64, i64)>, LedgerError> {
     let mut find = sql.prepare_cached("SELECT id, shown FROM batch WHERE folded = ? AND published IS NOT NULL")?;
     Ok(find.query_row([folded], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
@@ -124,7 +124,8 @@ pub(super) fn is_forgotten(sql: &Connection, batch: i64) -> Result<bool, LedgerE
 
 pub(super) fn batches(step: &Step<'_>) -> Result<Vec<BatchSummary>, LedgerError> {
     let mut statement = step.sql.prepare_cached(
-        "SELECT id, name, paused, cancelling, created FROM batch WHERE published IS NOT NULL ORDER BY id",
+        "SELECT id, name, paused, cancelling, created, paused_because, weight, priority, opens, closes, schedule, budget, \
+         credits FROM batch WHERE published IS NOT NULL ORDER BY id",
     )?;
     let mut counts = step.sql.prepare_cached("SELECT state, n FROM tally WHERE batch = ? AND n <> 0")?;
     let mut rows = statement.query([])?;
@@ -139,26 +140,16 @@ pub(super) fn batches(step: &Step<'_>) -> Result<Vec<BatchSummary>, LedgerError>
             paused: row.get(2)?,
             cancelling: row.get(3)?,
             created: get_time(row, 4)?,
+            paused_because: row.get(5)?,
+            terms: Terms {
+                weight: row.get(6)?,
+                priority: row.get(7)?,
+                span: Span { from: get_time(row, 8)?, until: get_time(row, 9)? },
+                schedule: row.get(10)?,
+                budget: row.get::<_, Option<i64>>(11)?.map(Credits::from_millis),
+            },
+            credits: Credits::from_millis(row.get(12)?),
         });
     }
     Ok(batches)
-}
-
-/// Sets a flag. A batch that may go (again) comes in at the present turn.
-pub(super) fn flag(step: &mut Step<'_>, name: &BatchId, flag: BatchFlag) -> Result<(), LedgerError> {
-    let folded = fold(name.as_str());
-    let (id, _) = published(step.sql, &folded)?.ok_or_else(|| LedgerError::UnknownBatch(name.clone()))?;
-    let (set, value) = match flag {
-        BatchFlag::Paused(true) => ("paused = 1", true),
-        BatchFlag::Paused(false) => ("paused = 0, cancelling = 0", false),
-        BatchFlag::Cancelling(true) => ("cancelling = 1", true),
-        BatchFlag::Cancelling(false) => ("cancelling = 0", false),
-    };
-    step.sql
-        .prepare_cached(&format!(
-            "UPDATE batch SET vt = iif(turn IS NULL, max(vt, (SELECT turn FROM account)), vt), {set} WHERE id = ?"
-        ))?
-        .execute([id])?;
-    step.nudge |= !value;
-    Ok(())
 }

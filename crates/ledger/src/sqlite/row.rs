@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, types::Type};
-use veobatch_core::{BatchId, Facets, Flight, Intent, JobId, JobKey, Lane, StateName, Timestamp, Token};
+use veobatch_core::{BatchId, Credits, Facets, Flight, Intent, JobId, JobKey, Lane, StateName, Timestamp, Token};
 
 use crate::job::{Fence, JobRef, Lease, Stored, Version};
 use crate::{Claimed, LedgerError};
@@ -13,7 +13,7 @@ pub(super) const UNLIMITED: i64 = i64::MAX;
 
 /// What every operation that hands out jobs selects, from `job JOIN batch`; then comes the spec, which it may leave out.
 pub(super) const STORED: &str = "SELECT job.id, batch.name, job.name, job.version, job.state, job.token, job.at, \
-     job.fence, job.due, job.deliveries, job.body, job.digest IS NOT NULL, ";
+     job.fence, job.due, job.deliveries, job.body, job.digest IS NOT NULL, job.credits, ";
 
 /// A job's number: its batch's number and its sequence in it, so that a batch is a range.
 pub(super) fn id(job: JobRef) -> i64 {
@@ -135,17 +135,28 @@ pub(super) struct JobRow {
     pub(super) version: i64,
     pub(super) fence: Option<i64>,
     pub(super) nonce: Option<i64>,
+    /// Since when its attempt is open.
+    pub(super) at: Option<i64>,
+    pub(super) credits: i64,
 }
 
 /// The row of job `id`.
 pub(super) fn load(sql: &Connection, id: i64) -> Result<Option<JobRow>, LedgerError> {
-    let mut statement =
-        sql.prepare_cached("SELECT state, rank, lane, due, flight, version, fence, nonce FROM job WHERE id = ?")?;
+    let mut statement = sql.prepare_cached(
+        "SELECT state, rank, lane, due, flight, version, fence, nonce, at, credits FROM job WHERE id = ?",
+    )?;
     let row = statement.query_row([id], |row| {
         let lane: Option<i64> = row.get(2)?;
         let place =
             Place { state: get_state(row, 0)?, rank: row.get(1)?, due: lane.zip(row.get(3)?), flight: row.get(4)? };
-        Ok(JobRow { place, version: row.get(5)?, fence: row.get(6)?, nonce: row.get(7)? })
+        Ok(JobRow {
+            place,
+            version: row.get(5)?,
+            fence: row.get(6)?,
+            nonce: row.get(7)?,
+            at: row.get(8)?,
+            credits: row.get(9)?,
+        })
     });
     Ok(row.optional()?)
 }
@@ -158,13 +169,15 @@ pub(super) fn stored(row: &Row<'_>, now: Timestamp) -> Result<(Stored, u32), Led
     let token: Option<String> = row.get(5)?;
     let at: Option<i64> = row.get(6)?;
     let intent = match (state, token.as_deref().and_then(Token::parse), at) {
-        (StateName::Submitting, Some(token), Some(at)) => Some(Intent { token, at: time(at) }),
+        (StateName::Submitting, Some(token), Some(at)) => {
+            Some(Intent { token, at: time(at), credits: Credits::from_millis(row.get(12)?) })
+        }
         _ => None,
     };
     let version = Version(row.get::<_, i64>(3)?.cast_unsigned());
     let body: Option<Vec<u8>> = row.get(10)?;
     let was_dropped: bool = row.get(11)?;
-    let spec: Option<Vec<u8>> = if was_dropped { Some(Vec::new()) } else { row.get(12)? };
+    let spec: Option<Vec<u8>> = if was_dropped { Some(Vec::new()) } else { row.get(13)? };
     let mut stored = Stored::assemble(key, job, spec.as_deref(), body.as_deref(), intent, version, now)?;
     let due: Option<i64> = row.get(8)?;
     let leased = row.get::<_, Option<i64>>(7)?.is_some();

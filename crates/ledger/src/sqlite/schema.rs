@@ -31,7 +31,6 @@ CREATE TABLE account (
     per INTEGER NOT NULL,
     cap INTEGER NOT NULL,
     tat INTEGER NOT NULL DEFAULT 0,
-    turn INTEGER NOT NULL DEFAULT 0,
     flying INTEGER NOT NULL DEFAULT 0,
     troubles INTEGER NOT NULL DEFAULT 0,
     gate_until INTEGER,
@@ -39,7 +38,13 @@ CREATE TABLE account (
     gate_credits INTEGER NOT NULL DEFAULT 0,
     gate_closings INTEGER NOT NULL DEFAULT 0,
     probe TEXT,
-    probe_until INTEGER NOT NULL DEFAULT 0
+    probe_until INTEGER NOT NULL DEFAULT 0,
+    priced INTEGER NOT NULL DEFAULT 0,
+    daily INTEGER,
+    zone TEXT,
+    day_from INTEGER NOT NULL DEFAULT 0,
+    day_until INTEGER NOT NULL DEFAULT 0,
+    day_spent INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE arrival (id INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE, bound INTEGER NOT NULL) STRICT;
 CREATE INDEX arrival_bound ON arrival (bound);
@@ -49,6 +54,7 @@ CREATE TABLE batch (
     name TEXT NOT NULL,
     created INTEGER NOT NULL,
     paused INTEGER NOT NULL DEFAULT 0,
+    paused_because TEXT,
     cancelling INTEGER NOT NULL DEFAULT 0,
     next INTEGER NOT NULL DEFAULT 0,
     shown INTEGER NOT NULL DEFAULT 0,
@@ -58,13 +64,27 @@ CREATE TABLE batch (
     progress INTEGER NOT NULL DEFAULT 0,
     ready INTEGER NOT NULL DEFAULT 0,
     vt INTEGER NOT NULL DEFAULT 0,
-    turn INTEGER AS (CASE WHEN ready > 0 AND paused = 0 AND cancelling = 0 THEN vt END) VIRTUAL
+    weight INTEGER NOT NULL DEFAULT 1,
+    priority INTEGER NOT NULL DEFAULT 0,
+    schedule TEXT NOT NULL DEFAULT '',
+    opens INTEGER NOT NULL DEFAULT 0,
+    closes INTEGER NOT NULL DEFAULT 9007199254740991,
+    budget INTEGER,
+    credits INTEGER NOT NULL DEFAULT 0,
+    asleep INTEGER NOT NULL DEFAULT 0,
+    short INTEGER NOT NULL DEFAULT 0,
+    turn INTEGER AS (CASE WHEN ready > 0 AND paused = 0 AND cancelling = 0 AND asleep = 0 AND short = 0
+        THEN vt - (priority << 49) END) VIRTUAL
 ) STRICT;
+CREATE INDEX batch_asleep ON batch (opens) WHERE asleep = 1;
+CREATE INDEX batch_short ON batch (id) WHERE short = 1;
+CREATE TABLE level (priority INTEGER PRIMARY KEY, turn INTEGER NOT NULL) STRICT;
+CREATE TABLE price (class TEXT PRIMARY KEY, credits INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE dropped (admission TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE INDEX batch_forgotten ON batch (id) WHERE forgotten IS NOT NULL;
 CREATE INDEX batch_turn ON batch (turn) WHERE turn IS NOT NULL;
 CREATE TABLE tally (batch INTEGER, state INTEGER, n INTEGER NOT NULL, PRIMARY KEY (batch, state)) STRICT, WITHOUT ROWID;
-CREATE TABLE spec (job INTEGER PRIMARY KEY, spec BLOB NOT NULL) STRICT;
+CREATE TABLE spec (job INTEGER PRIMARY KEY, spec BLOB NOT NULL, class TEXT NOT NULL) STRICT;
 CREATE TABLE task (task TEXT PRIMARY KEY, job INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE job (
     id INTEGER PRIMARY KEY,
@@ -85,6 +105,7 @@ CREATE TABLE job (
     name TEXT NOT NULL,
     digest BLOB,
     compact INTEGER NOT NULL DEFAULT 0,
+    credits INTEGER NOT NULL DEFAULT 0,
     body BLOB
 ) STRICT;
 CREATE UNIQUE INDEX job_name ON job (batch, ifnull(folded, name));

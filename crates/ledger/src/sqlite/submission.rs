@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension};
-use veobatch_core::{Lane, StateName, Timestamp, Token};
+use veobatch_core::{Lane, Span, StateName, Timestamp, Token};
 
-use super::account::Books;
+use super::account::{Books, Hindered};
 use super::row::{
     self, Place, STORED, UNLIMITED, get_fence, id_at, ms, put_fence, put_lane, put_state, put_time, time,
 };
@@ -45,22 +45,24 @@ pub(super) fn claim(step: &mut Step<'_>, wanted: &Wanted) -> Result<SubmissionCl
     if let Some(hindered) = books.hindrance(step.sql, step.now)? {
         return Ok(wait(hindered));
     }
-    let Some((batch, turn)) = next_batch(step.sql, wanted.only.as_deref())? else {
-        return Ok(wait((Waiting::Work, next_delayed(step.sql)?)));
+    let next = match next(step, wanted.only.as_deref())? {
+        Next::Job(next) => next,
+        Next::Nothing(hindered) => return Ok(wait(hindered)),
     };
-    let (id, rank) = next_job(step.sql, batch)?
-        .ok_or_else(|| LedgerError::Damaged(format!("batch {batch} counts ready jobs, but has none")))?;
+    if let Some(hindered) = over_the_day(step, next.price)? {
+        return Ok(wait(hindered));
+    }
     books.take_slot(&wanted.token, step.now, wanted.stall);
-    books.turn = books.turn.max(turn);
     books.store(step.sql)?;
-    step.sql.prepare_cached("UPDATE batch SET vt = vt + ? WHERE id = ?")?.execute((SHARE, batch))?;
+    served(step.sql, &next)?;
     forget_arrivals(step, &books)?;
     expect_arrival(step, wanted)?;
-    submitting(step, wanted, (batch, id, rank)).map(|claimed| SubmissionClaim::Granted(Box::new(claimed)))
+    submitting(step, wanted, &next).map(|claimed| SubmissionClaim::Granted(Box::new(claimed)))
 }
 
 /// Writes the intent.
-fn submitting(step: &Step<'_>, wanted: &Wanted, (batch, id, rank): (i64, i64, i64)) -> Result<Claimed, LedgerError> {
+fn submitting(step: &Step<'_>, wanted: &Wanted, next: &Ready) -> Result<Claimed, LedgerError> {
+    let Ready { batch, id, rank, price, .. } = *next;
     let fence = Fence::random();
     let until = step.now.after(wanted.lease);
     let (lane, due) = (put_lane(Lane::Follow), put_time(until));
@@ -69,7 +71,7 @@ fn submitting(step: &Step<'_>, wanted: &Wanted, (batch, id, rank): (i64, i64, i6
     step.sql
         .prepare_cached(
             "UPDATE job SET state = ?2, rank = NULL, lane = ?3, due = ?4, flight = ?5, version = version + 1, \
-             nonce = NULL, fence = ?6, writer = ?6, token = ?7, at = ?8, deliveries = deliveries + 1 WHERE id = ?1",
+             nonce = NULL, fence = ?6, writer = ?6, token = ?7, at = ?8, deliveries = deliveries + 1, credits = credits + ?9 WHERE id = ?1",
         )?
         .execute((
             id,
@@ -80,7 +82,9 @@ fn submitting(step: &Step<'_>, wanted: &Wanted, (batch, id, rank): (i64, i64, i6
             put_fence(&fence),
             wanted.token.as_str(),
             put_time(step.now),
+            price,
         ))?;
+    sums::spent(step.sql, batch, (0, price), Some(put_time(step.now)))?;
     sums::moved(step.sql, batch, &before, &place)?;
     granted(step, id, fence, until)
 }
@@ -179,23 +183,168 @@ fn land(step: &Step<'_>) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// The runnable batch whose turn it is, and its turn.
-fn next_batch(sql: &Connection, only: Option<&[String]>) -> Result<Option<(i64, i64)>, LedgerError> {
-    let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let Some(only) = only else {
-        let mut first = sql.prepare_cached(
-            "SELECT id, turn FROM batch INDEXED BY batch_turn WHERE turn IS NOT NULL ORDER BY turn, id LIMIT 1",
+/// Most batches and jobs that one claim looks at before it says that there is nothing now.
+const LOOKS: usize = 100;
+
+/// How long a job without a price waits before it is looked at again.
+const UNPRICED_WAIT: Duration = Duration::from_secs(600);
+
+/// The job that may go.
+#[derive(Debug)]
+struct Ready {
+    batch: i64,
+    /// The batch's share.
+    weight: i64,
+    id: i64,
+    rank: i64,
+    /// In thousandths of a credit.
+    price: i64,
+}
+
+/// What there is to do.
+enum Next {
+    Job(Ready),
+    Nothing(Hindered),
+}
+
+/// A runnable batch, as a claim looks at it.
+struct Runnable {
+    id: i64,
+    weight: i64,
+    span: (i64, i64),
+    budget: Option<i64>,
+    credits: i64,
+}
+
+/// The first job of the batch whose turn it is, of those that are in their span and have something left.
+fn next(step: &Step<'_>, only: Option<&[String]>) -> Result<Next, LedgerError> {
+    let sql = step.sql;
+    let now = put_time(step.now);
+    wake(sql, now)?;
+    let has_day = super::account::daily(sql)?.is_some();
+    for _ in 0..LOOKS {
+        let Some(batch) = next_batch(sql, only)? else { return Ok(Next::Nothing(nothing(step, only)?)) };
+        if now < batch.span.0 || now >= batch.span.1 {
+            sql.prepare_cached("UPDATE batch SET asleep = 1 WHERE id = ?")?.execute([batch.id])?;
+            continue;
+        }
+        let (id, rank) = next_job(sql, batch.id)?
+            .ok_or_else(|| LedgerError::Damaged(format!("batch {} counts ready jobs, but has none", batch.id)))?;
+        let mut find = sql.prepare_cached(
+            "SELECT price.credits FROM spec JOIN price ON price.class = spec.class WHERE spec.job = ?",
         )?;
-        return Ok(first.query_row([], columns).optional()?);
-    };
-    let mut one = sql.prepare_cached("SELECT id, turn FROM batch WHERE folded = ? AND turn IS NOT NULL")?;
-    let mut first: Option<(i64, i64)> = None;
-    for name in only {
-        let found: Option<(i64, i64)> = one.query_row([name], columns).optional()?;
-        let earlier = |(id, turn): &(i64, i64)| first.is_none_or(|(best, at)| (*turn, *id) < (at, best));
-        first = found.filter(earlier).or(first);
+        let price: Option<i64> = find.query_row([id], |row| row.get(0)).optional()?;
+        if price.is_none() && (batch.budget.is_some() || has_day) {
+            put_off(step, batch.id, id)?;
+            continue;
+        }
+        let price = price.unwrap_or_default();
+        if batch.budget.is_some_and(|budget| batch.credits + price > budget) {
+            sql.prepare_cached("UPDATE batch SET short = 1 WHERE id = ?")?.execute([batch.id])?;
+            continue;
+        }
+        return Ok(Next::Job(Ready { batch: batch.id, weight: batch.weight, id, rank, price }));
     }
-    Ok(first)
+    Ok(Next::Nothing((Waiting::Work, Some(step.now))))
+}
+
+/// Batches whose time has come come in at the present turn.
+fn wake(sql: &Connection, now: i64) -> Result<(), LedgerError> {
+    let asleep = "SELECT id FROM batch WHERE asleep = 1 AND opens <= ?1 AND closes > ?1 LIMIT 10";
+    if sql.prepare_cached(asleep)?.exists([now])? {
+        sql.prepare_cached(&format!("UPDATE batch SET {}, asleep = 0 WHERE id IN ({asleep})", sums::PRESENT))?
+            .execute([now])?;
+    }
+    Ok(())
+}
+
+/// A job that must not be paid for without a price waits until somebody may have set one.
+fn put_off(step: &Step<'_>, batch: i64, id: i64) -> Result<(), LedgerError> {
+    let due = put_time(step.now.after(UNPRICED_WAIT));
+    step.sql.prepare_cached("UPDATE job SET lane = ?2, due = ?3 WHERE id = ?1")?.execute((
+        id,
+        put_lane(Lane::Submit),
+        due,
+    ))?;
+    sums::readied(step.sql, batch, -1)
+}
+
+/// Whether the day's budget has no room for `price`.
+fn over_the_day(step: &Step<'_>, price: i64) -> Result<Option<Hindered>, LedgerError> {
+    let Some(daily) = super::account::daily(step.sql)? else { return Ok(None) };
+    if !daily.day.contains(step.now) {
+        // A day that is over is followed by the next once a worker says when that ends.
+        return Ok(Some((Waiting::Budget, Some(step.now.after(Duration::from_secs(1))))));
+    }
+    let is_over = daily.spent.as_millis() + price > daily.budget.credits.as_millis();
+    Ok(is_over.then_some((Waiting::Budget, Some(daily.day.until))))
+}
+
+/// The batch has had a job: its next turn comes later, the less its weight; the others of its priority come in behind.
+fn served(sql: &Connection, next: &Ready) -> Result<(), LedgerError> {
+    sql.prepare_cached(
+        "INSERT INTO level (priority, turn) SELECT priority, vt FROM batch WHERE id = ?1 \
+         ON CONFLICT DO UPDATE SET turn = max(turn, excluded.turn)",
+    )?
+    .execute([next.batch])?;
+    let share = SHARE / next.weight.max(1);
+    sql.prepare_cached("UPDATE batch SET vt = vt + ?2 WHERE id = ?1")?.execute((next.batch, share))?;
+    Ok(())
+}
+
+/// Why no batch has a job that may go, and until when.
+fn nothing(step: &Step<'_>, only: Option<&[String]>) -> Result<Hindered, LedgerError> {
+    let any = |is: &str| -> Result<bool, LedgerError> {
+        let Some(only) = only else {
+            return Ok(step.sql.prepare_cached(&format!("SELECT 1 FROM batch WHERE {is}"))?.exists([])?);
+        };
+        let mut one = step.sql.prepare_cached(&format!("SELECT 1 FROM batch WHERE folded = ? AND {is}"))?;
+        for name in only {
+            if one.exists([name])? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    let mut first = step.sql.prepare_cached("SELECT min(opens) FROM batch WHERE asleep = 1 AND opens > ?")?;
+    let opens: Option<i64> = first.query_row([put_time(step.now)], |row| row.get(0))?;
+    let opens = opens.map(time).filter(|at| *at < Span::NEVER.from);
+    let until = next_delayed(step.sql)?.into_iter().chain(opens).min();
+    let why = if any("short = 1")? {
+        Waiting::Budget
+    } else if any(&format!("asleep = 1 AND opens < {}", put_time(Span::NEVER.from)))? {
+        Waiting::Window
+    } else {
+        Waiting::Work
+    };
+    Ok((why, until))
+}
+
+const RUNNABLE: &str = "SELECT id, turn, weight, opens, closes, budget, credits FROM batch";
+
+/// The runnable batch whose turn it is.
+fn next_batch(sql: &Connection, only: Option<&[String]>) -> Result<Option<Runnable>, LedgerError> {
+    let columns = |row: &rusqlite::Row<'_>| {
+        let span = (row.get(3)?, row.get(4)?);
+        let batch = Runnable { id: row.get(0)?, weight: row.get(2)?, span, budget: row.get(5)?, credits: row.get(6)? };
+        Ok((batch, row.get::<_, i64>(1)?))
+    };
+    let Some(only) = only else {
+        let mut first = sql.prepare_cached(&format!(
+            "{RUNNABLE} INDEXED BY batch_turn WHERE turn IS NOT NULL ORDER BY turn, id LIMIT 1"
+        ))?;
+        return Ok(first.query_row([], columns).optional()?.map(|(batch, _)| batch));
+    };
+    let mut one = sql.prepare_cached(&format!("{RUNNABLE} WHERE folded = ? AND turn IS NOT NULL"))?;
+    let mut first: Option<(Runnable, i64)> = None;
+    for name in only {
+        let found = one.query_row([name], columns).optional()?;
+        let is_earlier = |(batch, turn): &(Runnable, i64)| {
+            first.as_ref().is_none_or(|(best, at)| (*turn, batch.id) < (*at, best.id))
+        };
+        first = found.filter(is_earlier).or(first);
+    }
+    Ok(first.map(|(batch, _)| batch))
 }
 
 /// The first ready job of a batch: number and rank.

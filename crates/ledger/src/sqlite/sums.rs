@@ -37,10 +37,24 @@ pub(super) fn counted(sql: &Connection, batch: i64, state: i64, n: i64) -> Resul
 /// `n` more queued jobs of `batch` wait for nothing but a slot. A batch that had none comes in at the present turn:
 /// what it did not use is not saved up.
 pub(super) fn readied(sql: &Connection, batch: i64, n: i64) -> Result<(), LedgerError> {
-    sql.prepare_cached(
-        "UPDATE batch SET vt = iif(turn IS NULL, max(vt, (SELECT turn FROM account)), vt), ready = ready + ?2 \
-         WHERE id = ?1",
-    )?
-    .execute((batch, n))?;
+    sql.prepare_cached(&format!("UPDATE batch SET {PRESENT}, ready = ready + ?2 WHERE id = ?1"))?
+        .execute((batch, n))?;
+    Ok(())
+}
+
+/// Brings a batch that was out of the way to the virtual time of those of its priority; before it comes in.
+pub(super) const PRESENT: &str = "vt = iif(turn IS NULL, max(vt, ifnull((SELECT level.turn FROM level WHERE \
+     level.priority = batch.priority), 0)), vt)";
+
+/// What the attempts of a job of `batch` may have cost changes from `old` to `new`; the present one was claimed `at`. What
+/// comes back may be enough for a batch that waits for its budget.
+pub(super) fn spent(sql: &Connection, batch: i64, (old, new): (i64, i64), at: Option<i64>) -> Result<(), LedgerError> {
+    if old == new {
+        return Ok(());
+    }
+    sql.prepare_cached(&format!("UPDATE batch SET {PRESENT}, credits = credits + ?2, short = 0 WHERE id = ?1"))?
+        .execute((batch, new - old))?;
+    sql.prepare_cached("UPDATE account SET day_spent = day_spent + ?1 WHERE daily IS NOT NULL AND day_from <= ?2")?
+        .execute((new - old, at))?;
     Ok(())
 }

@@ -55,18 +55,24 @@ async fn trial(ledger: &SharedLedger, stall: Duration) -> Claimed {
 }
 
 async fn pace(ledger: &SharedLedger, submissions: u32, per: Duration) {
-    ledger.configure(&Settings { rate: Some((submissions, per)), max_in_flight: None }).await.unwrap();
+    ledger
+        .configure(&Settings { rate: Some((submissions, per)), max_in_flight: None, ..Settings::default() })
+        .await
+        .unwrap();
 }
 
 pub(crate) async fn settings_hold_for_all_and_what_was_before_is_told(bench: &Bench) {
     let ledger = &bench.ledger;
-    let first = ledger.configure(&Settings { rate: Some((7, LONG)), max_in_flight: Some(9) }).await.unwrap();
+    let first = ledger
+        .configure(&Settings { rate: Some((7, LONG)), max_in_flight: Some(9), ..Settings::default() })
+        .await
+        .unwrap();
     assert_eq!(first, Pace { submissions: 1000, per: Duration::from_secs(1), max_in_flight: 100_000 });
     let second = bench.second().await;
     let now = Pace { submissions: 7, per: LONG, max_in_flight: 9 };
     assert_eq!(second.account().await.unwrap().pace, now);
     assert_eq!(second.configure(&Settings::default()).await.unwrap(), now);
-    let cap = Settings { rate: None, max_in_flight: Some(3) };
+    let cap = Settings { rate: None, max_in_flight: Some(3), ..Settings::default() };
     assert_eq!(ledger.configure(&cap).await.unwrap(), now);
     assert_eq!(ledger.account().await.unwrap().pace, Pace { max_in_flight: 3, ..now });
 }
@@ -192,7 +198,7 @@ pub(crate) async fn a_bound_of_arrival_is_never_raised(bench: &Bench) {
 }
 
 async fn capped(ledger: &SharedLedger, cap: u32) {
-    ledger.configure(&Settings { rate: None, max_in_flight: Some(cap) }).await.unwrap();
+    ledger.configure(&Settings { rate: None, max_in_flight: Some(cap), ..Settings::default() }).await.unwrap();
 }
 
 pub(crate) async fn the_cap_counts_what_is_in_flight(bench: &Bench) {

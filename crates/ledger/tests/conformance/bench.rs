@@ -48,7 +48,11 @@ impl Bench {
     async fn with(url: LedgerUrl, directory: TempDir, server: Option<RedisServer>) -> Self {
         let ledger = open(&url).await.unwrap();
         // Pace and cap are in nobody's way but in the cases about them.
-        let settings = Settings { rate: Some((1000, Duration::from_secs(1))), max_in_flight: Some(100_000) };
+        let settings = Settings {
+            rate: Some((1000, Duration::from_secs(1))),
+            max_in_flight: Some(100_000),
+            ..Settings::default()
+        };
         ledger.configure(&settings).await.unwrap();
         Self { ledger, url, directory, _server: server }
     }

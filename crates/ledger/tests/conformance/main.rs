@@ -27,6 +27,7 @@ mod samples;
 mod store;
 mod strays;
 mod submission;
+mod terms;
 
 macro_rules! conformance {
     ($($theme:ident { $($case:ident)+ })+) => {
@@ -138,6 +139,24 @@ conformance! {
         resuming_ends_a_cancellation
         flags_are_listed
         an_unknown_batch_has_no_flags
+    }
+    terms {
+        a_new_batch_has_the_usual_terms
+        terms_are_listed_and_what_is_not_named_stays
+        terms_hold_before_the_first_job_is_visible
+        an_unknown_batch_has_no_terms
+        batches_share_the_slots_by_weight
+        a_batch_of_higher_priority_goes_first
+        a_batch_of_low_priority_that_comes_late_does_not_starve_its_like
+        submissions_begin_and_end_with_the_span
+        a_span_of_another_schedule_changes_nothing
+        a_batch_that_was_paused_says_why
+        a_budget_is_never_exceeded_and_what_comes_back_is_used
+        a_budget_that_is_raised_lets_its_batch_go_on
+        a_job_without_a_price_waits_where_there_is_a_budget
+        what_is_set_aside_is_in_the_record_until_it_is_refused
+        a_day_has_its_own_budget
+        prices_that_were_asked_for_stay
     }
     account {
         settings_hold_for_all_and_what_was_before_is_told

@@ -6,15 +6,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use veobatch_core::{Failure, FailureKind, Flight, Lane, Record, State, StateName, Timestamp, Token};
+use veobatch_core::{Credits, Failure, FailureKind, Flight, Lane, Record, Span, State, StateName, Timestamp, Token};
 use veobatch_ledger::{
-    BatchFlag, Claimed, GateReport, LedgerError, Put, SharedLedger, Stored, SubmissionClaim, Waiting,
+    Arrangement, BatchFlag, Claimed, GateReport, LedgerError, Put, Settings, SharedLedger, Stored, SubmissionClaim,
+    Waiting,
 };
 
 use crate::bench::{
     Bench, LONG, admit, batch, downloading, generating, in_doubt, job, moved, put_of, ranked, settled, task, until,
 };
 use crate::compaction::{compaction, done};
+use crate::terms::prices;
 
 const SEEDS: u64 = 6;
 const STEPS: u64 = 150;
@@ -45,6 +47,7 @@ impl Side {
     async fn new(bench: &Bench, seed: u64) -> Self {
         // A fresh ledger for each seed would be dear; fresh batches are as good, once the old ones are out of the way.
         let ledger = bench.second().await;
+        ledger.configure(&Settings { prices: Some(prices()), ..Settings::default() }).await.unwrap();
         for name in BATCHES {
             let name = format!("{name}-{seed}");
             admit(&ledger, &name, &[job("a"), ranked("b", 2), job("c"), ranked("d", -1), ranked("e", 2)]).await;
@@ -54,7 +57,7 @@ impl Side {
 
     /// Does one thing, and says what can be seen of it.
     async fn step(&mut self, seed: u64, n: u64, dice: &mut Dice) -> String {
-        let (what, which, state) = (dice.roll(17), dice.roll(1 << 20), dice.roll(9));
+        let (what, which, state) = (dice.roll(18), dice.roll(1 << 20), dice.roll(9));
         let names = [batch(&format!("one-{seed}")), batch(&format!("two-{seed}"))];
         match what {
             0..=3 => self.grant(&names, u128::from(seed * STEPS + n + 1), which).await,
@@ -84,10 +87,17 @@ impl Side {
                     said(&self.ledger.compact(&compactions).await)
                 )
             }
-            _ => {
-                let flag = [BatchFlag::Paused(true), BatchFlag::Paused(false), BatchFlag::Cancelling(true)]
-                    [usize::try_from(which % 3).unwrap()];
+            16 => {
+                let flag = match which % 3 {
+                    0 => BatchFlag::Paused(true),
+                    1 => BatchFlag::Paused(false),
+                    _ => BatchFlag::Cancelling(true),
+                };
                 said(&self.ledger.flag(&names[usize::try_from(which % 2).unwrap()], flag).await)
+            }
+            _ => {
+                let batch = &names[usize::try_from(which % 2).unwrap()];
+                said(&self.ledger.arrange(batch, &arrangement(which)).await)
             }
         }
     }
@@ -105,7 +115,12 @@ impl Side {
         .await;
         tokio::time::sleep(Duration::from_millis(2)).await;
         match claim {
-            SubmissionClaim::Granted(claimed) => self.take(*claimed),
+            SubmissionClaim::Granted(claimed) => {
+                let batches = self.ledger.batches().await.unwrap();
+                let batch = batches.iter().find(|batch| batch.batch == claimed.stored.key.batch).unwrap();
+                assert!(batch.terms.budget.is_none_or(|budget| batch.credits <= budget), "{batch:?}");
+                self.take(*claimed)
+            }
             SubmissionClaim::Wait { why, .. } => format!("{why:?}"),
         }
     }
@@ -168,6 +183,8 @@ impl Side {
             if !summary.batch.as_str().ends_with(&format!("-{seed}")) {
                 continue;
             }
+            let credits: Credits = page.iter().map(|stored| stored.record.facets().credits).sum();
+            assert_eq!(summary.credits, credits, "{summary:?}");
             for state in StateName::ALL {
                 assert_eq!(summary.count(*state), recount.get(state).copied().unwrap_or(0), "{state} {summary:?}");
                 let of_state = self.ledger.page(&summary.batch, Some(*state), None, 9).await.unwrap();
@@ -179,11 +196,27 @@ impl Side {
                 );
             }
             let jobs: Vec<_> = page.iter().map(shown).collect();
-            all.push(format!("{} {} {}: {jobs:?}", summary.batch, summary.paused, summary.cancelling));
+            let terms = (&summary.terms, summary.credits);
+            all.push(format!("{} {} {} {terms:?}: {jobs:?}", summary.batch, summary.paused, summary.cancelling));
         }
         let account = self.ledger.account().await.unwrap();
         assert_eq!(account.in_flight, flying);
         format!("{all:?}; {flying} in flight, {:?}", account.gate)
+    }
+}
+
+/// Some terms, most of which are in nobody's way.
+fn arrangement(which: u64) -> Arrangement {
+    let none = Arrangement::default();
+    match which % 8 {
+        0 => Arrangement { weight: Some(3), ..none },
+        1 => Arrangement { priority: Some(5), ..none },
+        2 => Arrangement { priority: Some(0), ..none },
+        3 => Arrangement { budget: Some(Some(Credits::whole(180))), ..none },
+        4 => Arrangement { budget: Some(None), ..none },
+        5 => Arrangement { span: Some(Span::NEVER), schedule: Some("never".into()), ..none },
+        6 => Arrangement { span: Some(Span::NEVER), only_if: Some("never".into()), ..none },
+        _ => Arrangement { span: Some(Span::ALWAYS), schedule: Some(String::new()), ..none },
     }
 }
 
@@ -210,7 +243,15 @@ fn record(stored: &Stored, state: u64, n: u64) -> Record {
         // What is compacted stays done.
         _ if stored.compacted => return stored.record.clone(),
         8 => return done(stored, "task"),
-        0 => State::Queued { due: None },
+        // Refused: what was set aside comes back.
+        0 => {
+            let price = match &stored.record.state {
+                State::Submitting { attempt } => attempt.price,
+                _ => Credits::default(),
+            };
+            let credits = stored.record.credits.minus(price);
+            return Record { credits, ..moved(&stored.record, State::Queued { due: None }) };
+        }
         1 => State::Queued { due: Some(FAR) },
         2 | 3 => generating("task", past),
         4 => generating("task", FAR),

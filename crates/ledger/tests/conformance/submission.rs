@@ -196,7 +196,10 @@ pub(crate) async fn a_batch_that_comes_late_does_not_catch_up(bench: &Bench) {
 pub(crate) async fn without_a_job_no_slot_is_taken(bench: &Bench) {
     let ledger = &bench.ledger;
     let rate = Some((1, Duration::from_secs(3600)));
-    ledger.configure(&veobatch_ledger::Settings { rate, max_in_flight: None }).await.unwrap();
+    ledger
+        .configure(&veobatch_ledger::Settings { rate, max_in_flight: None, ..veobatch_ledger::Settings::default() })
+        .await
+        .unwrap();
     for _ in 0..3 {
         assert_eq!(hindrance(ledger, None).await, (Waiting::Work, None));
     }

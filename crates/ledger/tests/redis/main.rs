@@ -116,7 +116,11 @@ async fn what_was_dropped_is_never_submitted() {
     scene.stage(&next, &[job("b0", 0), job("b1", 2)]).await.unwrap();
     scene.publish(&next).await.unwrap();
     let rate = Some((100_000, Duration::from_secs(1)));
-    scene.ledger.configure(&veobatch_ledger::Settings { rate, max_in_flight: None }).await.unwrap();
+    scene
+        .ledger
+        .configure(&veobatch_ledger::Settings { rate, max_in_flight: None, ..veobatch_ledger::Settings::default() })
+        .await
+        .unwrap();
 
     let mut granted = Vec::new();
     for n in 0..20 {

@@ -195,6 +195,8 @@ fn say(why: Waiting, said: &mut Option<Waiting>) {
                 "submissions wait: the ledger's server is another one or was started anew; it is told what the journals know"
             );
         }
+        Waiting::Window => info!("submissions wait: no batch with queued jobs is in its window"),
+        Waiting::Budget => info!("submissions wait: a budget is used up"),
         Waiting::Slot | Waiting::Work => debug!(?why, "submissions wait"),
     }
 }

@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use tokio::time::sleep;
 use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
 use veobatch_ledger::{
-    Account, Admission, BatchFlag, BatchSummary, Claimed, Compaction, Fence, Guarantee, JobRef, Lease, Ledger,
-    LedgerError, NewJob, Pace, Put, Settings, SharedLedger, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
+    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Fence, Guarantee, JobRef, Lease,
+    Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, Staged, Stored, SubmissionClaim, Version,
+    WorkerPlace,
 };
 
 use super::stage::Owner;
@@ -211,6 +212,7 @@ through! {
     async fn find_task(&self, task: &TaskId) -> Option<JobKey>;
     async fn batches(&self) -> Vec<BatchSummary>;
     async fn flag(&self, batch: &BatchId, flag: BatchFlag) -> ();
+    async fn arrange(&self, batch: &BatchId, arrangement: &Arrangement) -> ();
     async fn account(&self) -> Account;
     async fn hear(&self, submitted: Timestamp) -> ();
     async fn heard(&self) -> Option<Heard>;

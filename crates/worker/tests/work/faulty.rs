@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
 use veobatch_ledger::{
-    Account, Admission, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger, LedgerError, NewJob,
-    Pace, Put, Settings, SharedLedger, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
+    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
+    LedgerError, NewJob, Pace, Put, Settings, SharedLedger, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
 };
 
 /// What goes wrong.
@@ -196,6 +196,10 @@ impl Ledger for Faulty {
 
     async fn flag(&self, batch: &BatchId, flag: BatchFlag) -> Answer<()> {
         self.inner.flag(batch, flag).await
+    }
+
+    async fn arrange(&self, batch: &BatchId, arrangement: &Arrangement) -> Answer<()> {
+        self.inner.arrange(batch, arrangement).await
     }
 
     async fn account(&self) -> Answer<Account> {

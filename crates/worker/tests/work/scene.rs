@@ -42,7 +42,8 @@ impl Scene {
         let simulator = Simulator::start(config, ([127, 0, 0, 1], 0).into(), None).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         let ledger = open(&LedgerUrl::Sqlite(dir.path().join("ledger.db"))).await.unwrap();
-        let settings = Settings { rate: Some((1000, Duration::from_secs(10))), max_in_flight: None };
+        let settings =
+            Settings { rate: Some((1000, Duration::from_secs(10))), max_in_flight: None, ..Settings::default() };
         ledger.configure(&settings).await.unwrap();
         Self { simulator, dir, ledger }
     }
@@ -75,7 +76,10 @@ impl Scene {
 
     /// Changes the account's cap.
     pub(crate) async fn cap(&self, max_in_flight: u32) {
-        self.ledger.configure(&Settings { rate: None, max_in_flight: Some(max_in_flight) }).await.unwrap();
+        self.ledger
+            .configure(&Settings { rate: None, max_in_flight: Some(max_in_flight), ..Settings::default() })
+            .await
+            .unwrap();
     }
 
     /// Something happens to a job, as somebody without a lease tells it.

@@ -1,0 +1,336 @@
+//! What batches ask of the queue: shares, ranks, spans, budgets; and the day's budget.
+
+use std::time::Duration;
+
+use veobatch_core::{Credits, Record, Span, Spec, State, Terms, Timestamp};
+use veobatch_ledger::{
+    Admission, Arrangement, BatchFlag, BatchSummary, Claimed, DailyBudget, Day, LedgerError, NewJob, PriceList,
+    Settings, SharedLedger, Waiting,
+};
+
+use crate::bench::{
+    Bench, LONG, admit, batch, hindrance, job, jobs, moved, new_token, put, put_of, read, submission, submission_for,
+    until,
+};
+
+/// What a job costs that is not said to be another one.
+const PRICE: Credits = Credits::whole(60);
+
+pub(crate) fn prices() -> PriceList {
+    PriceList { by_class: vec![("veo3_fast/720p".to_owned(), PRICE)], asked: true }
+}
+
+async fn priced(ledger: &SharedLedger) {
+    ledger.configure(&Settings { prices: Some(prices()), ..Settings::default() }).await.unwrap();
+}
+
+async fn arrange(ledger: &SharedLedger, name: &str, arrangement: Arrangement) {
+    ledger.arrange(&batch(name), &arrangement).await.unwrap();
+}
+
+async fn summary(ledger: &SharedLedger, name: &str) -> BatchSummary {
+    let batches = ledger.batches().await.unwrap();
+    batches.into_iter().find(|summary| summary.batch == batch(name)).unwrap()
+}
+
+/// The batches of the next `count` grants.
+async fn order(ledger: &SharedLedger, count: usize) -> Vec<String> {
+    let mut order = Vec::new();
+    for _ in 0..count {
+        order.push(submission(ledger).await.stored.key.batch.to_string());
+    }
+    order
+}
+
+fn count(order: &[String], name: &str) -> usize {
+    order.iter().filter(|batch| *batch == name).count()
+}
+
+/// Back into the queue: nothing was paid.
+async fn refuse(ledger: &SharedLedger, claimed: &Claimed) {
+    let record = &claimed.stored.record;
+    let State::Submitting { attempt } = &record.state else { panic!("{:?}", record.state) };
+    let credits = record.credits.minus(attempt.price);
+    let record = Record { credits, ..moved(record, State::Cancelled) };
+    put(ledger, &put_of(&claimed.stored, Some(&claimed.lease), &record)).await;
+}
+
+pub(crate) async fn a_new_batch_has_the_usual_terms(bench: &Bench) {
+    admit(&bench.ledger, "n", &[job("a")]).await;
+    let summary = summary(&bench.ledger, "n").await;
+    assert_eq!((summary.terms, summary.credits, summary.paused_because), (Terms::default(), Credits::default(), None));
+}
+
+pub(crate) async fn terms_are_listed_and_what_is_not_named_stays(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "n", &[job("a")]).await;
+    let span = Span { from: Timestamp::from_millis(7), until: Timestamp::from_millis(4_102_444_800_123) };
+    let all = Arrangement {
+        weight: Some(1000),
+        priority: Some(-100),
+        budget: Some(Some(Credits::from_millis(12_345_678_901_234))),
+        schedule: Some("window 22:00-06:00 Europe/Berlin".into()),
+        span: Some(span),
+        only_if: None,
+    };
+    arrange(ledger, "N", all).await;
+    let terms = summary(&bench.second().await, "n").await.terms;
+    assert_eq!((terms.weight, terms.priority, terms.span), (1000, -100, span));
+    assert_eq!(terms.budget, Some(Credits::from_millis(12_345_678_901_234)));
+    assert_eq!(terms.schedule, "window 22:00-06:00 Europe/Berlin");
+    let change = Arrangement { budget: Some(None), schedule: Some(String::new()), ..Arrangement::default() };
+    arrange(ledger, "n", change).await;
+    let changed = summary(ledger, "n").await.terms;
+    assert_eq!(changed, Terms { budget: None, schedule: String::new(), ..terms });
+}
+
+pub(crate) async fn terms_hold_before_the_first_job_is_visible(bench: &Bench) {
+    let ledger = &bench.ledger;
+    let admission = Admission::random();
+    ledger.stage(&admission, &batch("n"), &jobs("a", 2)).await.unwrap();
+    arrange(ledger, "n", Arrangement { span: Some(Span::NEVER), ..Arrangement::default() }).await;
+    ledger.publish(&admission, &[batch("n")]).await.unwrap();
+    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work);
+    assert_eq!(summary(ledger, "n").await.terms.span, Span::NEVER);
+}
+
+pub(crate) async fn an_unknown_batch_has_no_terms(bench: &Bench) {
+    let unknown = bench.ledger.arrange(&batch("n"), &Arrangement::default()).await;
+    assert!(matches!(unknown, Err(LedgerError::UnknownBatch(_))), "{unknown:?}");
+}
+
+pub(crate) async fn batches_share_the_slots_by_weight(bench: &Bench) {
+    let ledger = &bench.ledger;
+    for (name, weight) in [("one", 1), ("three", 3), ("seven", 7)] {
+        admit(ledger, name, &jobs("a", 80)).await;
+        arrange(ledger, name, Arrangement { weight: Some(weight), ..Arrangement::default() }).await;
+    }
+    let order = order(ledger, 110).await;
+    assert_eq!((count(&order, "one"), count(&order, "three"), count(&order, "seven")), (10, 30, 70), "{order:?}");
+}
+
+pub(crate) async fn a_batch_of_higher_priority_goes_first(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "usual", &jobs("a", 40)).await;
+    order(ledger, 20).await;
+    for (name, priority) in [("last", -1), ("first", 100), ("second", 2)] {
+        admit(ledger, name, &jobs("a", 2)).await;
+        arrange(ledger, name, Arrangement { priority: Some(priority), ..Arrangement::default() }).await;
+    }
+    assert_eq!(order(ledger, 5).await, ["first", "first", "second", "second", "usual"]);
+    arrange(ledger, "last", Arrangement { priority: Some(1), ..Arrangement::default() }).await;
+    assert_eq!(order(ledger, 3).await, ["last", "last", "usual"]);
+}
+
+pub(crate) async fn a_batch_of_low_priority_that_comes_late_does_not_starve_its_like(bench: &Bench) {
+    let ledger = &bench.ledger;
+    let low = || Arrangement { priority: Some(-5), ..Arrangement::default() };
+    admit(ledger, "low", &jobs("a", 40)).await;
+    arrange(ledger, "low", low()).await;
+    order(ledger, 10).await;
+    // Those of another priority have come further by far.
+    admit(ledger, "usual", &jobs("a", 30)).await;
+    order(ledger, 30).await;
+    admit(ledger, "late", &jobs("a", 20)).await;
+    arrange(ledger, "late", low()).await;
+    let order = order(ledger, 20).await;
+    assert!((9..=11).contains(&count(&order, "late")), "{order:?}");
+}
+
+pub(crate) async fn submissions_begin_and_end_with_the_span(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "n", &jobs("a", 200)).await;
+    let now = ledger.now().await.unwrap();
+    let span = Span { from: now.after(Duration::from_millis(150)), until: now.after(Duration::from_millis(300)) };
+    arrange(ledger, "n", Arrangement { span: Some(span), ..Arrangement::default() }).await;
+    assert_eq!(hindrance(ledger, None).await, (Waiting::Window, Some(span.from)));
+    assert_eq!(hindrance(ledger, Some(&[batch("n")])).await, (Waiting::Window, Some(span.from)));
+    let first = until("the span begins", async || granted(ledger).await).await;
+    assert!(span.contains(first.stored.now), "{span:?} {:?}", first.stored.now);
+    let mut last = first;
+    let over = until("the span is over", async || match granted(ledger).await {
+        Some(claimed) => {
+            last = claimed;
+            None
+        }
+        None => Some(hindrance(ledger, None).await).filter(|_| last.stored.now >= span.from),
+    })
+    .await;
+    assert!(span.contains(last.stored.now), "{span:?} {:?}", last.stored.now);
+    assert_eq!(over.0, Waiting::Window);
+    arrange(ledger, "n", Arrangement { span: Some(Span::ALWAYS), ..Arrangement::default() }).await;
+    submission(ledger).await;
+}
+
+async fn granted(ledger: &SharedLedger) -> Option<Claimed> {
+    match crate::bench::try_submission(ledger).await {
+        veobatch_ledger::SubmissionClaim::Granted(claimed) => Some(*claimed),
+        veobatch_ledger::SubmissionClaim::Wait { .. } => None,
+    }
+}
+
+pub(crate) async fn a_span_of_another_schedule_changes_nothing(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "n", &[job("a")]).await;
+    arrange(ledger, "n", Arrangement { schedule: Some("new".into()), ..Arrangement::default() }).await;
+    let stale = |only_if: &str| Arrangement {
+        span: Some(Span::NEVER),
+        only_if: Some(only_if.into()),
+        ..Arrangement::default()
+    };
+    arrange(ledger, "n", stale("old")).await;
+    assert_eq!(summary(ledger, "n").await.terms.span, Span::ALWAYS);
+    arrange(ledger, "n", stale("new")).await;
+    assert_eq!(summary(ledger, "n").await.terms.span, Span::NEVER);
+}
+
+pub(crate) async fn a_batch_that_was_paused_says_why(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "n", &[job("a")]).await;
+    let why = "ten jobs in a row were refused".to_owned();
+    ledger.flag(&batch("n"), BatchFlag::PausedBecause(why.clone())).await.unwrap();
+    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work);
+    let paused = summary(ledger, "n").await;
+    assert_eq!((paused.paused, paused.paused_because), (true, Some(why)));
+    ledger.flag(&batch("n"), BatchFlag::Paused(true)).await.unwrap();
+    assert_eq!(summary(ledger, "n").await.paused_because, None);
+    ledger.flag(&batch("n"), BatchFlag::PausedBecause("x".into())).await.unwrap();
+    ledger.flag(&batch("n"), BatchFlag::Paused(false)).await.unwrap();
+    let resumed = summary(ledger, "n").await;
+    assert_eq!((resumed.paused, resumed.paused_because), (false, None));
+}
+
+pub(crate) async fn a_budget_is_never_exceeded_and_what_comes_back_is_used(bench: &Bench) {
+    let ledger = &bench.ledger;
+    priced(ledger).await;
+    admit(ledger, "n", &jobs("a", 9)).await;
+    arrange(
+        ledger,
+        "n",
+        Arrangement { budget: Some(Some(PRICE.times(3).minus(Credits::from_millis(1)))), ..Arrangement::default() },
+    )
+    .await;
+    let first = submission(ledger).await;
+    submission(ledger).await;
+    assert_eq!(hindrance(ledger, None).await.0, Waiting::Budget);
+    assert_eq!(hindrance(ledger, Some(&[batch("n")])).await.0, Waiting::Budget);
+    assert_eq!(summary(ledger, "n").await.credits, PRICE.times(2));
+    refuse(ledger, &first).await;
+    assert_eq!(summary(ledger, "n").await.credits, PRICE);
+    submission(ledger).await;
+    assert_eq!(hindrance(ledger, None).await.0, Waiting::Budget);
+    // Others are not kept from their work.
+    admit(ledger, "other", &[job("a")]).await;
+    assert_eq!(submission(ledger).await.stored.key.batch, batch("other"));
+}
+
+pub(crate) async fn a_budget_that_is_raised_lets_its_batch_go_on(bench: &Bench) {
+    let ledger = &bench.ledger;
+    priced(ledger).await;
+    admit(ledger, "n", &jobs("a", 3)).await;
+    for count in 1..=2 {
+        let budget = Some(Some(PRICE.times(count)));
+        arrange(ledger, "n", Arrangement { budget, ..Arrangement::default() }).await;
+        submission(ledger).await;
+        assert_eq!(hindrance(ledger, None).await.0, Waiting::Budget);
+    }
+    arrange(ledger, "n", Arrangement { budget: Some(None), ..Arrangement::default() }).await;
+    submission(ledger).await;
+    assert_eq!(summary(ledger, "n").await.credits, PRICE.times(3));
+}
+
+pub(crate) async fn a_job_without_a_price_waits_where_there_is_a_budget(bench: &Bench) {
+    let ledger = &bench.ledger;
+    priced(ledger).await;
+    let strange = |id: &str| {
+        let NewJob { id, spec } = crate::bench::ranked(id, 3);
+        NewJob { id, spec: Spec { model: "veo9".into(), ..spec } }
+    };
+    admit(ledger, "n", &[strange("x"), job("a"), strange("y"), job("b")]).await;
+    arrange(ledger, "n", Arrangement { budget: Some(Some(PRICE.times(9))), ..Arrangement::default() }).await;
+    let mut served = Vec::new();
+    for _ in 0..2 {
+        served.push(submission(ledger).await.stored.key.job.to_string());
+    }
+    assert_eq!(served, ["a", "b"]);
+    let (why, until) = hindrance(ledger, None).await;
+    assert_eq!(why, Waiting::Work);
+    let now = ledger.now().await.unwrap();
+    assert!(until.unwrap().since(now) > Duration::from_secs(500), "{until:?} {now:?}");
+    assert_eq!(read(ledger, "n", "x").await.record.state, State::Queued { due: None });
+    // Without a budget nobody needs a price.
+    admit(ledger, "free", &[strange("x")]).await;
+    let free = submission(ledger).await;
+    assert_eq!((free.stored.key.to_string(), free.stored.record.credits), ("free/x".to_owned(), Credits::default()));
+}
+
+pub(crate) async fn what_is_set_aside_is_in_the_record_until_it_is_refused(bench: &Bench) {
+    let ledger = &bench.ledger;
+    priced(ledger).await;
+    admit(ledger, "n", &[job("a")]).await;
+    let token = new_token();
+    let claimed = submission_for(ledger, &token, None, LONG).await;
+    let State::Submitting { attempt } = &claimed.stored.record.state else { panic!() };
+    assert_eq!((attempt.price, claimed.stored.record.credits), (PRICE, PRICE));
+    assert_eq!(read(ledger, "n", "a").await.record.state, claimed.stored.record.state);
+    // A change while the call is under way does not take it for spent.
+    put(ledger, &put_of(&claimed.stored, None, &Record { cancelled: true, ..claimed.stored.record.clone() })).await;
+    let again = read(ledger, "n", "a").await;
+    assert_eq!((again.record.credits, &again.record.state), (PRICE, &claimed.stored.record.state));
+    let claimed = Claimed { stored: again, ..claimed };
+    refuse(ledger, &claimed).await;
+    assert_eq!(read(ledger, "n", "a").await.record.credits, Credits::default());
+    assert_eq!(summary(ledger, "n").await.credits, Credits::default());
+}
+
+pub(crate) async fn a_day_has_its_own_budget(bench: &Bench) {
+    let ledger = &bench.ledger;
+    priced(ledger).await;
+    admit(ledger, "n", &jobs("a", 9)).await;
+    submission(ledger).await;
+    let budget = DailyBudget { credits: PRICE.times(2), zone: "Europe/Berlin".into() };
+    let daily = Some(Some(budget.clone()));
+    ledger.configure(&Settings { daily, ..Settings::default() }).await.unwrap();
+    assert_eq!(hindrance(ledger, None).await.0, Waiting::Budget, "nobody has said when the day ends");
+    let begin = async |zone: &str, from: Timestamp, until: Timestamp| {
+        let day = Some(Day { zone: zone.into(), span: Span { from, until } });
+        ledger.configure(&Settings { day, ..Settings::default() }).await.unwrap();
+    };
+    let now = ledger.now().await.unwrap();
+    begin("UTC", now, now.after(LONG)).await;
+    assert_eq!(hindrance(ledger, None).await.0, Waiting::Budget, "another zone's day");
+    let end = now.after(Duration::from_millis(700));
+    begin("Europe/Berlin", now, end).await;
+    let first = submission(ledger).await;
+    submission(ledger).await;
+    assert_eq!(hindrance(ledger, None).await, (Waiting::Budget, Some(end)));
+    // The day that is counted stays until it is over.
+    begin("Europe/Berlin", now, now.after(LONG)).await;
+    let today = ledger.account().await.unwrap().daily.unwrap();
+    assert_eq!((today.budget, today.day.until, today.spent), (budget, end, PRICE.times(2)));
+    refuse(ledger, &first).await;
+    assert_eq!(ledger.account().await.unwrap().daily.unwrap().spent, PRICE);
+    submission(ledger).await;
+    until("the day is over", async || (ledger.now().await.unwrap() >= end).then_some(())).await;
+    begin("Europe/Berlin", end, end.after(LONG)).await;
+    submission(ledger).await;
+    assert_eq!(ledger.account().await.unwrap().daily.unwrap().spent, PRICE);
+    ledger.configure(&Settings { daily: Some(None), ..Settings::default() }).await.unwrap();
+    assert_eq!(ledger.account().await.unwrap().daily, None);
+    for _ in 0..3 {
+        submission(ledger).await;
+    }
+}
+
+pub(crate) async fn prices_that_were_asked_for_stay(bench: &Bench) {
+    let ledger = &bench.ledger;
+    let list = |price: i64, asked| {
+        let by_class = vec![("veo3/4k".to_owned(), Credits::whole(price))];
+        Settings { prices: Some(PriceList { by_class, asked }), ..Settings::default() }
+    };
+    let price = async || ledger.account().await.unwrap().prices.get("veo3/4k").copied();
+    for (price_of, asked, then) in [(1, false, 1), (2, false, 2), (3, true, 3), (4, false, 3), (5, true, 5)] {
+        ledger.configure(&list(price_of, asked)).await.unwrap();
+        assert_eq!(price().await, Some(Credits::whole(then)));
+    }
+}
