@@ -46,6 +46,7 @@ pub fn after(record: &Record, event: &Event, moment: &Moment<'_>) -> After {
         Event::CalledBack { token, task } => callbacks::called_back(record, token, task.as_ref(), moment),
         Event::Compared { token, task, kinship } => callbacks::compared(record, token, task, kinship, moment),
         Event::Presumed { token, because } => presumed::presumed(record, token, *because, moment),
+        Event::BalanceRead { token, balances } => evidence::balance_read(record, token, balances),
         Event::Orphaned => evidence::orphaned(record, moment),
         Event::Polled { task, progress } if is_stray(record, task) => strays::polled(record, task, progress, moment),
         Event::Polled { task, progress } => following::polled(record, task, progress, moment),

@@ -161,7 +161,7 @@ mod tests {
     fn doubtful(carries_callback: bool) -> Record {
         let token = Token::of_attempt(7 << 8, carries_callback);
         let attempt = Attempt { token, number: 1, at: SENT, price: crate::price::Credits::default() };
-        let state = State::InDoubt { attempt: attempt.clone(), why: "lost".to_owned(), called: None };
+        let state = State::InDoubt { attempt: attempt.clone(), why: "lost".to_owned(), called: None, balances: None };
         Record { state, attempts: 1, last: Some(attempt), ..Record::fresh(&Spec::default()) }
     }
 

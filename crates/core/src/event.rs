@@ -1,5 +1,6 @@
 //! What can happen to a job.
 
+use crate::balances::Balances;
 use crate::doubt::Presumption;
 use crate::id::{TaskId, Token};
 use crate::outcome::{Outcome, Progress, Trouble, Upgrade};
@@ -38,6 +39,13 @@ pub enum Event {
         token: Token,
         /// Which policy, and why.
         because: Presumption,
+    },
+    /// The account's balance was read around this attempt, which is in doubt: for a person to look at.
+    BalanceRead {
+        /// Which attempt.
+        token: Token,
+        /// What is known of it.
+        balances: Balances,
     },
     /// Found in `submitting` by a lease holder that did not write its intent.
     Orphaned,

@@ -9,6 +9,7 @@
 //! ```
 
 mod after;
+mod balances;
 mod delay;
 mod doubt;
 mod event;
@@ -28,6 +29,7 @@ mod terms;
 mod time;
 
 pub use after::{After, Moment, after};
+pub use balances::{Balances, Reading};
 pub use delay::Policy;
 pub use doubt::{CALLED_BACK_WITHIN, Heard, InDoubt, MAX_PRESUMED_ATTEMPTS, Outlook, Presumption, doubted, outlook};
 pub use event::{Event, Hindrance, Kinship, Verdict};

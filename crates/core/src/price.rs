@@ -54,6 +54,12 @@ impl Credits {
         self.0 as f64 / 1000.0
     }
 
+    /// What is left of this much without `other`.
+    #[must_use]
+    pub fn less(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
     /// `n` times as much.
     #[must_use]
     pub fn times(self, n: u64) -> Self {

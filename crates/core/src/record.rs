@@ -19,6 +19,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::compact::Short;
+use crate::balances::Balances;
 use crate::facets::{Facets, Flight, Lane, StateName};
 use crate::id::{TaskId, Token};
 use crate::name::JobKey;
@@ -157,6 +158,9 @@ pub enum State {
         /// What the service told by calling back for it, if it did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         called: Option<Called>,
+        /// The account's balance around it, once it was read. Nobody needs it any more once the doubt is settled.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        balances: Option<Balances>,
     },
     /// Ended without a video.
     Failed {

@@ -11,6 +11,7 @@
 //! for the paid call, which is made once for each intent in the ledger, between two lines of the journal.
 
 mod awaited;
+mod balance;
 mod blocking;
 mod brake;
 mod callback;

@@ -17,6 +17,7 @@ use veobatch_api::{Answer, SubmitPermit};
 use veobatch_core::{Lane, Outcome, Refusal, RefusalKind, Step, plan};
 use veobatch_ledger::{Arrival, GateReport, LedgerError, Settle, TROUBLE_WAIT};
 
+use crate::balance::Sender;
 use crate::claim::{Claim, Grant};
 use crate::edge::Edge;
 use crate::evidence::{Evidence, bring};
@@ -84,6 +85,7 @@ async fn pay(worker: &Worker, claim: &Claim, grant: &Grant) -> Ended {
     #[expect(clippy::disallowed_methods, reason = "this is the submit lane, and the grant is its claim")]
     let permit = SubmitPermit::from_claim(grant.token.clone(), grant.until, grant.until_wall);
     let callback = worker.receiver.as_ref().map(|receiver| receiver.url(&grant.token, &stored.key));
+    worker.balance.sending();
     let call = AssertUnwindSafe(worker.client.submit(permit, &stored.spec, callback.as_ref())).catch_unwind().await;
     let ended = match call {
         Ok(answer) => Ended::answered(worker, answer),
@@ -112,6 +114,7 @@ async fn settle(worker: &Worker, claim: &Claim, grant: &Grant, ended: Ended) {
         };
         let stored = claim.claimed.stored.clone();
         let result = bring(worker.ledger.as_ref(), &worker.policy, stored, evidence, &mut patience).await;
+        worker.weigh(claim, &result, Sender::Us);
         log(&result);
         match result {
             Ok(_) => break,

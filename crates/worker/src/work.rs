@@ -13,6 +13,7 @@ use veobatch_api::{Client, FileHost, FileHostConfig};
 use veobatch_core::{InDoubt, Lane, Policy};
 use veobatch_ledger::{CLAIM_MAX, Guarantee, SharedLedger};
 
+use crate::balance::{self, Balance};
 use crate::brake::Brake;
 use crate::callback::Receiver;
 use crate::callback::door::serve;
@@ -69,6 +70,8 @@ async fn run(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: 
     let (leases, ledger, until) = (Arc::clone(&worker.leases), Arc::clone(&worker.ledger), kept.clone());
     let keeper = lasting(move || keep(Arc::clone(&leases), Arc::clone(&ledger), until.clone()));
     beside.spawn(keeper.in_current_span());
+    let (reading, until) = (Arc::clone(&worker), kept.clone());
+    beside.spawn(lasting(move || balance::watch(Arc::clone(&reading), until.clone())).in_current_span());
     let (looking, until, age) = (Arc::clone(&worker), options.until.clone(), options.compact_after);
     beside.spawn(lasting(move || maintain(Arc::clone(&looking), until.clone(), age)).in_current_span());
     if let Some((listener, receiver)) = listener.zip(worker.receiver.clone()) {
@@ -170,6 +173,7 @@ pub(crate) async fn prepare(
         clock: LedgerClock::default(),
         fastest: Fastest::default(),
         brake: Brake::new(if options.lanes.contains(&Lane::Save) { options.min_free } else { 0 }),
+        balance: Balance::default(),
         ending,
     })
 }

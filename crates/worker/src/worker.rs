@@ -5,9 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tracing::{Instrument as _, debug, error, info, warn};
 use veobatch_api::{Client, FileHost};
-use veobatch_core::{BatchId, Event, InDoubt, Policy, Record, State};
+use veobatch_core::{BatchId, Event, InDoubt, Policy, Record, State, doubted};
 use veobatch_ledger::{Change, Changed, LedgerError, SharedLedger, change};
 
+use crate::balance::{Balance, Sender};
 use crate::brake::Brake;
 use crate::callback::Receiver;
 use crate::claim::Claim;
@@ -37,6 +38,7 @@ pub(crate) struct Worker {
     pub(crate) clock: LedgerClock,
     pub(crate) fastest: Fastest,
     pub(crate) brake: Brake,
+    pub(crate) balance: Balance,
     pub(crate) ending: Ending,
 }
 
@@ -50,10 +52,21 @@ impl Worker {
         let told = Change { event, lease: Some(&claim.claimed.lease), settle: None, jitter, policy: &self.policy };
         let mut patience = StepPatience { worker: self, claim, met: None };
         let result = change(self.ledger.as_ref(), stored, &told, &mut patience).await;
+        self.weigh(claim, &result, Sender::Another);
         if is_news(&result) {
             span::for_a_line(claim).in_scope(|| log(&result));
         } else {
             log(&result);
+        }
+    }
+
+    /// Has the balance looked at, if the job is in doubt by this change.
+    pub(crate) fn weigh(&self, claim: &Claim, result: &Result<Changed, LedgerError>, sender: Sender) {
+        let Ok(Changed::Moved { from, to }) = result else { return };
+        if let State::InDoubt { attempt, .. } = &to.state
+            && doubted(from).is_none()
+        {
+            self.balance.doubted(&claim.claimed.stored.key, attempt, sender);
         }
     }
 

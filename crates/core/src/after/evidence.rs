@@ -1,6 +1,7 @@
 //! What became of the paid call: evidence, carried by the attempt's token, that needs no lease and may come late.
 
 use super::{Moment, Moved, strays};
+use crate::balances::Balances;
 use crate::delay;
 use crate::id::{TaskId, Token};
 use crate::outcome::{Outcome, Refusal, RefusalKind};
@@ -80,6 +81,29 @@ pub(super) fn orphaned(record: &Record, moment: &Moment<'_>) -> Moved {
     }
 }
 
+/// What the balance was around the attempt in doubt. The first telling stands: a later one is further from the attempt.
+pub(super) fn balance_read(record: &Record, token: &Token, read: &Balances) -> Moved {
+    let mut next = record.clone();
+    match &mut next.state {
+        State::InDoubt { attempt, balances, .. } if attempt.token == *token => {
+            if balances.is_some() {
+                return Err("knows a balance already");
+            }
+            *balances = Some(read.clone());
+            Ok(next)
+        }
+        State::Queued { .. }
+        | State::Submitting { .. }
+        | State::Generating { .. }
+        | State::Upscaling { .. }
+        | State::Downloading { .. }
+        | State::Done { .. }
+        | State::InDoubt { .. }
+        | State::Failed { .. }
+        | State::Cancelled => Err("is not in doubt about that attempt"),
+    }
+}
+
 /// A callback for the attempt in doubt says more than any word that it was not made.
 fn is_called_back(record: &Record) -> bool {
     matches!(record.state, State::InDoubt { called: Some(_), .. })
@@ -153,7 +177,7 @@ fn doubted(record: &Record, attempt: &Attempt, why: &str, moment: &Moment<'_>) -
     next.trouble = None;
     next.note(moment.now, format!("attempt {} may have been paid for: {why}", attempt.number));
     next.failed_task = None;
-    next.state = State::InDoubt { attempt: attempt.clone(), why: why.to_owned(), called: None };
+    next.state = State::InDoubt { attempt: attempt.clone(), why: why.to_owned(), called: None, balances: None };
     Ok(next)
 }
 

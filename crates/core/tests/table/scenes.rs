@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use veobatch_core::{
-    Attempt, Called, Comparison, Credits, Event, Failure, FailureKind, Files, Hindrance, Kinship, Outcome, Policy,
-    Presumption, Progress, Record, Refusal, RefusalKind, Resolution, Spec, State, Task, TaskFailure, TaskId, Timestamp,
-    Token, Trouble, TroubleKind, Upgrade, Verdict,
+    Attempt, Balances, Called, Comparison, Credits, Event, Failure, FailureKind, Files, Hindrance, Kinship, Outcome,
+    Policy, Presumption, Progress, Reading, Record, Refusal, RefusalKind, Resolution, Spec, State, Task, TaskFailure,
+    TaskId, Timestamp, Token, Trouble, TroubleKind, Upgrade, Verdict,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -40,7 +40,12 @@ fn failed(kind: FailureKind, task: Option<Task>) -> Record {
 }
 
 fn doubted(called: Option<Called>) -> Record {
-    sent(State::InDoubt { attempt: attempt(), why: "lost".into(), called })
+    sent(State::InDoubt { attempt: attempt(), why: "lost".into(), called, balances: None })
+}
+
+fn balances() -> Balances {
+    let reading = |credits| Some(Reading { credits: Credits::whole(credits), at: NOW });
+    Balances { before: reading(100), after: reading(40), others: 1 }
 }
 
 fn called(due: Option<Timestamp>) -> Called {
@@ -88,8 +93,12 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
             }),
         ),
         ("done", sent(State::Done { task: task(), files: Files::Usual(1) })),
-        ("in_doubt", sent(State::InDoubt { attempt: attempt(), why: "lost".into(), called: None })),
+        ("in_doubt", doubted(None)),
         ("in_doubt, cancelled", Record { cancelled: true, ..doubted(None) }),
+        (
+            "in_doubt, balance read",
+            sent(State::InDoubt { attempt: attempt(), why: "lost".into(), called: None, balances: Some(balances()) }),
+        ),
         ("in_doubt, called back", doubted(Some(called(Some(NOW))))),
         ("in_doubt, called in vain", doubted(Some(called(None)))),
         ("failed: refused", failed(FailureKind::Refused, None)),
@@ -140,6 +149,7 @@ pub(crate) fn events() -> Vec<(&'static str, Event)> {
         ("compared: trouble", compared(Kinship::Trouble(trouble()))),
         ("presumed: preferred", presumed(Presumption::Preferred)),
         ("presumed: silent", presumed(Presumption::Silent(Duration::from_secs(7200)))),
+        ("balance read", Event::BalanceRead { token: token(1), balances: balances() }),
         ("refused: job", told(refusal(RefusalKind::Job))),
         ("refused: rate", told(refusal(RefusalKind::RateLimited))),
         ("refused: busy", told(refusal(RefusalKind::Busy))),

@@ -177,6 +177,7 @@ impl World {
                 Event::Compared { token, task, kinship }
             }
             Event::Presumed { because, .. } => Event::Presumed { token: doubted(record)?.clone(), because },
+            Event::BalanceRead { balances, .. } => Event::BalanceRead { token: doubted(record)?.clone(), balances },
             Event::Polled { progress, .. } => {
                 if matches!(progress, Progress::Failed(_)) && record.state.name() == StateName::Generating {
                     self.declared_failed.push(id.clone());

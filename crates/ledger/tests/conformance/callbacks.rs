@@ -34,10 +34,10 @@ pub(crate) async fn a_job_in_doubt_may_be_due_to_be_looked_at(bench: &Bench) {
     let claimed = submission(ledger).await;
     let now = claimed.stored.now;
     let doubt = |due| {
-        let State::InDoubt { attempt, why, .. } = in_doubt(&claimed.stored) else { panic!("in doubt") };
+        let State::InDoubt { attempt, why, balances, .. } = in_doubt(&claimed.stored) else { panic!("in doubt") };
         let comparison = Comparison { since: now, misses: 0, due };
         let called = Some(Called { task: Some(task("t-1")), comparison: Some(comparison) });
-        State::InDoubt { attempt, why, called }
+        State::InDoubt { attempt, why, called, balances }
     };
     put(ledger, &ending(&claimed, doubt(now))).await;
     let (due, _) = ledger.claim(Lane::Follow, 8, LONG).await.unwrap();

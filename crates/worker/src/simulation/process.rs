@@ -18,6 +18,7 @@ use super::ledger::{Leases, Line};
 use super::network::{Inbox, Wire};
 use super::stage::{Owner, Stage};
 use super::world::World;
+use crate::balance::watch;
 use crate::claim::Claim;
 use crate::claimer::{Due, Submissions, lasting};
 use crate::journal::line::Line as JournalLine;
@@ -119,6 +120,7 @@ impl Scene {
         let kept = tokio_util::sync::CancellationToken::new();
         let until = kept.clone();
         self.stage.enter(owner, "leases", keep(leases, ledger, until));
+        self.stage.enter(owner, "balance", watch(Arc::clone(&worker), kept.clone()));
         let looking = Arc::clone(&worker);
         let maintenance = claimers.track_future(maintain(looking, Until::Stopped, options.compact_after));
         self.stage.enter(owner, "maintenance", maintenance);

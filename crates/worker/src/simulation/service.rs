@@ -233,6 +233,7 @@ impl Service {
         match (url.path().trim_start_matches("/api/v1/"), known) {
             ("veo/record-info", Some(task)) => task.info(now, now + lifetime, odd),
             ("veo/get-1080p-video", Some(task)) => task.larger(now, now + lifetime),
+            ("chat/credit", _) => json_envelope(200, "success", 1_000_000 - 60 * self.tasks.len()),
             ("common/download-url", _) => match body["url"].as_str().and_then(|url| url.split_once('?')) {
                 Some((file, _)) => json_envelope(200, "success", json!(format!("{file}?until={}", now + 1_200_000))),
                 None => envelope(422, "foreign url"),
