@@ -130,6 +130,26 @@ impl RedisServer {
         }
     }
 
+    /// Makes every attempt in doubt this much older, as far as its job's record says.
+    pub fn age_doubts(&self, by: Duration) -> Result<()> {
+        let script = format!(
+            "for _, jobs in ipairs(redis.call('KEYS', '{{veobatch}}:b*:s')) do \
+               local all = redis.call('HGETALL', jobs) \
+               for i = 2, #all, 2 do \
+                 if string.find(all[i], 'in_doubt', 1, true) then \
+                   local aged = string.gsub(all[i], '(at.:)(%d+)', function(name, at) \
+                     return name .. string.format('%.0f', tonumber(at) - {}) end) \
+                   redis.call('HSET', jobs, all[i - 1], aged) \
+                 end \
+               end \
+             end \
+             return 'aged'",
+            by.as_millis()
+        );
+        let answer = ask(self.port, &format!("EVAL \"{script}\" 0"))?;
+        if answer.contains("aged") { Ok(()) } else { bail!("the server says {answer}") }
+    }
+
     /// Starts a killed server again, on what it kept.
     pub async fn start_again(&mut self) -> Result<()> {
         self.child = spawn(self.folder.path(), self.port, self.settings)?;

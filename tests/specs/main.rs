@@ -2,10 +2,14 @@
 
 /// Which crate may know which; the files that machines are set up from.
 mod architecture;
+/// Stopped beyond its lease, and continued.
+mod asleep;
 /// Files, batches, and orders to them.
 mod batch;
 /// Lost answers that come back, and strangers at the door.
 mod callbacks;
+/// What is known of a doubt, what a policy may do about it, and what comes late.
+mod doubt;
 /// Killed at every edge between what a step does and what it does next.
 mod edges;
 /// From a line of a file to a video.

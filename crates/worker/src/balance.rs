@@ -272,7 +272,7 @@ mod tests {
     }
 
     fn doubtful(sender: Sender, sent: u64) -> Doubtful {
-        let attempt = Attempt { token: Token::from_bits(7), number: 1, at: at(sent) };
+        let attempt = Attempt { token: Token::from_bits(7), number: 1, at: at(sent), price: Credits::default() };
         let key = JobKey { batch: BatchId::parse("b").unwrap(), job: JobId::parse("j").unwrap() };
         Doubtful { key, attempt, sender, since: Instant::now(), tries: 0 }
     }

@@ -1,7 +1,7 @@
 //! The edges between what a step does and what it does next, where a process that dies leaves the most to find out.
 //!
 //! Only the feature `edges`, which only the specifications switch on, does anything here: a process can be told to
-//! kill itself, as hard as a power cut, when it comes to an edge.
+//! kill itself, as hard as a power cut, or to stop, as a laptop that is closed, when it comes to an edge.
 
 /// Where a process may die.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +51,21 @@ impl Edge {
         deadly::reached(self);
     }
 
-    /// Kills this process when it comes to this edge for the `nth` time (from 1).
+    /// Kills or stops this process when it comes to this edge for the `nth` time (from 1).
     #[cfg(feature = "edges")]
-    pub fn is_deadly(self, nth: u32) {
-        deadly::arm(self, nth);
+    pub fn brings(self, fate: Fate, nth: u32) {
+        deadly::arm(self, fate, nth);
     }
+}
+
+/// What becomes of a process at an edge.
+#[cfg(feature = "edges")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// SIGKILL.
+    Death,
+    /// SIGSTOP, until a SIGCONT.
+    Sleep,
 }
 
 #[cfg(feature = "edges")]
@@ -64,21 +74,27 @@ mod deadly {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use super::Edge;
+    use super::{Edge, Fate};
 
-    static ARMED: OnceLock<(Edge, AtomicU32)> = OnceLock::new();
+    static ARMED: OnceLock<(Edge, Fate, AtomicU32)> = OnceLock::new();
 
-    pub(super) fn arm(edge: Edge, nth: u32) {
-        drop(ARMED.set((edge, AtomicU32::new(nth))));
+    pub(super) fn arm(edge: Edge, fate: Fate, nth: u32) {
+        drop(ARMED.set((edge, fate, AtomicU32::new(nth))));
     }
 
     pub(super) fn reached(edge: Edge) {
-        let Some((armed, left)) = ARMED.get() else { return };
+        let Some((armed, fate, left)) = ARMED.get() else { return };
         if *armed != edge || left.fetch_sub(1, Ordering::SeqCst) != 1 {
             return;
         }
-        // No handler, no destructor, no flush: what a crash leaves.
-        drop(Command::new("kill").args(["-KILL", &id().to_string()]).status());
-        std::process::abort();
+        let signal = |name: &str| drop(Command::new("kill").args([name, &id().to_string()]).status());
+        match fate {
+            Fate::Sleep => signal("-STOP"),
+            Fate::Death => {
+                // No handler, no destructor, no flush: what a crash leaves.
+                signal("-KILL");
+                std::process::abort();
+            }
+        }
     }
 }

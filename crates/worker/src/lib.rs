@@ -57,6 +57,8 @@ use veobatch_ledger::LedgerError;
 pub use callback::{Callbacks, WebhookKey};
 pub use compaction::compact;
 pub use edge::Edge;
+#[cfg(feature = "edges")]
+pub use edge::Fate;
 pub use sweep::sweep;
 pub use work::work;
 

@@ -1,18 +1,22 @@
-//! The program under test: exactly what `veobatch` does, except that it can be told where to die.
+//! The program under test: exactly what `veobatch` does, except that it can be told where to die, or to fall asleep.
 
-use veobatch_worker::Edge;
+use veobatch_worker::{Edge, Fate};
 
 /// `EDGE:N`: the program kills itself when it comes to this edge for the Nth time.
 const DIE_AT: &str = "VEOBATCH_TEST_DIE_AT";
 
+/// The same, but it stops itself there (SIGSTOP), until somebody lets it go on.
+const STOP_AT: &str = "VEOBATCH_TEST_STOP_AT";
+
 fn main() -> std::process::ExitCode {
-    #[expect(clippy::disallowed_methods, reason = "this is the specifications' own switch, and not a setting")]
-    if let Ok(at) = std::env::var(DIE_AT) {
+    for (name, fate) in [(DIE_AT, Fate::Death), (STOP_AT, Fate::Sleep)] {
+        #[expect(clippy::disallowed_methods, reason = "this is the specifications' own switch, and not a setting")]
+        let Ok(at) = std::env::var(name) else { continue };
         let (edge, nth) = at.split_once(':').unwrap_or((&at, "1"));
         let Some(edge) = Edge::ALL.iter().find(|known| format!("{known:?}") == edge) else {
             return std::process::ExitCode::from(99);
         };
-        edge.is_deadly(nth.parse().unwrap_or(1));
+        edge.brings(fate, nth.parse().unwrap_or(1));
     }
     veobatch::main()
 }

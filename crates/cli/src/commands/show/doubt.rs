@@ -150,7 +150,7 @@ mod tests {
             after: after.map(reading(1_800_000_076_000)),
             others,
         };
-        let attempt = Attempt { token: Token::from_bits(1), number: 1, at: SENT };
+        let attempt = Attempt { token: Token::from_bits(1), number: 1, at: SENT, price: Credits::default() };
         Doubt { attempt, called: None, balances, heard: None }.balance().join("; ")
     }
 
