@@ -72,6 +72,11 @@ impl Schedule {
         Ok(schedule)
     }
 
+    /// Whether a schedule as it is stored is that of a template; cheaper than reading it.
+    pub fn recurs(text: &str) -> bool {
+        text.split(';').any(|part| part.trim_start().starts_with("cron "))
+    }
+
     /// The open stretch that `now` lies in, or the next one. The same at every time until it is over.
     pub fn span(&self, now: Timestamp) -> Span {
         if self.cron.is_some() {
@@ -128,6 +133,7 @@ mod tests {
         for schedule in [Schedule::default(), scheduled(None, Some("9:00-17:30 UTC")), all.clone(), all.of_a_run()] {
             assert_eq!(Schedule::parse(&schedule.to_string()), Ok(schedule.clone()), "{schedule}");
             assert!(!schedule.to_string().contains(['\n', '\r']));
+            assert_eq!(Schedule::recurs(&schedule.to_string()), schedule.cron.is_some());
         }
         assert_eq!(Schedule::default().to_string(), "");
         assert!(all.to_string().starts_with("start 2026-11-23 22:00 Europe/Berlin; window mon-fri 22:00-06:00 Europe/Berlin; cron 0 22 * * 1-5 Europe/Berlin"));

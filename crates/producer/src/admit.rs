@@ -1,7 +1,7 @@
 //! Admission: all checked jobs are staged in bounded chunks, where nobody sees them, and then shown at once.
 //!
 //! ```text
-//! spool ──▶ chunks of 400 ──▶ stage (the first of a batch alone, then three in flight) ──▶ publish
+//! spool ──▶ chunks of 400 ──▶ stage (the first of a batch alone, then three in flight) ──▶ arrange ──▶ publish
 //!                                          ╰── a conflict, an error: abandon, nothing was visible
 //! ```
 //!
@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep};
 use veobatch_core::BatchId;
 use veobatch_ledger::{Admission, Ledger, LedgerError, NewJob, STAGE_CHUNK, STAGING_TIMEOUT, SharedLedger, Staged};
 
+use crate::arrange::arrange_with;
 use crate::check::Checked;
 use crate::compare::{explain, new_among, new_in};
 use crate::node::Place;
@@ -45,6 +46,8 @@ pub struct Admitted {
     pub new: u64,
     /// Jobs that the ledger had already.
     pub known: u64,
+    /// What of its terms was changed, in words.
+    pub terms: Vec<String>,
 }
 
 /// Why nothing was admitted.
@@ -64,7 +67,8 @@ pub enum AdmitError {
     Spool(#[from] io::Error),
 }
 
-/// Adds the jobs to the ledger, all or none of them; those it knows already are left as they are.
+/// Adds the jobs to the ledger, all or none of them; those it knows already are left as they are. The terms of their
+/// batches become what is asked for them ([`crate::arrange`]) before the first of them is visible.
 ///
 /// With a `limit`, only the first so many *new* jobs are added. `progress` is told how many jobs were dealt with.
 ///
@@ -98,7 +102,7 @@ async fn attempt(
     let staged = staging.all().await;
     let touched = staging.touched();
     let result = match staged {
-        Ok(()) if staging.conflicts.is_empty() => publish(&**ledger, &staging.admission, &touched).await,
+        Ok(()) if staging.conflicts.is_empty() => staging.show(&touched).await,
         Ok(()) => Err(AdmitError::Conflicts(std::mem::take(&mut staging.conflicts))),
         Err(error) => Err(error),
     };
@@ -142,7 +146,8 @@ struct Staging<'a, P> {
 
 impl<'a, P: Fn(u64)> Staging<'a, P> {
     fn new(ledger: &'a SharedLedger, checked: &'a Checked, limit: Option<u64>, progress: &'a P) -> Self {
-        let counts = checked.batches.iter().map(|batch| Admitted { batch: batch.clone(), new: 0, known: 0 });
+        let counts =
+            checked.batches.iter().map(|batch| Admitted { batch: batch.clone(), new: 0, known: 0, terms: Vec::new() });
         let counts: Vec<_> = counts.collect();
         let begun = vec![false; counts.len()];
         let (admission, room) = (Admission::random(), limit.unwrap_or(u64::MAX));
@@ -151,6 +156,17 @@ impl<'a, P: Fn(u64)> Staging<'a, P> {
 
     fn touched(&self) -> Vec<BatchId> {
         self.counts.iter().zip(&self.begun).filter(|(_, begun)| **begun).map(|(count, _)| count.batch.clone()).collect()
+    }
+
+    /// Brings the terms of the batches to what is asked for them, and then shows what was staged.
+    async fn show(&mut self, touched: &[BatchId]) -> Result<(), AdmitError> {
+        for arranged in arrange_with(&**self.ledger, self.checked, touched).await.map_err(vanished)? {
+            if let Some(count) = self.counts.iter_mut().find(|count| count.batch == arranged.batch) {
+                // Of several tries, all that was changed.
+                count.terms.extend(arranged.changes);
+            }
+        }
+        publish(&**self.ledger, &self.admission, touched).await
     }
 
     async fn all(&mut self) -> Result<(), AdmitError> {
@@ -243,6 +259,11 @@ impl<'a, P: Fn(u64)> Staging<'a, P> {
         (self.progress)(self.done);
         Ok(())
     }
+}
+
+/// A batch that something was staged into is there, unless another admission took this one for dead.
+fn vanished(error: LedgerError) -> LedgerError {
+    if matches!(error, LedgerError::UnknownBatch(_)) { LedgerError::Dropped } else { error }
 }
 
 /// Jobs of one batch that go to the ledger together.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use veobatch_core::{BatchId, JobKey, Prices, Spec};
 
+use crate::asked::Asked;
 use crate::document::Document;
 use crate::draft::Draft;
 use crate::json;
@@ -28,9 +29,13 @@ const NO_BATCH: u32 = u32::MAX;
 /// Jobs that can be admitted: every file was read to its end and nothing is wrong with any.
 pub struct Checked {
     pub(crate) batches: Vec<BatchId>,
+    /// What is asked for each of them.
+    pub(crate) asked: Vec<Asked>,
     pub(crate) files: Vec<String>,
     pub(crate) spool: Spool,
     total: u64,
+    /// How many jobs each batch has.
+    sizes: Vec<u64>,
     tally: Tally,
     warnings: Problems,
 }
@@ -47,9 +52,33 @@ impl Checked {
         self.batches.clone()
     }
 
+    /// Each batch with what is asked for it.
+    pub fn asked(&self) -> impl Iterator<Item = (&BatchId, &Asked)> {
+        self.batches.iter().zip(&self.asked)
+    }
+
+    /// Asks for this, for all batches; what the files ask for holds where it says nothing.
+    ///
+    /// # Errors
+    /// A batch that cannot have these terms.
+    pub fn ask(&mut self, asked: &Asked) -> Result<(), Box<Problem>> {
+        for (batch, known) in self.batches.iter().zip(&mut self.asked) {
+            *known = asked.or(known);
+            if let Some(problem) = known.against(batch) {
+                return Err(Box::new(problem));
+            }
+        }
+        Ok(())
+    }
+
     /// How many jobs there are.
     pub fn total(&self) -> u64 {
         self.total
+    }
+
+    /// How many jobs the `n`-th batch has.
+    pub fn jobs_of(&self, n: usize) -> u64 {
+        self.sizes.get(n).copied().unwrap_or_default()
     }
 
     /// What a person should know, but does not stop anything.
@@ -178,6 +207,7 @@ fn document(path: &Path, node: Node<'_>, report: &mut Report, intake: &mut Intak
             }
         },
     };
+    intake.ask(batch, &document, report);
     for node in document.jobs {
         let draft = Draft::read(node, report);
         if let Some(job) = draft.and_then(|draft| rule::fit(draft, &document.defaults, report)) {
@@ -200,6 +230,8 @@ fn named_for(path: &Path, report: &mut Report, intake: &mut Intake) -> u32 {
 /// Where good jobs go, of all sources.
 struct Intake {
     batches: Vec<BatchId>,
+    sizes: Vec<u64>,
+    asked: Vec<Asked>,
     files: Vec<String>,
     writer: Writer,
     roll: Roll,
@@ -208,8 +240,8 @@ struct Intake {
 
 impl Intake {
     fn new() -> Self {
-        let (batches, files) = (Vec::new(), Vec::new());
-        Self { batches, files, writer: Writer::new(), roll: Roll::default(), tally: Tally::default() }
+        let (batches, sizes, asked, files) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { batches, sizes, asked, files, writer: Writer::new(), roll: Roll::default(), tally: Tally::default() }
     }
 
     /// The number of a batch; files that name the same one join.
@@ -217,6 +249,8 @@ impl Intake {
         let known = self.batches.iter().position(|known| known.folded() == batch.folded());
         let n = known.unwrap_or_else(|| {
             self.batches.push(batch.clone());
+            self.asked.push(Asked::default());
+            self.sizes.push(0);
             self.batches.len() - 1
         });
         if let Some(known) = self.batches.get(n).filter(|known| *known != batch) {
@@ -226,6 +260,21 @@ impl Intake {
         u32::try_from(n).unwrap_or(u32::MAX)
     }
 
+    /// Keeps what a document asks for its batch; files of one batch must not contradict each other.
+    fn ask(&mut self, batch: u32, document: &Document<'_>, report: &mut Report) {
+        let n = batch as usize;
+        let (Some(name), Some(known)) = (self.batches.get(n), self.asked.get_mut(n)) else { return };
+        let place = |field: &str| document.asked_at.iter().find(|(given, _)| *given == field).map(|(_, at)| *at);
+        for field in known.contradicts(&document.asked) {
+            let words = format!("batch {name} is given another `{field}` by another file");
+            report.problem(place(field), Problem::new(words).hint("say it once"));
+        }
+        *known = known.or(&document.asked);
+        if let Some(problem) = document.asked.against(name) {
+            report.problem(place("cron"), problem);
+        }
+    }
+
     fn take(&mut self, batch: u32, job: &Job) -> io::Result<()> {
         let content = job.spec.to_bytes();
         let file = u32::try_from(self.files.len().saturating_sub(1)).unwrap_or(u32::MAX);
@@ -233,6 +282,9 @@ impl Intake {
         let name = made.as_deref().or(job.id.as_ref().map(veobatch_core::JobId::as_str)).unwrap_or_default();
         self.roll.enter(batch, name, made.is_some());
         self.tally.add(&job.spec, 1);
+        if let Some(size) = self.sizes.get_mut(batch as usize) {
+            *size += 1;
+        }
         self.writer.write(&Entry { batch, file, at: job.at, name, made: made.is_some(), spec: &content })
     }
 
@@ -254,6 +306,7 @@ impl Intake {
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Checked { batches: self.batches, files: self.files, spool, total, tally: self.tally, warnings })
+        let Self { batches, sizes, asked, files, tally, .. } = self;
+        Ok(Checked { batches, asked, files, spool, total, sizes, tally, warnings })
     }
 }

@@ -1,10 +1,11 @@
-//! A whole document, YAML or JSON: `batch`, `defaults` and `jobs`, or just a list of jobs.
+//! A whole document, YAML or JSON: `batch` and its terms, `defaults` and `jobs`, or just a list of jobs.
 
 use std::borrow::Cow;
 
+use crate::asked::{Asked, FIELDS};
 use crate::draft::{Draft, Given};
 use crate::field::{Field, nearest};
-use crate::node::{Key, Node, Shape};
+use crate::node::{Key, Node, Place, Shape};
 use crate::problem::{Problem, Report};
 use crate::rule;
 
@@ -13,6 +14,9 @@ use crate::rule;
 pub(crate) struct Document<'a> {
     /// The batch's name, as it is written.
     pub(crate) batch: Option<Given<Cow<'a, str>>>,
+    /// The batch's terms, and where each is given.
+    pub(crate) asked: Asked,
+    pub(crate) asked_at: Vec<(&'static str, Place)>,
     pub(crate) defaults: Draft<'a>,
     pub(crate) jobs: Vec<Node<'a>>,
 }
@@ -75,13 +79,30 @@ impl<'a> Document<'a> {
                 let hint = "begin each job with `- `";
                 report.problem(node.at, Problem::new("`jobs` has to be a list").hint(hint));
             }
-            (name, _) => {
-                let hint = match nearest(name, ["batch", "defaults", "jobs"].iter().map(|name| (*name, *name))) {
+            (name, shape) => {
+                if let Some(field) = FIELDS.iter().find(|field| **field == name) {
+                    return self.term(field, key, &Node { at: node.at, shape }, report);
+                }
+                let known = ["batch", "defaults", "jobs"].iter().chain(FIELDS).map(|name| (*name, *name));
+                let hint = match nearest(name, known) {
                     Some(known) => Some(format!("did you mean `{known}`?")),
                     None => Field::parse(name).map(|field| format!("move `{}` under `defaults`", field.name())),
                 };
                 report.problem(key.at, Problem::new("unknown field").text(name).hint_if(hint));
             }
+        }
+    }
+
+    /// Reads one of the batch's terms.
+    fn term(&mut self, field: &'static str, key: &Key<'_>, node: &Node<'_>, report: &mut Report) {
+        if self.asked_at.iter().any(|(given, _)| *given == field) {
+            return twice(key, report);
+        }
+        self.asked_at.push((field, node.at));
+        if node.shape != Shape::Null
+            && let Err(problem) = self.asked.set(field, node)
+        {
+            report.problem(node.at, *problem);
         }
     }
 }

@@ -79,6 +79,13 @@ pub(crate) fn advice(unknown: &str) -> Option<String> {
         "callbackurl" => return Some("veobatch sets the callback itself; leave it out".to_owned()),
         "enablefallback" => return Some("put it under `extra`, which is passed on as it is".to_owned()),
         "batch" => return Some("a line cannot name its batch: the file's name is the batch's".to_owned()),
+        "weight" | "budget" | "startat" | "window" | "cron" => {
+            return Some(
+                "it holds for a whole batch: write it at the top of a YAML or JSON document, or as an option of \
+                 `run` or `enqueue`"
+                    .to_owned(),
+            );
+        }
         "jobs" | "defaults" => return Some("a whole document belongs in a .json or .yaml file".to_owned()),
         _ => (),
     }

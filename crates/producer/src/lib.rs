@@ -1,7 +1,7 @@
 //! Prompt files to checked jobs to the ledger.
 //!
 //! ```text
-//! YAML, JSON ──▶ nodes ──▶ drafts ──▶ specs ──▶ spool ──▶ stage ──▶ publish
+//! YAML, JSON ──▶ nodes ──▶ drafts ──▶ specs ──▶ spool ──▶ stage ──▶ arrange ──▶ publish
 //! JSON lines ──┘   with places   fields,   ids,     on disk   nothing visible   all at once
 //!                                rules     twins
 //! ```
@@ -14,6 +14,8 @@
 //! Spends nothing, and decides nothing about a job's life.
 
 mod admit;
+mod arrange;
+mod asked;
 mod check;
 mod compare;
 mod document;
@@ -37,6 +39,8 @@ use std::path::PathBuf;
 use veobatch_core::BatchId;
 
 pub use admit::{AdmitError, Admitted, admit};
+pub use arrange::{Arranged, arrange};
+pub use asked::{Asked, Wish, parse_budget, parse_priority, parse_weight};
 pub use check::{Checked, check};
 pub use compare::{Compared, Comparison, compare, compare_first};
 pub use problem::{Problem, Problems};

@@ -81,10 +81,10 @@ impl Cron {
         format!("{self} since {}", self.since.as_millis())
     }
 
-    /// The same with all instants up to `since` dealt with.
+    /// The same with all instants up to `since` dealt with, and never fewer than before.
     #[must_use]
     pub fn since(self, since: Timestamp) -> Self {
-        Self { since, ..self }
+        Self { since: self.since.max(since), ..self }
     }
 
     /// The first instant that is not dealt with.

@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::files::Files;
-use veobatch_core::{BatchId, Credits, Prices};
+use veobatch_core::{BatchId, Credits, Prices, Schedule, Terms};
 use veobatch_ledger::{SharedLedger, SqliteLedger};
-use veobatch_producer::{AdmitError, Source, admit, check, compare, compare_first};
+use veobatch_producer::{AdmitError, Source, admit, arrange, check, compare, compare_first};
 
 async fn ledger(files: &Files) -> SharedLedger {
     let Source::File(path) = files.path("ledger.db") else { panic!() };
@@ -107,4 +107,35 @@ async fn two_admissions_to_one_batch_take_turns() {
     let (one, two) = tokio::join!(admit(&ledger, one, None, |_| ()), admit(&ledger, two, None, |_| ()));
     assert_eq!((one.unwrap()[0].new, two.unwrap()[0].new), (3000, 2));
     assert_eq!(prompts(&ledger, "a").await.len(), 3002);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terms_hold_with_the_first_job_and_change_only_as_far_as_they_are_named() {
+    let files = Files::new();
+    let ledger = ledger(&files).await;
+    let text = |top: &str, jobs: &str| format!("batch: night\n{top}\njobs: [{jobs}]\n");
+    let terms = async || ledger.batches().await.unwrap().remove(0).terms;
+    let first = files.write("a.yaml", text("weight: 3\nbudget: 600\nwindow: 22:00-06:00 Europe/Berlin", "a"));
+    let admitted = admit(&ledger, check(&[first]).unwrap(), None, |_| ()).await.unwrap();
+    let words = ["weight 3 (was 1)", "budget 600 (was none)", "window 22:00-06:00 Europe/Berlin (was none)"];
+    assert_eq!(admitted[0].terms, words);
+    let now = ledger.now().await.unwrap();
+    let before = terms().await;
+    let schedule = Schedule::parse("window 22:00-06:00 Europe/Berlin").unwrap();
+    assert_eq!((before.weight, before.budget, before.schedule), (3, Some(Credits::whole(600)), schedule.to_string()));
+    assert_eq!(before.span, schedule.span(now));
+    // Nothing new, and other terms: only those that are named.
+    let again = check(&[files.write("a.yaml", text("priority: 5\nwindow: none", "a"))]).unwrap();
+    let arranged = arrange(&*ledger, &again).await.unwrap();
+    assert_eq!(arranged[0].changes, ["priority 5 (was 0)", "window none (was 22:00-06:00 Europe/Berlin)"]);
+    assert!(arrange(&*ledger, &again).await.unwrap().is_empty());
+    assert!(admit(&ledger, again, None, |_| ()).await.unwrap()[0].terms.is_empty());
+    let after = Terms { weight: 3, priority: 5, budget: Some(Credits::whole(600)), ..Terms::default() };
+    assert_eq!(terms().await, after);
+    // A file that says nothing of them leaves them alone; a batch that is not there gets none.
+    let silent = check(&[files.write("a.yaml", text("", "a, b"))]).unwrap();
+    assert!(admit(&ledger, silent, None, |_| ()).await.unwrap()[0].terms.is_empty());
+    assert_eq!(terms().await, after);
+    let other = check(&[files.write("b.yaml", "weight: 9\njobs: [c]\n")]).unwrap();
+    assert!(arrange(&*ledger, &other).await.unwrap().is_empty());
 }

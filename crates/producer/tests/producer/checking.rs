@@ -1,8 +1,8 @@
 //! What a person is told about a file, and where.
 
 use crate::files::{Files, places};
-use veobatch_core::{AspectRatio, BatchId, Credits, GenerationType, Prices, Resolution};
-use veobatch_producer::check;
+use veobatch_core::{AspectRatio, BatchId, Credits, Cron, GenerationType, Prices, Resolution, Start, Window};
+use veobatch_producer::{Asked, Wish, check};
 
 #[test]
 fn the_example_of_the_documentation_becomes_two_jobs() {
@@ -293,4 +293,69 @@ fn a_source_given_twice_and_batches_that_differ_only_in_case_are_refused() {
     assert!(problems.to_string().contains("given twice"));
     let (a, b) = (files.write("b.yaml", "batch: cats\njobs: [x]"), files.write("c.yaml", "batch: Cats\njobs: [y]"));
     assert!(check(&[a, b]).unwrap_err().to_string().contains("only in case"));
+}
+
+#[test]
+fn a_document_says_what_it_asks_for_its_batch() {
+    let files = Files::new();
+    let yaml = "batch: night\nweight: 3\npriority: -10\nbudget: 5000.5\nstart_at: 2026-11-23 22:00 Europe/Berlin\n\
+                window: mon-fri 22:00-06:00 Europe/Berlin\ncron: 0 22 * * 1-5 Europe/Berlin\njobs: [a cat]\n";
+    let json = r#"{"batch": "day", "window": null, "budget": "none", "jobs": ["a dog"]}"#;
+    let checked = check(&[files.write("a.yaml", yaml), files.write("b.json", json)]).unwrap();
+    let asked: Vec<&Asked> = checked.asked().map(|(_, asked)| asked).collect();
+    assert_eq!((asked[0].weight, asked[0].priority), (Some(3), Some(-10)));
+    assert_eq!(asked[0].budget, Wish::Set(Credits::from_f64(5000.5)));
+    assert_eq!(asked[0].start_at, Wish::Set(Start::parse("2026-11-23 22:00 Europe/Berlin").unwrap()));
+    assert_eq!(asked[0].window, Wish::Set(Window::parse("mon-fri 22:00-06:00 Europe/Berlin").unwrap()));
+    assert_eq!(asked[0].cron, Wish::Set(Cron::parse("0 22 * * 1-5 Europe/Berlin").unwrap()));
+    assert_eq!(*asked[1], Asked { budget: Wish::Gone, ..Asked::default() });
+}
+
+#[test]
+fn every_mistake_in_a_batchs_terms_is_told_with_its_place() {
+    let files = Files::new();
+    for (line, column, words) in [
+        ("weight: 0", 9, "`weight` has to be a whole number from 1 to 1000: \"0\""),
+        ("weight: 2.5", 9, "from 1 to 1000"),
+        ("weight: \"3\"", 9, "write it without quotes: 3"),
+        ("priority: 101", 11, "from -100 to 100"),
+        ("budget: -1", 9, "an amount of credits"),
+        ("budget: much", 9, "has to be a number, not a text"),
+        ("start_at: tomorrow", 11, "write it like \"2026-11-23 22:00 Europe/Berlin\""),
+        ("start_at: 2026-11-23 22:00", 11, "a time without its zone"),
+        ("window: 22:00-06:00", 9, "names no time zone"),
+        ("window: 22:00-06:00 Berlin", 9, "did you mean Europe/Berlin?"),
+        ("window: 22", 9, "has to be a text, not a number"),
+        ("window: 25:00-06:00 UTC", 9, "write HH:MM"),
+        ("cron: 0 22 * *", 7, "five fields"),
+        ("cron: 0 22 30 2 * UTC", 7, "never happens"),
+        ("windw: 22:00-06:00 UTC", 1, "did you mean `window`?"),
+    ] {
+        let text = format!("batch: night\n{line}\njobs: [a cat]\n");
+        let problems = check(&[files.write("a.yaml", text)]).unwrap_err();
+        assert_eq!(places(&problems), [(2, column)], "{line}: {problems}");
+        assert!(problems.to_string().contains(words), "{line}: {problems}");
+    }
+    let twice = files.write("a.yaml", "weight: 1\nweight: 2\njobs: [a cat]\n");
+    assert!(check(&[twice]).unwrap_err().to_string().contains("twice"));
+    let line = files.write("a.jsonl", "{\"prompt\": \"x\", \"window\": \"22:00-06:00 UTC\"}\n");
+    assert!(check(&[line]).unwrap_err().to_string().contains("a whole batch"));
+    let long = files.write("a.yaml", format!("batch: {}\ncron: 0 22 * * * UTC\njobs: [a cat]\n", "x".repeat(105)));
+    assert!(check(&[long]).unwrap_err().to_string().contains("104 bytes"));
+}
+
+#[test]
+fn two_files_of_one_batch_must_not_ask_for_different_things() {
+    let files = Files::new();
+    let one = files.write("a.yaml", "batch: night\nweight: 2\nwindow: 22:00-06:00 UTC\njobs: [a cat]\n");
+    let two = files.write("b.yaml", "batch: night\nweight: 2\nwindow: 23:00-06:00 UTC\njobs: [a dog]\n");
+    let problems = check(&[one.clone(), two]).unwrap_err();
+    assert_eq!(places(&problems), [(3, 9)]);
+    assert!(problems.to_string().contains("another `window`"), "{problems}");
+    let more = files.write("c.yaml", "batch: night\npriority: 7\njobs: [a bird]\n");
+    let mut checked = check(&[one, more]).unwrap();
+    checked.ask(&Asked { weight: Some(9), ..Asked::default() }).unwrap();
+    let (_, asked) = checked.asked().next().unwrap();
+    assert_eq!((asked.weight, asked.priority), (Some(9), Some(7)));
+    assert!(matches!(asked.window, Wish::Set(_)));
 }

@@ -1,0 +1,84 @@
+//! Brings the terms of batches to what is asked for them: before their jobs are visible, so that they hold for the first.
+
+use veobatch_core::{BatchId, Schedule, Terms};
+use veobatch_ledger::{Arrangement, Ledger, LedgerError};
+
+use crate::asked::Asked;
+use crate::check::Checked;
+
+/// What of a batch's terms was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arranged {
+    /// The batch.
+    pub batch: BatchId,
+    /// Each change, in words: `weight 3 (was 1)`.
+    pub changes: Vec<String>,
+}
+
+/// Changes the terms of the batches that the ledger has, as far as something else is asked for them.
+///
+/// May be repeated. An admission does it by itself.
+pub async fn arrange(ledger: &dyn Ledger, checked: &Checked) -> Result<Vec<Arranged>, LedgerError> {
+    arrange_with(ledger, checked, &[]).await
+}
+
+/// As [`arrange`], for the batches in `staged` too, which may not be visible yet.
+pub(crate) async fn arrange_with(
+    ledger: &dyn Ledger,
+    checked: &Checked,
+    staged: &[BatchId],
+) -> Result<Vec<Arranged>, LedgerError> {
+    let mut arranged = Vec::new();
+    if checked.asked().all(|(_, asked)| *asked == Asked::default()) {
+        return Ok(arranged);
+    }
+    let (known, now) = (ledger.batches().await?, ledger.now().await?);
+    for (batch, asked) in checked.asked() {
+        let summary = known.iter().find(|summary| summary.batch.folded() == batch.folded());
+        let before = match summary {
+            Some(summary) => summary.terms.clone(),
+            None if staged.contains(batch) => Terms::default(),
+            None => continue,
+        };
+        let after = asked.terms(&before, now).map_err(|error| LedgerError::Damaged(error.to_string()))?;
+        let changes = changes(&before, &after);
+        if changes.is_empty() {
+            continue;
+        }
+        ledger.arrange(batch, &difference(&before, &after)).await?;
+        arranged.push(Arranged { batch: batch.clone(), changes });
+    }
+    Ok(arranged)
+}
+
+/// What leads from one to the other.
+fn difference(before: &Terms, after: &Terms) -> Arrangement {
+    let is_other = before.schedule != after.schedule;
+    Arrangement {
+        weight: (before.weight != after.weight).then_some(after.weight),
+        priority: (before.priority != after.priority).then_some(after.priority),
+        budget: (before.budget != after.budget).then_some(after.budget),
+        schedule: is_other.then(|| after.schedule.clone()),
+        span: is_other.then_some(after.span),
+        only_if: None,
+    }
+}
+
+/// The same in words.
+fn changes(before: &Terms, after: &Terms) -> Vec<String> {
+    fn shown(value: Option<impl ToString>) -> String {
+        value.map_or_else(|| "none".to_owned(), |value| value.to_string())
+    }
+    let schedule = |terms: &Terms| Schedule::parse(&terms.schedule).unwrap_or_default();
+    let (was, is) = (schedule(before), schedule(after));
+    let both = [
+        ("weight", before.weight.to_string(), after.weight.to_string()),
+        ("priority", before.priority.to_string(), after.priority.to_string()),
+        ("budget", shown(before.budget), shown(after.budget)),
+        ("start_at", shown(was.start_at), shown(is.start_at)),
+        ("window", shown(was.window), shown(is.window)),
+        ("cron", shown(was.cron), shown(is.cron)),
+    ];
+    let changed = both.into_iter().filter(|(_, was, is)| was != is);
+    changed.map(|(name, was, is)| format!("{name} {is} (was {was})")).collect()
+}
