@@ -16,6 +16,8 @@ mod edges;
 mod life;
 /// Never pay twice; never lose what was paid for.
 mod money;
+/// Over night: starts, windows, recurring batches.
+mod night;
 /// The account's whole allowance, and not one 429.
 mod pace;
 /// Finished jobs: compact, or forgotten.

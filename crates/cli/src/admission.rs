@@ -10,9 +10,11 @@ use veobatch_producer::{AdmitError, Admitted, Checked, Comparison, Estimate, Pro
 use crate::exit::UNFINISHED;
 use crate::failure::{Failure, Result};
 use crate::opened::Opened;
+use crate::outlook::Outlook;
 use crate::progress::summaries;
 use crate::remote::{Account, Balance};
 use crate::settings::Settings;
+use crate::terms::Terms;
 use crate::units::{counted, dollars, number};
 use crate::{asking, prices, say, words};
 
@@ -37,13 +39,17 @@ pub(crate) struct Files {
     /// Do not ask before money is spent
     #[arg(short, long)]
     yes: bool,
+
+    #[command(flatten)]
+    terms: Terms,
 }
 
 impl Files {
     /// Reads every file to its end; everything that is wrong is told at once.
     pub(crate) async fn check(&self) -> Result<Checked> {
         let sources = sources(&self.paths, self.batch.as_deref())?;
-        let checked = read(sources).await?.map_err(|problems| wrong(&problems))?;
+        let mut checked = read(sources).await?.map_err(|problems| wrong(&problems))?;
+        ask(&mut checked, &self.terms)?;
         for warning in checked.warnings() {
             say::words(format_args!("warning: {warning}"));
         }
@@ -82,6 +88,14 @@ pub(crate) async fn read(sources: Vec<Source>) -> Result<std::result::Result<Che
         .map_err(|error| Failure::unavailable("read the prompt files").because(&error))
 }
 
+/// Adds what the command line asks for.
+pub(crate) fn ask(checked: &mut Checked, terms: &Terms) -> Result<()> {
+    checked.ask(&terms.asked()).map_err(|problem| {
+        let failure = Failure::bad_input("ask that for the batch").since(problem.message);
+        problem.hint.into_iter().fold(failure, Failure::hint)
+    })
+}
+
 /// The failure that tells every problem.
 pub(crate) fn wrong(problems: &Problems) -> Failure {
     say::words(problems);
@@ -111,11 +125,13 @@ impl Admission<'_> {
         }
         self.tell(&comparison).await?;
         if comparison.admitted() == 0 {
+            self.arrange(&checked).await?;
             return Ok(batches);
         }
         let estimate = comparison.estimate(&prices::of(self.settings)?);
         let balance = self.balance().await?;
         say::words(cost(comparison.admitted(), &estimate, balance, self.settings.simulate));
+        self.foretell(&checked, &comparison).await?;
         self.ask(&comparison).await?;
         self.store(checked, comparison.admitted()).await?;
         Ok(batches)
@@ -145,6 +161,29 @@ impl Admission<'_> {
         }
         if !is_new && known.len() > 1 && known.iter().all(|summary| summary.count(StateName::Done) == summary.total()) {
             say::words("everything is done already");
+        }
+        Ok(())
+    }
+
+    /// Says how much fits into the next window, and when the last would be done.
+    async fn foretell(&self, checked: &Checked, comparison: &Comparison) -> Result<()> {
+        let outlook = Outlook::of(&*self.opened.ledger).await?;
+        for ((batch, asked), compared) in checked.asked().zip(&comparison.batches) {
+            let expected = outlook.with(batch, compared.new, asked).filter(|_| compared.new > 0);
+            if let Some(expected) = expected {
+                say::words(expected.words());
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes the terms of batches that have no new jobs.
+    async fn arrange(&self, checked: &Checked) -> Result<()> {
+        let arranged = veobatch_producer::arrange(&*self.opened.ledger, checked)
+            .await
+            .map_err(|error| Failure::ledger("change the terms of the batches", &error))?;
+        for arranged in arranged {
+            say::words(format_args!("{}: {}", arranged.batch, arranged.changes.join(", ")));
         }
         Ok(())
     }
@@ -192,6 +231,9 @@ impl Admission<'_> {
             bar.finish_and_clear();
         }
         let admitted = admitted.map_err(|error| failed(&error))?;
+        for batch in admitted.iter().filter(|batch| !batch.terms.is_empty()) {
+            say::words(format_args!("{}: {}", batch.batch, batch.terms.join(", ")));
+        }
         let stored: u64 = admitted.iter().map(|batch| batch.new).sum();
         say::words(format_args!("{} admitted to {}", counted(stored, "job"), self.opened.url.shown()));
         if stored != new {
@@ -262,6 +304,21 @@ mod tests {
         let credits = checked.estimate(&veobatch_core::Prices::default()).credits;
         let words = std::fs::read_to_string(path).unwrap();
         assert!(words.contains(&format!("{credits} credits, {}", dollars(credits))), "{credits}");
+    }
+
+    #[test]
+    fn what_the_example_file_offers_is_good_too() {
+        let text = include_str!("../../../jobs.example.yaml");
+        let offered = |line: &str| line.starts_with('#') && line[1..].starts_with(|c: char| c.is_ascii_lowercase());
+        assert_eq!(text.lines().filter(|line| offered(line)).count(), 5);
+        let taken = |line: &str| if offered(line) { format!("{}\n", &line[1..]) } else { format!("{line}\n") };
+        let path = std::env::temp_dir().join(format!("veobatch-offered-{}.yaml", std::process::id()));
+        std::fs::write(&path, text.lines().map(taken).collect::<String>()).unwrap();
+        let checked = veobatch_producer::check(&[Source::File(path.clone())]);
+        std::fs::remove_file(&path).unwrap();
+        let checked = checked.unwrap();
+        let (_, asked) = checked.asked().next().unwrap();
+        assert_eq!(asked.weight, Some(2));
     }
 
     #[test]

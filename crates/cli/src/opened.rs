@@ -3,12 +3,12 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use veobatch_ledger::{LedgerError, LedgerUrl, SharedLedger};
+use veobatch_ledger::{LedgerError, LedgerUrl, PriceList, SharedLedger};
 
 use crate::failure::{Failure, Result};
-use crate::say;
 use crate::settings::Settings;
 use crate::units::{Rate, duration};
+use crate::{prices, say};
 
 /// The ledger's default, and that of `--simulate`.
 const USUAL: &str = "sqlite:veobatch.db";
@@ -55,15 +55,15 @@ impl Opened {
         }
     }
 
-    /// Stores the pace, if it was given; it then holds for every worker of this ledger.
+    /// Stores the pace, if it was given, and the prices that budgets reckon with; they then hold for every worker of this
+    /// ledger.
     pub(crate) async fn configure(&self, settings: &Settings) -> Result<()> {
-        if settings.rate.is_none() && settings.max_in_flight.is_none() {
-            return Ok(());
-        }
+        let prices = PriceList { by_class: prices::of(settings)?.by_class(), asked: settings.prices.is_some() };
         let rate = settings.rate.map(|Rate { count, per }| (count, per));
         let wanted = veobatch_ledger::Settings {
             rate,
             max_in_flight: settings.max_in_flight,
+            prices: Some(prices),
             ..veobatch_ledger::Settings::default()
         };
         let before = self

@@ -67,7 +67,8 @@ pub(crate) fn settled(batch: &BatchSummary) -> u64 {
 
 /// Whether nothing of `batch` can move without a person.
 pub(crate) fn is_settled(batch: &BatchSummary) -> bool {
-    let queued = if batch.paused { batch.count(veobatch_core::StateName::Queued) } else { 0 };
+    let waits_for_a_person = batch.paused || veobatch_core::Schedule::recurs(&batch.terms.schedule);
+    let queued = if waits_for_a_person { batch.count(veobatch_core::StateName::Queued) } else { 0 };
     settled(batch) + queued == batch.total()
 }
 

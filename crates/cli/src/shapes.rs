@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
-use veobatch_core::{Fate, JobKey, Record, State, StateName, Stray, Timestamp};
+use veobatch_core::{Credits, Fate, JobKey, Record, Schedule, State, StateName, Stray, Timestamp};
 use veobatch_ledger::{Account, BatchSummary, Gate, Stored};
 
 /// One batch with its counts: an element of `status --json`.
@@ -16,6 +16,14 @@ pub(crate) fn batch(summary: &BatchSummary) -> Value {
     object.insert("paused".to_owned(), json!(summary.paused));
     object.insert("cancelling".to_owned(), json!(summary.cancelling));
     object.insert("created".to_owned(), json!(Time(summary.created)));
+    let (terms, schedule) = (&summary.terms, Schedule::parse(&summary.terms.schedule).unwrap_or_default());
+    object.insert("weight".to_owned(), json!(terms.weight));
+    object.insert("priority".to_owned(), json!(terms.priority));
+    object.insert("budget".to_owned(), json!(terms.budget.map(Credits::as_f64)));
+    object.insert("credits".to_owned(), json!(summary.credits.as_f64()));
+    object.insert("start_at".to_owned(), json!(schedule.start_at.map(|start| start.to_string())));
+    object.insert("window".to_owned(), json!(schedule.window.map(|window| window.to_string())));
+    object.insert("cron".to_owned(), json!(schedule.cron.map(|cron| cron.to_string())));
     Value::Object(object)
 }
 

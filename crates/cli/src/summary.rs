@@ -2,18 +2,27 @@
 
 use std::path::Path;
 
-use veobatch_core::StateName;
+use veobatch_core::{Schedule, StateName};
 use veobatch_ledger::{BatchSummary, Ledger};
 
 use crate::exit::{DONE, UNFINISHED};
 use crate::failure::Result;
 use crate::findings::Findings;
+use crate::outlook::Outlook;
 use crate::say;
 use crate::words;
 
 /// Says what became of `batches`, and returns the exit code that says the same.
 pub(crate) async fn tell(ledger: &dyn Ledger, batches: &[BatchSummary], output: &Path) -> Result<u8> {
+    let outlook = Outlook::of(ledger).await?;
     for batch in batches {
+        if Schedule::recurs(&batch.terms.schedule) {
+            for line in outlook.lines(std::slice::from_ref(batch)) {
+                say::words(line);
+            }
+            say::words("  its runs are made, and worked on, by: veobatch worker");
+            continue;
+        }
         let paused = if batch.paused { "; paused: veobatch resume " } else { "" };
         let name = if batch.paused { batch.batch.as_str() } else { "" };
         say::words(format_args!("{}: {}{paused}{name}", batch.batch, words::counts(batch)));
@@ -28,8 +37,9 @@ pub(crate) async fn tell(ledger: &dyn Ledger, batches: &[BatchSummary], output: 
     Ok(code(batches))
 }
 
-/// [`DONE`] only if every job is.
+/// [`DONE`] only if every job is; those of a template are not to be done themselves.
 pub(crate) fn code(batches: &[BatchSummary]) -> u8 {
-    let is_done = batches.iter().all(|batch| batch.count(StateName::Done) == batch.total());
+    let is_template = |batch: &BatchSummary| Schedule::recurs(&batch.terms.schedule);
+    let is_done = batches.iter().all(|batch| is_template(batch) || batch.count(StateName::Done) == batch.total());
     if is_done { DONE } else { UNFINISHED }
 }

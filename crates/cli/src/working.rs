@@ -38,6 +38,7 @@ pub(crate) fn options(settings: &Settings, opened: &Opened, remote: &Remote, unt
         concurrency: settings.concurrency(),
         policy: settings.policy(),
         only,
+        window: None,
         until,
         poll_rate: settings.poll_rate,
         submit_ceiling: None,

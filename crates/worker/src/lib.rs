@@ -28,6 +28,7 @@ mod evidence;
 mod fastest;
 mod fetch;
 mod follow;
+mod hours;
 mod journal;
 mod lane;
 mod leases;
@@ -37,7 +38,9 @@ mod output;
 mod part;
 mod patience;
 mod random;
+mod recurrence;
 mod save;
+mod schedules;
 mod sidecar;
 #[cfg(test)]
 mod simulation;
@@ -51,7 +54,7 @@ mod worker;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use veobatch_core::{BatchId, InDoubt, Lane, Policy};
+use veobatch_core::{BatchId, InDoubt, Lane, Policy, Window};
 use veobatch_ledger::LedgerError;
 
 pub use callback::{Callbacks, WebhookKey};
@@ -77,6 +80,8 @@ pub struct Options {
     pub policy: Policy,
     /// Submits for these batches only; follows and saves everything.
     pub only: Option<Vec<BatchId>>,
+    /// Its hours: outside of them it submits only for batches that have a window of their own.
+    pub window: Option<Window>,
     /// When it ends by itself.
     pub until: Until,
     /// Most polls per second of this process.

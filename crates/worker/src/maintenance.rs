@@ -1,12 +1,12 @@
-//! What is looked after beside the lanes: cancellations to finish, journals of the dead, jobs in doubt, finished jobs to
-//! make compact, and whether all is done.
+//! What is looked after beside the lanes: schedules, cancellations to finish, journals of the dead, jobs in doubt, finished
+//! jobs to make compact, and whether all is done.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
-use veobatch_core::{BatchId, InDoubt, StateName, Timestamp};
+use veobatch_core::{BatchId, InDoubt, Schedule, StateName, Timestamp};
 use veobatch_ledger::{BatchSummary, LedgerError};
 
 use crate::Until;
@@ -15,13 +15,17 @@ use crate::compaction::Press;
 use crate::doubts::look_through;
 use crate::journal::replay::{Telling, replay};
 use crate::patience::Patience;
+use crate::schedules::Schedules;
 use crate::sweep::sweep;
 use crate::worker::Worker;
 
 /// Between two looks, if somebody waits for the end.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Between two looks, if nobody does.
+/// Between two looks, if there are schedules to keep.
+const PUNCTUAL: Duration = Duration::from_secs(1);
+
+/// Between two looks, if nobody waits for anything.
 const SELDOM: Duration = Duration::from_secs(5);
 
 /// Between two looks for journals that other processes left behind.
@@ -32,11 +36,11 @@ const DOUBTS: Duration = Duration::from_secs(2);
 
 /// Looks after all that until the worker is closing. Jobs are made compact at `age`, if it is given.
 pub(crate) async fn maintain(worker: Arc<Worker>, until: Until, age: Option<Duration>) {
-    let mut looks = Looks { doubts: Doubts::default(), awaited: Awaited::default(), press: Press::new(age) };
-    let gap = if until == Until::Stopped { SELDOM } else { LOOK };
+    let (doubts, awaited, schedules) = (Doubts::default(), Awaited::default(), Schedules::default());
+    let mut looks = Looks { doubts, awaited, schedules, press: Press::new(age) };
     let mut patience = Patience::until(worker.ending.closing.clone());
     let mut reminder = Reminder::new();
-    while worker.ending.closing.run_until_cancelled(tokio::time::sleep(gap)).await.is_some() {
+    while worker.ending.closing.run_until_cancelled(tokio::time::sleep(looks.gap(&until))).await.is_some() {
         let looked = match reminder.step(&worker).await {
             Ok(()) => look(&worker, &until, &mut looks).await,
             Err(error) => Err(error),
@@ -99,7 +103,19 @@ impl Reminder {
 struct Looks {
     doubts: Doubts,
     awaited: Awaited,
+    schedules: Schedules,
     press: Press,
+}
+
+impl Looks {
+    /// How long until the next look.
+    fn gap(&self, until: &Until) -> Duration {
+        match until {
+            Until::Stopped if self.schedules.any => PUNCTUAL,
+            Until::Stopped => SELDOM,
+            Until::Idle | Until::Settled(_) => LOOK,
+        }
+    }
 }
 
 /// When jobs in doubt were looked through last, and whether one of them may still move.
@@ -109,17 +125,20 @@ struct Doubts {
     may_move: bool,
 }
 
-/// Looks at the brake, finishes cancellations, makes some jobs compact, applies what `--in-doubt` says; says whether what
-/// this worker waits for has come true.
+/// Keeps schedules, looks at the brake, finishes cancellations, makes some jobs compact, applies what `--in-doubt` says;
+/// says whether what this worker waits for has come true.
 async fn look(worker: &Worker, until: &Until, looks: &mut Looks) -> Result<bool, LedgerError> {
     let batches = worker.ledger.batches().await?;
+    worker.hours.look(&batches);
+    let is_moving = looks.schedules.step(worker, &batches).await?;
     worker.brake.look(worker, &batches).await?;
     for batch in batches.iter().filter(|batch| batch.cancelling) {
         let swept = sweep(worker.ledger.as_ref(), &batch.batch, &worker.policy).await?;
         info!(batch = %batch.batch, swept, "a cancellation was carried out");
     }
     looks.press.step(worker.ledger.as_ref(), &batches).await;
-    let at_rest = is_over(until, &batches);
+    // What was looked at knows nothing of a run that was made since.
+    let at_rest = !is_moving && is_over(until, &batches);
     if !at_rest {
         looks.awaited.forget();
     }
@@ -169,10 +188,11 @@ fn named<'a>(batches: &'a [BatchSummary], name: &BatchId) -> Option<&'a BatchSum
     batches.iter().find(|batch| batch.batch.folded() == folded)
 }
 
-/// True if nothing of the batch moves without a person, what is in doubt aside.
+/// True if nothing of the batch moves without a person, what is in doubt aside. A closed window opens by itself; a
+/// template's own jobs never move.
 fn rests(batch: &BatchSummary) -> bool {
     let moving = [StateName::Submitting, StateName::Generating, StateName::Upscaling, StateName::Downloading];
-    let queued = batch.count(StateName::Queued) > 0 && !batch.paused;
+    let queued = batch.count(StateName::Queued) > 0 && !batch.paused && !Schedule::recurs(&batch.terms.schedule);
     !batch.cancelling && !queued && moving.into_iter().all(|state| batch.count(state) == 0)
 }
 

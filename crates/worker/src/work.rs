@@ -23,6 +23,7 @@ use crate::clock::LedgerClock;
 use crate::ending::Ending;
 use crate::fastest::Fastest;
 use crate::fetch::SILENCE;
+use crate::hours::Hours;
 use crate::journal::Journal;
 use crate::journal::replay::{Telling, replay};
 use crate::lane::{self, LaneOfWork};
@@ -57,7 +58,9 @@ async fn run(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: 
     let listener = listen(&options).await?;
     let files = file_host(&options)?;
     let worker = Arc::new(prepare(ledger, client, files, &options, &guarantee, stop).await?);
-    worker.brake.look(&worker, &worker.ledger.batches().await?).await?;
+    let batches = worker.ledger.batches().await?;
+    worker.hours.look(&batches);
+    worker.brake.look(&worker, &batches).await?;
     info!(lanes = ?options.lanes, output = %options.output.display(), "working");
 
     let mut lanes = Vec::new();
@@ -169,6 +172,7 @@ pub(crate) async fn prepare(
         receiver: options.callbacks.as_ref().map(|callbacks| Arc::new(Receiver::new(callbacks))),
         in_doubt: options.in_doubt,
         only: options.only.clone(),
+        hours: Hours::new(options.window.clone()),
         leases: Arc::new(Leases::default()),
         clock: LedgerClock::default(),
         fastest: Fastest::default(),

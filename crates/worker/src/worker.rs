@@ -15,6 +15,7 @@ use crate::claim::Claim;
 use crate::clock::LedgerClock;
 use crate::ending::Ending;
 use crate::fastest::Fastest;
+use crate::hours::Hours;
 use crate::journal::Journal;
 use crate::leases::Leases;
 use crate::output::Output;
@@ -34,6 +35,7 @@ pub(crate) struct Worker {
     pub(crate) receiver: Option<Arc<Receiver>>,
     pub(crate) in_doubt: InDoubt,
     pub(crate) only: Option<Vec<BatchId>>,
+    pub(crate) hours: Hours,
     pub(crate) leases: Arc<Leases>,
     pub(crate) clock: LedgerClock,
     pub(crate) fastest: Fastest,
@@ -43,6 +45,11 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
+    /// Whether it submits for `batch` at all.
+    pub(crate) fn serves(&self, batch: &BatchId) -> bool {
+        self.only.as_ref().is_none_or(|only| only.iter().any(|one| one.folded() == batch.folded()))
+    }
+
     /// Tells the ledger what happened to a claimed job, and ends its lease.
     ///
     /// If that does not succeed the lease ends by itself, and the step is taken again: none that is told this way pays.

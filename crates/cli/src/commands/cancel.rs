@@ -16,7 +16,7 @@ use crate::{named, say, shapes, words};
 /// Cancel a batch, or some of its jobs: nothing more is paid for them
 ///
 /// Queued jobs become `cancelled`. What is paid for already is still followed and saved: the service has no way to stop
-/// it, and it costs the same. Undo with `veobatch retry`.
+/// it, and it costs the same. Undo with `veobatch retry`. Of a recurring batch it ends all further runs.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   veobatch cancel garden             the whole batch

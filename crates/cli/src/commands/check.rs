@@ -10,8 +10,10 @@ use veobatch_producer::{Checked, Comparison, Problem, Problems};
 use crate::exit::{BAD_INPUT, DONE};
 use crate::failure::{Failure, Result};
 use crate::opened::Opened;
+use crate::outlook::{Expected, Outlook};
 use crate::settings::Settings;
 use crate::table::plain;
+use crate::terms::Terms;
 use crate::units::{counted, dollars, number};
 use crate::{admission, prices, say};
 
@@ -36,6 +38,9 @@ pub(crate) struct Check {
     /// The batch of what standard input brings
     #[arg(long, value_name = "NAME")]
     batch: Option<String>,
+
+    #[command(flatten)]
+    terms: Terms,
 }
 
 impl Check {
@@ -46,32 +51,56 @@ impl Check {
             (_, batch) => batch.as_deref(),
         };
         let sources = admission::sources(&self.files, batch)?;
-        let checked = match admission::read(sources).await? {
+        let mut checked = match admission::read(sources).await? {
             Ok(checked) => checked,
             Err(problems) => return refuse(settings, &problems),
         };
-        let comparison = compare(settings, &checked).await?;
+        admission::ask(&mut checked, &self.terms)?;
+        let opened = Opened::existing(settings).await?;
+        let comparison = compare(opened.as_ref(), &checked).await?;
         if let Some(comparison) = &comparison
             && !comparison.conflicts.is_empty()
         {
             return refuse(settings, &comparison.conflicts);
         }
+        let outlook = match &opened {
+            Some(opened) => Outlook::of(&*opened.ledger).await?,
+            None => Outlook::usual(),
+        };
+        let expected = expected(&outlook, &checked, comparison.as_ref());
         if settings.json {
-            say::json(&document(settings, &checked, comparison.as_ref())?)?;
+            let mut document = document(settings, &checked, comparison.as_ref())?;
+            if let Value::Object(object) = &mut document {
+                object.insert("forecast".to_owned(), expected.iter().map(Expected::document).collect());
+            }
+            say::json(&document)?;
         } else {
             tell(settings, &checked, comparison.as_ref())?;
+            for expected in &expected {
+                say::data(format_args!("  {}", expected.words()))?;
+            }
         }
         Ok(DONE)
     }
 }
 
 /// What the ledger knows, if there is one.
-async fn compare(settings: &Settings, checked: &Checked) -> Result<Option<Comparison>> {
-    let Some(opened) = Opened::existing(settings).await? else { return Ok(None) };
+async fn compare(opened: Option<&Opened>, checked: &Checked) -> Result<Option<Comparison>> {
+    let Some(opened) = opened else { return Ok(None) };
     veobatch_producer::compare(&*opened.ledger, checked)
         .await
         .map(Some)
         .map_err(|error| Failure::unavailable("compare the files with the ledger").because(&error))
+}
+
+/// What is to be expected of each batch that has new jobs.
+fn expected<'a>(outlook: &'a Outlook, checked: &Checked, comparison: Option<&Comparison>) -> Vec<Expected<'a>> {
+    let new = |n: usize| match comparison {
+        Some(comparison) => comparison.batches.get(n).map_or(0, |batch| batch.new),
+        None => checked.jobs_of(n),
+    };
+    let batches = checked.asked().enumerate().filter(|(n, _)| new(*n) > 0);
+    batches.filter_map(|(n, (batch, asked))| outlook.with(batch, new(n), asked)).collect()
 }
 
 fn refuse(settings: &Settings, problems: &Problems) -> Result<u8> {

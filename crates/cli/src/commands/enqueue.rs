@@ -20,6 +20,8 @@ use crate::{environment, say, shapes};
 #[command(after_help = "Examples:
   veobatch enqueue jobs.yaml
   generate-prompts | veobatch enqueue - --batch night
+  veobatch enqueue jobs.yaml --start-at '2026-11-23 22:00 Europe/Berlin'
+  veobatch enqueue daily.yaml --cron '0 22 * * 1-5 Europe/Berlin'
   veobatch enqueue jobs.yaml --limit 10       the first ten only
 
 Exits with 0 once everything is durable, 2 if a file is wrong (nothing of it is admitted then), 3 if the ledger cannot

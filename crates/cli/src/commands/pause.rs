@@ -9,7 +9,7 @@ use crate::settings::Settings;
 
 /// Pause a batch: no further submissions, at once and for every worker
 ///
-/// What is paid for is still followed and saved. Continue with `veobatch resume`.
+/// What is paid for is still followed and saved. Of a recurring batch no further run is made. Continue with `veobatch resume`.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   veobatch pause garden

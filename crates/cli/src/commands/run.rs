@@ -37,6 +37,7 @@ const TAKE_OVER: Duration = Duration::from_secs(2);
   veobatch run jobs.yaml --simulate
   veobatch run jobs.yaml
   veobatch run night/*.jsonl --output /srv/videos --yes
+  veobatch run jobs.yaml --window '22:00-06:00 Europe/Berlin' --budget 5000
 
 Exits with 0 if every job of the files' batches is done, 1 if some ended otherwise or are paused, 2 if a file or a
 setting is wrong, 3 if the ledger or the API cannot be used, 130 when interrupted.")]

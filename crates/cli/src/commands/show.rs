@@ -4,13 +4,14 @@ mod doubt;
 
 use clap::Args;
 use serde_json::{Value, json};
-use veobatch_core::{Called, Spec, State, Timestamp};
+use veobatch_core::{Called, Schedule, Spec, State, Timestamp};
 use veobatch_ledger::{Account, BatchSummary, Gate, Ledger, Stored};
 
 use crate::exit::DONE;
 use crate::failure::Result;
 use crate::named::{self, looking};
 use crate::opened::Opened;
+use crate::outlook::{moment, next_run};
 use crate::settings::Settings;
 use crate::shapes::{self, Time};
 use crate::table::plain;
@@ -61,7 +62,7 @@ async fn waiting(ledger: &dyn Ledger, batch: &BatchSummary, stored: &Stored) -> 
     Ok(match &stored.record.state {
         State::Queued { due } => {
             let account = ledger.account().await.map_err(|error| looking(&error))?;
-            Some(queued(batch, &account, *due))
+            Some(queued(batch, &account, stored, *due))
         }
         State::Submitting { .. } => {
             Some(held.unwrap_or_else(|| "its worker is gone: the next one to look finds it in doubt".to_owned()))
@@ -87,12 +88,15 @@ async fn waiting(ledger: &dyn Ledger, batch: &BatchSummary, stored: &Stored) -> 
 }
 
 /// What a queued job waits for: the first thing that is in the way.
-fn queued(batch: &BatchSummary, account: &Account, due: Option<Timestamp>) -> String {
+fn queued(batch: &BatchSummary, account: &Account, stored: &Stored, due: Option<Timestamp>) -> String {
     if batch.cancelling {
         return "its batch is being cancelled".to_owned();
     }
     if batch.paused {
         return format!("its batch is paused: veobatch resume {}", batch.batch);
+    }
+    if let Some(words) = unscheduled(batch, account, stored) {
+        return words;
     }
     if let Some(due) = due.filter(|due| *due > account.now) {
         return format!("it is submitted again {}", when(due, account.now));
@@ -107,6 +111,28 @@ fn queued(batch: &BatchSummary, account: &Account, due: Option<Timestamp>) -> St
         return format!("{} videos are in flight, which is as many as may be", account.in_flight);
     }
     format!("it waits for its turn; the account's next slot is {}", when(account.next_slot, account.now))
+}
+
+/// Why its batch may not submit now, by its schedule or its budget.
+fn unscheduled(batch: &BatchSummary, account: &Account, stored: &Stored) -> Option<String> {
+    let (terms, now) = (&batch.terms, account.now);
+    let schedule = Schedule::parse(&terms.schedule).ok()?;
+    let zone = schedule.zone();
+    if let Some(cron) = &schedule.cron {
+        let run = next_run(&schedule, now).map(|run| format!("; the next one at {} ({zone})", moment(&zone, run)));
+        return Some(format!("it is copied into each run of its batch ({cron}){}", run.unwrap_or_default()));
+    }
+    let span = schedule.span(now);
+    if now < span.from {
+        let what = if schedule.window.is_some() { "its batch's window is closed until" } else { "its batch starts at" };
+        return Some(format!("{what} {} ({zone})", moment(&zone, span.from)));
+    }
+    let (budget, class) = (terms.budget?, stored.spec.price_class());
+    let Some(price) = account.prices.get(&class) else {
+        return Some(format!("its batch has a budget, and the price of {class} is not known (--prices)"));
+    };
+    let is_short = batch.credits.plus(*price) > budget;
+    is_short.then(|| format!("its batch's budget is used up: {} of {budget} credits", batch.credits))
 }
 
 fn when(at: Timestamp, now: Timestamp) -> String {

@@ -10,6 +10,7 @@ use crate::failure::Result;
 use crate::findings::Findings;
 use crate::named::{self, looking};
 use crate::opened::{self, Opened};
+use crate::outlook::Outlook;
 use crate::settings::Settings;
 use crate::table::Table;
 use crate::units::number;
@@ -49,9 +50,11 @@ impl Status {
             None => ledger.batches().await.map_err(|error| looking(&error))?,
         };
         let account = ledger.account().await.map_err(|error| looking(&error))?;
+        let outlook = Outlook::of(ledger).await?;
         let findings = Findings::of(ledger, &batches, true).await?;
         if settings.json {
-            let mut document = json!({"batches": batches.iter().map(shapes::batch).collect::<Vec<Value>>()});
+            let shape = |batch| outlook.of_a_batch(batch, shapes::batch(batch));
+            let mut document = json!({"batches": batches.iter().map(shape).collect::<Vec<Value>>()});
             if let Value::Object(object) = &mut document {
                 object.insert("account".to_owned(), shapes::account(&account));
             }
@@ -66,6 +69,9 @@ impl Status {
             say::data(line)?;
         }
         say::data("")?;
+        for line in outlook.lines(&batches) {
+            say::data(line)?;
+        }
         for line in words::account(&account).into_iter().chain(words::findings(&findings)) {
             say::data(line)?;
         }

@@ -1,7 +1,8 @@
 //! `veobatch worker`: work on everything in the ledger.
 
 use clap::Args;
-use veobatch_worker::Until;
+use veobatch_core::Window;
+use veobatch_worker::{Options, Until};
 
 use crate::callbacks;
 use crate::exit::{DONE, INTERRUPTED};
@@ -21,6 +22,7 @@ use crate::working::{self, Work};
 #[command(after_help = "Examples:
   veobatch worker
   veobatch worker --until-idle
+  veobatch worker --window '22:00-06:00 Europe/Berlin'
   veobatch worker --ledger redis://queue:6379/0 --lanes save --concurrency-save 8
 
 Exits with 0 once idle (--until-idle), 2 if the output directory or the key is missing, 3 if the ledger or the API
@@ -29,6 +31,11 @@ pub(crate) struct Worker {
     /// End once nothing can move without a person: nothing is under way, and what is queued is paused
     #[arg(long)]
     until_idle: bool,
+
+    /// This worker's hours, such as "22:00-06:00 Europe/Berlin": outside of them it submits only for batches that have a
+    /// window of their own; what is under way is followed and saved at any time
+    #[arg(long, value_name = "HOURS", env = "VEOBATCH_WINDOW", value_parser = Window::parse)]
+    window: Option<Window>,
 }
 
 impl Worker {
@@ -36,6 +43,7 @@ impl Worker {
         let (opened, remote) = signals.unless(start(settings)).await?;
         let until = if self.until_idle { Until::Idle } else { Until::Stopped };
         let options = working::options(settings, &opened, &remote, until)?;
+        let options = Options { window: self.window.clone(), ..options };
         tracing::info!(ledger = opened.url.shown(), output = %options.output.display(), "worker started");
         let work = working::work(&opened, &remote, options, &mut signals, None).await;
         remote.stop().await;

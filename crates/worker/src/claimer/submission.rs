@@ -9,12 +9,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use veobatch_api::wall_clock;
-use veobatch_core::{Lane, Outcome, Token};
+use veobatch_core::{Lane, Outcome, Timestamp, Token};
 use veobatch_ledger::{Arrival, Claimed, GateReport, LedgerError, Settle, SubmissionClaim, Waiting};
 
 use super::{Limiter, limiter, rest};
 use crate::claim::{Claim, Grant};
 use crate::evidence::{Evidence, bring};
+use crate::hours::May;
 use crate::leases::LEASE;
 use crate::patience::Patience;
 use crate::random;
@@ -117,9 +118,17 @@ impl Submissions {
                 rest(worker, None).await;
                 continue;
             }
+            let only = match self.may().await {
+                May::All => worker.only.clone(),
+                May::Only(own, from) if own.is_empty() && !uncertain => {
+                    rest(worker, Some(from)).await;
+                    continue;
+                }
+                May::Only(own, _) => Some(own.into_iter().filter(|batch| worker.serves(batch)).collect()),
+            };
             let until = Instant::now() + BEGIN_WITHIN;
             let until_wall = wall_clock() + BEGIN_WITHIN;
-            match worker.ledger.claim_submission(token, worker.only.as_deref(), LEASE, STALL).await {
+            match worker.ledger.claim_submission(token, only.as_deref(), LEASE, STALL).await {
                 Ok(SubmissionClaim::Granted(claimed)) => {
                     let grant = Grant { token: token.clone(), until, until_wall };
                     return Asked::Granted(claimed, grant);
@@ -137,6 +146,25 @@ impl Submissions {
                     patience.wait("no submission can be claimed", &error).await;
                 }
             }
+        }
+    }
+
+    /// For which batches submissions may be claimed now.
+    async fn may(&self) -> May {
+        let worker = &self.worker;
+        if !worker.hours.are_limited() {
+            return May::All;
+        }
+        if let Some(now) = worker.clock.now() {
+            return worker.hours.may(now);
+        }
+        match worker.ledger.now().await {
+            Ok(now) => {
+                worker.clock.saw(now);
+                worker.hours.may(now)
+            }
+            // It cannot be asked for the time, and so for nothing else.
+            Err(_) => May::Only(Vec::new(), Timestamp::default()),
         }
     }
 

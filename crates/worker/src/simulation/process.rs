@@ -74,6 +74,7 @@ impl Scene {
             concurrency: Concurrency { submit: 4, follow: 4, save: 2 },
             policy: self.policy,
             only: None,
+            window: None,
             until: Until::Stopped,
             poll_rate: 0,
             submit_ceiling: None,

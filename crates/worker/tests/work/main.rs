@@ -5,6 +5,7 @@
 
 mod callbacks;
 mod faulty;
+mod night;
 mod saving;
 mod scene;
 

@@ -139,6 +139,7 @@ impl Scene {
                 callbacks: false,
             },
             only: None,
+            window: None,
             until,
             poll_rate: 500,
             submit_ceiling: None,

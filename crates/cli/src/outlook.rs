@@ -1,0 +1,317 @@
+//! What is to be expected of batches: how many of their jobs fit into the next window, when the last is done, when a
+//! recurring one runs next.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use veobatch_core::{
+    BatchId, Forecast, Rival, Schedule, Span, StateName, Terms, Throughput, Timestamp, Zone, forecast,
+};
+use veobatch_ledger::{BatchSummary, Ledger, Pace};
+use veobatch_producer::Asked;
+
+use crate::failure::Result;
+use crate::named::looking;
+use crate::shapes::Time;
+use crate::units::{counted, duration, number};
+
+/// What a video takes as long as none of the account's own is known: a median for planning, not a promise of the service.
+const USUAL: Duration = Duration::from_secs(90);
+
+/// Batches of which something is said.
+const SHOWN: usize = 10;
+
+/// What expectations are made of.
+#[derive(Debug)]
+pub(crate) struct Outlook {
+    pace: Pace,
+    /// What a video usually takes.
+    typical: Duration,
+    batches: Vec<BatchSummary>,
+    now: Timestamp,
+}
+
+/// What is expected of one batch.
+#[derive(Debug)]
+pub(crate) struct Expected<'a> {
+    outlook: &'a Outlook,
+    batch: BatchId,
+    jobs: u64,
+    is_paused: bool,
+    schedule: Schedule,
+    forecast: Forecast,
+}
+
+impl Outlook {
+    /// From what the ledger knows.
+    pub(crate) async fn of(ledger: &dyn Ledger) -> Result<Self> {
+        let account = ledger.account().await.map_err(|error| looking(&error))?;
+        let samples = ledger.samples().await.map_err(|error| looking(&error))?;
+        let batches = ledger.batches().await.map_err(|error| looking(&error))?;
+        let typical = median(samples.into_iter().flat_map(|(_, took)| took).collect());
+        Ok(Self { pace: account.pace, typical: typical.unwrap_or(USUAL), batches, now: account.now })
+    }
+
+    /// Without a ledger.
+    pub(crate) fn usual() -> Self {
+        let now = veobatch_api::wall_clock().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = Timestamp::from_millis(0).after(now);
+        Self { pace: Pace::default(), typical: USUAL, batches: Vec::new(), now }
+    }
+
+    /// One line for each of `batches` of which there is something to say.
+    pub(crate) fn lines(&self, batches: &[BatchSummary]) -> Vec<String> {
+        let expected: Vec<Expected<'_>> =
+            batches.iter().filter_map(|batch| self.known(batch)).filter(Expected::is_of_interest).collect();
+        let mut lines: Vec<String> = expected.iter().take(SHOWN).map(Expected::words).collect();
+        if expected.len() > SHOWN {
+            lines
+                .push(format!("… and {} batches more: veobatch status BATCH", number((expected.len() - SHOWN) as u64)));
+        }
+        lines
+    }
+
+    /// A batch's element of `status --json` with what is expected of it.
+    pub(crate) fn of_a_batch(&self, batch: &BatchSummary, mut shape: Value) -> Value {
+        let forecast = self.known(batch).filter(Expected::is_of_interest).map(|expected| expected.document());
+        if let Value::Object(object) = &mut shape {
+            object.insert("forecast".to_owned(), json!(forecast));
+        }
+        shape
+    }
+
+    /// What is expected of a batch of the ledger; nothing if its schedule cannot be read.
+    pub(crate) fn known(&self, batch: &BatchSummary) -> Option<Expected<'_>> {
+        let schedule = Schedule::parse(&batch.terms.schedule).ok()?;
+        let jobs = batch.count(StateName::Queued);
+        Some(self.expected(&batch.batch, jobs, &batch.terms, schedule, batch.paused))
+    }
+
+    /// What is expected of a batch with `new` jobs more, and with what is asked for it.
+    pub(crate) fn with(&self, batch: &BatchId, new: u64, asked: &Asked) -> Option<Expected<'_>> {
+        let known = self.batches.iter().find(|known| known.batch.folded() == batch.folded());
+        let terms = known.map(|known| known.terms.clone()).unwrap_or_default();
+        let terms = asked.terms(&terms, self.now).ok()?;
+        let schedule = Schedule::parse(&terms.schedule).ok()?;
+        let queued = known.map_or(0, |known| known.count(StateName::Queued));
+        let is_paused = known.is_some_and(|known| known.paused);
+        Some(self.expected(batch, queued + new, &terms, schedule, is_paused))
+    }
+
+    fn expected(&self, batch: &BatchId, jobs: u64, terms: &Terms, schedule: Schedule, is_paused: bool) -> Expected<'_> {
+        let throughput =
+            Throughput { spacing: self.pace.spacing(), cap: self.pace.max_in_flight, duration: self.typical };
+        let rivals: Vec<Rival> =
+            self.batches.iter().filter(|rival| rival.batch.folded() != batch.folded()).filter_map(rival).collect();
+        let forecast = match next_run(&schedule, self.now) {
+            // Of the next run: whoever is queued now will be done by then, or not; nobody knows.
+            Some(run) => forecast(jobs, terms, &schedule.of_a_run(), &[], &throughput, run),
+            None => forecast(jobs, terms, &schedule, &rivals, &throughput, self.now),
+        };
+        Expected { outlook: self, batch: batch.clone(), jobs, is_paused, schedule, forecast }
+    }
+}
+
+impl Expected<'_> {
+    /// Whether there is anything to say: jobs that wait, or a schedule.
+    pub(crate) fn is_of_interest(&self) -> bool {
+        self.schedule.cron.is_some() || (self.jobs > 0 && !self.is_paused)
+    }
+
+    /// In words, on one line.
+    pub(crate) fn words(&self) -> String {
+        let Self { batch, jobs, forecast, .. } = self;
+        if let Some(words) = self.recurring() {
+            return format!("{batch}: {words}");
+        }
+        let pace = &self.outlook.pace;
+        let (count, per) = (number(pace.submissions.into()), duration(pace.per));
+        let speed = format!("at {count} in {per} and {} in flight", number(pace.max_in_flight.into()));
+        let end = self.end();
+        match (&self.schedule.window, &self.schedule.start_at) {
+            (Some(window), _) => {
+                let which = self.which();
+                let all = counted(*jobs, "job");
+                let fits = match forecast.fits {
+                    fits if fits >= *jobs => format!("all of {all} fit"),
+                    fits => format!("about {} of {all} fit", number(rounded(fits))),
+                };
+                format!("{batch}: {speed} {fits} into {which} ({window}); {end}")
+            }
+            (None, Some(start)) if self.outlook.now < start.at() => {
+                format!("{batch}: not before {start}; {speed} {end}")
+            }
+            (None, _) => format!("{batch}: {} to submit; {speed} {end}", counted(*jobs, "job")),
+        }
+    }
+
+    /// What is said of a template.
+    fn recurring(&self) -> Option<String> {
+        let cron = self.schedule.cron.as_ref()?;
+        if self.jobs == 0 {
+            return Some(format!("recurring ({cron}), ended: none of its jobs is left"));
+        }
+        if self.is_paused {
+            return Some(format!("recurring ({cron}), paused: no runs are made"));
+        }
+        let zone = self.schedule.zone();
+        let next = next_run(&self.schedule, self.outlook.now).map_or_else(
+            || "no run within four years".to_owned(),
+            |run| format!("next run at {}, of {}", moment(&zone, run), counted(self.jobs, "job")),
+        );
+        Some(format!("recurring ({cron}): {next}"))
+    }
+
+    /// "present window", "tonight's window", "next window".
+    fn which(&self) -> &'static str {
+        let (zone, now, stretch) = (self.schedule.zone(), self.outlook.now, self.forecast.stretch);
+        if stretch.contains(now) {
+            "the present window"
+        } else if zone.day(now) == zone.day(stretch.from) && *zone.time(stretch.from) >= *"17:00" {
+            "tonight's window"
+        } else {
+            "the next window"
+        }
+    }
+
+    fn end(&self) -> String {
+        match self.forecast.done {
+            Some(done) => {
+                let zone = self.schedule.zone();
+                format!(
+                    "the last would be done on {} at about {}{}",
+                    zone.day(done),
+                    zone.time(done),
+                    named(&self.schedule, &zone)
+                )
+            }
+            None => "the last would not be done within years".to_owned(),
+        }
+    }
+
+    /// As a value of `forecast`.
+    pub(crate) fn document(&self) -> Value {
+        let Forecast { stretch, fits, done } = self.forecast;
+        json!({
+            "batch": self.batch,
+            "jobs": self.jobs,
+            "fits": fits,
+            "opens": (stretch.from > Span::ALWAYS.from).then_some(Time(stretch.from)),
+            "closes": (stretch.until < Span::ALWAYS.until).then_some(Time(stretch.until)),
+            "done": done.map(Time),
+            "next_run": next_run(&self.schedule, self.outlook.now).filter(|_| !self.is_paused && self.jobs > 0).map(Time),
+        })
+    }
+}
+
+/// The next instant of a template.
+pub(crate) fn next_run(schedule: &Schedule, now: Timestamp) -> Option<Timestamp> {
+    let cron = schedule.cron.as_ref()?;
+    let pending = cron.pending()?;
+    if pending > now { Some(pending) } else { cron.next(now) }
+}
+
+/// `23 November, 22:00`.
+pub(crate) fn moment(zone: &Zone, at: Timestamp) -> String {
+    format!("{}, {}", zone.day(at), zone.time(at))
+}
+
+/// The zone, where nothing else names it.
+fn named(schedule: &Schedule, zone: &Zone) -> String {
+    if schedule.window.is_some() { String::new() } else { format!(" ({zone})") }
+}
+
+fn rival(batch: &BatchSummary) -> Option<Rival> {
+    let jobs = batch.count(StateName::Queued);
+    let moves = jobs > 0 && !batch.paused && !batch.cancelling && !Schedule::recurs(&batch.terms.schedule);
+    moves.then_some(Rival { jobs, weight: batch.terms.weight, priority: batch.terms.priority })
+}
+
+fn median(mut durations: Vec<Duration>) -> Option<Duration> {
+    durations.sort_unstable();
+    durations.get(durations.len() / 2).copied()
+}
+
+/// What is an estimate is not told to the last digit.
+fn rounded(n: u64) -> u64 {
+    if n < 100 { n } else { n / 10 * 10 }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use veobatch_core::{Credits, Start};
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Start::parse(text).unwrap().at()
+    }
+
+    fn batch(name: &str, queued: u64, schedule: &str) -> BatchSummary {
+        BatchSummary {
+            batch: BatchId::parse(name).unwrap(),
+            counts: BTreeMap::from([(StateName::Queued, queued)]),
+            paused: false,
+            paused_because: None,
+            cancelling: false,
+            created: Timestamp::default(),
+            terms: Terms { schedule: schedule.to_owned(), ..Terms::default() },
+            credits: Credits::default(),
+        }
+    }
+
+    fn outlook(now: &str, batches: Vec<BatchSummary>) -> Outlook {
+        Outlook { pace: Pace::default(), typical: USUAL, batches, now: at(now) }
+    }
+
+    const NIGHT: &str = "window 22:00-06:00 Europe/Berlin";
+
+    #[test]
+    fn how_much_fits_into_the_night_is_told_in_the_words_of_its_zone() {
+        let night = batch("night", 50_000, NIGHT);
+        let outlook = outlook("2026-11-23T17:00:00Z", vec![night.clone(), batch("small", 1_000, "")]);
+        assert_eq!(
+            outlook.known(&night).unwrap().words(),
+            "night: at 20 in 10 s and 100 in flight about 31,000 of 50,000 jobs fit into tonight's window \
+             (22:00-06:00 Europe/Berlin); the last would be done on 25 November at about 02:46"
+        );
+        let few = batch("few", 10, NIGHT);
+        let words = outlook.known(&few).unwrap().words();
+        assert!(
+            words.contains("all of 10 jobs fit into tonight's window") && words.contains("23 November at about 22:01"),
+            "{words}"
+        );
+        let json = outlook.known(&night).unwrap().document();
+        assert_eq!((json["fits"].as_u64(), json["opens"].as_str()), (Some(31_000), Some("2026-11-23T21:00:00Z")));
+    }
+
+    #[test]
+    fn what_is_asked_for_a_new_batch_counts() {
+        let outlook = outlook("2026-11-23T23:00:00Z", vec![batch("night", 5, "")]);
+        let window = veobatch_producer::Wish::parse("22:00-06:00 Europe/Berlin", veobatch_core::Window::parse).unwrap();
+        let asked = Asked { window, ..Asked::default() };
+        let words = outlook.with(&BatchId::parse("night").unwrap(), 5, &asked).unwrap().words();
+        assert!(words.contains("all of 10 jobs fit into the present window"), "{words}");
+        let open = outlook.with(&BatchId::parse("other").unwrap(), 5, &Asked::default()).unwrap();
+        assert_eq!(
+            open.words(),
+            "other: 5 jobs to submit; at 20 in 10 s and 100 in flight the last would be done on 23 November at about 23:01 (UTC)"
+        );
+        assert_eq!(open.document()["closes"], Value::Null);
+    }
+
+    #[test]
+    fn a_template_tells_its_next_run() {
+        let outlook = outlook("2026-11-23T12:00:00Z", Vec::new());
+        let template = |queued| batch("t", queued, "cron 0 22 * * 1-5 Europe/Berlin since 0");
+        let words = |batch: &BatchSummary| outlook.known(batch).unwrap().words();
+        assert_eq!(
+            words(&template(3)),
+            "t: recurring (0 22 * * 1-5 Europe/Berlin): next run at 23 November, 22:00, of 3 jobs"
+        );
+        assert!(words(&template(0)).contains("ended"));
+        assert!(words(&BatchSummary { paused: true, ..template(3) }).contains("paused"));
+    }
+}

@@ -1,0 +1,196 @@
+//! Over night: runs of recurring batches, stretches that are over, and a worker's own hours.
+
+use std::time::Duration;
+
+use veobatch_core::{BatchId, Credits, Cron, Schedule, Span, StateName, Terms, Timestamp, Window, millis};
+use veobatch_ledger::{Arrangement, BatchFlag, BatchSummary};
+use veobatch_worker::{Ended, Options, Stop, Until};
+
+use crate::scene::{Scene, hurried};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn before(now: Timestamp, ago: Duration) -> Timestamp {
+    Timestamp::from_millis(now.as_millis() - millis(ago))
+}
+
+/// Hours in which the present minute lies, or does not.
+fn window(now: Timestamp, is_open: bool) -> Window {
+    let minutes = |ahead: u64| (now.as_millis() / 60_000 + ahead) % 1440;
+    let clock = |minutes: u64| format!("{:02}:{:02}", minutes / 60, minutes % 60);
+    let (from, until) = if is_open { (1440 - 120, 120) } else { (120, 240) };
+    Window::parse(&format!("{}-{} UTC", clock(minutes(from)), clock(minutes(until)))).unwrap()
+}
+
+impl Scene {
+    async fn schedule(&self, batch: &str, schedule: &Schedule, span: Span) {
+        let change = Arrangement { schedule: Some(schedule.to_string()), span: Some(span), ..Arrangement::default() };
+        self.ledger().arrange(&Self::batch(batch), &change).await.unwrap();
+    }
+
+    /// Makes `batch` a template of an hourly run, twenty minutes ago and so on, dealt with up to so long ago.
+    async fn recur(&self, batch: &str, ago: Duration) -> Schedule {
+        let now = self.ledger().now().await.unwrap();
+        let minute = before(now, 20 * MINUTE).as_millis() / 60_000 % 60;
+        let cron = Cron::parse(&format!("{minute} * * * * UTC")).unwrap().since(before(now, ago));
+        let cron = Some(cron);
+        let schedule = Schedule { cron, ..Schedule::default() };
+        self.schedule(batch, &schedule, Span::NEVER).await;
+        schedule
+    }
+
+    /// The runs of a template.
+    async fn runs(&self, template: &str) -> Vec<BatchSummary> {
+        let batches = self.ledger().batches().await.unwrap();
+        batches.into_iter().filter(|batch| batch.batch.as_str().starts_with(&format!("{template}-"))).collect()
+    }
+
+    async fn terms(&self, batch: &str) -> Terms {
+        let batches = self.ledger().batches().await.unwrap();
+        batches.into_iter().find(|known| known.batch.as_str() == batch).unwrap().terms
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_is_never_submitted_itself_and_each_of_its_instants_is_a_batch_with_its_terms() {
+    let scene = Scene::new(hurried()).await;
+    scene.admit("daily", 450).await;
+    let now = scene.ledger().now().await.unwrap();
+    let since = before(now, MINUTE + Duration::from_secs(1));
+    let cron = Some(Cron::parse("* * * * * UTC").unwrap().since(since));
+    let template = Schedule { cron, window: Some(window(now, false)), start_at: None };
+    let terms = Arrangement {
+        weight: Some(7),
+        priority: Some(-3),
+        budget: Some(Some(Credits::whole(9))),
+        ..Arrangement::default()
+    };
+    scene.ledger().arrange(&Scene::batch("daily"), &terms).await.unwrap();
+    scene.schedule("daily", &template, Span::NEVER).await;
+    // Its window is closed, so the run waits, and the worker too.
+    let stop = Stop::default();
+    let told = stop.clone();
+    let looked = async {
+        while scene.runs("daily").await.is_empty() || scene.terms("daily").await.schedule == template.to_string() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        told.graceful.cancel();
+    };
+    let (ended, ()) = tokio::join!(scene.work_as(scene.options(Until::Idle), stop), looked);
+    assert_eq!(ended.unwrap(), Ended::Stopped);
+    let run = scene.runs("daily").await.remove(0);
+    assert_eq!((run.total(), run.count(StateName::Queued)), (450, 450));
+    assert_eq!((run.terms.weight, run.terms.priority, run.terms.budget), (7, -3, Some(Credits::whole(9))));
+    assert_eq!(run.terms.schedule, template.of_a_run().to_string());
+    assert!(run.terms.span.from > now && run.terms.span != Span::NEVER);
+    assert_eq!(scene.simulator.bill().await.submissions, 0);
+    let instant = Schedule::parse(&scene.terms("daily").await.schedule).unwrap().cron.unwrap();
+    assert!(instant.pending().unwrap() > now, "the instant is dealt with");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_made_and_worked_on_and_the_template_does_not_keep_the_worker() {
+    let scene = Scene::new(hurried()).await;
+    scene.admit("daily", 3).await;
+    scene.recur("daily", 30 * MINUTE).await;
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    let runs = scene.runs("daily").await;
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    assert_eq!(runs[0].count(StateName::Done), 3);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.simulator.bill().await.accepted.len(), 3);
+    assert!(scene.output().join(runs[0].batch.as_str()).join("job-2.mp4").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_made_and_not_remembered_is_not_made_again() {
+    let scene = Scene::new(hurried()).await;
+    scene.admit("daily", 3).await;
+    let template = scene.recur("daily", 30 * MINUTE).await;
+    let cron = template.cron.as_ref().unwrap();
+    let stamp = cron.stamp(cron.pending().unwrap());
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    // As if its maker had died right after it.
+    scene.schedule("daily", &template, Span::NEVER).await;
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    let runs = scene.runs("daily").await;
+    assert_eq!((runs.len(), runs[0].batch.as_str()), (1, format!("daily{stamp}").as_str()));
+    assert_eq!(scene.simulator.bill().await.submissions, 3);
+    assert_ne!(scene.terms("daily").await.schedule, template.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instants_of_more_than_an_hour_ago_are_skipped_and_a_paused_or_cancelled_template_makes_no_run() {
+    let scene = Scene::new(hurried()).await;
+    for template in ["missed", "paused", "cancelled"] {
+        scene.admit(template, 2).await;
+        scene.recur(template, 5 * 60 * MINUTE).await;
+    }
+    scene.ledger().flag(&Scene::batch("paused"), BatchFlag::Paused(true)).await.unwrap();
+    scene.cancel(&Scene::batch("cancelled")).await;
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.runs("missed").await.len(), 1);
+    assert_eq!(scene.simulator.bill().await.accepted.len(), 2);
+    for template in ["paused", "cancelled"] {
+        assert!(scene.runs(template).await.is_empty(), "{template}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_name_belongs_to_another_batch_is_left_out() {
+    let scene = Scene::new(hurried()).await;
+    scene.admit_at("daily", 2, veobatch_core::Resolution::P1080).await;
+    let template = scene.recur("daily", 30 * MINUTE).await;
+    let cron = template.cron.as_ref().unwrap();
+    let name = format!("daily{}", cron.stamp(cron.pending().unwrap()));
+    scene.admit(&name, 1).await;
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    let runs = scene.runs("daily").await;
+    assert_eq!((runs.len(), runs[0].total()), (1, 1));
+    assert_eq!(scene.simulator.bill().await.submissions, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stretch_that_is_over_is_followed_by_the_next_one() {
+    let scene = Scene::new(hurried()).await;
+    scene.admit("night", 3).await;
+    let now = scene.ledger().now().await.unwrap();
+    let schedule = Schedule { window: Some(window(now, true)), ..Schedule::default() };
+    // Yesterday's.
+    let over = Span { from: before(now, 24 * 60 * MINUTE), until: before(now, 23 * 60 * MINUTE) };
+    scene.schedule("night", &schedule, over).await;
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.count(StateName::Done).await, 3);
+    assert_eq!(scene.terms("night").await.span, schedule.span(now));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outside_of_its_hours_a_worker_submits_for_batches_with_a_window_of_their_own() {
+    let scene = Scene::new(hurried()).await;
+    scene.admit("any", 3).await;
+    scene.admit("own", 2).await;
+    let ledger = scene.ledger();
+    let now = ledger.now().await.unwrap();
+    let schedule = Schedule { window: Some(window(now, true)), ..Schedule::default() };
+    scene.schedule("own", &schedule, schedule.span(now)).await;
+    let count = async |name: &str, state| {
+        let name = BatchId::parse(name).unwrap();
+        let batches = ledger.batches().await.unwrap();
+        batches.iter().find(|batch| batch.batch == name).unwrap().count(state)
+    };
+    let stop = Stop::default();
+    let told = stop.clone();
+    let looked = async {
+        while count("own", StateName::Done).await < 2 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        told.graceful.cancel();
+    };
+    let closed = Options { window: Some(window(now, false)), ..scene.options(Until::Stopped) };
+    let (ended, ()) = tokio::join!(scene.work_as(closed, stop), looked);
+    assert_eq!(ended.unwrap(), Ended::Stopped);
+    assert_eq!(count("any", StateName::Queued).await, 3);
+    let open = Options { window: Some(window(now, true)), ..scene.options(Until::Idle) };
+    assert_eq!(scene.work_with(open).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.simulator.bill().await.accepted.len(), 5);
+}

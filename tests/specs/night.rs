@@ -1,0 +1,247 @@
+//! Over night: starts, windows, recurring batches, and what is told of them.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+use veobatch_simulator::Bill;
+use veobatch_tests::{Prompts, Scene, prompt, quick};
+
+use crate::{PATIENCE, on_redis, on_sqlite};
+
+/// Milliseconds since the epoch.
+#[expect(clippy::disallowed_methods, reason = "the simulator's bill is by the wall clock")]
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or_default()
+}
+
+/// `HH:MM`, so many minutes after midnight, whatever the day.
+fn clock(minutes: u64) -> String {
+    format!("{:02}:{:02}", minutes / 60 % 24, minutes % 60)
+}
+
+/// Hours in which the present minute lies, with two hours to spare either way.
+fn open() -> String {
+    let minute = now() / 60_000;
+    format!("{}-{} UTC", clock(minute - 120), clock(minute + 120))
+}
+
+/// Hours in which it does not.
+fn closed() -> String {
+    let minute = now() / 60_000;
+    format!("{}-{} UTC", clock(minute + 120), clock(minute + 240))
+}
+
+async fn status(scene: &Scene) -> Result<Vec<Value>> {
+    let ended = scene.run(&["status", "--json"]).await?.with_code(0)?;
+    let document: Value = serde_json::from_str(&ended.stdout)?;
+    Ok(document.get("batches").and_then(Value::as_array).context("no batches")?.clone())
+}
+
+async fn of(scene: &Scene, batch: &str) -> Result<Value> {
+    let all = status(scene).await?;
+    all.into_iter().find(|known| known["batch"] == batch).with_context(|| format!("there is no batch {batch}"))
+}
+
+/// When jobs whose prompt contains `part` were accepted.
+fn accepted(bill: &Bill, part: &str) -> Vec<u64> {
+    bill.accepted.iter().filter(|task| task.prompt.contains(part)).map(|task| task.at_ms).collect()
+}
+
+#[tokio::test]
+async fn nothing_is_submitted_before_its_start_and_then_at_once() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 3))?;
+    let before = now();
+    let start = (before / 1000 + 3) * 1000;
+    let text = day_and_time(start);
+    let ended = scene.run(&["run", "garden.yaml", "--start-at", &text]).await?.with_code(0)?;
+    ensure!(ended.stderr.contains("not before"), "{}", ended.stderr);
+    let at = scene.bill().await.accepted.iter().map(|task| task.at_ms).min().context("nothing was submitted")?;
+    let late = at.checked_sub(start).context("a job was submitted before its start")?;
+    ensure!(late < 2_000, "{late} ms late");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_closed_window_is_waited_for_until_a_person_opens_it() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    let yaml = Prompts::numbered("garden", 3).yaml();
+    scene.write("garden.yaml", &format!("window: {}\n{yaml}", closed()))?;
+    scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?.saying("all of 3 jobs fit into")?;
+    let mut worker = scene.start(&["worker", "--until-idle"])?;
+    let shown = scene.run(&["show", "garden", "job-1"]).await?.with_code(0)?.stdout;
+    ensure!(shown.contains("window is closed until"), "{shown}");
+    scene.until("garden", "a queued batch", |counts| counts.queued == 3).await?;
+    ensure!(worker.is_running()?, "a closed window is waited for");
+    assert_eq!(scene.bill().await.submissions, 0);
+    let changed = scene.run(&["enqueue", "garden.yaml", "--window", "none", "--weight", "5"]).await?.with_code(0)?;
+    changed.saying("weight 5 (was 1), window none (was")?;
+    worker.wait(PATIENCE).await?.with_code(0)?;
+    let batch = of(&scene, "garden").await?;
+    assert_eq!((&batch["done"], &batch["weight"], &batch["window"]), (&Value::from(3), &Value::from(5), &Value::Null));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_workers_own_hours_hold_for_batches_without_a_window() -> Result<()> {
+    let scene = on_sqlite(quick()).await?.with("VEOBATCH_WINDOW", &closed());
+    scene.prompts("any.yaml", &Prompts::of("any").job("a", "waits for the night", ""))?;
+    let own = Prompts::of("own").job("b", "has hours of its own", "").yaml();
+    scene.write("own.yaml", &format!("window: {}\n{own}", open()))?;
+    scene.run(&["enqueue", "any.yaml", "own.yaml"]).await?.with_code(0)?;
+    let worker = scene.start(&["worker"])?;
+    scene.until("own", "a video", |counts| counts.done == 1).await?;
+    assert_eq!(scene.counts("any").await?.queued, 1);
+    worker.interrupt().await?;
+    worker.wait(PATIENCE).await?.with_code(130)?;
+    scene.run(&["worker", "--until-idle", "--window", &open()]).await?.with_code(0)?;
+    assert_eq!(scene.counts("any").await?.done, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_budget_is_kept_to_and_what_waits_for_it_says_so() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    let yaml = Prompts::numbered("garden", 4).yaml();
+    scene.write("garden.yaml", &format!("budget: 150\n{yaml}"))?;
+    scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
+    let worker = scene.start(&["worker", "--until-idle"])?;
+    scene.until("garden", "two videos", |counts| counts.done == 2).await?;
+    let shown = scene.run(&["show", "garden", "job-4"]).await?.with_code(0)?.stdout;
+    ensure!(shown.contains("budget is used up: 120 of 150"), "{shown}");
+    assert_eq!(scene.bill().await.submissions, 2);
+    scene.run(&["enqueue", "garden.yaml", "--budget", "none"]).await?.with_code(0)?.saying("budget none (was 150)")?;
+    worker.wait(PATIENCE).await?.with_code(0)?;
+    assert_eq!(of(&scene, "garden").await?["credits"], 240.0);
+    Ok(())
+}
+
+/// One minute's change is waited for, for everything that needs one.
+#[tokio::test]
+async fn two_workers_make_one_run_a_minute_and_a_window_that_closes_ends_submissions_on_time() -> Result<()> {
+    let scene = on_redis(quick()).await?.with("VEOBATCH_RATE", "8/1s");
+    let daily = (1..=3).fold(Prompts::of("daily"), |all, n| all.job(&format!("d{n}"), &format!("daily {n}"), ""));
+    let yaml = format!("cron: \"* * * * * UTC\"\nwindow: {}\nweight: 9\n{}", open(), daily.yaml());
+    scene.write("daily.yaml", &yaml)?;
+    // Some seconds of the window are needed: work begins in them.
+    let minute = (now() + 4_000) / 60_000;
+    let closes = (minute + 1) * 60_000;
+    let hours = format!("{}-{} UTC", clock(minute - 60), clock(minute + 1));
+    scene.write("evening.yaml", &format!("window: {hours}\n{}", Prompts::numbered("evening", 900).yaml()))?;
+    let told = scene.run(&["enqueue", "daily.yaml", "evening.yaml"]).await?.with_code(0)?;
+    ensure!(told.stderr.contains("daily: recurring (* * * * * UTC): next run at"), "{}", told.stderr);
+    ensure!(told.stderr.contains("into the present window"), "{}", told.stderr);
+    let work = |state: &'static str| scene.start(&["worker", "--state-dir", state]);
+    let workers = [work("one")?, work("two")?];
+    let deadline = Instant::now() + PATIENCE;
+    let done = loop {
+        let all = status(&scene).await?;
+        let runs: Vec<Value> = all
+            .into_iter()
+            .filter(|batch| batch["batch"].as_str().is_some_and(|name| name.starts_with("daily-")))
+            .collect();
+        if runs.iter().any(|run| run["done"] == 3) {
+            break runs;
+        }
+        ensure!(Instant::now() < deadline, "no run was made: {runs:?}");
+        sleep(Duration::from_millis(100)).await;
+    };
+    scene.run(&["pause", "daily"]).await?.with_code(0)?;
+    ensure!(now() > closes, "the run was made before its minute");
+    for run in &done {
+        assert_eq!(
+            (&run["total"], &run["weight"], run["cron"].is_null()),
+            (&Value::from(3), &Value::from(9), true),
+            "{run}"
+        );
+    }
+    let bill = scene.bill().await;
+    for n in 1..=3 {
+        let times = accepted(&bill, &format!("daily {n}")).len();
+        ensure!(times <= done.len() && times > 0, "daily {n} was paid for {times} times in {} runs", done.len());
+    }
+    let evening = accepted(&bill, "Scene");
+    let last = evening.iter().max().context("nothing of the evening was submitted")?;
+    ensure!(*last < closes + 1_000, "submitted {} ms after the window had closed", last.saturating_sub(closes));
+    assert_eq!(scene.most_per_prompt().await, done.len());
+    // What is paid for is followed and saved after it.
+    let counts = scene
+        .until("evening", "what was submitted to be saved", |counts| counts.done + counts.queued == counts.total)
+        .await?;
+    ensure!(counts.queued > 0 && counts.done == u64::try_from(evening.len())?, "{counts:?}");
+    let template = of(&scene, "daily").await?;
+    assert_eq!((&template["queued"], &template["forecast"]["next_run"]), (&Value::from(3), &Value::Null));
+    for worker in workers {
+        worker.interrupt().await?;
+        worker.wait(PATIENCE).await?.with_code(130)?;
+    }
+    // Cancelled, it is over: its jobs are no longer copied.
+    scene.run(&["cancel", "daily"]).await?.with_code(0)?;
+    let said = scene.run(&["status", "daily"]).await?.with_code(0)?.stdout;
+    ensure!(said.contains("recurring (* * * * * UTC), ended"), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_recurring_file_is_admitted_and_nobody_waits_for_it() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.prompts("daily.yaml", &Prompts::numbered("daily", 2))?;
+    // A day in the year that is not today.
+    let cron = "0 0 29 2 * Europe/Berlin";
+    let run = scene.run(&["run", "daily.yaml", "--cron", cron]).await?.with_code(0)?;
+    ensure!(run.stderr.contains("next run at 29 February, 00:00"), "{}", run.stderr);
+    scene.run(&["worker", "--until-idle"]).await?.with_code(0)?;
+    assert_eq!(scene.bill().await.submissions, 0);
+    assert_eq!(of(&scene, "daily").await?["cron"], cron);
+    Ok(())
+}
+
+#[tokio::test]
+async fn check_and_status_forecast_the_night_and_tell_what_is_wrong_with_it() -> Result<()> {
+    let scene = on_sqlite(quick()).await?.with("VEOBATCH_RATE", "20/10s");
+    let yaml = Prompts::numbered("night", 2_000).yaml();
+    scene.write("night.yaml", &format!("window: {}\nbudget: 600\npriority: -5\n{yaml}", closed()))?;
+    for command in [&["check", "night.yaml"][..], &["check", "night.yaml", "--json"]] {
+        let said = scene.run(command).await?.with_code(0)?.stdout;
+        ensure!(said.contains("UTC") || said.contains("\"fits\""), "{said}");
+    }
+    scene.run(&["enqueue", "night.yaml"]).await?.with_code(0)?;
+    let batch = of(&scene, "night").await?;
+    assert_eq!((&batch["budget"], &batch["priority"]), (&Value::from(600.0), &Value::from(-5)));
+    assert_eq!((&batch["forecast"]["jobs"], &batch["forecast"]["fits"]), (&Value::from(2000), &Value::from(2000)));
+    let said = scene.run(&["status"]).await?.with_code(0)?.stdout;
+    ensure!(said.contains("at 20 in 10 s and 100 in flight all of 2,000 jobs fit into"), "{said}");
+    for (option, value, words) in [
+        ("--window", "22:00-06:00 Berlin", "did you mean Europe/Berlin?"),
+        ("--start-at", "tomorrow", "write it like"),
+        ("--cron", "0 25 * * * UTC", "five fields"),
+        ("--weight", "0", "from 1 to 1000"),
+        ("--batch-priority", "101", "from -100 to 100"),
+        ("--budget", "much", "an amount of credits"),
+    ] {
+        scene.run(&["enqueue", "night.yaml", option, value]).await?.with_code(2)?.saying(words)?;
+    }
+    scene.write("typo.yaml", &format!("window: 22:00-06:00 Berlin\n{}", prompt_file()))?;
+    scene.run(&["check", "typo.yaml"]).await?.with_code(2)?.saying("typo.yaml:1:9")?;
+    Ok(())
+}
+
+fn prompt_file() -> String {
+    format!("jobs:\n  - {}\n", serde_json::Value::from(prompt(1)))
+}
+
+/// RFC 3339: Howard Hinnant's `civil_from_days`, for days after 1970.
+fn day_and_time(ms: u64) -> String {
+    let (days, second) = (ms / 86_400_000, ms / 1000 % 86_400);
+    let z = days + 719_468;
+    let (era, of_era) = (z / 146_097, z % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let (year, day) = (year + era * 400 + u64::from(month <= 2), of_year - (153 * shifted + 2) / 5 + 1);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
+}
