@@ -59,6 +59,7 @@ async fn nothing_is_submitted_before_its_start_and_then_at_once() -> Result<()> 
     let text = day_and_time(start);
     let ended = scene.run(&["run", "garden.yaml", "--start-at", &text]).await?.with_code(0)?;
     ensure!(ended.stderr.contains("not before"), "{}", ended.stderr);
+    ensure!(ended.stderr.contains("nothing is submitted before"), "{}", ended.stderr);
     let at = scene.bill().await.accepted.iter().map(|task| task.at_ms).min().context("nothing was submitted")?;
     let late = at.checked_sub(start).context("a job was submitted before its start")?;
     ensure!(late < 2_000, "{late} ms late");

@@ -21,6 +21,9 @@ const USUAL: Duration = Duration::from_secs(90);
 /// Batches of which something is said.
 const SHOWN: usize = 10;
 
+/// Each batch's expectation looks at all others: of more batches than this none is told one by one.
+const FEW: usize = 500;
+
 /// What expectations are made of.
 #[derive(Debug)]
 pub(crate) struct Outlook {
@@ -61,19 +64,19 @@ impl Outlook {
 
     /// One line for each of `batches` of which there is something to say.
     pub(crate) fn lines(&self, batches: &[BatchSummary]) -> Vec<String> {
-        let expected: Vec<Expected<'_>> =
-            batches.iter().filter_map(|batch| self.known(batch)).filter(Expected::is_of_interest).collect();
-        let mut lines: Vec<String> = expected.iter().take(SHOWN).map(Expected::words).collect();
-        if expected.len() > SHOWN {
-            lines
-                .push(format!("… and {} batches more: veobatch status BATCH", number((expected.len() - SHOWN) as u64)));
+        let mut expected = batches.iter().filter_map(|batch| self.known(batch)).filter(Expected::is_of_interest);
+        let mut lines: Vec<String> = expected.by_ref().take(SHOWN).map(|expected| expected.words()).collect();
+        if expected.next().is_some() {
+            lines.push("… and more: veobatch status BATCH".to_owned());
         }
         lines
     }
 
     /// A batch's element of `status --json` with what is expected of it.
     pub(crate) fn of_a_batch(&self, batch: &BatchSummary, mut shape: Value) -> Value {
-        let forecast = self.known(batch).filter(Expected::is_of_interest).map(|expected| expected.document());
+        let is_one_of_few = self.batches.len() <= FEW;
+        let known = is_one_of_few.then(|| self.known(batch)).flatten();
+        let forecast = known.filter(Expected::is_of_interest).map(|expected| expected.document());
         if let Value::Object(object) = &mut shape {
             object.insert("forecast".to_owned(), json!(forecast));
         }
@@ -204,6 +207,18 @@ impl Expected<'_> {
     }
 }
 
+/// What keeps one of `batches` from submitting now, if it is its schedule.
+pub(crate) fn closed(batches: &[BatchSummary], now: Timestamp) -> Option<String> {
+    let waits = |batch: &BatchSummary| {
+        let moves = batch.count(StateName::Queued) > 0 && !batch.paused && !batch.terms.schedule.is_empty();
+        let schedule = moves.then(|| Schedule::parse(&batch.terms.schedule).ok()).flatten()?;
+        let (span, zone) = (schedule.span(now), schedule.zone());
+        let is_ahead = schedule.cron.is_none() && now < span.from;
+        is_ahead.then(|| format!("{}: nothing is submitted before {} ({zone})", batch.batch, moment(&zone, span.from)))
+    };
+    batches.iter().find_map(waits)
+}
+
 /// The next instant of a template.
 pub(crate) fn next_run(schedule: &Schedule, now: Timestamp) -> Option<Timestamp> {
     let cron = schedule.cron.as_ref()?;
@@ -285,6 +300,16 @@ mod tests {
         );
         let json = outlook.known(&night).unwrap().document();
         assert_eq!((json["fits"].as_u64(), json["opens"].as_str()), (Some(31_000), Some("2026-11-23T21:00:00Z")));
+    }
+
+    #[test]
+    fn a_closed_window_is_told_while_it_is_waited_for() {
+        let (day, night) = (at("2026-11-23T17:00:00Z"), at("2026-11-23T22:00:00Z"));
+        let both = [batch("open", 5, ""), batch("night", 5, NIGHT)];
+        let words = "night: nothing is submitted before 23 November, 22:00 (Europe/Berlin)";
+        assert_eq!(closed(&both, day).as_deref(), Some(words));
+        assert_eq!(closed(&both, night), None);
+        assert_eq!(closed(&[batch("night", 0, NIGHT), batch("t", 5, "cron 0 22 * * * UTC since 0")], day), None);
     }
 
     #[test]

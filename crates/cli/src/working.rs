@@ -12,7 +12,7 @@ use crate::remote::Remote;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::units::counted;
-use crate::{callbacks, say, words};
+use crate::{callbacks, outlook, say, words};
 
 /// How a worker's time ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +117,8 @@ impl Shown<'_> {
             self.progress.show(&[], Some("the ledger cannot be reached; waiting for it"));
             return false;
         };
-        self.progress.show(&summaries, words::gate(&account).as_deref());
+        let hindrance = words::gate(&account).or_else(|| outlook::closed(&summaries, account.now));
+        self.progress.show(&summaries, hindrance.as_deref());
         summaries.iter().all(crate::progress::is_settled)
     }
 }
