@@ -25,6 +25,7 @@ mod permit;
 mod record_info;
 #[cfg(feature = "simulated")]
 pub mod simulated;
+mod span;
 mod tls;
 mod upgrade;
 mod wire;

@@ -3,12 +3,15 @@
 //! The task's own flag outranks the envelope's code, and the envelope's code counts only where the service itself gave
 //! one: a gateway's page never fails a task that was paid for. What cannot be read teaches nothing, and is asked again.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use veobatch_core::{Progress, Resolution, TaskFailure, TaskId, TroubleKind};
 
 use crate::balance::{answered, trouble, unlucky};
 use crate::envelope::{Envelope, is_success, member, number};
 use crate::links;
+use crate::span;
 use crate::wire::{Reply, Wire};
 use crate::words;
 
@@ -19,23 +22,31 @@ pub struct RecordInfo {
     pub progress: Progress,
     /// The prompt that the task was submitted with, where the answer repeats it: tells whose task it is.
     pub prompt: Option<String>,
+    /// From its creation to its completion, where the answer tells both.
+    pub took: Option<Duration>,
+}
+
+impl RecordInfo {
+    fn of(progress: Progress) -> Self {
+        Self { progress, prompt: None, took: None }
+    }
 }
 
 /// What `wire` says about `task`.
 pub(crate) fn read(wire: Wire, task: &TaskId) -> RecordInfo {
     let reply = match answered(wire) {
         Ok(reply) => reply,
-        Err(trouble) => return RecordInfo { progress: Progress::Trouble(trouble), prompt: None },
+        Err(trouble) => return RecordInfo::of(Progress::Trouble(trouble)),
     };
     let Some(envelope) = Envelope::read(&reply.body) else {
-        return RecordInfo { progress: Progress::Trouble(unlucky(&reply, None)), prompt: None };
+        return RecordInfo::of(Progress::Trouble(unlucky(&reply, None)));
     };
     if envelope.task_id().is_some_and(|named| named != task.as_str()) {
         let words = "the service answered about another task".to_owned();
-        return RecordInfo { progress: Progress::Trouble(trouble(TroubleKind::Transport, words, None)), prompt: None };
+        return RecordInfo::of(Progress::Trouble(trouble(TroubleKind::Transport, words, None)));
     }
     let prompt = envelope.datum(&["paramJson", "promptJson", "param"]).and_then(prompt);
-    RecordInfo { progress: progress(&reply, &envelope), prompt }
+    RecordInfo { progress: progress(&reply, &envelope), prompt, took: span::read(&envelope) }
 }
 
 /// The task's own state.

@@ -19,6 +19,7 @@ mod exit;
 mod failure;
 mod findings;
 mod flags;
+mod learned;
 mod logs;
 mod named;
 mod opened;

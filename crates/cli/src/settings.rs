@@ -60,11 +60,11 @@ pub(crate) struct Settings {
           value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_in_flight: Option<u32>,
 
-    /// From a submission to the first look at it [default: 45s; with --simulate: 2s]
+    /// From a submission to the first look at it [default: as the last videos took; 45s before anything is known]
     #[arg(long, global = true, value_name = "TIME", env = "VEOBATCH_POLL_FIRST", value_parser = parse_duration)]
     pub(crate) poll_first: Option<Duration>,
 
-    /// Longest gap between two looks at the same video [default: 120s; with --simulate: 5s]
+    /// Longest gap between two looks at the same video, whatever was learned [default: 120s; with --simulate: 5s]
     #[arg(long, global = true, value_name = "TIME", env = "VEOBATCH_POLL_MAX", value_parser = parse_duration)]
     pub(crate) poll_max: Option<Duration>,
 
@@ -209,7 +209,8 @@ impl Settings {
             Policy::default()
         };
         let poll_first = self.poll_first.unwrap_or(usual.poll_first);
-        Policy { poll_first, poll_max: self.poll_max.unwrap_or(usual.poll_max), ..usual }
+        let poll_max = self.poll_max.unwrap_or(usual.poll_max);
+        Policy { poll_first, poll_first_told: self.poll_first.is_some(), poll_max, ..usual }
     }
 
     /// At which age finished jobs are made compact, if at all.

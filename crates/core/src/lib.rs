@@ -22,11 +22,13 @@ mod outcome;
 mod plan;
 mod price;
 mod record;
+mod rhythm;
 mod schedule;
 mod spec;
 mod stray;
 mod terms;
 mod time;
+mod took;
 
 pub use after::{After, Moment, after};
 pub use balances::{Balances, Reading};
@@ -44,8 +46,10 @@ pub use price::{Credits, ModelPrice, Prices};
 pub use record::{
     Attempt, Called, Comparison, Entry, Failure, FailureKind, Files, Intent, Record, SOFT_DEADLINE, State, Task,
 };
+pub use rhythm::{ENOUGH_SAMPLES, Rhythm, Rhythms, Spread};
 pub use schedule::{Cron, MAX_STAMP_BYTES, Schedule, ScheduleError, Start, Window, Zone};
 pub use spec::{AspectRatio, DEFAULT_MODEL, GenerationType, Resolution, Spec};
 pub use stray::{Fate, Stray};
 pub use terms::{MAX_BATCH_PRIORITY, MAX_WEIGHT, Span, Terms};
 pub use time::{Timestamp, millis};
+pub use took::took;

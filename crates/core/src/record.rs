@@ -22,6 +22,7 @@ use self::compact::Short;
 use crate::balances::Balances;
 use crate::facets::{Facets, Flight, Lane, StateName};
 use crate::id::{TaskId, Token};
+use crate::kind::VideoKind;
 use crate::name::JobKey;
 use crate::price::Credits;
 use crate::spec::{Resolution, Spec};
@@ -61,6 +62,9 @@ pub struct Record {
     /// What its attempts may have cost so far, by the prices at their claims; refused ones cost nothing.
     #[serde(rename = "q", default, skip_serializing_if = "is_default")]
     pub credits: Credits,
+    /// What is to be made. From the spec; not kept once the job is compact.
+    #[serde(rename = "v", default, skip_serializing_if = "is_default")]
+    pub kind: VideoKind,
     /// Cancelled by a person: no further attempt, whatever happens to this one.
     #[serde(rename = "c", default, skip_serializing_if = "is_default")]
     pub cancelled: bool,
@@ -107,6 +111,9 @@ pub enum State {
         /// The service called back since the last poll was told; one that was under way then may not have seen why.
         #[serde(default, skip_serializing_if = "is_default")]
         called: bool,
+        /// The last look that found it unfinished: its video took longer than until then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seen: Option<Timestamp>,
     },
     /// The video is there; a larger version is being made.
     Upscaling {
@@ -308,6 +315,7 @@ impl Record {
             resolution: spec.resolution,
             priority: spec.priority,
             credits: Credits::default(),
+            kind: VideoKind::of(spec),
             cancelled: false,
             trouble: None,
             strays: Vec::new(),

@@ -230,7 +230,8 @@ async fn tell(worker: &Worker, doubtful: &Doubtful, after: Option<Read>) -> Resu
     }
     let Some(balances) = around(&worker.balance.known(), doubtful, after, (asked, stored.now)) else { return Ok(()) };
     let event = Event::BalanceRead { token: doubtful.attempt.token.clone(), balances };
-    let told = Change { event: &event, lease: None, settle: None, jitter: random::jitter(), policy: &worker.policy };
+    let policy = worker.learning.policy();
+    let told = Change { event: &event, lease: None, settle: None, jitter: random::jitter(), policy: &policy };
     let span = info_span!("balance", batch = %doubtful.key.batch, job = %doubtful.key.job);
     let result = change(worker.ledger.as_ref(), stored, &told, &mut Impatient).instrument(span.clone()).await;
     span.in_scope(|| log(&result));

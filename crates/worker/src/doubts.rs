@@ -45,7 +45,8 @@ pub(crate) async fn look_through(worker: &Worker, batches: &[&BatchSummary]) -> 
 
 async fn presume(worker: &Worker, stored: Stored, event: &Event) -> Result<(), LedgerError> {
     let span = tracing::info_span!("in doubt", batch = %stored.key.batch, job = %stored.key.job);
-    let told = Change { event, lease: None, settle: None, jitter: random::jitter(), policy: &worker.policy };
+    let policy = worker.learning.policy();
+    let told = Change { event, lease: None, settle: None, jitter: random::jitter(), policy: &policy };
     let result = change(worker.ledger.as_ref(), stored, &told, &mut Impatient).await;
     span.in_scope(|| {
         if result.is_ok() {

@@ -1,6 +1,9 @@
 //! The follow lane's step: what became of a paid task. Nothing here leads to a submission.
 
+use std::time::Duration;
+
 use tracing::{Instrument as _, warn};
+use veobatch_api::RecordInfo;
 use veobatch_core::{Event, Lane, Progress, Step, Trouble, TroubleKind, Upgrade, plan};
 
 use crate::claim::Claim;
@@ -16,9 +19,11 @@ pub(crate) async fn follow(worker: &Worker, claim: &Claim) {
             Event::Orphaned
         }
         Step::Poll(task) => {
-            let progress = worker.client.poll(&task.id).await.progress;
-            if let Progress::Trouble(trouble) = &progress {
-                heed(worker, trouble);
+            let RecordInfo { progress, took, .. } = worker.client.poll(&task.id).await;
+            match &progress {
+                Progress::Trouble(trouble) => heed(worker, trouble),
+                Progress::Made { .. } => found(worker, claim, took),
+                Progress::Running | Progress::NoOutput | Progress::Failed(_) | Progress::Missing(_) => {}
             }
             Event::Polled { task: task.id, progress }
         }
@@ -35,6 +40,12 @@ pub(crate) async fn follow(worker: &Worker, claim: &Claim) {
         Step::Submit(_) | Step::Relink(_) | Step::Save(..) | Step::Nothing => return worker.release(claim).await,
     };
     worker.tell(claim, &event).await;
+}
+
+/// The claimed job's video is made: something is to be learned from when.
+fn found(worker: &Worker, claim: &Claim, took: Option<Duration>) {
+    let stored = &claim.claimed.stored;
+    worker.learning.found(&stored.record, worker.clock.now().unwrap_or(stored.now), took);
 }
 
 /// A refused key stops this process; the job keeps its trouble and is followed by whoever comes next.

@@ -31,6 +31,7 @@ mod follow;
 mod hours;
 mod journal;
 mod lane;
+mod learning;
 mod leases;
 mod maintenance;
 mod mp4;

@@ -132,8 +132,9 @@ async fn look(worker: &Worker, until: &Until, looks: &mut Looks) -> Result<bool,
     worker.hours.look(&batches);
     let is_moving = looks.schedules.step(worker, &batches).await?;
     worker.brake.look(worker, &batches).await?;
+    worker.learning.step(worker.ledger.as_ref()).await;
     for batch in batches.iter().filter(|batch| batch.cancelling) {
-        let swept = sweep(worker.ledger.as_ref(), &batch.batch, &worker.policy).await?;
+        let swept = sweep(worker.ledger.as_ref(), &batch.batch, &worker.learning.policy()).await?;
         info!(batch = %batch.batch, swept, "a cancellation was carried out");
     }
     looks.press.step(worker.ledger.as_ref(), &batches).await;
@@ -200,7 +201,7 @@ fn rests(batch: &BatchSummary) -> bool {
 async fn replay_again(worker: &Worker, telling: Telling) -> bool {
     let mut patience = Patience::until(worker.ending.closing.clone());
     let ledger = worker.ledger.as_ref();
-    let told = replay(&worker.journal, telling, ledger, &worker.policy, &mut patience).await;
+    let told = replay(&worker.journal, telling, ledger, &worker.learning.policy(), &mut patience).await;
     debug!(?telling, ?told, "looked for journals");
     told.unwrap_or_else(|error| {
         warn!(%error, "the journals cannot be looked at");

@@ -123,6 +123,7 @@ async fn simulate(seed: u64, trace: bool, dir: &Path) -> Outcome {
             upgrade_gap: ms(5_000),
             upgrade_limit: ms(120_000),
             callbacks,
+            ..Policy::default()
         },
         in_doubt,
     };

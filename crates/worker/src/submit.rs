@@ -113,7 +113,7 @@ async fn settle(worker: &Worker, claim: &Claim, grant: &Grant, ended: Ended) {
             lease: Some(&claim.claimed.lease),
         };
         let stored = claim.claimed.stored.clone();
-        let result = bring(worker.ledger.as_ref(), &worker.policy, stored, evidence, &mut patience).await;
+        let result = bring(worker.ledger.as_ref(), &worker.learning.policy(), stored, evidence, &mut patience).await;
         worker.weigh(claim, &result, Sender::Us);
         log(&result);
         match result {

@@ -27,6 +27,7 @@ use crate::hours::Hours;
 use crate::journal::Journal;
 use crate::journal::replay::{Telling, replay};
 use crate::lane::{self, LaneOfWork};
+use crate::learning::Learning;
 use crate::leases::{Leases, keep};
 use crate::maintenance::maintain;
 use crate::output::Output;
@@ -90,6 +91,8 @@ async fn run(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: 
     lane::run(&worker, &lanes).await;
     ended(claimers).await;
     hand_back(&worker, lanes.iter().flat_map(LaneOfWork::left).collect()).await;
+    // Not waited for if the ledger is away.
+    drop(tokio::time::timeout(HAND_BACK_WITHIN, worker.learning.tell(worker.ledger.as_ref())).await);
     kept.cancel();
     ended(beside).await;
     drop(place);
@@ -162,13 +165,15 @@ pub(crate) async fn prepare(
     let mut patience = Patience::until(ending.closing.clone());
     let told = replay(&journal, Telling::New, ledger.as_ref(), &options.policy, &mut patience).await;
     told.map_err(|error| unusable(&error))?;
+    let learning = Learning::new(Policy { callbacks: options.callbacks.is_some(), ..options.policy.clone() });
+    learning.step(ledger.as_ref()).await;
     Ok(Worker {
         ledger,
         client,
         files,
         output,
         journal,
-        policy: Policy { callbacks: options.callbacks.is_some(), ..options.policy },
+        learning,
         receiver: options.callbacks.as_ref().map(|callbacks| Arc::new(Receiver::new(callbacks))),
         in_doubt: options.in_doubt,
         only: options.only.clone(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tracing::{Instrument as _, debug, error, info, warn};
 use veobatch_api::{Client, FileHost};
-use veobatch_core::{BatchId, Event, InDoubt, Policy, Record, State, doubted};
+use veobatch_core::{BatchId, Event, InDoubt, Record, State, doubted};
 use veobatch_ledger::{Change, Changed, LedgerError, SharedLedger, change};
 
 use crate::balance::{Balance, Sender};
@@ -17,6 +17,7 @@ use crate::ending::Ending;
 use crate::fastest::Fastest;
 use crate::hours::Hours;
 use crate::journal::Journal;
+use crate::learning::Learning;
 use crate::leases::Leases;
 use crate::output::Output;
 use crate::patience::Patience;
@@ -30,7 +31,7 @@ pub(crate) struct Worker {
     pub(crate) files: FileHost,
     pub(crate) output: Output,
     pub(crate) journal: Journal,
-    pub(crate) policy: Policy,
+    pub(crate) learning: Learning,
     /// Of callbacks, if this process hears them.
     pub(crate) receiver: Option<Arc<Receiver>>,
     pub(crate) in_doubt: InDoubt,
@@ -55,8 +56,8 @@ impl Worker {
     /// If that does not succeed the lease ends by itself, and the step is taken again: none that is told this way pays.
     pub(crate) async fn tell(&self, claim: &Claim, event: &Event) {
         let stored = claim.claimed.stored.clone();
-        let jitter = random::jitter();
-        let told = Change { event, lease: Some(&claim.claimed.lease), settle: None, jitter, policy: &self.policy };
+        let (jitter, policy) = (random::jitter(), self.learning.policy());
+        let told = Change { event, lease: Some(&claim.claimed.lease), settle: None, jitter, policy: &policy };
         let mut patience = StepPatience { worker: self, claim, met: None };
         let result = change(self.ledger.as_ref(), stored, &told, &mut patience).await;
         self.weigh(claim, &result, Sender::Another);

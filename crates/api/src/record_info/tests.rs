@@ -46,10 +46,11 @@ fn the_current_shape_of_a_finished_task_is_read() {
     let body = r#"{"code":200,"msg":"success","data":{
         "taskId":"t1","paramJson":"{\"prompt\":\"a cat\",\"waterMark\":\"\"}",
         "successFlag":1,"errorCode":null,"errorMessage":"",
-        "createTime":1785000000000,"completeTime":"2025-06-06 10:30:00","fallbackFlag":false,
+        "createTime":1785000000000,"completeTime":1785000097000,"fallbackFlag":false,
         "response":{"taskId":"t1","resultUrls":["https://h.example/x.mp4"],
                     "originUrls":["https://h.example/o.mp4"],"fullResultUrls":null,"resolution":"1080p"}}}"#;
-    let expected = RecordInfo { progress: made(Some(Resolution::P1080)), prompt: Some("a cat".into()) };
+    let took = Some(Duration::from_secs(97));
+    let expected = RecordInfo { progress: made(Some(Resolution::P1080)), prompt: Some("a cat".into()), took };
     assert_eq!(http(200, body), expected);
 }
 

@@ -14,7 +14,7 @@ use crate::outlook::Outlook;
 use crate::settings::Settings;
 use crate::table::Table;
 use crate::units::number;
-use crate::{say, shapes, words};
+use crate::{learned, say, shapes, words};
 
 /// Show how far the batches are, the account's gate and slots, and what needs a person
 ///
@@ -51,12 +51,14 @@ impl Status {
         };
         let account = ledger.account().await.map_err(|error| looking(&error))?;
         let outlook = Outlook::of(ledger).await?;
+        let samples = ledger.samples().await.map_err(|error| looking(&error))?;
         let findings = Findings::of(ledger, &batches, true).await?;
         if settings.json {
             let shape = |batch| outlook.of_a_batch(batch, shapes::batch(batch));
             let mut document = json!({"batches": batches.iter().map(shape).collect::<Vec<Value>>()});
             if let Value::Object(object) = &mut document {
                 object.insert("account".to_owned(), shapes::account(&account));
+                object.insert("learned".to_owned(), learned::json(&samples));
             }
             findings.extend(&mut document);
             say::json(&document)?;
@@ -72,7 +74,8 @@ impl Status {
         for line in outlook.lines(&batches) {
             say::data(line)?;
         }
-        for line in words::account(&account).into_iter().chain(words::findings(&findings)) {
+        let lines = words::account(&account).into_iter().chain(learned::words(&samples));
+        for line in lines.chain(words::findings(&findings)) {
             say::data(line)?;
         }
         Ok(DONE)

@@ -6,7 +6,7 @@
 
 use super::evidence::accepted;
 use super::{Moment, Moved};
-use crate::delay::{self, MISSING_GRACE, MISSING_POLLS};
+use crate::delay::{self, Looked, MISSING_GRACE, MISSING_POLLS};
 use crate::event::Kinship;
 use crate::id::{TaskId, Token};
 use crate::record::{Attempt, Called, Comparison, Record, State, Task};
@@ -106,7 +106,7 @@ pub(super) fn compared(record: &Record, token: &Token, task: &TaskId, found: &Ki
             next.note(moment.now, format!("attempt {} accepted, as its callback said: task {task}", attempt.number));
             let task = Task { id: task.clone(), attempt: attempt.number, at: attempt.at };
             next.last = Some(attempt.clone());
-            next.state = State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false };
+            next.state = State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false, seen: None };
         }
         Kinship::Another(why) => {
             next.note(moment.now, format!("the callback's task {task} is refused: {why}"));
@@ -126,7 +126,8 @@ pub(super) fn compared(record: &Record, token: &Token, task: &TaskId, found: &Ki
             }
         }
         Kinship::Trouble(trouble) => {
-            let gap = moment.policy.next_poll(None, moment.now.since(comparison.since), 1, moment.jitter);
+            let looked = Looked { kind: None, token: None, age: moment.now.since(comparison.since) };
+            let gap = moment.policy.next_poll(&looked, 1, moment.jitter);
             let due = moment.now.after(gap.max(trouble.retry_after.unwrap_or_default()));
             next.trouble = Some(trouble.message.clone());
             look(&mut next, Some(Comparison { due, ..comparison.clone() }));

@@ -2,7 +2,7 @@
 
 use super::{Moment, Moved, strays};
 use crate::balances::Balances;
-use crate::delay;
+use crate::delay::{self, Looked};
 use crate::id::{TaskId, Token};
 use crate::outcome::{Outcome, Refusal, RefusalKind};
 use crate::price::Credits;
@@ -12,7 +12,9 @@ use crate::time::Timestamp;
 
 pub(super) fn submission(record: &Record, token: &Token, outcome: &Outcome, moment: &Moment<'_>) -> Moved {
     if let Outcome::Accepted(task) = outcome {
-        let first = moment.now.after(moment.policy.first_poll(token, moment.jitter));
+        let age = open_attempt(record, token).map(|attempt| moment.now.since(attempt.at)).unwrap_or_default();
+        let looked = Looked { kind: Some(&record.kind), token: Some(token), age };
+        let first = moment.now.after(moment.policy.first_poll(&looked, moment.jitter));
         return accepted(record, token, task, first, moment);
     }
     // Only a queued job would be submitted again by itself, so only there must a forgotten attempt raise a doubt.
@@ -61,7 +63,7 @@ pub(super) fn accepted(record: &Record, token: &Token, task: &TaskId, due: Times
     next.note(moment.now, format!("attempt {} accepted", attempt.number));
     let task = Task { id: task.clone(), attempt: attempt.number, at: attempt.at };
     next.last = Some(attempt);
-    next.state = State::Generating { task, polls: 0, misses: 0, due, called: false };
+    next.state = State::Generating { task, polls: 0, misses: 0, due, called: false, seen: None };
     Ok(next)
 }
 

@@ -42,7 +42,8 @@ pub(super) fn retry(record: &Record, moment: &Moment<'_>) -> Moved {
                 return Err("was given up in doubt and may have been paid for: use `veobatch resolve … --resubmit`");
             }
             (FailureKind::NoOutput | FailureKind::Lost, Some(task)) => {
-                next.state = State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false };
+                next.state =
+                    State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false, seen: None };
             }
             (_, task) => {
                 next.failed_task = task.map(|task| task.id);
@@ -82,7 +83,7 @@ pub(super) fn resolve(record: &Record, verdict: &Verdict, moment: &Moment<'_>) -
             }
             next.note(moment.now, format!("resolved by hand: it is task {id}"));
             let task = Task { id: id.clone(), attempt: attempt.number, at: attempt.at };
-            next.state = State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false };
+            next.state = State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false, seen: None };
         }
         Verdict::Resubmit | Verdict::GiveUp if compared.is_some() => return Err(COMPARED),
         Verdict::Resubmit => {

@@ -9,19 +9,20 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Files, Record, State, Task};
 use crate::id::TaskId;
+use crate::kind::VideoKind;
 use crate::price::Credits;
 use crate::spec::{Resolution, Spec};
 use crate::time::Timestamp;
 
 impl Record {
-    /// The body of this record once nothing but a stray can change the job any more: without its history. `None` unless
+    /// The body of this record once nothing but a stray can change the job any more: without its history and its kind. `None` unless
     /// the job is done and has no strays.
     pub fn compact(&self) -> Option<Vec<u8>> {
         let State::Done { task, files } = &self.state else { return None };
         if !self.strays.is_empty() {
             return None;
         }
-        let kept = Self { history: Vec::new(), ..self.clone() };
+        let kept = Self { history: Vec::new(), kind: VideoKind::default(), ..self.clone() };
         let short = Short::of(&kept, task, files).body();
         let is_whole = Short::read(&short).is_ok_and(|read| read == kept);
         Some(if is_whole { short } else { kept.body() })
@@ -163,6 +164,12 @@ mod tests {
             assert_eq!(read, Record { history: Vec::new(), ..record });
             assert_eq!(read.compact(), Some(body), "compacting it again changes nothing");
         }
+    }
+
+    #[test]
+    fn a_compact_record_of_another_model_is_as_short() {
+        let kind = VideoKind::of(&Spec { model: "veo3".into(), ..Spec::default() });
+        assert_eq!(Record { kind, ..done() }.compact(), done().compact());
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
     let submitting =
         Record { state: State::Submitting { attempt: attempt() }, attempts: 0, last: None, ..fresh.clone() };
     let urls = || vec!["https://files.example/a.mp4".to_owned()];
-    let generating = sent(State::Generating { task: task(), polls: 1, misses: 0, due: NOW, called: false });
+    let generating = sent(State::Generating { task: task(), polls: 1, misses: 0, due: NOW, called: false, seen: None });
     vec![
         ("queued", fresh.clone()),
         ("queued, 1 failed", Record { failed_task: Some(task().id), ..sent(State::Queued { due: Some(NOW) }) }),

@@ -82,7 +82,8 @@ async fn tell(worker: &Worker, receiver: &Receiver, callback: Callback) -> Resul
         return Ok(refused(&by));
     }
     let (now, event) = (stored.now, Event::CalledBack { token: token.clone(), task: task.clone() });
-    let told = Change { event: &event, lease: None, settle: None, jitter: random::jitter(), policy: &worker.policy };
+    let policy = worker.learning.policy();
+    let told = Change { event: &event, lease: None, settle: None, jitter: random::jitter(), policy: &policy };
     let result = change(worker.ledger.as_ref(), stored.clone(), &told, &mut Impatient).await;
     let (fate, record) = match result {
         Ok(Changed::Moved { from, to }) => {

@@ -200,7 +200,7 @@ impl Submissions {
         let settle = Settle { token: token.clone(), arrival: Arrival::Never, gate: GateReport::Silent };
         let evidence = Evidence { token, outcome, settle: Some(settle), lease: None };
         let mut patience = Patience::until(worker.ending.now.clone());
-        bring(worker.ledger.as_ref(), &worker.policy, stored, evidence, &mut patience).await.map(drop)
+        bring(worker.ledger.as_ref(), &worker.learning.policy(), stored, evidence, &mut patience).await.map(drop)
     }
 
     async fn settled(&self, token: &Token) {

@@ -72,7 +72,7 @@ impl Scene {
             state_dir: state_dir.to_owned(),
             lanes: Lane::ALL.to_vec(),
             concurrency: Concurrency { submit: 4, follow: 4, save: 2 },
-            policy: self.policy,
+            policy: self.policy.clone(),
             only: None,
             window: None,
             until: Until::Stopped,

@@ -136,7 +136,7 @@ impl Scene {
                 poll_max: ms(500),
                 upgrade_gap: ms(200),
                 upgrade_limit: Duration::from_secs(10),
-                callbacks: false,
+                ..Policy::default()
             },
             only: None,
             window: None,
