@@ -14,6 +14,9 @@ use crate::{prices, say};
 const USUAL: &str = "sqlite:veobatch.db";
 const SIMULATED: &str = "sqlite:veobatch-simulate.db";
 
+/// Looks a second where videos take seconds and cost nothing.
+const SIMULATED_POLL_RATE: u32 = 500;
+
 /// An open ledger.
 #[derive(Clone, Debug)]
 pub(crate) struct Opened {
@@ -58,6 +61,7 @@ impl Opened {
     /// Stores the pace, if it was given, and the prices that budgets reckon with; they then hold for every worker of this
     /// ledger.
     pub(crate) async fn configure(&self, settings: &Settings) -> Result<()> {
+        self.limit_polls(settings).await?;
         let prices = PriceList { by_class: prices::of(settings)?.by_class(), asked: settings.prices.is_some() };
         let rate = settings.rate.map(|Rate { count, per }| (count, per));
         let wanted = veobatch_ledger::Settings {
@@ -82,6 +86,19 @@ impl Opened {
                 duration(before.per),
                 before.max_in_flight
             ));
+        }
+        Ok(())
+    }
+
+    /// Stores how many looks a second are allowed, if it was given. The simulated videos take seconds.
+    async fn limit_polls(&self, settings: &Settings) -> Result<()> {
+        let quick = settings.simulate.then_some(SIMULATED_POLL_RATE);
+        let Some(rate) = settings.poll_rate.or(quick) else { return Ok(()) };
+        let stored = self.ledger.limit_polls(Some(rate)).await;
+        let before = stored.map_err(|error| Failure::ledger("store the rate of looks in the ledger", &error))?;
+        if before != rate && settings.poll_rate.is_some() {
+            tracing::info!(per_second = rate, before, "the rate of looks was changed");
+            say::words(format_args!("looks: {rate} a second (was {before}); for all workers of this ledger together"));
         }
         Ok(())
     }

@@ -68,10 +68,10 @@ pub(crate) struct Settings {
     #[arg(long, global = true, value_name = "TIME", env = "VEOBATCH_POLL_MAX", value_parser = parse_duration)]
     pub(crate) poll_max: Option<Duration>,
 
-    /// Most looks per second of this process
-    #[arg(long, global = true, value_name = "N", env = "VEOBATCH_POLL_RATE", default_value_t = 10,
-          value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) poll_rate: u32,
+    /// Most looks per second of all workers together; changes it in the ledger [default: --max-in-flight / 25, at least 10]
+    #[arg(long, global = true, value_name = "N", env = "VEOBATCH_POLL_RATE",
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) poll_rate: Option<u32>,
 
     /// Where the journal of paid calls is kept [default: beside the ledger's file; with Redis: .veobatch]
     #[arg(long, global = true, value_name = "DIR", env = "VEOBATCH_STATE_DIR")]

@@ -40,7 +40,6 @@ pub(crate) fn options(settings: &Settings, opened: &Opened, remote: &Remote, unt
         only,
         window: None,
         until,
-        poll_rate: settings.poll_rate,
         submit_ceiling: None,
         min_free: settings.min_free,
         private_hosts: remote.private_hosts,

@@ -44,6 +44,12 @@ impl Pace {
     }
 }
 
+/// Polls a second, as long as nobody told another number: a video in flight needs about four in 100 seconds, and some more do
+/// not hurt (kie-api.md, section 11, advises to stay below 10 where few are in flight).
+pub(crate) fn default_poll_rate(max_in_flight: u32) -> u32 {
+    (max_in_flight / 25).max(10)
+}
+
 /// What changes; what is `None` stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {

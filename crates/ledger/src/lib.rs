@@ -154,7 +154,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// is still held (by [`Ledger::put`], [`Ledger::renew`], [`Ledger::release`]) until somebody else claims the job.
     /// `spec` is filled in for the save lane, and in the follow lane for jobs that have no body yet. The second value is
     /// when the next job of the lane is due, if one is waiting; a leased one counts at the end of its lease. A claim of 0
-    /// jobs only tells that. A job in any state may be due here, also a settled one.
+    /// jobs only tells that. A job in any state may be due here, also a settled one. In the follow lane no more are leased than
+    /// [`Ledger::limit_polls`] leaves; then the second value is when some more may be.
     async fn claim(
         &self,
         lane: Lane,
@@ -260,6 +261,10 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
 
     /// Changes the pace, the cap, the prices or the daily budget for all; returns the pace and cap that were in force before.
     async fn configure(&self, settings: &Settings) -> Result<Pace, LedgerError>;
+
+    /// How many jobs of the follow lane may be claimed in a second by all machines together; `per_second` changes it for all.
+    /// Returns what was in force before: a twenty-fifth of the cap and at least 10, until somebody told a number.
+    async fn limit_polls(&self, per_second: Option<u32>) -> Result<u32, LedgerError>;
 
     /// What this ledger can promise about durability, and what it cannot, for the start of a worker.
     async fn guarantee(&self) -> Result<Guarantee, LedgerError>;

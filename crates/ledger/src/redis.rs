@@ -33,6 +33,7 @@
 //! | `log` | token → bound of its arrival | grant, lowered by put | when older than W |
 //! | `heard` | when the latest submission that was called back for was made, and when its callback came | hear | never |
 //! | `took` | kind of video → when it was told of last, and how long the last ones took | sample | when others are told of |
+//! | `polls` | how many follow-ups a second are allowed, and until when leave for them was used up | polls, claim | never |
 //! | `acct` | pace, cap, next slot, gate, daily budget | account, grant, put | never |
 //!
 //! A job that was admitted and not touched costs its entries in `:j` and `:i<k>` and some bits: it needs no queue entry.
@@ -52,6 +53,7 @@ mod connection;
 mod guarantee;
 mod heard;
 mod pages;
+mod polls;
 mod sample;
 mod scripts;
 mod shared;
@@ -252,6 +254,12 @@ impl Ledger for RedisLedger {
 
     async fn configure(&self, settings: &Settings) -> Result<Pace, LedgerError> {
         let before = self.account_with(settings).await?.pace;
+        self.nudge.notify_waiters();
+        Ok(before)
+    }
+
+    async fn limit_polls(&self, per_second: Option<u32>) -> Result<u32, LedgerError> {
+        let before = self.set_poll_limit(per_second).await?;
         self.nudge.notify_waiters();
         Ok(before)
     }

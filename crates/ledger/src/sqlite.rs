@@ -17,6 +17,7 @@
 //! | `job` | where a job is, its lease, its body | `stage`, claims, `put`, `compact` | if it was never published: `abandon`, or the next admission; with a forgotten batch: `clear` |
 //! | `heard` | the callback of the latest submission that was heard | `hear` | with the file |
 //! | `took` | a kind of video, when it was told of last, and how long the last ones took | `sample` | when others are told of |
+//! | `polls` | how many follow-ups a second are allowed, and until when leave for them was used up | `limit_polls`, claims | with the file |
 //! | `task` | a task id and the job it belongs to | `put` | with a forgotten batch: `clear` |
 //!
 //! `job.id` is the batch's number and the sequence in it (32 bits each), so a batch is a range in file order. `rank`
@@ -35,6 +36,7 @@ mod compaction;
 mod heard;
 mod lease;
 mod place;
+mod polls;
 mod put;
 mod reading;
 mod row;
@@ -332,6 +334,11 @@ impl Ledger for SqliteLedger {
     async fn configure(&self, settings: &Settings) -> Result<Pace, LedgerError> {
         let settings = settings.clone();
         self.write(move |step| account::configure(step, &settings)).await
+    }
+
+    async fn limit_polls(&self, per_second: Option<u32>) -> Result<u32, LedgerError> {
+        let per_second = per_second.map(|rate| rate.max(1));
+        self.write(move |step| polls::limit(step, per_second)).await
     }
 
     async fn guarantee(&self) -> Result<Guarantee, LedgerError> {

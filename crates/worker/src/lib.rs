@@ -85,8 +85,6 @@ pub struct Options {
     pub window: Option<Window>,
     /// When it ends by itself.
     pub until: Until,
-    /// Most polls per second of this process.
-    pub poll_rate: u32,
     /// This process's own ceiling on submissions per minute, below the account's pace.
     pub submit_ceiling: Option<u32>,
     /// Free bytes on the output's file system below which nothing is submitted.

@@ -203,8 +203,7 @@ fn start_lane(worker: &Arc<Worker>, lane: Lane, options: &Options, claimers: &mu
             claimers.spawn(async move { lasting(|| claimer.run()).await }.in_current_span());
         }
         Lane::Follow | Lane::Save => {
-            let pace = (lane == Lane::Follow).then(|| NonZeroU32::new(options.poll_rate)).flatten();
-            let claimer = Arc::new(Due::new(worker, lane, slots, claims, pace));
+            let claimer = Arc::new(Due::new(worker, lane, slots, claims));
             claimers.spawn(async move { lasting(|| claimer.run()).await }.in_current_span());
         }
     }

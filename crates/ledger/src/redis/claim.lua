@@ -1,9 +1,10 @@
 -- Up to `max` due jobs of a lane are leased, each under a fence of its own, and due again when the lease ends.
--- ARGV: lane, max, lease, the fences' random part. Returns now, when the next one is due (0: none), and the jobs.
+-- ARGV: lane, max, lease, the fences' random part. Returns now, when the next one may be claimed (0: none), and the jobs.
 
 local lane, till = ARGV[1], NOW + tonumber(ARGV[3])
 local key, score = P .. 'd:' .. lane, string.format('%.0f', till)
-local members = call('ZRANGEBYSCORE', key, '-inf', NOW, 'LIMIT', 0, ARGV[2])
+local allowed, state = leave(lane, tonumber(ARGV[2]))
+local members = call('ZRANGEBYSCORE', key, '-inf', NOW, 'LIMIT', 0, allowed)
 
 local out, names, batches, seqs = {}, {}, {}, {}
 for i, member in ipairs(members) do batches[i], seqs[i] = place(member) end
@@ -38,4 +39,7 @@ if members[1] then
   if times[3] then call(unpack(times)) end
   if gone[3] then call(unpack(gone)) end
 end
-return { NOW, tonumber(call('ZRANGE', key, 0, 0, 'WITHSCORES')[2] or 0), out }
+local next_due = tonumber(call('ZRANGE', key, 0, 0, 'WITHSCORES')[2] or 0)
+local again = take_leave(state, #out)
+if next_due > 0 and allowed < tonumber(ARGV[2]) then next_due = math.max(next_due, again) end
+return { NOW, next_due, out }

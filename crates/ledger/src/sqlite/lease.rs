@@ -5,6 +5,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use veobatch_core::{Lane, Timestamp};
 
+use super::polls::Leave;
 use super::row::{self, STORED, put_fence, put_lane, put_time, time};
 use super::writer::Step;
 use crate::job::{Claimed, Fence, Lease};
@@ -18,11 +19,12 @@ pub(super) fn claim(
 ) -> Result<(Vec<Claimed>, Option<Timestamp>), LedgerError> {
     let until = step.now.after(lease);
     let max = i64::try_from(max.min(CLAIM_MAX)).unwrap_or_default();
+    let allowed = Leave::load(step, lane, max)?;
     let mut due = step.sql.prepare_cached(&format!(
         "{STORED} CASE WHEN ?4 OR job.body IS NULL THEN (SELECT spec FROM spec WHERE spec.job = job.id) END \
          FROM job JOIN batch ON batch.id = job.batch WHERE lane = ?1 AND due <= ?2 ORDER BY due LIMIT ?3"
     ))?;
-    let mut rows = due.query((put_lane(lane), put_time(step.now), max, lane == Lane::Save))?;
+    let mut rows = due.query((put_lane(lane), put_time(step.now), allowed.count, lane == Lane::Save))?;
     let mut claimed = Vec::new();
     while let Some(row) = rows.next()? {
         let number: i64 = row.get(0)?;
@@ -34,7 +36,8 @@ pub(super) fn claim(
     for (number, job) in &claimed {
         take.execute((number, put_time(until), put_fence(&job.lease.fence)))?;
     }
-    let next = next_due(step.sql, lane)?;
+    let again = allowed.take(step, claimed.len())?;
+    let next = next_due(step.sql, lane)?.map(|due| if allowed.count < max { due.max(again) } else { due });
     Ok((claimed.into_iter().map(|(_, job)| job).collect(), next))
 }
 

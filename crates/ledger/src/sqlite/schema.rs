@@ -205,6 +205,7 @@ fn make(connection: &mut Connection) -> Result<(), LedgerError> {
         let pace = crate::Pace::default();
         transaction.execute_batch(TABLES)?;
         transaction.execute_batch(super::sample::TABLE)?;
+        transaction.execute_batch(super::polls::TABLE)?;
         transaction.execute(
             "INSERT INTO account (one, salt, submissions, per, cap) VALUES (1, ?, ?, ?, ?)",
             (salt, pace.submissions, super::row::ms(pace.per), pace.max_in_flight),

@@ -19,6 +19,7 @@ mod flags;
 mod forgetting;
 mod interleavings;
 mod lease;
+mod polls;
 mod put;
 mod random;
 mod reading;
@@ -180,6 +181,11 @@ conformance! {
     callbacks {
         the_callback_of_the_latest_submission_is_remembered_for_all
         a_job_in_doubt_may_be_due_to_be_looked_at
+    }
+    polls {
+        the_limit_of_polls_holds_for_all_and_follows_the_cap_until_it_is_told
+        no_more_than_a_seconds_worth_is_followed_at_once
+        a_backlog_is_followed_at_the_limit
     }
     samples {
         how_long_videos_took_is_known_to_all_by_kind

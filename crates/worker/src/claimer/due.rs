@@ -1,14 +1,12 @@
 //! The claimer of the follow and the save lane: whatever is due.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use governor::Quota;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use veobatch_core::Lane;
 use veobatch_ledger::{CLAIM_MAX, Claimed};
 
-use super::{Limiter, limiter, rest};
+use super::rest;
 use crate::claim::Claim;
 use crate::leases::LEASE;
 use crate::patience::Patience;
@@ -21,28 +19,17 @@ pub(crate) struct Due {
     lane: Lane,
     slots: Arc<Semaphore>,
     claims: mpsc::Sender<Claim>,
-    pace: Option<Limiter>,
 }
 
 impl Due {
-    /// `per_second` limits how many jobs this process takes up: nobody waits in a step, where a lease is running.
-    pub(crate) fn new(
-        worker: Arc<Worker>,
-        lane: Lane,
-        slots: usize,
-        claims: mpsc::Sender<Claim>,
-        per_second: Option<NonZeroU32>,
-    ) -> Self {
-        let pace = per_second.map(|rate| limiter(Quota::per_second(rate)));
-        Self { worker, lane, slots: Arc::new(Semaphore::new(slots)), claims, pace }
+    pub(crate) fn new(worker: Arc<Worker>, lane: Lane, slots: usize, claims: mpsc::Sender<Claim>) -> Self {
+        Self { worker, lane, slots: Arc::new(Semaphore::new(slots)), claims }
     }
 
     /// Claims until the worker is closing.
     pub(crate) async fn run(&self) {
         let mut patience = Patience::until(self.worker.ending.closing.clone());
-        // Leave that the pace gave and no job took.
-        let mut leave = 0;
-        while let Some((slots, go_on)) = self.prepare(&mut leave).await {
+        while let Some((slots, go_on)) = self.prepare().await {
             if !go_on {
                 return;
             }
@@ -59,7 +46,6 @@ impl Due {
             };
             patience.over();
             let count = claimed.len();
-            leave = usize::saturating_sub(leave, count);
             for (claimed, slot) in claimed.into_iter().zip(slots) {
                 self.send(claimed, slot).await;
             }
@@ -69,24 +55,14 @@ impl Due {
         }
     }
 
-    /// Waits for a free slot, and for the pace's leave; as many more of both as there are at once.
-    async fn prepare(&self, leave: &mut usize) -> Option<(Vec<OwnedSemaphorePermit>, bool)> {
+    /// Waits for a free slot; as many more as there are at once.
+    async fn prepare(&self) -> Option<(Vec<OwnedSemaphorePermit>, bool)> {
         let closing = &self.worker.ending.closing;
         let first = closing.run_until_cancelled(Arc::clone(&self.slots).acquire_owned()).await?.ok()?;
         let mut slots = vec![first];
         while slots.len() < CLAIM_MAX {
             let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else { break };
             slots.push(slot);
-        }
-        if let Some(pace) = &self.pace {
-            if *leave == 0 {
-                closing.run_until_cancelled(pace.until_ready()).await?;
-                *leave = 1;
-            }
-            while *leave < slots.len() && pace.check().is_ok() {
-                *leave += 1;
-            }
-            slots.truncate(*leave);
         }
         Some((slots, !closing.is_cancelled()))
     }

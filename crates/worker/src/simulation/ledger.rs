@@ -218,6 +218,7 @@ through! {
     async fn heard(&self) -> Option<Heard>;
     async fn sample(&self, took: &[(VideoKind, Duration)]) -> ();
     async fn samples(&self) -> Vec<(VideoKind, Vec<Duration>)>;
+    async fn limit_polls(&self, per_second: Option<u32>) -> u32;
     async fn configure(&self, settings: &Settings) -> Pace;
     async fn guarantee(&self) -> Guarantee;
 }

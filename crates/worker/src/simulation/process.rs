@@ -76,7 +76,6 @@ impl Scene {
             only: None,
             window: None,
             until: Until::Stopped,
-            poll_rate: 0,
             submit_ceiling: None,
             private_hosts: true,
             accept_data_loss: false,
@@ -152,7 +151,7 @@ impl Scene {
                 self.stage.enter(owner, "submit claimer", claimers.track_future(run));
             }
             Lane::Follow | Lane::Save => {
-                let claimer = Due::new(claiming, lane, slots, sender, None);
+                let claimer = Due::new(claiming, lane, slots, sender);
                 let run = async move { lasting(|| claimer.run()).await };
                 self.stage.enter(owner, "due claimer", claimers.track_future(run));
             }

@@ -223,6 +223,10 @@ impl Ledger for Faulty {
         self.inner.samples().await
     }
 
+    async fn limit_polls(&self, per_second: Option<u32>) -> Answer<u32> {
+        self.inner.limit_polls(per_second).await
+    }
+
     async fn configure(&self, settings: &Settings) -> Answer<Pace> {
         self.inner.configure(settings).await
     }

@@ -45,6 +45,7 @@ impl Scene {
         let settings =
             Settings { rate: Some((1000, Duration::from_secs(10))), max_in_flight: None, ..Settings::default() };
         ledger.configure(&settings).await.unwrap();
+        ledger.limit_polls(Some(500)).await.unwrap();
         Self { simulator, dir, ledger }
     }
 
@@ -141,7 +142,6 @@ impl Scene {
             only: None,
             window: None,
             until,
-            poll_rate: 500,
             submit_ceiling: None,
             min_free: 0,
             private_hosts: true,

@@ -1,0 +1,5 @@
+-- How many follow-ups a second are allowed from now on. ARGV: that, or '' for what it is. Returns what it was.
+
+local was = poll_rate()
+if ARGV[1] ~= '' then call('HSET', P .. 'polls', 'rate', ARGV[1]) end
+return was
