@@ -32,6 +32,7 @@ mod say;
 mod settings;
 mod shapes;
 mod signals;
+mod slots;
 mod summary;
 mod table;
 mod terms;

@@ -115,6 +115,7 @@ pub(crate) fn account(account: &Account) -> Value {
     };
     json!({
         "submissions": account.pace.submissions,
+        "allowance": f64::from(account.allowance) / 1000.0,
         "per_ms": veobatch_core::millis(account.pace.per),
         "max_in_flight": account.pace.max_in_flight,
         "in_flight": account.in_flight,

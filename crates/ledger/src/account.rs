@@ -10,6 +10,10 @@
 //!                              ▲───────────────────────────closed(for)──────────┘
 //! ```
 //!
+//! A service that says "too many" lowers the allowance: another program may share the account. From `low` on, when the
+//! gate may open again, it grows by a twentieth of N a minute up to nine tenths of what was too many, and then fifteen times
+//! as slowly. All of it is computed from three numbers; nothing has to be done for it.
+//!
 //! The one that goes through is known by its token, for the submit call's time limit; after that another may. Its
 //! `Closed` and its `Troubled` (with [`TROUBLE_WAIT`]) close the gate again, one closing further; its `Silent` lets
 //! another one through. What others report while the gate is not open changes nothing but the count of troubles.
@@ -143,6 +147,8 @@ pub enum GateReport {
         wait: Duration,
         /// Submissions need money, not patience.
         no_credits: bool,
+        /// They came too fast: the allowance is lowered to seven tenths of what it was, and found again (see above).
+        too_many: bool,
     },
     /// Says nothing.
     Silent,
@@ -153,6 +159,46 @@ pub const TROUBLES: u32 = 3;
 
 /// First wait after [`TROUBLES`].
 pub const TROUBLE_WAIT: Duration = Duration::from_secs(10);
+
+/// What is left of the allowance when the service says that it was too much.
+const LOWER: f64 = 0.7;
+
+/// From this part of what was too much on, the allowance is found again [`CAREFULLY`].
+const CAREFUL_FROM: f64 = 0.9;
+
+/// So many times as slowly.
+const CAREFULLY: f64 = 15.0;
+
+/// In a minute, one of so many parts of N is found again.
+const STEPS: f64 = 20.0;
+
+/// An allowance that was lowered.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Lowered {
+    /// To so many in W.
+    pub(crate) to: f64,
+    /// It grows from here on.
+    pub(crate) since: Timestamp,
+    /// What was too many.
+    pub(crate) peak: f64,
+}
+
+impl Lowered {
+    /// What `allowed` becomes when that was too many, and it may grow again from `since` on.
+    pub(crate) fn from(allowed: f64, since: Timestamp) -> Self {
+        Self { to: (LOWER * allowed).max(1.0), since, peak: allowed }
+    }
+
+    /// How many of `n` are allowed by `now`.
+    pub(crate) fn allowed(&self, n: u32, now: Timestamp) -> f64 {
+        let (n, minutes) = (f64::from(n), now.since(self.since).as_secs_f64() / 60.0);
+        let step = n / STEPS;
+        let near = self.to.max(CAREFUL_FROM * self.peak);
+        let soon = (near - self.to) / step;
+        let found = if minutes <= soon { self.to + minutes * step } else { near + (minutes - soon) * step / CAREFULLY };
+        found.min(n).max(1.0)
+    }
+}
 
 /// The longest the gate stays closed before one submission tries it.
 pub const GATE_MAX: Duration = Duration::from_secs(5 * 60);
@@ -200,6 +246,8 @@ pub enum Waiting {
 pub struct Account {
     /// How fast, and how many at once.
     pub pace: Pace,
+    /// How many of `pace.submissions` the service is taken to allow now, in thousandths.
+    pub allowance: u32,
     /// In flight now, as the cap counts.
     pub in_flight: u32,
     /// When the next slot is due; in the past if one is free.
@@ -220,5 +268,23 @@ impl Gate {
     /// How long the `closings`-th closing in a row lasts (from 1) if the first lasts `wait`.
     pub fn wait(wait: Duration, closings: u32) -> Duration {
         wait.saturating_mul(1 << closings.saturating_sub(1).min(16)).min(GATE_MAX.max(wait))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allowance_that_was_too_much_is_found_again_carefully() {
+        let since = Timestamp::from_millis(1_800_000_000_000);
+        let lowered = Lowered::from(20.0, since);
+        let after = |minutes: u64| lowered.allowed(20, since.after(Duration::from_secs(60 * minutes)));
+        let seen = [after(0), after(2), after(4), after(19), after(34), after(600)];
+        for (seen, is) in seen.into_iter().zip([14.0, 16.0, 18.0, 19.0, 20.0, 20.0]) {
+            assert!((seen - is).abs() < 1e-9, "{seen} {is}");
+        }
+        let again = Lowered::from(1.2, since);
+        assert!((again.allowed(20, since) - 1.0).abs() < 1e-9, "one always goes");
     }
 }

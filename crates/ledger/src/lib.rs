@@ -22,6 +22,7 @@ mod open;
 mod random;
 mod redis;
 mod samples;
+mod slots;
 mod sqlite;
 
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub use open::{Guarantee, LedgerUrl, open};
 pub use random::simulated;
 pub use redis::RedisLedger;
 pub use samples::{KINDS, SAMPLES};
+pub use slots::{SLOT_HOURS, SlotUse, Unused};
 pub use sqlite::{SqliteLedger, TimeSource};
 
 /// The durable record of every job, which is also the queue.
@@ -243,6 +245,9 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
 
     /// The account: slots, gate, cap, in flight, budget, prices.
     async fn account(&self) -> Result<Account, LedgerError>;
+
+    /// What became of the slots of the last `hours` (at most [`SLOT_HOURS`]), by the clock: the present hour is one of them.
+    async fn slots(&self, hours: u32) -> Result<SlotUse, LedgerError>;
 
     /// Remembers that a callback was heard now, for a submission made at `submitted`; that of the latest submission stays.
     async fn hear(&self, submitted: Timestamp) -> Result<(), LedgerError>;

@@ -34,7 +34,8 @@
 //! | `heard` | when the latest submission that was called back for was made, and when its callback came | hear | never |
 //! | `took` | kind of video → when it was told of last, and how long the last ones took | sample | when others are told of |
 //! | `polls` | how many follow-ups a second are allowed, and until when leave for them was used up | polls, claim | never |
-//! | `acct` | pace, cap, next slot, gate, daily budget | account, grant, put | never |
+//! | `u<hour>` | what became of the slots of that hour, by reason | grant, put | after three days |
+//! | `acct` | pace, cap, next slot, allowance, since when and why no slot is used, gate, daily budget | account, grant, put | never |
 //!
 //! A job that was admitted and not touched costs its entries in `:j` and `:i<k>` and some bits: it needs no queue entry.
 //! One that is followed has its id in `:s` too, so that its polls need not read `:j`.
@@ -71,7 +72,7 @@ use self::pages::Which;
 use self::scripts::Scripts;
 use crate::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
-    LedgerError, NewJob, Pace, Put, Settings, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
+    LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
 };
 
 /// What this program writes into `meta`; a server with another one is refused.
@@ -234,6 +235,10 @@ impl Ledger for RedisLedger {
 
     async fn account(&self) -> Result<Account, LedgerError> {
         self.account_with(&Settings::default()).await
+    }
+
+    async fn slots(&self, hours: u32) -> Result<SlotUse, LedgerError> {
+        self.slot_use(hours).await
     }
 
     async fn hear(&self, submitted: Timestamp) -> Result<(), LedgerError> {

@@ -12,6 +12,7 @@
 //! | `tally` | how many jobs of a batch are in a state | every change of a job | with its batch |
 //! | `spec` | what was asked for | `stage`, once | `compact`; with its job |
 //! | `level` | the turn that the batches of a priority have come to | claims | never |
+//! | `slot` | what became of the slots of an hour, by reason | claims, `put` | after three days |
 //! | `price` | what submissions of a class are expected to cost | `configure` | never |
 //! | `dropped` | an admission that was taken for dead, so that it cannot go on half-way | `stage` of the next one | never: one short row for each producer that died or stalled |
 //! | `job` | where a job is, its lease, its body | `stage`, claims, `put`, `compact` | if it was never published: `abandon`, or the next admission; with a forgotten batch: `clear` |
@@ -42,6 +43,7 @@ mod reading;
 mod row;
 mod sample;
 mod schema;
+mod slots;
 mod submission;
 mod sums;
 mod writer;
@@ -60,7 +62,7 @@ use self::reading::Which;
 use self::writer::{Desk, Step};
 use crate::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
-    LedgerError, NewJob, Pace, Put, Settings, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
+    LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
 };
 
 pub use self::clock::TimeSource;
@@ -312,6 +314,10 @@ impl Ledger for SqliteLedger {
 
     async fn account(&self) -> Result<Account, LedgerError> {
         self.look(account::account).await
+    }
+
+    async fn slots(&self, hours: u32) -> Result<SlotUse, LedgerError> {
+        self.look(move |step| slots::slots(step, hours)).await
     }
 
     async fn hear(&self, submitted: Timestamp) -> Result<(), LedgerError> {

@@ -167,7 +167,8 @@ fn report(refusal: &Refusal) -> GateReport {
     let asked = refusal.retry_after.unwrap_or_default();
     let closed = |wait: Duration, no_credits| {
         let why = format!("{} ({})", refusal.message, refusal.code);
-        GateReport::Closed { why, wait: wait.max(asked), no_credits }
+        let too_many = refusal.kind == RefusalKind::RateLimited;
+        GateReport::Closed { why, wait: wait.max(asked), no_credits, too_many }
     };
     match refusal.kind {
         RefusalKind::Job => GateReport::Healthy,

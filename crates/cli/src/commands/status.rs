@@ -12,6 +12,7 @@ use crate::named::{self, looking};
 use crate::opened::{self, Opened};
 use crate::outlook::Outlook;
 use crate::settings::Settings;
+use crate::slots::Slots;
 use crate::table::Table;
 use crate::units::number;
 use crate::{learned, say, shapes, words};
@@ -51,6 +52,7 @@ impl Status {
         };
         let account = ledger.account().await.map_err(|error| looking(&error))?;
         let outlook = Outlook::of(ledger).await?;
+        let slots = Slots::of(ledger).await?;
         let samples = ledger.samples().await.map_err(|error| looking(&error))?;
         let findings = Findings::of(ledger, &batches, true).await?;
         if settings.json {
@@ -58,6 +60,7 @@ impl Status {
             let mut document = json!({"batches": batches.iter().map(shape).collect::<Vec<Value>>()});
             if let Value::Object(object) = &mut document {
                 object.insert("account".to_owned(), shapes::account(&account));
+                object.insert("slots".to_owned(), slots.json());
                 object.insert("learned".to_owned(), learned::json(&samples));
             }
             findings.extend(&mut document);
@@ -74,7 +77,8 @@ impl Status {
         for line in outlook.lines(&batches) {
             say::data(line)?;
         }
-        let lines = words::account(&account).into_iter().chain(learned::words(&samples));
+        let account = words::account(&account).into_iter().chain(slots.lines(&account));
+        let lines = account.chain(learned::words(&samples));
         for line in lines.chain(words::findings(&findings)) {
             say::data(line)?;
         }

@@ -1,6 +1,7 @@
 -- The account as it was, and from now on with this pace and cap.
 -- ARGV: JSON of what changes: n, w, cap; prices (class → thousandths), and whether they were asked for; daily (false for
--- none): credits, zone; day: zone, from, until. Returns now, N, W, cap, in flight, next
+-- none): credits, zone; day: zone, from, until. Returns now, N, how many of them are
+-- taken to be allowed now (in thousandths), W, cap, in flight, next
 -- slot, the gate: until, why, credits, closings; until when nothing is granted because the server may have gone back in
 -- time (0: no such time); the daily budget: credits, zone, from, until, spent; and the prices.
 
@@ -13,11 +14,14 @@ if day[1] then
 else
   day = {}
 end
-local was = { NOW, a.n, a.w, a.cap, in_flight(), math.ceil(next_slot(a)), gate, recovers > NOW and recovers or 0, day,
+local was = { NOW, a.n, math.floor(a.allowed * 1000), a.w, a.cap, in_flight(), math.ceil(next_slot(a)), gate, recovers > NOW and recovers or 0, day,
   call('HGETALL', P .. 'price') }
 
 local new = cjson.decode(ARGV[1])
-if new.n then call('HSET', P .. 'acct', 'n', new.n, 'w', new.w) end
+if new.n then
+  call('HSET', P .. 'acct', 'n', new.n, 'w', new.w)
+  call('HDEL', P .. 'acct', 'low', 'low_since', 'peak')
+end
 if new.cap then call('HSET', P .. 'acct', 'cap', new.cap) end
 if new.prices and (new.asked or not call('HGET', P .. 'meta', 'priced')) then
   call('DEL', P .. 'price')

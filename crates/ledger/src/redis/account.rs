@@ -10,15 +10,27 @@ use veobatch_core::{Credits, Span, Timestamp};
 use super::RedisLedger;
 use super::admission::texts;
 use super::answers::when;
-use crate::{Account, Daily, DailyBudget, Day, Gate, LedgerError, Pace, Settings};
+use crate::{Account, Daily, DailyBudget, Day, Gate, LedgerError, Pace, Settings, SlotUse};
 
 impl RedisLedger {
+    pub(super) async fn slot_use(&self, hours: u32) -> Result<SlotUse, LedgerError> {
+        let words: Vec<String> = self.server.run(&self.scripts.slots, &texts([&hours.to_string()])).await?;
+        let mut all = SlotUse::default();
+        for pair in words.chunks_exact(2) {
+            if let [reason, amount] = pair {
+                all.add(reason, amount.parse().unwrap_or_default());
+            }
+        }
+        Ok(all)
+    }
+
     /// The account as it was before `settings` came into force.
     pub(super) async fn account_with(&self, settings: &Settings) -> Result<Account, LedgerError> {
         let answer: Accounts = self.server.run(&self.scripts.account, &texts([&changes(settings).to_string()])).await?;
-        let (now, n, w, cap, in_flight, slot, gate, recovers, daily, prices) = answer;
+        let (now, n, allowed, w, cap, in_flight, slot, gate, recovers, daily, prices) = answer;
         Ok(Account {
             pace: Pace { submissions: n, per: Duration::from_millis(w), max_in_flight: cap },
+            allowance: allowed,
             in_flight,
             next_slot: Timestamp::from_millis(slot),
             gate: read_gate(gate)?,
@@ -31,7 +43,7 @@ impl RedisLedger {
 }
 
 /// What `account.lua` answers.
-type Accounts = (u64, u32, u64, u32, u32, u64, Vec<Value>, u64, Vec<Value>, BTreeMap<String, i64>);
+type Accounts = (u64, u32, u32, u64, u32, u32, u64, Vec<Value>, u64, Vec<Value>, BTreeMap<String, i64>);
 
 /// What `account.lua` is to change. Times and amounts are texts: its numbers would be written with 14 digits.
 fn changes(settings: &Settings) -> serde_json::Value {

@@ -6,10 +6,18 @@ local function wait_of(wait, closings)
   return math.min(wait * 2 ^ math.min(math.max(closings - 1, 0), 16), math.max(GATE_MAX, wait))
 end
 
+-- What is left of the allowance when the service says that it was too much.
+local LOWER = 0.7
+
 -- Closes the gate, for longer each time in a row. Troubles and the trial start anew.
-local function close(a, wait, why, no_credits)
+local function close(a, wait, why, no_credits, too_many)
   local closings = a.closings + 1
-  call('HSET', P .. 'acct', 'until', NOW + wait_of(wait, closings), 'why', why, 'no_credits', no_credits and '1' or '0',
+  local till = NOW + wait_of(wait, closings)
+  if too_many then
+    call('HSET', P .. 'acct', 'low', string.format('%.6f', math.max(1, LOWER * a.allowed)), 'low_since', till,
+      'peak', string.format('%.6f', a.allowed))
+  end
+  call('HSET', P .. 'acct', 'until', till, 'why', why, 'no_credits', no_credits and '1' or '0',
     'closings', closings)
   call('HDEL', P .. 'acct', 'troubles', 'probe', 'probe_until')
 end
@@ -18,6 +26,7 @@ end
 local function settle(s)
   if s.arrival == 'never' then
     call('ZREM', P .. 'log', s.token)
+    count('unsent', NOW, 1)
   elseif s.arrival ~= 'unknown' then
     -- Both times are cut to whole ms; the one more keeps the bound an upper one.
     local known, bound = call('ZSCORE', P .. 'log', s.token), NOW + 1 - s.arrival
@@ -31,9 +40,9 @@ local function settle(s)
     if tried then call('HDEL', P .. 'acct', 'until', 'why', 'no_credits', 'closings') end
   elseif s.gate == 'closed' then
     -- Others that were under way when it closed tell nothing new.
-    if tried or not a.closed then close(a, s.wait, s.why, s.no_credits) end
+    if tried or not a.closed then close(a, s.wait, s.why, s.no_credits, s.too_many) end
   elseif s.gate == 'troubled' then
     local troubles = call('HINCRBY', P .. 'acct', 'troubles', 1)
-    if tried or (troubles >= TROUBLES and not a.closed) then close(a, TROUBLE_WAIT, s.why, false) end
+    if tried or (troubles >= TROUBLES and not a.closed) then close(a, TROUBLE_WAIT, s.why, false, false) end
   end
 end

@@ -10,7 +10,12 @@ local UNLIMITED_BELOW = '(' .. string.format('%.0f', UNLIMITED)
 local token, lease, stall = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local fence = string.sub(redis.sha1hex('fence ' .. token), 1, 16)
 
-local function wait(why, till) return { 'wait', NOW, why, till } end
+local a, slot
+
+local function wait(why, till)
+  if why ~= 'slot' then idle(a, slot, why) end
+  return { 'wait', NOW, why, till }
+end
 
 local function granted(n, seq, job, stored, deliveries)
   local name = call('HGET', part(n, ''), 'name')
@@ -33,8 +38,9 @@ if mine then
   return granted(n, seq, call('HGET', part(n, ':j'), seq), stored, held.deliveries)
 end
 
+a = account()
+slot = next_slot(a)
 if recovers then return wait('recovery', recovers) end
-local a = account()
 if a.closed and NOW < a.closed then return wait('gate', a.closed) end
 if a.closed and a.probe and NOW < a.probe_until then return wait('gate', a.probe_until) end
 if in_flight() >= a.cap then
@@ -43,7 +49,6 @@ if in_flight() >= a.cap then
 end
 -- What no rule looks at any more; the minute is for a rate that is changed to a longer one.
 call('ZREMRANGEBYSCORE', P .. 'log', '-inf', NOW - a.w - 60000)
-local slot = next_slot(a)
 if EXACT < slot then return wait('slot', math.ceil(slot)) end
 
 -- The virtual times of those batches that may go, if only some may.
@@ -173,6 +178,9 @@ call('ZADD', P .. 'd:follow', NOW + lease, member)
 call('ZADD', P .. 'f', UNLIMITED, member)
 call('HSET', P .. 'i', token, member)
 call('ZADD', P .. 'log', NOW + stall, token)
+account_for(a, slot)
+count('used', NOW, 1)
+if a.idle then call('HDEL', P .. 'acct', 'idle', 'idle_from') end
 local gap = spacing(a)
 call('HSET', P .. 'acct', 'tat', string.format('%.3f', math.max(a.tat, EXACT - gap) + gap))
 if a.closed then call('HSET', P .. 'acct', 'probe', token, 'probe_until', NOW + stall) end

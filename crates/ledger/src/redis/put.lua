@@ -122,7 +122,7 @@ local function change(n, seq, member, old, lease, held, new, body, more)
     call('SETBIT', part(n, ':u'), seq, 0)
   end
   if lease and (held or lane_of(new) ~= lease.lane) then later('HDEL', P .. 'l', member) end
-  if more.token then settle(more) end
+  if more.token then settle(more) elseif old.state == 'submitting' and new.state ~= 'submitting' then count('lost', NOW, 1) end
   local due = not kept and (new.state == 'queued' or (new.due ~= '-' and tonumber(new.due) <= NOW))
   local landed = new.flight == '-' and old.flight ~= '-'
   return { 'ok', new.version, (due or landed or more.token) and 1 or 0 }

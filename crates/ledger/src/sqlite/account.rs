@@ -10,8 +10,8 @@ use super::row::{get_time, ms, put_time, time};
 use super::writer::Step;
 use crate::LedgerError;
 use crate::account::{
-    Account, Daily, DailyBudget, Day, Gate, GateReport, Pace, PriceList, Settings, Settle, TROUBLE_WAIT, TROUBLES,
-    Waiting,
+    Account, Daily, DailyBudget, Day, Gate, GateReport, Lowered, Pace, PriceList, Settings, Settle, TROUBLE_WAIT,
+    TROUBLES, Waiting,
 };
 
 /// The account's row while an operation works with it.
@@ -19,7 +19,11 @@ use crate::account::{
 pub(super) struct Books {
     pub(super) pace: Pace,
     /// When the next slot is due by spacing, in microseconds: T may be a fraction of a millisecond.
-    tat: i64,
+    pub(super) tat: i64,
+    /// The allowance, if it was lowered.
+    low: Option<Lowered>,
+    /// Why no slot is used, and since when, in microseconds.
+    pub(super) idle: Option<(String, i64)>,
     gate: Gate,
     troubles: u32,
     /// The submission that tries whether the gate may open, and until when it is waited for.
@@ -35,7 +39,7 @@ impl Books {
     pub(super) fn load(sql: &Connection) -> Result<Self, LedgerError> {
         let mut statement = sql.prepare_cached(
             "SELECT submissions, per, cap, tat, flying, troubles, gate_until, gate_why, gate_credits, \
-             gate_closings, probe, probe_until FROM account",
+             gate_closings, probe, probe_until, low, low_since, peak, idle, idle_from FROM account",
         )?;
         let books = statement.query_row([], |row| {
             let per: i64 = row.get(1)?;
@@ -59,6 +63,11 @@ impl Books {
                 tat: row.get(3)?,
                 flying: row.get(4)?,
                 troubles: row.get(5)?,
+                low: match row.get(12)? {
+                    Some(to) => Some(Lowered { to, since: get_time(row, 13)?, peak: row.get(14)? }),
+                    None => None,
+                },
+                idle: row.get::<_, Option<String>>(15)?.zip(Some(row.get(16)?)),
                 gate,
                 probe: probe.as_deref().and_then(Token::parse).zip(Some(get_time(row, 11)?)),
             })
@@ -75,9 +84,10 @@ impl Books {
         };
         sql.prepare_cached(
             "UPDATE account SET submissions = ?, per = ?, cap = ?, tat = ?, troubles = ?, \
-             gate_until = ?, gate_why = ?, gate_credits = ?, gate_closings = ?, probe = ?, probe_until = ?",
+             gate_until = ?, gate_why = ?, gate_credits = ?, gate_closings = ?, probe = ?, probe_until = ?, \
+             low = ?, low_since = ?, peak = ?, idle = ?, idle_from = ?",
         )?
-        .execute((
+        .execute(rusqlite::params![
             self.pace.submissions,
             ms(self.pace.per),
             self.pace.max_in_flight,
@@ -89,7 +99,12 @@ impl Books {
             closings,
             self.probe.as_ref().map(|(token, _)| token.as_str()),
             self.probe.as_ref().map_or(0, |(_, until)| put_time(*until)),
-        ))?;
+            self.low.map(|low| low.to),
+            self.low.map_or(0, |low| put_time(low.since)),
+            self.low.map_or(0.0, |low| low.peak),
+            self.idle.as_ref().map(|(why, _)| why),
+            self.idle.as_ref().map_or(0, |(_, from)| *from),
+        ])?;
         Ok(())
     }
 
@@ -104,7 +119,7 @@ impl Books {
         if self.in_flight(sql, now)? >= i64::from(self.pace.max_in_flight) {
             return Ok(Some((Waiting::Cap, next_landing(sql, now)?)));
         }
-        let slot = self.next_slot(sql)?;
+        let slot = self.next_slot(sql, now)?;
         Ok((slot > now).then_some((Waiting::Slot, Some(slot))))
     }
 
@@ -116,28 +131,45 @@ impl Books {
     }
 
     /// When both rules of the pace have a slot: the spacing, and fewer than N bounds of arrival younger than W.
-    pub(super) fn next_slot(&self, sql: &Connection) -> Result<Timestamp, LedgerError> {
+    pub(super) fn next_slot(&self, sql: &Connection, now: Timestamp) -> Result<Timestamp, LedgerError> {
+        let most_young = self.most_young(now);
         // In the millisecond that it falls into: the clock knows no smaller ones, and T may be one.
         let spaced = time(self.tat.div_euclid(1000));
         // Hardly ever more than the log holds, and then there is nothing to count; never less.
         let mut most =
             sql.prepare_cached("SELECT (SELECT max(id) FROM arrival) - (SELECT min(id) FROM arrival) + 1")?;
         let most: Option<i64> = most.query_row([], |row| row.get(0))?;
-        if most.unwrap_or_default() < i64::from(self.pace.submissions) {
+        if most.unwrap_or_default() < most_young {
             return Ok(spaced);
         }
         let mut nth = sql.prepare_cached("SELECT bound FROM arrival ORDER BY bound DESC LIMIT 1 OFFSET ?")?;
-        let mut rows = nth.query([self.pace.submissions.max(1) - 1])?;
+        let mut rows = nth.query([most_young - 1])?;
         match rows.next()? {
             Some(row) => Ok(spaced.max(get_time(row, 0)?.after(self.pace.per))),
             None => Ok(spaced),
         }
     }
 
+    /// How many submissions in W the service is taken to allow now.
+    pub(super) fn allowed(&self, now: Timestamp) -> f64 {
+        self.low.map_or(f64::from(self.pace.submissions.max(1)), |low| low.allowed(self.pace.submissions, now))
+    }
+
+    /// Most bounds of arrival that may be younger than W, with the one that is to come.
+    #[expect(clippy::cast_possible_truncation, reason = "at most N, which is a u32")]
+    fn most_young(&self, now: Timestamp) -> i64 {
+        self.allowed(now) as i64
+    }
+
+    /// T, in microseconds.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a duration of at most hours")]
+    pub(super) fn spacing(&self, now: Timestamp) -> i64 {
+        ((self.pace.per.as_micros() as f64 / self.allowed(now)) as i64).max(1)
+    }
+
     /// Takes the slot for `token`, which may be the one that tries the gate.
     pub(super) fn take_slot(&mut self, token: &Token, now: Timestamp, stall: Duration) {
-        let spacing =
-            i64::try_from(self.pace.per.as_micros()).unwrap_or(i64::MAX) / i64::from(self.pace.submissions.max(1));
+        let spacing = self.spacing(now);
         self.tat = self.tat.max(put_time(now) * 1000 - spacing) + spacing;
         if self.gate != Gate::Open {
             self.probe = Some((token.clone(), now.after(stall)));
@@ -161,9 +193,11 @@ impl Books {
                     self.close(why, TROUBLE_WAIT, false, now);
                 }
             }
-            GateReport::Closed { why, wait, no_credits } => {
+            GateReport::Closed { why, wait, no_credits, too_many } => {
                 if probe || open {
-                    self.close(why, *wait, *no_credits, now);
+                    let allowed = self.allowed(now);
+                    let until = self.close(why, *wait, *no_credits, now);
+                    self.low = if *too_many { Some(Lowered::from(allowed, until)) } else { self.low };
                 }
             }
             GateReport::Silent => {}
@@ -173,7 +207,7 @@ impl Books {
         }
     }
 
-    fn close(&mut self, why: &str, wait: Duration, no_credits: bool, now: Timestamp) {
+    fn close(&mut self, why: &str, wait: Duration, no_credits: bool, now: Timestamp) -> Timestamp {
         let closings = match self.gate {
             Gate::Open => 1,
             Gate::Closed { closings, .. } => closings.saturating_add(1),
@@ -182,6 +216,7 @@ impl Books {
         self.gate = Gate::Closed { until, why: why.to_owned(), no_credits, closings };
         self.troubles = 0;
         self.probe = None;
+        until
     }
 }
 
@@ -192,11 +227,17 @@ fn next_landing(sql: &Connection, now: Timestamp) -> Result<Option<Timestamp>, L
     Ok(first.filter(|until| *until != super::row::UNLIMITED).map(time))
 }
 
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to N, which is far below")]
+fn allowance(books: &Books, now: Timestamp) -> u32 {
+    (books.allowed(now) * 1000.0) as u32
+}
+
 pub(super) fn account(step: &Step<'_>) -> Result<Account, LedgerError> {
     let books = Books::load(step.sql)?;
     Ok(Account {
         in_flight: u32::try_from(books.in_flight(step.sql, step.now)?).unwrap_or_default(),
-        next_slot: books.next_slot(step.sql)?,
+        next_slot: books.next_slot(step.sql, step.now)?,
+        allowance: allowance(&books, step.now),
         pace: books.pace,
         gate: books.gate,
         recovering_until: None,
@@ -212,11 +253,12 @@ pub(super) fn configure(step: &mut Step<'_>, settings: &Settings) -> Result<Pace
     if let Some((submissions, per)) = settings.rate {
         books.pace.submissions = submissions;
         books.pace.per = per;
+        books.low = None;
     }
     if let Some(cap) = settings.max_in_flight {
         books.pace.max_in_flight = cap;
     }
-    if books.pace != before {
+    if books.pace != before || settings.rate.is_some() {
         books.store(step.sql)?;
         step.nudge = true;
     }

@@ -58,6 +58,8 @@ pub(super) fn put(step: &mut Step<'_>, put: &Put) -> Result<Version, LedgerError
         books.settle(settle, step.now);
         books.store(sql)?;
         super::submission::arrived(step, settle)?;
+    } else if row.place.state == StateName::Submitting && place.state != StateName::Submitting {
+        super::slots::wasted(step, "lost")?;
     }
     step.nudge |= makes_something_due(step, &row.place, &place) || put.settle.is_some();
     Ok(next)

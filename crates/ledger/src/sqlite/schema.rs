@@ -39,6 +39,11 @@ CREATE TABLE account (
     gate_closings INTEGER NOT NULL DEFAULT 0,
     probe TEXT,
     probe_until INTEGER NOT NULL DEFAULT 0,
+    low REAL,
+    low_since INTEGER NOT NULL DEFAULT 0,
+    peak REAL NOT NULL DEFAULT 0,
+    idle TEXT,
+    idle_from INTEGER NOT NULL DEFAULT 0,
     priced INTEGER NOT NULL DEFAULT 0,
     daily INTEGER,
     zone TEXT,
@@ -206,6 +211,7 @@ fn make(connection: &mut Connection) -> Result<(), LedgerError> {
         transaction.execute_batch(TABLES)?;
         transaction.execute_batch(super::sample::TABLE)?;
         transaction.execute_batch(super::polls::TABLE)?;
+        transaction.execute_batch(super::slots::TABLE)?;
         transaction.execute(
             "INSERT INTO account (one, salt, submissions, per, cap) VALUES (1, ?, ?, ?, ?)",
             (salt, pace.submissions, super::row::ms(pace.per), pace.max_in_flight),

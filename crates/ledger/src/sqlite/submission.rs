@@ -9,8 +9,8 @@ use super::account::{Books, Hindered};
 use super::row::{
     self, Place, STORED, UNLIMITED, get_fence, id_at, ms, put_fence, put_lane, put_state, put_time, time,
 };
-use super::sums;
 use super::writer::Step;
+use super::{slots, sums};
 use crate::LedgerError;
 use crate::account::{Arrival, Settle, Waiting};
 use crate::job::{Claimed, Fence, SubmissionClaim};
@@ -41,23 +41,29 @@ pub(super) fn claim(step: &mut Step<'_>, wanted: &Wanted) -> Result<SubmissionCl
     promote(step)?;
     land(step)?;
     let mut books = Books::load(step.sql)?;
-    let wait = |(why, until)| SubmissionClaim::Wait { why, until, now: step.now };
     if let Some(hindered) = books.hindrance(step.sql, step.now)? {
-        return Ok(wait(hindered));
+        return wait(step, &mut books, hindered);
     }
     let next = match next(step, wanted.only.as_deref())? {
         Next::Job(next) => next,
-        Next::Nothing(hindered) => return Ok(wait(hindered)),
+        Next::Nothing(hindered) => return wait(step, &mut books, hindered),
     };
     if let Some(hindered) = over_the_day(step, next.price)? {
-        return Ok(wait(hindered));
+        return wait(step, &mut books, hindered);
     }
+    slots::used(step, &mut books)?;
     books.take_slot(&wanted.token, step.now, wanted.stall);
     books.store(step.sql)?;
     served(step.sql, &next)?;
     forget_arrivals(step, &books)?;
     expect_arrival(step, wanted)?;
     submitting(step, wanted, &next).map(|claimed| SubmissionClaim::Granted(Box::new(claimed)))
+}
+
+/// Says why there is nothing, and that slots go by for that.
+fn wait(step: &Step<'_>, books: &mut Books, (why, until): Hindered) -> Result<SubmissionClaim, LedgerError> {
+    slots::idle(step, books, why)?;
+    Ok(SubmissionClaim::Wait { why, until, now: step.now })
 }
 
 /// Writes the intent.
@@ -138,6 +144,7 @@ pub(super) fn arrived(step: &Step<'_>, settle: &Settle) -> Result<(), LedgerErro
     match settle.arrival {
         Arrival::Unknown => {}
         Arrival::Never => {
+            slots::wasted(step, "unsent")?;
             step.sql.prepare_cached("DELETE FROM arrival WHERE token = ?")?.execute([settle.token.as_str()])?;
         }
         Arrival::Ago(ago) => {

@@ -17,7 +17,7 @@ use crate::bench::{
 const WAIT: Duration = Duration::from_millis(600);
 
 fn closed(wait: Duration) -> GateReport {
-    GateReport::Closed { why: "429".into(), wait, no_credits: false }
+    GateReport::Closed { why: "429".into(), wait, no_credits: false, too_many: false }
 }
 
 fn troubled() -> GateReport {
@@ -255,7 +255,12 @@ pub(crate) async fn a_closed_gate_lets_nothing_through_and_then_exactly_one(benc
     let ledger = &bench.ledger;
     admit(ledger, "n", &jobs("a", 5)).await;
     let first = submission(ledger).await;
-    report(ledger, &first, GateReport::Closed { why: "no credits".into(), wait: WAIT, no_credits: true }).await;
+    report(
+        ledger,
+        &first,
+        GateReport::Closed { why: "no credits".into(), wait: WAIT, no_credits: true, too_many: false },
+    )
+    .await;
     let Gate::Closed { until: half_open, why, no_credits, closings } = gate(ledger).await else { panic!("open") };
     assert_eq!((why.as_str(), no_credits, closings), ("no credits", true, 1));
     assert_eq!(hindrance(&bench.second().await, None).await, (Waiting::Gate, Some(half_open)));
@@ -317,7 +322,8 @@ pub(crate) async fn closing_a_closed_gate_changes_nothing(bench: &Bench) {
     let (first, second) = (submission(ledger).await, submission(ledger).await);
     report(ledger, &first, closed(WAIT)).await;
     let before = gate(ledger).await;
-    report(ledger, &second, GateReport::Closed { why: "other".into(), wait: LONG, no_credits: true }).await;
+    report(ledger, &second, GateReport::Closed { why: "other".into(), wait: LONG, no_credits: true, too_many: false })
+        .await;
     assert_eq!(gate(ledger).await, before);
 }
 

@@ -25,6 +25,7 @@ mod random;
 mod reading;
 mod redis_server;
 mod samples;
+mod slots;
 mod store;
 mod strays;
 mod submission;
@@ -140,6 +141,15 @@ conformance! {
         resuming_ends_a_cancellation
         flags_are_listed
         an_unknown_batch_has_no_flags
+    }
+    slots {
+        every_slot_that_goes_by_has_its_reason
+        slots_that_nobody_asked_for_are_counted
+        a_slot_that_was_of_no_use_is_not_called_used
+        slow_answers_cost_slots_and_are_named
+        too_many_lowers_the_allowance_for_all
+        another_refusal_leaves_the_allowance_alone
+        a_lowered_allowance_is_kept_by_the_slots
     }
     terms {
         a_new_batch_has_the_usual_terms

@@ -132,6 +132,22 @@ async fn what_was_dropped_is_never_submitted() {
     assert_eq!(granted, ["b1", "b0"]);
 }
 
+/// As [`veobatch_ledger`]'s own computation, which the file uses, has it.
+#[tokio::test]
+async fn a_lowered_allowance_is_found_again_carefully() {
+    let scene = Scene::new().await;
+    for (minutes, allowed) in [(0, 14_000), (2, 16_000), (4, 18_000), (19, 19_000), (34, 20_000), (600, 20_000)] {
+        let now = scene.ledger.now().await.unwrap().as_millis();
+        let since = (now - minutes * 60_000).to_string();
+        scene.ask::<i64>(&["HSET", "{veobatch}:acct", "low", "14", "low_since", &since, "peak", "20"]).await;
+        let seen = scene.ledger.account().await.unwrap().allowance;
+        assert!((allowed..allowed + 5).contains(&seen), "{minutes}: {seen}");
+    }
+    let ahead = (scene.ledger.now().await.unwrap().as_millis() + 60_000).to_string();
+    scene.ask::<i64>(&["HSET", "{veobatch}:acct", "low", "0.3", "low_since", &ahead]).await;
+    assert_eq!(scene.ledger.account().await.unwrap().allowance, 1000, "one always goes");
+}
+
 #[tokio::test]
 async fn an_abandoned_batch_leaves_nothing_behind() {
     let scene = Scene::new().await;

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
 use veobatch_ledger::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Fence, Guarantee, JobRef, Lease,
-    Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, Staged, Stored, SubmissionClaim, Version,
+    Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim, Version,
     WorkerPlace,
 };
 
@@ -214,6 +214,7 @@ through! {
     async fn flag(&self, batch: &BatchId, flag: BatchFlag) -> ();
     async fn arrange(&self, batch: &BatchId, arrangement: &Arrangement) -> ();
     async fn account(&self) -> Account;
+    async fn slots(&self, hours: u32) -> SlotUse;
     async fn hear(&self, submitted: Timestamp) -> ();
     async fn heard(&self) -> Option<Heard>;
     async fn sample(&self, took: &[(VideoKind, Duration)]) -> ();

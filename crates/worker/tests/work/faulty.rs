@@ -8,7 +8,8 @@ use tokio::sync::Notify;
 use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
 use veobatch_ledger::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
-    LedgerError, NewJob, Pace, Put, Settings, SharedLedger, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
+    LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim, Version,
+    WorkerPlace,
 };
 
 /// What goes wrong.
@@ -205,6 +206,10 @@ impl Ledger for Faulty {
     async fn account(&self) -> Answer<Account> {
         let recovering_until = (self.trick == Trick::Recover).then(|| Timestamp::from_millis(4_000_000_000_000));
         Ok(Account { recovering_until, ..self.inner.account().await? })
+    }
+
+    async fn slots(&self, hours: u32) -> Answer<SlotUse> {
+        self.inner.slots(hours).await
     }
 
     async fn hear(&self, submitted: Timestamp) -> Answer<()> {
