@@ -59,9 +59,10 @@ pub(crate) async fn replay(
     Ok(all)
 }
 
-/// Tells the ledger; `false` if it could not be told everything.
+/// Tells the ledger, the newest first: what a ledger that went back has forgotten is what it knew for the shortest time, and
+/// it waits for a minute and a half only. `false` if it could not be told everything.
 async fn tell_all(ledger: &dyn Ledger, policy: &Policy, findings: &[Finding], patience: &mut Patience) -> bool {
-    for finding in findings {
+    for finding in findings.iter().rev() {
         if let Err(error) = tell(ledger, policy, finding, patience).await {
             warn!(%error, "the ledger did not take what a journal says");
             return false;
