@@ -8,6 +8,8 @@ mod asleep;
 mod batch;
 /// Lost answers that come back, and strangers at the door.
 mod callbacks;
+/// Budgets, ranks, orders to everything at once, and why a job is not moving.
+mod controls;
 /// What is known of a doubt, what a policy may do about it, and what comes late.
 mod doubt;
 /// Killed at every edge between what a step does and what it does next.

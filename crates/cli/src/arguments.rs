@@ -4,8 +4,8 @@ use clap::builder::Resettable;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
-    cancel, check, completions, credits, enqueue, jobs, pause, purge, resolve, resume, retry, run, show, simulate,
-    status, worker,
+    arrange, cancel, check, completions, credits, enqueue, jobs, pause, priority, purge, resolve, resume, retry, run,
+    show, simulate, status, worker,
 };
 use crate::settings::{self, Settings};
 use crate::{environment, exit};
@@ -53,6 +53,8 @@ pub(crate) enum Which {
     Pause(pause::Pause),
     Resume(resume::Resume),
     Resolve(resolve::Resolve),
+    Priority(priority::Priority),
+    Arrange(arrange::Arrange),
     Purge(purge::Purge),
     Credits(credits::Credits),
     Simulate(simulate::Simulate),

@@ -1,5 +1,6 @@
 //! One file per command: what only it takes, its help, and what it does.
 
+pub(crate) mod arrange;
 pub(crate) mod cancel;
 pub(crate) mod check;
 pub(crate) mod completions;
@@ -7,6 +8,7 @@ pub(crate) mod credits;
 pub(crate) mod enqueue;
 pub(crate) mod jobs;
 pub(crate) mod pause;
+pub(crate) mod priority;
 pub(crate) mod purge;
 pub(crate) mod resolve;
 pub(crate) mod resume;
@@ -39,6 +41,8 @@ pub(crate) async fn run(arguments: &Arguments, mut signals: Signals) -> Result<u
         Which::Pause(pause) => signals.unless(pause.run(settings)).await,
         Which::Resume(resume) => signals.unless(resume.run(settings)).await,
         Which::Resolve(resolve) => signals.unless(resolve.run(settings)).await,
+        Which::Priority(priority) => signals.unless(priority.run(settings)).await,
+        Which::Arrange(arrange) => signals.unless(arrange.run(settings)).await,
         Which::Purge(purge) => signals.unless(purge.run(settings)).await,
         Which::Credits(credits) => signals.unless(credits.run(settings)).await,
         Which::Completions(completions) => completions.run(),

@@ -3,19 +3,14 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use veobatch_ledger::{LedgerError, LedgerUrl, PriceList, SharedLedger};
+use veobatch_ledger::{LedgerError, LedgerUrl, SharedLedger};
 
 use crate::failure::{Failure, Result};
 use crate::settings::Settings;
-use crate::units::{Rate, duration};
-use crate::{prices, say};
 
 /// The ledger's default, and that of `--simulate`.
 const USUAL: &str = "sqlite:veobatch.db";
 const SIMULATED: &str = "sqlite:veobatch-simulate.db";
-
-/// Looks a second where videos take seconds and cost nothing.
-const SIMULATED_POLL_RATE: u32 = 500;
 
 /// An open ledger.
 #[derive(Clone, Debug)]
@@ -56,51 +51,6 @@ impl Opened {
             Some(opened) => Ok(opened),
             None => Err(nothing_there(settings)?),
         }
-    }
-
-    /// Stores the pace, if it was given, and the prices that budgets reckon with; they then hold for every worker of this
-    /// ledger.
-    pub(crate) async fn configure(&self, settings: &Settings) -> Result<()> {
-        self.limit_polls(settings).await?;
-        let prices = PriceList { by_class: prices::of(settings)?.by_class(), asked: settings.prices.is_some() };
-        let rate = settings.rate.map(|Rate { count, per }| (count, per));
-        let wanted = veobatch_ledger::Settings {
-            rate,
-            max_in_flight: settings.max_in_flight,
-            prices: Some(prices),
-            ..veobatch_ledger::Settings::default()
-        };
-        let before = self
-            .ledger
-            .configure(&wanted)
-            .await
-            .map_err(|error| Failure::ledger("store the pace in the ledger", &error))?;
-        let (count, per) = rate.unwrap_or((before.submissions, before.per));
-        let cap = settings.max_in_flight.unwrap_or(before.max_in_flight);
-        if (count, per, cap) != (before.submissions, before.per, before.max_in_flight) {
-            tracing::info!(submissions = count, per = %duration(per), max_in_flight = cap, "the pace was changed");
-            say::words(format_args!(
-                "pace: {count} submissions in {}, {cap} in flight (was {} in {}, {}); for every worker of this ledger",
-                duration(per),
-                before.submissions,
-                duration(before.per),
-                before.max_in_flight
-            ));
-        }
-        Ok(())
-    }
-
-    /// Stores how many looks a second are allowed, if it was given. The simulated videos take seconds.
-    async fn limit_polls(&self, settings: &Settings) -> Result<()> {
-        let quick = settings.simulate.then_some(SIMULATED_POLL_RATE);
-        let Some(rate) = settings.poll_rate.or(quick) else { return Ok(()) };
-        let stored = self.ledger.limit_polls(Some(rate)).await;
-        let before = stored.map_err(|error| Failure::ledger("store the rate of looks in the ledger", &error))?;
-        if before != rate && settings.poll_rate.is_some() {
-            tracing::info!(per_second = rate, before, "the rate of looks was changed");
-            say::words(format_args!("looks: {rate} a second (was {before}); for all workers of this ledger together"));
-        }
-        Ok(())
     }
 
     /// Whether this process could work on the ledger now. Another one may be faster, which the worker then finds.

@@ -8,9 +8,12 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, ValueEnum};
 use veobatch_api::Dialect;
 use veobatch_core::{InDoubt, Lane, Policy};
+use veobatch_ledger::DailyBudget;
+use veobatch_producer::Wish;
 use veobatch_worker::Concurrency;
 
 use crate::callbacks;
+use crate::configure::parse_daily;
 use crate::units::{Once, Rate, parse_duration, parse_once, parse_rate, parse_size};
 
 /// The real API.
@@ -47,7 +50,8 @@ pub(crate) struct Settings {
           value_parser = PossibleValuesParser::new(dialects()))]
     pub(crate) dialect: String,
 
-    /// Prices for the estimates, as YAML or JSON: {MODEL: {720p: N, 1080p: N, 4k: N}}
+    /// Prices for estimates and budgets, as YAML or JSON: {MODEL: {720p: N, 1080p: N, 4k: N}}; changes them in the
+    /// ledger, for every worker
     #[arg(long, global = true, value_name = "FILE", env = "VEOBATCH_PRICES")]
     pub(crate) prices: Option<PathBuf>,
 
@@ -59,6 +63,11 @@ pub(crate) struct Settings {
     #[arg(long, global = true, value_name = "N", env = "VEOBATCH_MAX_IN_FLIGHT",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_in_flight: Option<u32>,
+
+    /// What the submissions of a day may cost, and whose days: "5000 Europe/Berlin", or 5000 for those of UTC; `none`
+    /// removes it. Counted from when it is set. Changes it in the ledger, for every worker
+    #[arg(long, global = true, value_name = "CREDITS [ZONE]", env = "VEOBATCH_DAILY_BUDGET", value_parser = parse_daily)]
+    pub(crate) daily_budget: Option<Wish<DailyBudget>>,
 
     /// From a submission to the first look at it [default: as the last videos took; 45s before anything is known]
     #[arg(long, global = true, value_name = "TIME", env = "VEOBATCH_POLL_FIRST", value_parser = parse_duration)]
@@ -153,7 +162,7 @@ pub(crate) enum LogFormat {
 /// Settings that every command's help shows.
 const ALWAYS: &[&str] = &["ledger", "simulate", "json", "log_format", "log_file", "log", "verbose"];
 
-const ACCOUNT: &[&str] = &["api_base", "rate", "max_in_flight"];
+const ACCOUNT: &[&str] = &["api_base", "rate", "max_in_flight", "daily_budget", "prices"];
 
 const WORK: &[&str] = &[
     "output",
@@ -175,9 +184,9 @@ const WORK: &[&str] = &[
 
 /// Which further settings the help of a command shows.
 const VISIBLE: &[(&str, &[&[&str]])] = &[
-    ("run", &[ACCOUNT, WORK, &["prices"]]),
+    ("run", &[ACCOUNT, WORK]),
     ("worker", &[ACCOUNT, WORK, &["lanes"]]),
-    ("enqueue", &[ACCOUNT, &["prices"]]),
+    ("enqueue", &[ACCOUNT]),
     ("check", &[&["prices", "dialect"]]),
     ("show", &[&["output"]]),
     ("credits", &[&["api_base"]]),

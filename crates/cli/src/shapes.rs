@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use veobatch_core::{Credits, Fate, JobKey, Record, Schedule, State, StateName, Stray, Timestamp};
-use veobatch_ledger::{Account, BatchSummary, Gate, Stored};
+use veobatch_ledger::{Account, BatchSummary, Daily, Gate, Stored};
 
 /// One batch with its counts: an element of `status --json`.
 pub(crate) fn batch(summary: &BatchSummary) -> Value {
@@ -14,6 +14,7 @@ pub(crate) fn batch(summary: &BatchSummary) -> Value {
         object.insert(state.as_str().to_owned(), json!(summary.count(state)));
     }
     object.insert("paused".to_owned(), json!(summary.paused));
+    object.insert("paused_because".to_owned(), json!(summary.paused_because));
     object.insert("cancelling".to_owned(), json!(summary.cancelling));
     object.insert("created".to_owned(), json!(Time(summary.created)));
     let (terms, schedule) = (&summary.terms, Schedule::parse(&summary.terms.schedule).unwrap_or_default());
@@ -121,8 +122,20 @@ pub(crate) fn account(account: &Account) -> Value {
         "in_flight": account.in_flight,
         "next_slot": Time(account.next_slot),
         "gate": gate,
+        "daily_budget": account.daily.as_ref().map(daily),
         "recovering_until": account.recovering_until.map(Time),
         "now": Time(account.now),
+    })
+}
+
+/// What a day's submissions may cost, and have cost.
+fn daily(daily: &Daily) -> Value {
+    json!({
+        "credits": daily.budget.credits.as_f64(),
+        "zone": daily.budget.zone,
+        "spent": daily.spent.as_f64(),
+        "from": Time(daily.day.from),
+        "until": Time(daily.day.until),
     })
 }
 

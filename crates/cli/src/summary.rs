@@ -10,6 +10,7 @@ use crate::failure::Result;
 use crate::findings::Findings;
 use crate::outlook::Outlook;
 use crate::say;
+use crate::table::plain;
 use crate::words;
 
 /// Says what became of `batches`, and returns the exit code that says the same.
@@ -23,9 +24,10 @@ pub(crate) async fn tell(ledger: &dyn Ledger, batches: &[BatchSummary], output: 
             say::words("  its runs are made, and worked on, by: veobatch worker");
             continue;
         }
-        let paused = if batch.paused { "; paused: veobatch resume " } else { "" };
-        let name = if batch.paused { batch.batch.as_str() } else { "" };
-        say::words(format_args!("{}: {}{paused}{name}", batch.batch, words::counts(batch)));
+        let because = batch.paused_because.as_ref().map(|why| format!(" ({})", plain(why, 300))).unwrap_or_default();
+        let paused =
+            if batch.paused { format!("; paused{because}: veobatch resume {}", batch.batch) } else { String::new() };
+        say::words(format_args!("{}: {}{paused}", batch.batch, words::counts(batch)));
         if batch.count(StateName::Done) > 0 {
             say::words(format_args!("  videos: {}", output.join(batch.batch.as_str()).display()));
         }

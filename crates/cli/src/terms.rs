@@ -13,7 +13,7 @@ pub(crate) struct Terms {
     weight: Option<u16>,
 
     /// Rank among the batches, -100 to 100; higher goes first, whatever the shares
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = priority)]
+    #[arg(long, alias = "priority", value_name = "N", allow_negative_numbers = true, value_parser = priority)]
     batch_priority: Option<i16>,
 
     /// What all attempts together may cost

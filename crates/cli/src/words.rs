@@ -1,9 +1,10 @@
 //! Sentences that several commands say.
 
-use veobatch_core::{Fate, JobKey, StateName, Stray};
+use veobatch_core::{Fate, JobKey, Schedule, StateName, Stray, Terms, Zone};
 use veobatch_ledger::{Account, BatchSummary, Gate};
 
 use crate::findings::{Findings, kind};
+use crate::outlook::moment;
 use crate::table::plain;
 use crate::units::{counted, duration, number};
 
@@ -43,8 +44,43 @@ pub(crate) fn account(account: &Account) -> Vec<String> {
         duration(pace.per),
     )];
     lines.push(gate(account).unwrap_or_else(|| "gate:    open".to_owned()));
+    lines.extend(daily(account));
     lines.extend(recovery(account));
     lines
+}
+
+/// How much of the daily budget is used, if there is one.
+fn daily(account: &Account) -> Option<String> {
+    let daily = account.daily.as_ref()?;
+    let zone = Zone::parse(&daily.budget.zone).unwrap_or_default();
+    let until = if daily.day.contains(account.now) {
+        format!("until {} ({zone})", moment(&zone, daily.day.until))
+    } else {
+        format!("that day is over; a worker begins the next one ({zone})")
+    };
+    Some(format!("budget:  {} of {} credits of the day are used, {until}", daily.spent, daily.budget.credits))
+}
+
+/// Terms of a batch that are not the usual ones, and why it is paused if nobody ordered that; nothing if it is like others.
+pub(crate) fn terms(batch: &BatchSummary) -> Option<String> {
+    let (terms, usual) = (&batch.terms, Terms::default());
+    let mut parts = Vec::new();
+    if let Some(budget) = terms.budget {
+        parts.push(format!("{} of {budget} credits used", batch.credits));
+    }
+    if terms.weight != usual.weight {
+        parts.push(format!("weight {}", terms.weight));
+    }
+    if terms.priority != usual.priority {
+        parts.push(format!("priority {}", terms.priority));
+    }
+    let schedule = Schedule::parse(&terms.schedule).unwrap_or_default();
+    parts.extend(schedule.start_at.map(|start| format!("not before {start}")));
+    parts.extend(schedule.window.map(|window| format!("window {window}")));
+    if let Some(why) = &batch.paused_because {
+        parts.push(format!("paused: {}; veobatch resume {}", plain(why, REASON), batch.batch));
+    }
+    (!parts.is_empty()).then(|| format!("{}: {}", batch.batch, parts.join("; ")))
 }
 
 /// Why nothing is submitted although the gate is open, if the ledger may have gone back in time.
@@ -145,7 +181,7 @@ fn more(lines: &mut Vec<String>, all: usize, one: &str) {
 mod tests {
     use std::collections::BTreeMap;
 
-    use veobatch_core::{BatchId, Credits, Terms, Timestamp};
+    use veobatch_core::{BatchId, Credits, Timestamp};
 
     use super::*;
 

@@ -60,6 +60,7 @@ pub fn after(record: &Record, event: &Event, moment: &Moment<'_>) -> After {
         Event::Stuck { why, deliveries } => following::stuck(record, why, *deliveries, moment),
         Event::Cancel => orders::cancel(record, moment),
         Event::Retry => orders::retry(record, moment),
+        Event::Prioritize(priority) => orders::prioritize(record, *priority, moment),
         Event::Resolve(verdict) => orders::resolve(record, verdict, moment),
     };
     match moved {

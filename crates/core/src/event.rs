@@ -99,6 +99,8 @@ pub enum Event {
     Cancel,
     /// A person wants it tried again, from the furthest paid point.
     Retry,
+    /// A person gives it another rank among the queued jobs of its batch.
+    Prioritize(i16),
     /// A person settles a job in doubt.
     Resolve(Verdict),
 }

@@ -1,6 +1,6 @@
 //! Brings the terms of batches to what is asked for them: before their jobs are visible, so that they hold for the first.
 
-use veobatch_core::{BatchId, Schedule, Terms};
+use veobatch_core::{BatchId, Schedule, Terms, Timestamp};
 use veobatch_ledger::{Arrangement, Ledger, LedgerError};
 
 use crate::asked::Asked;
@@ -40,15 +40,28 @@ pub(crate) async fn arrange_with(
             None if staged.contains(batch) => Terms::default(),
             None => continue,
         };
-        let after = asked.terms(&before, now).map_err(|error| LedgerError::Damaged(error.to_string()))?;
-        let changes = changes(&before, &after);
-        if changes.is_empty() {
-            continue;
+        let changes = rearrange(ledger, batch, &before, asked, now).await?;
+        if !changes.is_empty() {
+            arranged.push(Arranged { batch: batch.clone(), changes });
         }
-        ledger.arrange(batch, &difference(&before, &after)).await?;
-        arranged.push(Arranged { batch: batch.clone(), changes });
     }
     Ok(arranged)
+}
+
+/// Brings one batch that has the terms `before` to what is asked for it. Returns each change, in words.
+pub async fn rearrange(
+    ledger: &dyn Ledger,
+    batch: &BatchId,
+    before: &Terms,
+    asked: &Asked,
+    now: Timestamp,
+) -> Result<Vec<String>, LedgerError> {
+    let after = asked.terms(before, now).map_err(|error| LedgerError::Damaged(error.to_string()))?;
+    let changes = changes(before, &after);
+    if !changes.is_empty() {
+        ledger.arrange(batch, &difference(before, &after)).await?;
+    }
+    Ok(changes)
 }
 
 /// What leads from one to the other.

@@ -39,7 +39,7 @@ use std::path::PathBuf;
 use veobatch_core::BatchId;
 
 pub use admit::{AdmitError, Admitted, admit};
-pub use arrange::{Arranged, arrange};
+pub use arrange::{Arranged, arrange, rearrange};
 pub use asked::{Asked, Wish, parse_budget, parse_priority, parse_weight};
 pub use check::{Checked, check};
 pub use compare::{Compared, Comparison, compare, compare_first};

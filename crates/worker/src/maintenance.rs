@@ -1,4 +1,4 @@
-//! What is looked after beside the lanes: schedules, cancellations to finish, journals of the dead, jobs in doubt, finished
+//! What is looked after beside the lanes: schedules, the days of the daily budget, cancellations to finish, journals of the dead, jobs in doubt, finished
 //! jobs to make compact, and whether all is done.
 
 use std::sync::Arc;
@@ -7,11 +7,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use veobatch_core::{BatchId, InDoubt, Schedule, StateName, Timestamp};
-use veobatch_ledger::{BatchSummary, LedgerError};
+use veobatch_ledger::{Account, BatchSummary, LedgerError};
 
 use crate::Until;
 use crate::awaited::Awaited;
 use crate::compaction::Press;
+use crate::days::Days;
 use crate::doubts::look_through;
 use crate::journal::replay::{Telling, replay};
 use crate::patience::Patience;
@@ -37,15 +38,11 @@ const DOUBTS: Duration = Duration::from_secs(2);
 /// Looks after all that until the worker is closing. Jobs are made compact at `age`, if it is given.
 pub(crate) async fn maintain(worker: Arc<Worker>, until: Until, age: Option<Duration>) {
     let (doubts, awaited, schedules) = (Doubts::default(), Awaited::default(), Schedules::default());
-    let mut looks = Looks { doubts, awaited, schedules, press: Press::new(age) };
+    let mut looks = Looks { doubts, awaited, schedules, days: Days::default(), press: Press::new(age) };
     let mut patience = Patience::until(worker.ending.closing.clone());
     let mut reminder = Reminder::new();
     while worker.ending.closing.run_until_cancelled(tokio::time::sleep(looks.gap(&until))).await.is_some() {
-        let looked = match reminder.step(&worker).await {
-            Ok(()) => look(&worker, &until, &mut looks).await,
-            Err(error) => Err(error),
-        };
-        match looked {
+        match step(&worker, &until, &mut looks, &mut reminder).await {
             Ok(true) => {
                 info!("nothing is left to do");
                 return worker.ending.finished();
@@ -57,6 +54,14 @@ pub(crate) async fn maintain(worker: Arc<Worker>, until: Until, age: Option<Dura
             }
         }
     }
+}
+
+/// One look at everything; says whether what this worker waits for has come true.
+async fn step(worker: &Worker, until: &Until, looks: &mut Looks, reminder: &mut Reminder) -> Result<bool, LedgerError> {
+    let account = worker.ledger.account().await?;
+    reminder.step(worker, &account).await;
+    looks.days.step(worker, &account).await?;
+    look(worker, until, looks).await
 }
 
 /// Tells the ledger what the journals know: what is new once in a while, and everything as soon as it may have gone back
@@ -75,8 +80,8 @@ impl Reminder {
         Self { replayed: Instant::now(), telling: Telling::New, recovery: None }
     }
 
-    async fn step(&mut self, worker: &Worker) -> Result<(), LedgerError> {
-        let recovery = worker.ledger.account().await?.recovering_until;
+    async fn step(&mut self, worker: &Worker, account: &Account) {
+        let recovery = account.recovering_until;
         if recovery.is_some() && recovery != self.recovery {
             (self.recovery, self.telling) = (recovery, Telling::Again);
         }
@@ -86,7 +91,6 @@ impl Reminder {
             }
             self.replayed = Instant::now();
         }
-        Ok(())
     }
 
     /// What was told to nobody during the outage is in journals; and it may have been longer than a recovery.
@@ -104,17 +108,19 @@ struct Looks {
     doubts: Doubts,
     awaited: Awaited,
     schedules: Schedules,
+    days: Days,
     press: Press,
 }
 
 impl Looks {
     /// How long until the next look.
     fn gap(&self, until: &Until) -> Duration {
-        match until {
+        let gap = match until {
             Until::Stopped if self.schedules.any => PUNCTUAL,
             Until::Stopped => SELDOM,
             Until::Idle | Until::Settled(_) => LOOK,
-        }
+        };
+        self.days.within(gap)
     }
 }
 
@@ -130,6 +136,7 @@ struct Doubts {
 async fn look(worker: &Worker, until: &Until, looks: &mut Looks) -> Result<bool, LedgerError> {
     let batches = worker.ledger.batches().await?;
     worker.hours.look(&batches);
+    worker.refusals.look(&batches);
     let is_moving = looks.schedules.step(worker, &batches).await?;
     worker.brake.look(worker, &batches).await?;
     worker.learning.step(worker.ledger.as_ref()).await;

@@ -14,7 +14,7 @@ use futures::FutureExt as _;
 use tokio::time::Instant;
 use tracing::{error, warn};
 use veobatch_api::{Answer, SubmitPermit};
-use veobatch_core::{Lane, Outcome, Refusal, RefusalKind, Step, plan};
+use veobatch_core::{Lane, Outcome, Refusal, RefusalKind, State, Step, plan};
 use veobatch_ledger::{Arrival, GateReport, LedgerError, Settle, TROUBLE_WAIT};
 
 use crate::balance::Sender;
@@ -53,7 +53,12 @@ pub(crate) async fn submit(worker: &Worker, claim: &Claim, grant: &Grant) {
     if let Outcome::Refused(Refusal { kind: RefusalKind::KeyRefused, message, .. }) = &ended.outcome {
         worker.ending.key_refused(message);
     }
+    let outcome = ended.outcome.clone();
     settle(worker, claim, grant, ended).await;
+    if let State::Submitting { attempt } = &record.state {
+        let batch = &claim.claimed.stored.key.batch;
+        worker.refusals.weigh(worker.ledger.as_ref(), batch, attempt.at, &outcome).await;
+    }
 }
 
 /// Puts a granted job that will not be submitted by this process back into the queue.

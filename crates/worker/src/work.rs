@@ -32,6 +32,7 @@ use crate::leases::{Leases, keep};
 use crate::maintenance::maintain;
 use crate::output::Output;
 use crate::patience::Patience;
+use crate::refusals::Refusals;
 use crate::worker::Worker;
 use crate::{Ended, Options, Stop, WorkError, blocking, random, submit};
 
@@ -183,6 +184,7 @@ pub(crate) async fn prepare(
         fastest: Fastest::default(),
         brake: Brake::new(if options.lanes.contains(&Lane::Save) { options.min_free } else { 0 }),
         balance: Balance::default(),
+        refusals: Refusals::default(),
         ending,
     })
 }

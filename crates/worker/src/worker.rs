@@ -21,6 +21,7 @@ use crate::learning::Learning;
 use crate::leases::Leases;
 use crate::output::Output;
 use crate::patience::Patience;
+use crate::refusals::Refusals;
 use crate::{random, span};
 
 /// One working process.
@@ -42,6 +43,7 @@ pub(crate) struct Worker {
     pub(crate) fastest: Fastest,
     pub(crate) brake: Brake,
     pub(crate) balance: Balance,
+    pub(crate) refusals: Refusals,
     pub(crate) ending: Ending,
 }
 

@@ -2,16 +2,17 @@
 
 use clap::Args;
 use serde_json::json;
-use veobatch_core::{Event, StateName};
-use veobatch_ledger::{BatchFlag, BatchSummary};
+use veobatch_core::{BatchId, Event, StateName};
+use veobatch_ledger::{BatchFlag, BatchSummary, Ledger};
 
-use crate::exit::DONE;
+use crate::exit::{DONE, UNFINISHED};
 use crate::failure::{Failure, Result};
+use crate::named::looking;
 use crate::opened::Opened;
-use crate::orders::{Meant, Outcome};
+use crate::orders::Outcome;
 use crate::settings::Settings;
 use crate::units::{counted, number};
-use crate::{named, say, shapes, words};
+use crate::{asking, named, say, shapes, words};
 
 /// Cancel a batch, or some of its jobs: nothing more is paid for them
 ///
@@ -21,38 +22,85 @@ use crate::{named, say, shapes, words};
 #[command(after_help = "Examples:
   veobatch cancel garden             the whole batch
   veobatch cancel garden cat-01      this job
+  veobatch cancel --all              everything; asks first where somebody can answer, --yes does not
 
-Exits with 1 if a named job was left as it was, 2 if a name is unknown, 3 if the ledger cannot be reached.")]
+Exits with 1 if a named job was left as it was or you say no, 2 if a name is unknown, 3 if the ledger cannot be reached.")]
 pub(crate) struct Cancel {
-    #[command(flatten)]
-    meant: Meant,
+    /// The batch
+    #[arg(required_unless_present = "all")]
+    batch: Option<String>,
+
+    /// Only these jobs; without any, the whole batch
+    jobs: Vec<String>,
+
+    /// Every batch that is there
+    #[arg(long, conflicts_with = "batch")]
+    all: bool,
+
+    /// Cancel everything without asking
+    #[arg(short, long, requires = "all")]
+    yes: bool,
 }
 
 impl Cancel {
     pub(crate) async fn run(&self, settings: &Settings) -> Result<u8> {
         let opened = Opened::known(settings).await?;
         let ledger = &*opened.ledger;
-        let batch = named::batch(ledger, &self.meant.batch).await?;
-        let policy = settings.policy();
-        if !self.meant.jobs.is_empty() {
-            let outcome = Outcome::named(ledger, &batch.batch, &self.meant.jobs, &Event::Cancel, &policy).await?;
+        let Some(name) = &self.batch else { return self.everything(settings, ledger).await };
+        let batch = named::batch(ledger, name).await?;
+        if !self.jobs.is_empty() {
+            let policy = settings.policy();
+            let outcome = Outcome::named(ledger, &batch.batch, &self.jobs, &Event::Cancel, &policy).await?;
             return outcome.tell(settings, "cancelled");
         }
-        let what = || format!("cancel batch {}", batch.batch);
-        let failed = |error| Failure::ledger(what(), &error);
-        // From here on nothing of it is submitted, even if the sweep is cut off: any worker finishes it.
-        ledger.flag(&batch.batch, BatchFlag::Cancelling(true)).await.map_err(failed)?;
-        veobatch_worker::sweep(ledger, &batch.batch, &policy).await.map_err(failed)?;
-        let after = named::batch(ledger, batch.batch.as_str()).await?;
-        tell(settings, &batch, &after)?;
-        Ok(DONE)
+        cancel(settings, ledger, vec![batch]).await
+    }
+
+    async fn everything(&self, settings: &Settings, ledger: &dyn Ledger) -> Result<u8> {
+        let is_over = |batch: &BatchSummary| OVER.iter().map(|state| batch.count(*state)).sum::<u64>() == batch.total();
+        let mut batches = ledger.batches().await.map_err(|error| looking(&error))?;
+        batches.retain(|batch| !is_over(batch));
+        let queued = batches.iter().map(|batch| batch.count(StateName::Queued)).sum();
+        if !self.yes && !batches.is_empty() && say::can_ask() {
+            let question = format!("cancel everything ({})?", counted(queued, "queued job"));
+            if !asking::confirmed(&question).await? {
+                say::words("nothing was cancelled");
+                return Err(Failure::silent(UNFINISHED));
+            }
+        }
+        if batches.is_empty() {
+            say::words("there is nothing to cancel");
+        }
+        cancel(settings, ledger, batches).await
     }
 }
 
-fn tell(settings: &Settings, before: &BatchSummary, after: &BatchSummary) -> Result<()> {
-    if settings.json {
-        say::json(&json!({"batches": [shapes::batch(after)]}))?;
+/// States that a cancellation changes nothing of.
+const OVER: [StateName; 3] = [StateName::Done, StateName::Failed, StateName::Cancelled];
+
+/// Cancels whole batches, and tells what became of each.
+async fn cancel(settings: &Settings, ledger: &dyn Ledger, batches: Vec<BatchSummary>) -> Result<u8> {
+    let failed = |batch: &BatchId, error| Failure::ledger(format!("cancel batch {batch}"), &error);
+    // From here on nothing of them is submitted, even if the sweep is cut off: any worker finishes it.
+    for batch in batches.iter().map(|before| &before.batch) {
+        ledger.flag(batch, BatchFlag::Cancelling(true)).await.map_err(|error| failed(batch, error))?;
     }
+    let mut shown = Vec::new();
+    for before in batches {
+        let batch = &before.batch;
+        let swept = veobatch_worker::sweep(ledger, batch, &settings.policy()).await;
+        swept.map_err(|error| failed(batch, error))?;
+        let after = named::batch(ledger, batch.as_str()).await?;
+        tell(&before, &after);
+        shown.push(shapes::batch(&after));
+    }
+    if settings.json {
+        say::json(&json!({"batches": shown}))?;
+    }
+    Ok(DONE)
+}
+
+fn tell(before: &BatchSummary, after: &BatchSummary) {
     let cancelled = after.count(StateName::Cancelled).saturating_sub(before.count(StateName::Cancelled));
     say::words(format_args!(
         "batch {}: {} cancelled; now {}",
@@ -74,5 +122,4 @@ fn tell(settings: &Settings, before: &BatchSummary, after: &BatchSummary) -> Res
             after.batch
         ));
     }
-    Ok(())
 }

@@ -11,8 +11,9 @@ use crate::settings::Settings;
 ///
 /// What is paid for is still followed and saved. Of a recurring batch no further run is made. Continue with `veobatch resume`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   veobatch pause garden
+  veobatch pause --all        every batch that is there
 
 Exits with 2 if the batch is unknown, 3 if the ledger cannot be reached.")]
 pub(crate) struct Pause {

@@ -9,8 +9,9 @@ use crate::settings::Settings;
 
 /// Resume a paused batch
 #[derive(Args, Debug)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   veobatch resume garden
+  veobatch resume --all       every paused batch, whoever paused it
 
 Exits with 2 if the batch is unknown, 3 if the ledger cannot be reached.")]
 pub(crate) struct Resume {

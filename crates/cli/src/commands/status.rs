@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::{Value, json};
-use veobatch_core::StateName;
+use veobatch_core::{Credits, StateName};
 use veobatch_ledger::BatchSummary;
 
 use crate::exit::DONE;
@@ -74,7 +74,7 @@ impl Status {
             say::data(line)?;
         }
         say::data("")?;
-        for line in outlook.lines(&batches) {
+        for line in batches.iter().filter_map(words::terms).chain(outlook.lines(&batches)) {
             say::data(line)?;
         }
         let account = words::account(&account).into_iter().chain(slots.lines(&account));
@@ -96,7 +96,8 @@ fn table(batches: &[BatchSummary]) -> Table {
     let states: Vec<StateName> =
         StateName::ALL.iter().copied().filter(|&state| state == StateName::Done || is_seen(state)).collect();
     let heads = states.iter().map(|&state| words::spoken(state));
-    table.row(["batch", "total"].into_iter().chain(heads));
+    let is_paid = batches.iter().any(|batch| batch.credits > Credits::default());
+    table.row(["batch", "total"].into_iter().chain(heads).chain(is_paid.then_some("credits")));
     for batch in batches {
         let name = match (batch.cancelling, batch.paused) {
             (true, _) => format!("{} (being cancelled)", batch.batch),
@@ -104,7 +105,8 @@ fn table(batches: &[BatchSummary]) -> Table {
             (false, false) => batch.batch.to_string(),
         };
         let counts = states.iter().map(|&state| number(batch.count(state)));
-        table.row([name, number(batch.total())].into_iter().chain(counts));
+        let credits = is_paid.then(|| batch.credits.to_string());
+        table.row([name, number(batch.total())].into_iter().chain(counts).chain(credits));
     }
     table
 }

@@ -72,6 +72,26 @@ pub(super) fn retry(record: &Record, moment: &Moment<'_>) -> Moved {
     Ok(next)
 }
 
+/// Orders the queue only, so only a job that is in it can be moved there.
+pub(super) fn prioritize(record: &Record, priority: i16, moment: &Moment<'_>) -> Moved {
+    match &record.state {
+        State::Queued { .. } if record.priority == priority => return Err("has that priority already"),
+        State::Queued { .. } => {}
+        State::Submitting { .. } => return Err("is being submitted"),
+        State::Generating { .. } | State::Upscaling { .. } | State::Downloading { .. } => {
+            return Err("is submitted already: nothing of it waits in the queue");
+        }
+        State::Done { .. } => return Err("is done"),
+        State::InDoubt { .. } => return Err("is in doubt: settle it with `veobatch resolve`"),
+        State::Failed { .. } => return Err("has failed already: `veobatch retry` puts it back into the queue"),
+        State::Cancelled => return Err("is cancelled: `veobatch retry` puts it back into the queue"),
+    }
+    let mut next = record.clone();
+    next.note(moment.now, format!("priority {priority} by hand (was {})", record.priority));
+    next.priority = priority;
+    Ok(next)
+}
+
 pub(super) fn resolve(record: &Record, verdict: &Verdict, moment: &Moment<'_>) -> Moved {
     let (attempt, compared) = doubtful(record).ok_or("is not in doubt")?;
     let mut next = record.clone();

@@ -12,6 +12,7 @@ use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 
 use super::ScheduleError;
+use crate::terms::Span;
 use crate::time::Timestamp;
 
 static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
@@ -59,6 +60,14 @@ impl Zone {
     pub(super) fn local(&self, at: Timestamp) -> Option<DateTime> {
         let ms = i64::try_from(at.as_millis()).ok()?;
         Some(self.0.to_datetime(jiff::Timestamp::from_millisecond(ms).ok()?))
+    }
+
+    /// From midnight to midnight: the day that `at` lies in. A midnight that the clocks skip is the end of the gap, and
+    /// one that they show twice is the first of the two, so that days follow each other without a hole.
+    pub fn day_of(&self, at: Timestamp) -> Option<Span> {
+        let today = self.local(at)?.date();
+        let midnight = |date: jiff::civil::Date| self.instant(date.at(0, 0, 0, 0));
+        Some(Span { from: midnight(today)?, until: midnight(today.tomorrow().ok()?)? })
     }
 
     /// `27 November`, as a person here would call the day of `at`.
@@ -129,6 +138,35 @@ mod tests {
             ("UTC", "2026-10-25T02:30:00", "2026-10-25T02:30:00Z"),
         ] {
             assert_eq!(instant(zone, local), utc, "{local} {zone}");
+        }
+    }
+
+    #[test]
+    fn a_day_is_from_midnight_to_midnight_and_a_skipped_midnight_is_the_end_of_the_gap() {
+        for (zone, at, from, until) in [
+            ("UTC", "2026-11-23T12:00:00Z", "2026-11-23T00:00:00Z", "2026-11-24T00:00:00Z"),
+            ("Europe/Berlin", "2026-11-22T23:00:00Z", "2026-11-22T23:00:00Z", "2026-11-23T23:00:00Z"),
+            ("Europe/Berlin", "2026-11-22T22:59:59Z", "2026-11-21T23:00:00Z", "2026-11-22T23:00:00Z"),
+            // 23 and 25 hours.
+            ("Europe/Berlin", "2027-03-28T12:00:00Z", "2027-03-27T23:00:00Z", "2027-03-28T22:00:00Z"),
+            ("Europe/Berlin", "2026-10-25T12:00:00Z", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"),
+            // Santiago goes forward at midnight: 2026-09-06 begins at 01:00, at 04:00 UTC.
+            ("America/Santiago", "2026-09-06T12:00:00Z", "2026-09-06T04:00:00Z", "2026-09-07T03:00:00Z"),
+            ("America/Santiago", "2026-09-06T03:59:59Z", "2026-09-05T04:00:00Z", "2026-09-06T04:00:00Z"),
+            // Havana shows midnight twice: 2024-11-03 begins at the first, at 04:00 UTC.
+            ("America/Havana", "2024-11-03T05:30:00Z", "2024-11-03T04:00:00Z", "2024-11-04T05:00:00Z"),
+            // Apia had no 30 December 2011.
+            ("Pacific/Apia", "2011-12-30T09:59:59Z", "2011-12-29T10:00:00Z", "2011-12-30T10:00:00Z"),
+            ("Pacific/Apia", "2011-12-30T10:00:00Z", "2011-12-30T10:00:00Z", "2011-12-31T10:00:00Z"),
+        ] {
+            let ms = at.parse::<jiff::Timestamp>().unwrap().as_millisecond();
+            let zone = Zone::parse(zone).unwrap();
+            let day = zone.day_of(Timestamp::from_millis(u64::try_from(ms).unwrap())).unwrap();
+            assert_eq!(
+                (day.from.to_string(), day.until.to_string()),
+                (from.to_owned(), until.to_owned()),
+                "{zone} {at}"
+            );
         }
     }
 

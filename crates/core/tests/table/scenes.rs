@@ -180,6 +180,7 @@ pub(crate) fn events() -> Vec<(&'static str, Event)> {
         ("stuck", Event::Stuck { why: "panic".into(), deliveries: 1 }),
         ("cancel", Event::Cancel),
         ("retry", Event::Retry),
+        ("prioritize", Event::Prioritize(7)),
         ("adopt", Event::Resolve(Verdict::Adopt(task_id("task-4")))),
         ("resubmit", Event::Resolve(Verdict::Resubmit)),
         ("give up", Event::Resolve(Verdict::GiveUp)),

@@ -188,7 +188,12 @@ impl World {
             Event::Relinked { urls, .. } => Event::Relinked { task: id, urls },
             Event::Saved { files, remark, .. } => Event::Saved { task: id, files, remark },
             Event::NotSaved { why, .. } => Event::NotSaved { task: id, why },
-            other @ (Event::Orphaned | Event::Stuck { .. } | Event::Cancel | Event::Retry | Event::Resolve(_)) => other,
+            other @ (Event::Orphaned
+            | Event::Stuck { .. }
+            | Event::Cancel
+            | Event::Retry
+            | Event::Prioritize(_)
+            | Event::Resolve(_)) => other,
         })
     }
 

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test's own tasks are awaited in it")]
 
 mod callbacks;
+mod days;
 mod faulty;
 mod night;
 mod saving;

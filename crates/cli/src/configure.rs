@@ -1,0 +1,163 @@
+//! What of the settings is the account's and not this process's: the pace, the cap, the prices, the daily budget. It is
+//! stored in the ledger and holds for every worker from then on.
+
+use std::collections::BTreeMap;
+
+use veobatch_core::{Credits, Zone};
+use veobatch_ledger::{Account, Daily, DailyBudget, Day, Pace, PriceList, Settings as Wanted};
+use veobatch_producer::{Wish, parse_budget};
+
+use crate::failure::{Failure, Result};
+use crate::named::looking;
+use crate::opened::Opened;
+use crate::settings::Settings;
+use crate::units::{Rate, duration};
+use crate::{prices, say};
+
+/// Changed prices that are named; the rest is only counted.
+const SHOWN: usize = 6;
+
+/// Looks a second where videos take seconds and cost nothing.
+const SIMULATED_POLL_RATE: u32 = 500;
+
+/// Reads `5000`, `5000 Europe/Berlin` or `none`. The error completes "invalid value …:".
+pub(crate) fn parse_daily(text: &str) -> std::result::Result<Wish<DailyBudget>, String> {
+    Wish::parse(text, |text| {
+        let (credits, zone) = text.trim().split_once(char::is_whitespace).unwrap_or((text, "UTC"));
+        let credits =
+            parse_budget(credits).map_err(|words| format!("it has to be {words}, and perhaps a time zone"))?;
+        let zone = Zone::parse(zone.trim()).map_err(|error| error.to_string())?;
+        Ok(DailyBudget { credits, zone: zone.to_string() })
+    })
+}
+
+impl Opened {
+    /// Stores what was asked for, and the prices that budgets reckon with; says what that changed.
+    pub(crate) async fn configure(&self, settings: &Settings) -> Result<()> {
+        let ledger = &*self.ledger;
+        self.limit_polls(settings).await?;
+        let before = ledger.account().await.map_err(|error| looking(&error))?;
+        let wanted = wanted(settings, &before)?;
+        ledger.configure(&wanted).await.map_err(|error| Failure::ledger("store the settings in the ledger", &error))?;
+        let after = ledger.account().await.map_err(|error| looking(&error))?;
+        let changes = [
+            pace(&before.pace, &after.pace),
+            repriced(&before.prices, &after.prices),
+            daily(before.daily.as_ref(), after.daily.as_ref()),
+        ];
+        for change in changes.into_iter().flatten() {
+            tracing::info!("the account's settings were changed: {change}");
+            say::words(format_args!("{change}; for every worker of this ledger"));
+        }
+        Ok(())
+    }
+
+    /// Stores how many looks a second are allowed, if it was given. The simulated videos take seconds.
+    async fn limit_polls(&self, settings: &Settings) -> Result<()> {
+        let quick = settings.simulate.then_some(SIMULATED_POLL_RATE);
+        let Some(rate) = settings.poll_rate.or(quick) else { return Ok(()) };
+        let stored = self.ledger.limit_polls(Some(rate)).await;
+        let before = stored.map_err(|error| Failure::ledger("store the rate of looks in the ledger", &error))?;
+        if before != rate && settings.poll_rate.is_some() {
+            tracing::info!(per_second = rate, before, "the rate of looks was changed");
+            say::words(format_args!("looks: {rate} a second (was {before}); for all workers of this ledger together"));
+        }
+        Ok(())
+    }
+}
+
+fn wanted(settings: &Settings, account: &Account) -> Result<Wanted> {
+    let daily = match &settings.daily_budget {
+        None | Some(Wish::Kept) => None,
+        Some(Wish::Gone) => Some(None),
+        Some(Wish::Set(budget)) => Some(Some(budget.clone())),
+    };
+    // In the same step, so that nothing waits for a worker to tell the day. It is not heard while another one is counted.
+    let day = daily.iter().flatten().find_map(|budget| {
+        let span = Zone::parse(&budget.zone).ok()?.day_of(account.now)?;
+        Some(Day { zone: budget.zone.clone(), span })
+    });
+    let by_class = prices::of(settings)?.by_class();
+    Ok(Wanted {
+        rate: settings.rate.map(|Rate { count, per }| (count, per)),
+        max_in_flight: settings.max_in_flight,
+        prices: Some(PriceList { by_class, asked: settings.prices.is_some() }),
+        daily,
+        day,
+    })
+}
+
+fn pace(before: &Pace, after: &Pace) -> Option<String> {
+    (before != after).then(|| {
+        format!(
+            "pace: {} submissions in {}, {} in flight (was {} in {}, {})",
+            after.submissions,
+            duration(after.per),
+            after.max_in_flight,
+            before.submissions,
+            duration(before.per),
+            before.max_in_flight
+        )
+    })
+}
+
+/// The first prices of a ledger are no change.
+fn repriced(before: &BTreeMap<String, Credits>, after: &BTreeMap<String, Credits>) -> Option<String> {
+    if before.is_empty() {
+        return None;
+    }
+    let shown = |price: Option<&Credits>| price.map_or_else(|| "unknown".to_owned(), Credits::to_string);
+    let classes: Vec<&String> = after.keys().chain(before.keys().filter(|class| !after.contains_key(*class))).collect();
+    let mut changes: Vec<String> = classes
+        .into_iter()
+        .filter(|class| before.get(*class) != after.get(*class))
+        .map(|class| format!("{class} {} (was {})", shown(after.get(class)), shown(before.get(class))))
+        .collect();
+    let more = changes.len().saturating_sub(SHOWN);
+    changes.truncate(SHOWN);
+    if more > 0 {
+        changes.push(format!("and {more} more"));
+    }
+    (!changes.is_empty()).then(|| format!("prices: {}", changes.join(", ")))
+}
+
+fn daily(before: Option<&Daily>, after: Option<&Daily>) -> Option<String> {
+    let (before, after) = (before.map(|daily| &daily.budget), after.map(|daily| &daily.budget));
+    let shown = |budget: Option<&DailyBudget>| {
+        budget
+            .map_or_else(|| "none".to_owned(), |budget| format!("{} credits a day in {}", budget.credits, budget.zone))
+    };
+    (before != after).then(|| format!("daily budget: {} (was {})", shown(after), shown(before)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daily_budget_is_read_with_its_zone_or_in_utc_and_none_removes_it() {
+        let of = |credits, zone: &str| Ok(Wish::Set(DailyBudget { credits, zone: zone.to_owned() }));
+        assert_eq!(parse_daily("5000 europe/berlin"), of(Credits::whole(5000), "Europe/Berlin"));
+        assert_eq!(parse_daily("812.5"), of(Credits::from_millis(812_500), "UTC"));
+        assert_eq!(parse_daily("0  UTC"), of(Credits::whole(0), "UTC"));
+        assert_eq!(parse_daily("none"), Ok(Wish::Gone));
+        for text in ["", "many", "-1", "5000 Berlin", "5000 Europe/Berlin x", "Europe/Berlin", "inf"] {
+            assert!(parse_daily(text).is_err(), "{text}");
+        }
+        assert!(parse_daily("5000 Berlin").unwrap_err().contains("Europe/Berlin"));
+    }
+
+    #[test]
+    fn changed_prices_are_told_and_the_first_ones_are_none() {
+        let prices = |all: &[(&str, i64)]| -> BTreeMap<String, Credits> {
+            all.iter().map(|(class, credits)| ((*class).to_owned(), Credits::whole(*credits))).collect()
+        };
+        let before = prices(&[("veo3/720p", 250), ("veo3_fast/720p", 60)]);
+        assert_eq!(repriced(&prices(&[]), &before), None);
+        assert_eq!(repriced(&before, &before), None);
+        assert_eq!(
+            repriced(&before, &prices(&[("veo3/720p", 240), ("veo4/720p", 9)])).as_deref(),
+            Some("prices: veo3/720p 240 (was 250), veo4/720p 9 (was unknown), veo3_fast/720p unknown (was 60)")
+        );
+    }
+}

@@ -1,0 +1,51 @@
+//! Says when the days of the daily budget begin and end.
+//!
+//! The ledger holds what a day may cost exactly, and knows no time zones: once the day that it counts is over it grants
+//! nothing until a worker says when the present one ends. Any worker does, and all of them say the same.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{error, info};
+use veobatch_core::Zone;
+use veobatch_ledger::{Account, Day, LedgerError, Settings};
+
+use crate::worker::Worker;
+
+/// Between two looks at a day that is over.
+const SOON: Duration = Duration::from_secs(1);
+
+/// When the day that is counted is over, as far as this process knows.
+#[derive(Debug, Default)]
+pub(crate) struct Days {
+    over: Option<Instant>,
+}
+
+impl Days {
+    /// Begins the present day, if the one that is counted is over.
+    pub(crate) async fn step(&mut self, worker: &Worker, account: &Account) -> Result<(), LedgerError> {
+        let Some(daily) = &account.daily else {
+            self.over = None;
+            return Ok(());
+        };
+        let left = daily.day.until.since(account.now);
+        self.over = Some(Instant::now() + left.max(SOON));
+        if !left.is_zero() {
+            return Ok(());
+        }
+        let name = &daily.budget.zone;
+        let Some(span) = Zone::parse(name).ok().and_then(|zone| zone.day_of(account.now)) else {
+            error!(zone = %name, "the days of the daily budget cannot be told; set it anew with --daily-budget");
+            return Ok(());
+        };
+        let day = Some(Day { zone: name.clone(), span });
+        worker.ledger.configure(&Settings { day, ..Settings::default() }).await?;
+        info!(budget = %daily.budget.credits, zone = %name, until = %span.until, "a new day of the daily budget");
+        Ok(())
+    }
+
+    /// How long until a look at it is worth while, if it is before `gap` has passed.
+    pub(crate) fn within(&self, gap: Duration) -> Duration {
+        self.over.map_or(gap, |over| over.saturating_duration_since(Instant::now()).min(gap))
+    }
+}
