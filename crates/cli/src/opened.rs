@@ -67,7 +67,10 @@ impl Opened {
         match (&settings.state_dir, &self.url) {
             (Some(path), _) => path.clone(),
             (None, LedgerUrl::Sqlite(path)) => beside(path, "state"),
-            (None, LedgerUrl::Redis(_)) => PathBuf::from(".veobatch"),
+            // Each queue is an account of its own: what was paid for there is no evidence here.
+            (None, LedgerUrl::Redis(url)) => PathBuf::from(
+                url.other_queue().map_or_else(|| ".veobatch".to_owned(), |queue| format!(".veobatch-{queue}")),
+            ),
         }
     }
 

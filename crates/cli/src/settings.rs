@@ -23,7 +23,7 @@ const API_BASE: &str = "https://api.kie.ai";
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Settings")]
 pub(crate) struct Settings {
-    /// Where the jobs are kept: sqlite:PATH, or redis://[user:password@]host:port/db (rediss:// for TLS)
+    /// Where the jobs are kept: sqlite:PATH, or redis://[user:password@]host:port/db[?queue=NAME] (rediss:// for TLS)
     /// [default: sqlite:veobatch.db; with --simulate: sqlite:veobatch-simulate.db]
     #[arg(long, global = true, value_name = "URL", env = "VEOBATCH_LEDGER", hide_env_values = true)]
     pub(crate) ledger: Option<String>,

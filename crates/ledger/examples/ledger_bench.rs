@@ -170,13 +170,14 @@ impl Watch {
 async fn size(url: &LedgerUrl) -> Option<u64> {
     match url {
         LedgerUrl::Sqlite(path) => std::fs::metadata(path).ok().map(|file| file.len()),
-        LedgerUrl::Redis(url) => said(url, "memory", "used_memory:").await?.parse().ok(),
+        LedgerUrl::Redis(url) => said(url.server(), "memory", "used_memory:").await?.parse().ok(),
     }
 }
 
 /// Seconds of processor time that a server has used so far.
 async fn server_time(url: &LedgerUrl) -> Option<f64> {
     let LedgerUrl::Redis(url) = url else { return None };
+    let url = url.server();
     let user: f64 = said(url, "cpu", "used_cpu_user:").await?.parse().ok()?;
     let system: f64 = said(url, "cpu", "used_cpu_sys:").await?.parse().ok()?;
     Some(user + system)

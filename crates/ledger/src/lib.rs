@@ -44,7 +44,7 @@ pub use job::{
 pub use open::{Guarantee, LedgerUrl, open};
 #[cfg(feature = "simulated")]
 pub use random::simulated;
-pub use redis::RedisLedger;
+pub use redis::{RedisLedger, RedisUrl};
 pub use samples::{KINDS, SAMPLES};
 pub use slots::{SLOT_HOURS, SlotUse, Unused};
 pub use sqlite::{SqliteLedger, TimeSource};

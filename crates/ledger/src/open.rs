@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{LedgerError, RedisLedger, SharedLedger, SqliteLedger};
+use crate::{LedgerError, RedisLedger, RedisUrl, SharedLedger, SqliteLedger};
 
 /// Where a ledger is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LedgerUrl {
     /// `sqlite:PATH`.
     Sqlite(PathBuf),
-    /// `redis://[user:password@]host[:port][/db]`, or `rediss://…` for TLS; kept as it was given.
-    Redis(String),
+    /// `redis://…`, or `rediss://…` for TLS.
+    Redis(RedisUrl),
 }
 
 impl LedgerUrl {
@@ -25,11 +25,7 @@ impl LedgerUrl {
             return Ok(Self::Sqlite(PathBuf::from(path)));
         }
         if text.starts_with("redis://") || text.starts_with("rediss://") {
-            return match url::Url::parse(text) {
-                Ok(url) if url.host_str().is_some_and(|host| !host.is_empty()) => Ok(Self::Redis(text.to_owned())),
-                Ok(_) => Err(LedgerError::Url("the ledger URL names no host: redis://host:6379/0".to_owned())),
-                Err(error) => Err(LedgerError::Url(format!("the ledger URL cannot be read: {error}"))),
-            };
+            return RedisUrl::parse(text).map(Self::Redis);
         }
         Err(LedgerError::Url("a ledger is sqlite:PATH, redis://HOST… or rediss://HOST…".to_owned()))
     }
@@ -38,7 +34,7 @@ impl LedgerUrl {
     pub fn shown(&self) -> String {
         match self {
             Self::Sqlite(path) => format!("sqlite:{}", path.display()),
-            Self::Redis(text) => url::Url::parse(text).map_or_else(
+            Self::Redis(url) => url::Url::parse(url.given()).map_or_else(
                 |_| "redis".to_owned(),
                 |mut url| {
                     // Fails only for URLs that cannot have a password.
@@ -66,6 +62,6 @@ pub struct Guarantee {
 pub async fn open(url: &LedgerUrl) -> Result<SharedLedger, LedgerError> {
     Ok(match url {
         LedgerUrl::Sqlite(path) => Arc::new(SqliteLedger::open(path).await?),
-        LedgerUrl::Redis(text) => Arc::new(RedisLedger::open(text).await?),
+        LedgerUrl::Redis(url) => Arc::new(RedisLedger::open(url).await?),
     })
 }

@@ -1,8 +1,9 @@
-//! The ledger on one Redis server (6.2 and newer), for any number of machines.
+//! The ledger on one Redis server (6.2 and newer), or on one node of a cluster, for any number of machines.
 //!
 //! Every change is one Lua script (`redis/*.lua`): a job's record, its place in the queue, the sums and the account
-//! change together or not at all. The clock is the server's. All keys begin with one hash tag, `{veobatch}:`; a batch
-//! is known by its number `n`, a job by `n:seq`.
+//! change together or not at all. The clock is the server's. All keys begin with one hash tag, the queue's name:
+//! `{veobatch}:` if none is given. A queue is a ledger of its own, with an account of its own; in a cluster its keys are on
+//! one node, and other queues may be on others. A batch is known by its number `n`, a job by `n:seq`.
 //!
 //! | key | what | written by | dies |
 //! |---|---|---|---|
@@ -44,6 +45,7 @@
 //! `:s` is `:gone` then.
 
 mod account;
+mod address;
 mod admission;
 mod answers;
 mod claims;
@@ -57,19 +59,22 @@ mod pages;
 mod polls;
 mod sample;
 mod scripts;
+mod server;
 mod shared;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
 use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
 
+pub use self::address::RedisUrl;
 use self::collector::Collector;
 use self::confirmation::Confirmation;
-use self::connection::Server;
 use self::pages::Which;
 use self::scripts::Scripts;
+use self::server::Server;
 use crate::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
     LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
@@ -81,7 +86,7 @@ const FORMAT: u32 = 1;
 /// A ledger on a Redis server. Cheap calls, all over one connection that is made anew when it breaks.
 #[derive(Debug)]
 pub struct RedisLedger {
-    server: Server,
+    server: Arc<Server>,
     scripts: Scripts,
     collector: Collector,
     confirmation: Confirmation,
@@ -89,12 +94,12 @@ pub struct RedisLedger {
 }
 
 impl RedisLedger {
-    /// Connects to `url` (`redis://[user:password@]host[:port][/db]`, `rediss://…` for TLS) and checks the server's
-    /// version and the ledger's format. TLS needs rustls' process-wide provider to be installed.
-    pub async fn open(url: &str) -> Result<Self, LedgerError> {
-        let server = Server::connect(url).await?;
+    /// Connects to the server that has the queue of `url`, and checks its version and the ledger's format. TLS needs rustls'
+    /// process-wide provider to be installed.
+    pub async fn open(url: &RedisUrl) -> Result<Self, LedgerError> {
+        let server = Arc::new(Server::connect(url).await?);
         shared::check_format(&server).await?;
-        let confirmation = Confirmation::new(url);
+        let confirmation = Confirmation::new(server.clone());
         Ok(Self { server, scripts: Scripts::new(), collector: Collector::new(), confirmation, nudge: Notify::new() })
     }
 }
@@ -270,7 +275,7 @@ impl Ledger for RedisLedger {
     }
 
     async fn guarantee(&self) -> Result<Guarantee, LedgerError> {
-        guarantee::of(&self.server).await
+        guarantee::of(&*self.server.owner_now().await?).await
     }
 
     async fn take_worker_place(&self) -> Result<Option<WorkerPlace>, LedgerError> {

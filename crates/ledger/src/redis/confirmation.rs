@@ -14,17 +14,21 @@
 //! A server that has nothing to wait for (no replica, every write on the disk before its answer) is asked all the same:
 //! it may have been put in the place of another, or have lost its file.
 //!
+//! In a cluster the connection leads to the node that had the queue when it was made. One that has it no more refuses to be
+//! asked for the claims, and the next round looks for the node that has it.
+//!
 //! Whoever comes while others wait shares the next round with those who came too; each is told of its own claim.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use redis::{Cmd, RedisError, Value};
 use tokio::sync::oneshot;
 use veobatch_core::Token;
 
-use super::connection::{Server, key, meaning};
+use super::connection::{Node, meaning};
 use super::guarantee;
+use super::server::Server;
 use crate::LedgerError;
 
 /// How long one round waits for each of the two, in ms: a replica beside its server answers within a few, a disk once a
@@ -34,12 +38,12 @@ const WAIT_MS: u32 = 3_000;
 /// The claims that wait to be confirmed, and where that is done.
 #[derive(Debug)]
 pub(super) struct Confirmation {
-    url: String,
+    server: Arc<Server>,
     /// Replicas of the server, when it last granted something.
     replicas: AtomicU32,
     waiting: Mutex<Vec<Waiting>>,
     /// Made when it is first needed; held while a round is under way.
-    server: tokio::sync::Mutex<Option<Connected>>,
+    connected: tokio::sync::Mutex<Option<Connected>>,
 }
 
 /// A claim that waits for the next round.
@@ -52,14 +56,14 @@ struct Waiting {
 /// The connection that waits, and whether it waits for the disk too.
 #[derive(Debug)]
 struct Connected {
-    server: Server,
+    node: Node,
     disk: bool,
 }
 
 impl Confirmation {
-    pub(super) fn new(url: &str) -> Self {
-        let (replicas, waiting, server) = (AtomicU32::new(0), Mutex::default(), tokio::sync::Mutex::default());
-        Self { url: url.to_owned(), replicas, waiting, server }
+    pub(super) fn new(server: Arc<Server>) -> Self {
+        let (replicas, waiting, connected) = (AtomicU32::new(0), Mutex::default(), tokio::sync::Mutex::default());
+        Self { server, replicas, waiting, connected }
     }
 
     /// A claim was granted by a server with this many replicas.
@@ -75,11 +79,11 @@ impl Confirmation {
             let told = tokio::select! {
                 biased;
                 told = &mut answered => told,
-                mut server = self.server.lock() => {
+                mut connected = self.connected.lock() => {
                     // Empty, if somebody's round had this one too.
                     let waiting = std::mem::take(&mut *self.lock());
                     if !waiting.is_empty() {
-                        self.round(&mut server, waiting).await;
+                        self.round(&mut connected, waiting).await;
                     }
                     answered.await
                 }
@@ -91,9 +95,9 @@ impl Confirmation {
         }
     }
 
-    async fn round(&self, server: &mut Option<Connected>, waiting: Vec<Waiting>) {
+    async fn round(&self, connected: &mut Option<Connected>, waiting: Vec<Waiting>) {
         let tokens: Vec<&str> = waiting.iter().map(|waiting| waiting.token.as_str()).collect();
-        let known = self.known(server, &tokens).await;
+        let known = self.known(connected, &tokens).await;
         for (n, Waiting { answer, .. }) in waiting.into_iter().enumerate() {
             let told = match &known {
                 Ok(known) if known.get(n) == Some(&true) => Ok(()),
@@ -107,14 +111,14 @@ impl Confirmation {
 
     /// Which of these claims are safe now. A connection that broke, or leads to a server without one of them, is not
     /// used again.
-    async fn known(&self, server: &mut Option<Connected>, tokens: &[&str]) -> Result<Vec<bool>, LedgerError> {
-        let connected = match server.take() {
-            Some(connected) => connected,
-            None => Connected::to(&self.url).await?,
+    async fn known(&self, connected: &mut Option<Connected>, tokens: &[&str]) -> Result<Vec<bool>, LedgerError> {
+        let used = match connected.take() {
+            Some(used) => used,
+            None => Connected::to(self.server.another_connection().await?).await?,
         };
-        let known = connected.wait(self.replicas.load(Ordering::Relaxed) > 0, tokens).await?;
+        let known = used.wait(self.replicas.load(Ordering::Relaxed) > 0, tokens).await?;
         if known.iter().all(|known| *known) {
-            *server = Some(connected);
+            *connected = Some(used);
         }
         Ok(known)
     }
@@ -125,26 +129,26 @@ impl Confirmation {
 }
 
 impl Connected {
-    async fn to(url: &str) -> Result<Self, LedgerError> {
-        let server = Server::connect(url).await?;
-        let disk = guarantee::writes_every_second(&server).await? && has(&server, "WAITAOF").await?;
-        Ok(Self { server, disk })
+    async fn to(node: Node) -> Result<Self, LedgerError> {
+        let disk = guarantee::writes_every_second(&node).await? && has(&node, "WAITAOF").await?;
+        Ok(Self { node, disk })
     }
 
     /// Which of these claims were there all the time, while what was written before is waited for. In one go: on a
     /// connection that was made anew in between there would be nothing to wait for.
     async fn wait(&self, replica: bool, tokens: &[&str]) -> Result<Vec<bool>, LedgerError> {
         let mut asked = redis::pipe();
-        asked.cmd("HMGET").arg(key("i")).arg(tokens);
-        asked.cmd("SET").arg(key("confirmed")).arg(1).ignore();
+        asked.cmd("HMGET").arg(self.node.key("i")).arg(tokens);
+        asked.cmd("SET").arg(self.node.key("confirmed")).arg(1).ignore();
         if replica {
             asked.cmd("WAIT").arg(1).arg(WAIT_MS);
         }
         if self.disk {
             asked.cmd("WAITAOF").arg(1).arg(0).arg(WAIT_MS);
         }
-        asked.cmd("HMGET").arg(key("i")).arg(tokens);
-        let mut answers = self.server.ask_all::<Vec<Value>>(&asked).await?.into_iter();
+        asked.cmd("HMGET").arg(self.node.key("i")).arg(tokens);
+        let answers = self.node.try_ask_all::<Vec<Value>>(&asked).await.map_err(|error| meaning(&error))?;
+        let mut answers = answers.into_iter();
         let mut next = || answers.next().unwrap_or(Value::Nil);
 
         let before: Vec<Option<String>> = read(next())?;
@@ -169,9 +173,8 @@ fn unreached(what: &str) -> LedgerError {
 }
 
 /// Whether the server knows a command.
-async fn has(server: &Server, command: &str) -> Result<bool, LedgerError> {
-    let asked: Result<Vec<Value>, RedisError> =
-        server.try_ask(Cmd::new().arg("COMMAND").arg("INFO").arg(command)).await;
+async fn has(node: &Node, command: &str) -> Result<bool, LedgerError> {
+    let asked: Result<Vec<Value>, RedisError> = node.try_ask(Cmd::new().arg("COMMAND").arg("INFO").arg(command)).await;
     match asked {
         Ok(known) => Ok(known.iter().any(|known| !matches!(known, Value::Nil))),
         Err(error) => {

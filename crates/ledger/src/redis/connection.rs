@@ -1,15 +1,16 @@
-//! The connection to the server, and what its errors mean for the caller.
+//! The connection to one server, and what its errors mean for the caller.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, Script, ServerErrorKind};
+use redis::{
+    Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisError, Script,
+    ServerErrorKind,
+};
 
 use crate::LedgerError;
-
-/// What all keys begin with; one hash tag, so that they share a slot of a cluster.
-pub(super) const TAG: &str = "{veobatch}:";
 
 /// An unreachable server must not hold a caller longer than this.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -17,22 +18,24 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The longest script takes some ms, a disk that syncs every write may take a second.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// One multiplexed connection, made anew when it breaks.
+/// One multiplexed connection to one server, made anew when it breaks.
 #[derive(Clone)]
-pub(super) struct Server {
+pub(super) struct Node {
+    address: ConnectionAddr,
+    tag: Arc<str>,
     connection: ConnectionManager,
 }
 
-impl fmt::Debug for Server {
+impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Server")
+        write!(f, "Node({})", self.address)
     }
 }
 
-impl Server {
-    pub(super) async fn connect(url: &str) -> Result<Self, LedgerError> {
-        let client =
-            Client::open(url).map_err(|error| LedgerError::Url(format!("the ledger URL cannot be used: {error}")))?;
+impl Node {
+    /// A connection for the queue of this tag.
+    pub(super) async fn connect(server: ConnectionInfo, tag: &Arc<str>) -> Result<Self, RedisError> {
+        let address = server.addr().clone();
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(ANSWER_TIMEOUT))
@@ -40,8 +43,17 @@ impl Server {
             .set_min_delay(Duration::from_millis(50))
             .set_max_delay(Duration::from_millis(500))
             .set_pipeline_buffer_size(512);
-        let connection = ConnectionManager::new_with_config(client, config).await.map_err(|error| meaning(&error))?;
-        Ok(Self { connection })
+        let connection = ConnectionManager::new_with_config(Client::open(server)?, config).await?;
+        Ok(Self { address, tag: tag.clone(), connection })
+    }
+
+    pub(super) fn address(&self) -> &ConnectionAddr {
+        &self.address
+    }
+
+    /// A key of the queue.
+    pub(super) fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.tag)
     }
 
     /// One command.
@@ -55,29 +67,19 @@ impl Server {
     }
 
     /// Several commands in one go.
-    pub(super) async fn ask_all<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, LedgerError> {
-        commands.query_async(&mut self.connection.clone()).await.map_err(|error| meaning(&error))
+    pub(super) async fn try_ask_all<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, RedisError> {
+        commands.query_async(&mut self.connection.clone()).await
     }
 
     /// A script, with the tag as its one key.
-    pub(super) async fn run<T: FromRedisValue>(&self, script: &Script, args: &[Vec<u8>]) -> Result<T, LedgerError> {
-        self.try_run(script, args).await.map_err(|error| meaning(&error))
-    }
-
-    /// A script, with the server's own error.
     pub(super) async fn try_run<T: FromRedisValue>(&self, script: &Script, args: &[Vec<u8>]) -> Result<T, RedisError> {
         let mut call = script.prepare_invoke();
-        call.key(TAG);
+        call.key(&*self.tag);
         for arg in args {
             call.arg(arg.as_slice());
         }
         call.invoke_async(&mut self.connection.clone()).await
     }
-}
-
-/// A key of the ledger.
-pub(super) fn key(name: &str) -> String {
-    format!("{TAG}{name}")
 }
 
 /// What an error means for the caller: an outage is waited out, everything else is for a person.
@@ -120,11 +122,5 @@ mod tests {
         assert!(refused_for_now(Some("OOM"), ""));
         assert!(refused_for_now(Some("ERR"), "Error running script: -OOM command not allowed"));
         assert!(!refused_for_now(Some("ERR"), "user_script:3: attempt to index a nil value"));
-    }
-
-    #[tokio::test]
-    async fn a_server_that_is_not_there_is_an_outage() {
-        let error = Server::connect("redis://127.0.0.1:1/").await.unwrap_err();
-        assert!(matches!(error, LedgerError::Unavailable(_)), "{error}");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use redis::{Cmd, ErrorKind, RedisError};
 
-use super::connection::{Server, meaning};
+use super::connection::{Node, meaning};
 use crate::{Guarantee, LedgerError};
 
 /// Settings as far as the server lets us ask for them.
@@ -15,22 +15,22 @@ struct Durability {
     eviction: Option<String>,
 }
 
-pub(super) async fn of(server: &Server) -> Result<Guarantee, LedgerError> {
-    let fsync = setting(server, "appendfsync").await?;
-    let append_only = match setting(server, "appendonly").await? {
+pub(super) async fn of(node: &Node) -> Result<Guarantee, LedgerError> {
+    let fsync = setting(node, "appendfsync").await?;
+    let append_only = match setting(node, "appendonly").await? {
         Some(value) => Some(value == "yes"),
-        None => info(server, "persistence", "aof_enabled").await?.map(|value| value == "1"),
+        None => info(node, "persistence", "aof_enabled").await?.map(|value| value == "1"),
     };
-    let eviction = match setting(server, "maxmemory-policy").await? {
+    let eviction = match setting(node, "maxmemory-policy").await? {
         Some(value) => Some(value),
-        None => info(server, "memory", "maxmemory_policy").await?,
+        None => info(node, "memory", "maxmemory_policy").await?,
     };
     Ok(Durability { append_only, fsync, eviction }.words())
 }
 
 /// Whether the server writes to its disk only once a second.
-pub(super) async fn writes_every_second(server: &Server) -> Result<bool, LedgerError> {
-    Ok(setting(server, "appendfsync").await?.as_deref() == Some("everysec"))
+pub(super) async fn writes_every_second(node: &Node) -> Result<bool, LedgerError> {
+    Ok(setting(node, "appendfsync").await?.as_deref() == Some("everysec"))
 }
 
 impl Durability {
@@ -71,13 +71,13 @@ impl Durability {
 }
 
 /// A setting, if the server tells; managed ones forbid or rename `CONFIG`.
-async fn setting(server: &Server, name: &str) -> Result<Option<String>, LedgerError> {
-    let answer = server.try_ask::<HashMap<String, String>>(Cmd::new().arg("CONFIG").arg("GET").arg(name)).await;
+async fn setting(node: &Node, name: &str) -> Result<Option<String>, LedgerError> {
+    let answer = node.try_ask::<HashMap<String, String>>(Cmd::new().arg("CONFIG").arg("GET").arg(name)).await;
     Ok(unless_forbidden(answer)?.and_then(|mut all| all.remove(name)))
 }
 
-async fn info(server: &Server, section: &str, name: &str) -> Result<Option<String>, LedgerError> {
-    let answer = server.try_ask::<String>(Cmd::new().arg("INFO").arg(section)).await;
+async fn info(node: &Node, section: &str, name: &str) -> Result<Option<String>, LedgerError> {
+    let answer = node.try_ask::<String>(Cmd::new().arg("INFO").arg(section)).await;
     let line = |text: String| {
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(|value| value.trim().to_owned())
     };

@@ -5,7 +5,7 @@ use veobatch_core::{Heard, Timestamp};
 
 use super::RedisLedger;
 use super::admission::texts;
-use super::connection::{Server, key};
+use super::server::Server;
 use crate::LedgerError;
 
 impl RedisLedger {
@@ -17,7 +17,7 @@ impl RedisLedger {
 
 pub(super) async fn last(server: &Server) -> Result<Option<Heard>, LedgerError> {
     let (submitted, at): (Option<u64>, Option<u64>) =
-        server.ask(Cmd::new().arg("HMGET").arg(key("heard")).arg("submitted").arg("at")).await?;
+        server.ask(Cmd::new().arg("HMGET").arg(server.key("heard")).arg("submitted").arg("at")).await?;
     let both = submitted.zip(at);
     Ok(both
         .map(|(submitted, at)| Heard { submitted: Timestamp::from_millis(submitted), at: Timestamp::from_millis(at) }))

@@ -8,7 +8,7 @@ use veobatch_core::{BatchId, Credits, JobId, Span, StateName, Terms, Timestamp};
 use super::RedisLedger;
 use super::admission::texts;
 use super::answers::{Row, damaged};
-use super::connection::{Server, key};
+use super::server::Server;
 use crate::{BatchSummary, LedgerError, Stored};
 
 /// Most jobs of one page.
@@ -96,10 +96,12 @@ impl RedisLedger {
     /// The number of a batch and of its published jobs.
     async fn extent(&self, batch: &BatchId) -> Result<Option<(u32, usize)>, LedgerError> {
         let number: Option<u32> =
-            self.server.ask(Cmd::new().arg("HGET").arg(key("batches")).arg(batch.folded())).await?;
+            self.server.ask(Cmd::new().arg("HGET").arg(self.server.key("batches")).arg(batch.folded())).await?;
         let Some(number) = number else { return Ok(None) };
-        let published: Option<usize> =
-            self.server.ask(Cmd::new().arg("HGET").arg(key(&format!("b{number}"))).arg("published")).await?;
+        let published: Option<usize> = self
+            .server
+            .ask(Cmd::new().arg("HGET").arg(self.server.key(&format!("b{number}"))).arg("published"))
+            .await?;
         Ok(Some((number, published.unwrap_or(0))))
     }
 
@@ -114,7 +116,7 @@ impl RedisLedger {
         let first = from / 8;
         let bits: Vec<u8> = self
             .server
-            .ask(Cmd::new().arg("GETRANGE").arg(key(bitmap)).arg(first).arg(first + BITMAP_CHUNK - 1))
+            .ask(Cmd::new().arg("GETRANGE").arg(self.server.key(bitmap)).arg(first).arg(first + BITMAP_CHUNK - 1))
             .await?;
         let end = if bits.len() < BITMAP_CHUNK { published } else { published.min((first + bits.len()) * 8) };
         let seqs: Vec<usize> =
@@ -148,14 +150,14 @@ fn ones(bytes: &[u8], from: usize) -> impl Iterator<Item = usize> {
 
 /// Every published batch, oldest first.
 pub(super) async fn batches(server: &Server) -> Result<Vec<BatchSummary>, LedgerError> {
-    let known: HashMap<String, u32> = server.ask(Cmd::new().arg("HGETALL").arg(key("batches"))).await?;
+    let known: HashMap<String, u32> = server.ask(Cmd::new().arg("HGETALL").arg(server.key("batches"))).await?;
     let mut numbers: Vec<u32> = known.into_values().collect();
     numbers.sort_unstable();
     let mut all = Vec::new();
     for chunk in numbers.chunks(BATCH_CHUNK) {
         let mut asked = redis::pipe();
         for number in chunk {
-            asked.cmd("HGETALL").arg(key(&format!("b{number}")));
+            asked.cmd("HGETALL").arg(server.key(&format!("b{number}")));
         }
         let answers: Vec<HashMap<String, String>> = server.ask_all(&asked).await?;
         for fields in answers {

@@ -8,7 +8,7 @@ use veobatch_core::VideoKind;
 use super::RedisLedger;
 use super::admission::texts;
 use super::answers::damaged;
-use super::connection::{Server, key};
+use super::server::Server;
 use crate::samples::{KINDS, SAMPLES, stored};
 use crate::{CLAIM_MAX, LedgerError};
 
@@ -26,7 +26,7 @@ impl RedisLedger {
 }
 
 pub(super) async fn all(server: &Server) -> Result<Vec<(VideoKind, Vec<Duration>)>, LedgerError> {
-    let fields: Vec<(String, String)> = server.ask(Cmd::new().arg("HGETALL").arg(key("took"))).await?;
+    let fields: Vec<(String, String)> = server.ask(Cmd::new().arg("HGETALL").arg(server.key("took"))).await?;
     let mut all = fields.into_iter().map(|(kind, value)| read(kind, &value)).collect::<Result<Vec<_>, _>>()?;
     all.sort();
     Ok(all)

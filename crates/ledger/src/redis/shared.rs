@@ -5,7 +5,7 @@ use serde_json::json;
 use veobatch_core::{BatchId, Timestamp};
 
 use super::admission::texts;
-use super::connection::{Server, key};
+use super::server::Server;
 use super::{FORMAT, RedisLedger};
 use crate::job::{Fence, Nonce};
 use crate::{Arrangement, BatchFlag, LedgerError};
@@ -14,20 +14,24 @@ use crate::{Arrangement, BatchFlag, LedgerError};
 const OLDEST: (u32, u32) = (6, 2);
 
 pub(super) async fn now(server: &Server) -> Result<Timestamp, LedgerError> {
-    let (seconds, micros): (u64, u64) = server.ask(Cmd::new().arg("TIME")).await?;
+    // A key first: a server that has the queue no more refuses that, and would tell its time.
+    let mut asked = redis::pipe();
+    asked.cmd("EXISTS").arg(server.key("meta")).ignore();
+    asked.cmd("TIME");
+    let ((seconds, micros),): ((u64, u64),) = server.ask_all(&asked).await?;
     Ok(Timestamp::from_millis(seconds * 1000 + micros / 1000))
 }
 
 /// Checks the server's version and the ledger's format, which is written if the ledger is new.
 pub(super) async fn check_format(server: &Server) -> Result<(), LedgerError> {
-    let info: String = server.ask(Cmd::new().arg("INFO").arg("server")).await?;
+    let info: String = server.owner_now().await?.ask(Cmd::new().arg("INFO").arg("server")).await?;
     let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("").trim();
     if parse_version(version).is_some_and(|version| version < OLDEST) {
         return Err(LedgerError::Damaged(format!("the Redis server is {version}; 6.2 or newer is needed")));
     }
     let mut asked = redis::pipe();
-    asked.cmd("HSETNX").arg(key("meta")).arg("format").arg(FORMAT).ignore();
-    asked.cmd("HGET").arg(key("meta")).arg("format");
+    asked.cmd("HSETNX").arg(server.key("meta")).arg("format").arg(FORMAT).ignore();
+    asked.cmd("HGET").arg(server.key("meta")).arg("format");
     let (found,): (String,) = server.ask_all(&asked).await?;
     if found == FORMAT.to_string() { Ok(()) } else { Err(LedgerError::Format { found, known: FORMAT }) }
 }
@@ -41,8 +45,8 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
 pub(super) async fn salt(server: &Server) -> Result<Vec<u8>, LedgerError> {
     let fresh = format!("{}{:016x}", Fence::random(), Nonce::random().0);
     let mut asked = redis::pipe();
-    asked.cmd("HSETNX").arg(key("meta")).arg("salt").arg(fresh).ignore();
-    asked.cmd("HGET").arg(key("meta")).arg("salt");
+    asked.cmd("HSETNX").arg(server.key("meta")).arg("salt").arg(fresh).ignore();
+    asked.cmd("HGET").arg(server.key("meta")).arg("salt");
     let (salt,): (Vec<u8>,) = server.ask_all(&asked).await?;
     Ok(salt)
 }
@@ -50,15 +54,15 @@ pub(super) async fn salt(server: &Server) -> Result<Vec<u8>, LedgerError> {
 /// Binds the ledger, or checks that it is bound to the same.
 pub(super) async fn bind(server: &Server, api_base: &str, fingerprint: &str) -> Result<(), LedgerError> {
     let mut asked = redis::pipe();
-    asked.cmd("HSETNX").arg(key("meta")).arg("bound").arg(format!("{api_base}\n{fingerprint}")).ignore();
-    asked.cmd("HGET").arg(key("meta")).arg("bound");
+    asked.cmd("HSETNX").arg(server.key("meta")).arg("bound").arg(format!("{api_base}\n{fingerprint}")).ignore();
+    asked.cmd("HGET").arg(server.key("meta")).arg("bound");
     let (bound,): (String,) = server.ask_all(&asked).await?;
     same(&bound, api_base, fingerprint)
 }
 
 /// Whether the ledger is bound to these; an error if it is bound to others.
 pub(super) async fn is_bound(server: &Server, api_base: &str, fingerprint: &str) -> Result<bool, LedgerError> {
-    let bound: Option<String> = server.ask(Cmd::new().arg("HGET").arg(key("meta")).arg("bound")).await?;
+    let bound: Option<String> = server.ask(Cmd::new().arg("HGET").arg(server.key("meta")).arg("bound")).await?;
     bound.map_or(Ok(false), |bound| same(&bound, api_base, fingerprint).map(|()| true))
 }
 

@@ -12,6 +12,7 @@ use veobatch_ledger::{
     Staged, Stored, SubmissionClaim, Version, Waiting, open,
 };
 
+use crate::redis_cluster::RedisCluster;
 use crate::redis_server::RedisServer;
 
 /// Long enough that no case outlives it by accident.
@@ -43,6 +44,13 @@ impl Bench {
         let server = tokio::task::spawn_blocking(RedisServer::start).await.unwrap();
         let url = LedgerUrl::parse(&server.url()).unwrap();
         Self::with(url, tempfile::tempdir().unwrap(), Some(server)).await
+    }
+
+    /// A queue of this name on one of the cluster's nodes.
+    pub(crate) async fn on(cluster: &RedisCluster, queue: &str) -> Self {
+        // Names of cases are longer than those of queues may be.
+        let url = LedgerUrl::parse(&cluster.url(&queue[..queue.len().min(64)])).unwrap();
+        Self::with(url, tempfile::tempdir().unwrap(), None).await
     }
 
     async fn with(url: LedgerUrl, directory: TempDir, server: Option<RedisServer>) -> Self {
@@ -77,6 +85,10 @@ impl Bench {
     pub(crate) fn directory(&self) -> &TempDir {
         &self.directory
     }
+}
+
+pub(crate) async fn cluster() -> RedisCluster {
+    tokio::task::spawn_blocking(RedisCluster::start).await.unwrap()
 }
 
 pub(crate) fn batch(name: &str) -> BatchId {

@@ -23,6 +23,7 @@ mod polls;
 mod put;
 mod random;
 mod reading;
+mod redis_cluster;
 mod redis_server;
 mod samples;
 mod slots;
@@ -35,6 +36,14 @@ macro_rules! conformance {
     ($($theme:ident { $($case:ident)+ })+) => {
         conformance!(@on sqlite $($theme { $($case)+ })+);
         conformance!(@on redis $($theme { $($case)+ })+);
+        // Three servers are many for one case: the cases of a theme share them, each with a queue of its own.
+        mod redis_cluster_of_three {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $theme() {
+                let cluster = crate::bench::cluster().await;
+                $(crate::$theme::$case(&crate::bench::Bench::on(&cluster, stringify!($case)).await).await;)+
+            })+
+        }
     };
     (@on $ledger:ident $($theme:ident { $($case:ident)+ })+) => {
         mod $ledger {

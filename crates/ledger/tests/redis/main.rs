@@ -1,7 +1,11 @@
 //! What only the ledger on Redis does: what the conformance suite cannot wait for, or cannot see.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a case that cannot go on has failed")]
 
+mod cluster;
+mod nodes;
 mod recovery;
+#[path = "../conformance/redis_cluster.rs"]
+mod redis_cluster;
 #[path = "../conformance/redis_server.rs"]
 mod redis_server;
 
