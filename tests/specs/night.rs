@@ -120,6 +120,41 @@ async fn a_budget_is_kept_to_and_what_waits_for_it_says_so() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_run_that_redis_forgot_is_made_again_and_takes_up_what_was_paid_for() -> Result<()> {
+    let mut config = quick();
+    config.generation.median_ms = 6_000;
+    let mut scene = on_redis(config).await?.with("VEOBATCH_STATE_DIR", "one-machine");
+    // A server is known to have been replaced only if something was granted on the one before.
+    scene.prompts("first.yaml", &Prompts::of("first").job("a", "before all that", ""))?;
+    scene.run(&["run", "first.yaml"]).await?.with_code(0)?;
+    let (daily, minute) = (Prompts::numbered("daily", 3), now() / 60_000);
+    let cron = format!("{} * * * *", (minute - 20) % 60);
+    scene.write("daily.yaml", &format!("cron: {cron} UTC\n{}", daily.yaml()))?;
+    scene.run(&["enqueue", "daily.yaml"]).await?.with_code(0)?;
+    let redis = scene.redis.as_ref().context("a scene on Redis")?;
+    // As if it had been enqueued half an hour ago: its first run is due.
+    let schedule = format!("cron {cron} UTC since {}", (minute - 30) * 60_000);
+    redis.ask(&format!("HSET {{veobatch}}:b2 schedule \"{schedule}\""))?;
+    redis.remember()?;
+    let worker = scene.start(&["worker", "--until-idle"])?;
+    scene.until_billed("the run to be paid for", |bill| bill.accepted.len() == 4).await?;
+    let run = status(&scene).await?.into_iter().filter_map(|batch| Some(batch.get("batch")?.as_str()?.to_owned()));
+    let run = run.into_iter().find(|name| name.starts_with("daily-")).context("no run")?;
+    scene.until(&run, "its tasks to be known", |counts| counts.generating == 3).await?;
+
+    let redis = scene.redis.as_mut().context("a scene on Redis")?;
+    redis.kill()?;
+    redis.go_back()?;
+    redis.start_again().await?;
+    scene.until(&run, "the journal to be heard", |counts| counts.total == 3 && counts.sent() == 3).await?;
+    scene.redis.as_ref().context("a scene on Redis")?.end_recovery()?;
+    worker.wait(PATIENCE).await?.with_code(0)?;
+    assert_eq!(scene.counts(&run).await?.done, 3);
+    assert_eq!((scene.bill().await.submissions, scene.most_per_prompt().await), (4, 1));
+    Ok(())
+}
+
 /// One minute's change is waited for, for everything that needs one.
 #[tokio::test]
 async fn two_workers_make_one_run_a_minute_and_a_window_that_closes_ends_submissions_on_time() -> Result<()> {
@@ -137,21 +172,24 @@ async fn two_workers_make_one_run_a_minute_and_a_window_that_closes_ends_submiss
     ensure!(told.stderr.contains("into the present window"), "{}", told.stderr);
     let work = |state: &'static str| scene.start(&["worker", "--state-dir", state]);
     let workers = [work("one")?, work("two")?];
+    let runs = async || -> Result<Vec<Value>> {
+        let is_run = |batch: &Value| batch["batch"].as_str().is_some_and(|name| name.starts_with("daily-"));
+        Ok(status(&scene).await?.into_iter().filter(is_run).collect())
+    };
     let deadline = Instant::now() + PATIENCE;
+    while !runs().await?.iter().any(|run| run["done"] == 3) {
+        ensure!(Instant::now() < deadline, "no run was made: {:?}", runs().await?);
+        sleep(Duration::from_millis(100)).await;
+    }
+    scene.run(&["pause", "daily"]).await?.with_code(0)?;
     let done = loop {
-        let all = status(&scene).await?;
-        let runs: Vec<Value> = all
-            .into_iter()
-            .filter(|batch| batch["batch"].as_str().is_some_and(|name| name.starts_with("daily-")))
-            .collect();
-        if runs.iter().any(|run| run["done"] == 3) {
+        let runs = runs().await?;
+        if now() > closes && runs.iter().all(|run| run["done"] == 3) {
             break runs;
         }
-        ensure!(Instant::now() < deadline, "no run was made: {runs:?}");
+        ensure!(Instant::now() < deadline, "the runs do not end: {runs:?}");
         sleep(Duration::from_millis(100)).await;
     };
-    scene.run(&["pause", "daily"]).await?.with_code(0)?;
-    ensure!(now() > closes, "the run was made before its minute");
     for run in &done {
         assert_eq!(
             (&run["total"], &run["weight"], run["cron"].is_null()),

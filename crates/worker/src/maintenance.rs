@@ -32,6 +32,10 @@ const SELDOM: Duration = Duration::from_secs(5);
 /// Between two looks for journals that other processes left behind.
 const REPLAY: Duration = Duration::from_secs(60);
 
+/// Between two tellings of everything, while the ledger recovers and there are schedules: a run that it forgot is made
+/// again in the meantime, and only then there are jobs that can be told of their tasks.
+const RETOLD: Duration = Duration::from_secs(15);
+
 /// Between two looks through the jobs in doubt.
 const DOUBTS: Duration = Duration::from_secs(2);
 
@@ -59,7 +63,7 @@ pub(crate) async fn maintain(worker: Arc<Worker>, until: Until, age: Option<Dura
 /// One look at everything; says whether what this worker waits for has come true.
 async fn step(worker: &Worker, until: &Until, looks: &mut Looks, reminder: &mut Reminder) -> Result<bool, LedgerError> {
     let account = worker.ledger.account().await?;
-    reminder.step(worker, &account).await;
+    reminder.step(worker, &account, looks.schedules.any).await;
     looks.days.step(worker, &account).await?;
     look(worker, until, looks).await
 }
@@ -80,9 +84,10 @@ impl Reminder {
         Self { replayed: Instant::now(), telling: Telling::New, recovery: None }
     }
 
-    async fn step(&mut self, worker: &Worker, account: &Account) {
+    /// `are_runs_made`: there are schedules, so the ledger may get back by itself what it forgot.
+    async fn step(&mut self, worker: &Worker, account: &Account, are_runs_made: bool) {
         let recovery = account.recovering_until;
-        if recovery.is_some() && recovery != self.recovery {
+        if is_to_be_told(recovery, self.recovery, are_runs_made && self.replayed.elapsed() > RETOLD) {
             (self.recovery, self.telling) = (recovery, Telling::Again);
         }
         if self.telling == Telling::Again || self.replayed.elapsed() > REPLAY {
@@ -100,6 +105,11 @@ impl Reminder {
         }
         self.replayed = Instant::now().checked_sub(REPLAY).unwrap_or(self.replayed);
     }
+}
+
+/// Whether everything is to be told again: in a recovery that is not the `known` one, and in that too once it `is_late`.
+fn is_to_be_told(recovery: Option<Timestamp>, known: Option<Timestamp>, is_late: bool) -> bool {
+    recovery.is_some() && (recovery != known || is_late)
 }
 
 /// What one look leaves to the next.
@@ -233,6 +243,14 @@ mod tests {
             terms: Terms::default(),
             credits: Credits::default(),
         }
+    }
+
+    #[test]
+    fn a_recovery_is_told_of_once_and_where_runs_are_made_again_and_again() {
+        let until = |ms| Some(Timestamp::from_millis(ms));
+        assert!(is_to_be_told(until(5), None, false) && is_to_be_told(until(6), until(5), false));
+        assert!(!is_to_be_told(until(5), until(5), false) && is_to_be_told(until(5), until(5), true));
+        assert!(!is_to_be_told(None, until(5), true) && !is_to_be_told(None, None, false));
     }
 
     #[test]
