@@ -17,6 +17,9 @@ if dropped then
   for i = 2, #ARGV do call('DEL', P .. 'dead:' .. admission .. ':' .. ARGV[i]) end
   return 'dropped'
 end
+-- Known before anything can be granted: a server that went back to here is another one.
+local server = this_server()
+if server then call('HSETNX', P .. 'meta', 'server', server) end
 for _, n in ipairs(mine) do
   local b = call('HMGET', part(n, ''), 'admitted', 'published')
   call('HINCRBY', part(n, ''), 'c:queued', tonumber(b[1]) - tonumber(b[2]))

@@ -7,13 +7,18 @@ local function said(section, name)
   return type(text) == 'string' and string.match(text, name .. ':(%w+)') or nil
 end
 
--- Until when nothing is granted, if so. `wait`: for how long after a change.
+-- What tells this server, and this history of its data, from others; nil where the server does not let us ask.
 -- The second replication id, and not the first, names what a promoted server followed; the first also changes when a
 -- server gets its first replica.
-local function recovering(wait)
+local function this_server()
   local run, history = said('server', 'run_id'), said('replication', 'master_replid2')
-  if not run or not history then return nil end
-  local server = run .. ' ' .. history
+  return run and history and run .. ' ' .. history
+end
+
+-- Until when nothing is granted, if so. `wait`: for how long after a change.
+local function recovering(wait)
+  local server = this_server()
+  if not server then return nil end
   local m = call('HMGET', P .. 'meta', 'server', 'recovers')
   if m[1] and m[1] ~= server then m[2] = NOW + wait end
   if m[1] ~= server then call('HSET', P .. 'meta', 'server', server, 'recovers', m[2] or 0) end

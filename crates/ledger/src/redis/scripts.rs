@@ -34,7 +34,7 @@ impl Scripts {
     pub(super) fn new() -> Self {
         Self {
             stage: script!("index.lua", "queue.lua", "staging.lua", "finished.lua", "stage.lua"),
-            publish: script!("queue.lua", "publish.lua"),
+            publish: script!("queue.lua", "recovery.lua", "publish.lua"),
             abandon: script!("index.lua", "queue.lua", "staging.lua", "abandon.lua"),
             compare: script!("index.lua", "finished.lua", "compare.lua"),
             grant: script!("queue.lua", "pace.lua", "idle.lua", "recovery.lua", "grant.lua"),

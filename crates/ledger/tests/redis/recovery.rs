@@ -77,6 +77,17 @@ async fn follow(replica: &Scene, master: &Scene) {
     }
 }
 
+/// Its first grant may be what such a server has forgotten.
+#[tokio::test]
+async fn a_server_that_went_back_to_before_its_first_grant_is_known_to_be_another_one() {
+    let scene = night().await;
+    let known: String = scene.ask(&["HGET", "{veobatch}:meta", "server"]).await;
+    assert!(known.contains(' '), "{known}");
+    // As its file would have it after a start: another run of the server wrote it.
+    scene.ask::<i64>(&["HSET", "{veobatch}:meta", "server", "another run"]).await;
+    assert!(matches!(claim(&scene, 1).await, SubmissionClaim::Wait { why: Waiting::Recovery, .. }));
+}
+
 #[tokio::test]
 async fn a_replica_that_is_promoted_grants_nothing_before_the_journals_have_spoken() {
     let (master, replica) = (night().await, Scene::new().await);
