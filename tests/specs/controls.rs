@@ -92,6 +92,26 @@ async fn two_workers_never_spend_more_than_a_batch_s_budget_and_what_is_refused_
 }
 
 #[tokio::test]
+async fn a_run_whose_budget_is_used_up_waits_and_says_so() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 4))?;
+    let run = scene.start(&["run", "garden.yaml", "--budget", "130"])?;
+    scene.until("garden", "what the budget covers", |counts| counts.done == 2).await?;
+    waits_for(&scene, "job-4", "budget", "120 of 130 credits").await?;
+    let words = "garden: its budget is used up (120 of 130 credits); veobatch arrange garden --budget CREDITS";
+    let told = async || {
+        while !run.said().contains(words) {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, told()).await.with_context(|| format!("run does not say it: {}", run.said()))?;
+    scene.run(&["cancel", "garden"]).await?.with_code(0)?;
+    run.wait(PATIENCE).await?.with_code(1)?;
+    assert_eq!(scene.bill().await.charged, 120);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_job_without_a_price_waits_where_there_is_a_budget_and_the_others_go() -> Result<()> {
     for scene in [on_sqlite(quick()).await?, on_redis(quick()).await?] {
         scene.write("prices.yaml", PRICES)?;

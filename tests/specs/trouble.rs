@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use veobatch_simulator::{Endpoint, Fault, Faults, Rule};
+use veobatch_simulator::{Config, Endpoint, Fault, Faults, Rule};
 use veobatch_tests::{KEY, Movie, Prompts, quick};
 
 use crate::{PATIENCE, on_redis, on_sqlite};
@@ -40,6 +40,29 @@ async fn a_wrong_key_ends_the_program_with_3_and_costs_nothing() -> Result<()> {
     scene.prompts("garden.yaml", &Prompts::numbered("garden", 3))?;
     scene.run(&["run", "garden.yaml"]).await?.with_code(3)?.saying("key")?;
     assert_eq!(scene.bill().await.accepted.len(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_during_the_night_stops_the_worker_with_3_and_loses_nothing() -> Result<()> {
+    let mut config = quick();
+    config.generation.median_ms = 1_500;
+    let scene = on_redis(config).await?.with("VEOBATCH_MAX_IN_FLIGHT", "3");
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 12))?;
+    scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
+    let worker = scene.start(&["worker"])?;
+    scene.until("garden", "some to be in flight", |counts| counts.generating >= 2 && counts.done >= 1).await?;
+    let good = scene.simulator.config();
+    scene.simulator.update(Config { keys: vec!["another-key-0123456789".to_owned()], ..good.clone() })?;
+    worker.wait(PATIENCE).await?.with_code(3)?.saying("refuses the API key")?;
+    let left = scene.counts("garden").await?;
+    assert_eq!((left.failed, left.in_doubt, left.total), (0, 0, 12), "{left:?}");
+
+    scene.simulator.update(good)?;
+    scene.run(&["worker", "--until-idle"]).await?.with_code(0)?;
+    let jobs = scene.jobs("garden").await?;
+    assert!(jobs.iter().all(|job| job.state == "done" && job.attempt == 1), "{jobs:?}");
+    assert_eq!((scene.bill().await.accepted.len(), scene.most_per_prompt().await), (12, 1));
     Ok(())
 }
 

@@ -84,6 +84,7 @@ fn wanted(settings: &Settings, account: &Account) -> Result<Wanted> {
         prices: Some(PriceList { by_class, asked: settings.prices.is_some() }),
         daily,
         day,
+        ..Wanted::default()
     })
 }
 

@@ -116,7 +116,9 @@ impl Shown<'_> {
             self.progress.show(&[], Some("the ledger cannot be reached; waiting for it"));
             return false;
         };
-        let hindrance = words::gate(&account).or_else(|| outlook::closed(&summaries, account.now));
+        let hindrance = words::gate(&account)
+            .or_else(|| outlook::closed(&summaries, account.now))
+            .or_else(|| outlook::spent(&summaries, &account));
         self.progress.show(&summaries, hindrance.as_deref());
         summaries.iter().all(crate::progress::is_settled)
     }

@@ -67,6 +67,8 @@ pub struct Settings {
     pub daily: Option<Option<DailyBudget>>,
     /// The next day of that budget.
     pub day: Option<Day>,
+    /// The credits are back: a gate that is closed for want of them lets one through now. It does not open by this.
+    pub solvent: bool,
 }
 
 /// What submissions are expected to cost, by [`veobatch_core::Spec::price_class`].

@@ -5,8 +5,9 @@
 //! a job becomes in doubt ─▶ a moment later: one more reading ─▶ both into the job's record
 //! ```
 //!
-//! A task of its own: no paid call waits for a reading, and one that fails harms nothing. It is never acted upon here:
-//! others may spend from the same account, and the service may book late.
+//! A task of its own: no paid call waits for a reading, and one that fails harms nothing. No job is moved by it: others may
+//! spend from the same account, and the service may book late. While the gate is closed for want of credits it is read once
+//! a minute, and a balance that rose lets one submission try the gate, which the service answers for free or accepts.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,9 +16,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, debug, info_span};
+use tracing::{Instrument as _, debug, info, info_span};
 use veobatch_core::{Attempt, Balances, Credits, Event, JobKey, Reading, Timestamp, doubted};
-use veobatch_ledger::{Change, Impatient, LedgerError, change};
+use veobatch_ledger::{Change, Gate, Impatient, LedgerError, Settings, change};
 
 use crate::random;
 use crate::worker::{Worker, log};
@@ -147,6 +148,7 @@ pub(crate) async fn watch(worker: Arc<Worker>, end: CancellationToken) {
     let balance = &worker.balance;
     end.run_until_cancelled(read(&worker)).await;
     let mut seldom = Instant::now() + SELDOM;
+    let mut empty = Empty::default();
     loop {
         let due = balance.oldest().map(|since| since + MOMENT + COMPANY);
         let next = due.map_or(seldom, |due| due.min(seldom));
@@ -162,11 +164,52 @@ pub(crate) async fn watch(worker: Arc<Worker>, end: CancellationToken) {
         {
             weigh(&worker, MOMENT, after).await;
         }
+        if next == seldom {
+            end.run_until_cancelled(empty.look(&worker)).await;
+        }
         if is_due || next == seldom {
             seldom = Instant::now() + SELDOM;
         }
     }
     finish(&worker).await;
+}
+
+/// An account that is out of credits, as long as its gate is closed for that.
+#[derive(Debug, Default)]
+struct Empty {
+    /// What the balance was when it was looked at last.
+    known: Option<Credits>,
+}
+
+impl Empty {
+    /// Lets a submission try the gate as soon as the balance may be enough for one, rather than when its wait is over.
+    async fn look(&mut self, worker: &Worker) {
+        if let Err(error) = self.try_look(worker).await {
+            debug!(%error, "whether the account is out of credits is not known");
+        }
+    }
+
+    async fn try_look(&mut self, worker: &Worker) -> Result<(), LedgerError> {
+        let account = worker.ledger.account().await?;
+        if !matches!(account.gate, Gate::Closed { no_credits: true, .. }) {
+            self.known = None;
+            return Ok(());
+        }
+        let Some(read) = read(worker).await else { return Ok(()) };
+        let least = account.prices.values().min().copied().unwrap_or_default();
+        if self.may_pay(read.credits, least) {
+            info!(credits = %read.credits, "the account has credits again: one submission tries it now");
+            worker.ledger.configure(&Settings { solvent: true, ..Settings::default() }).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a balance of `credits` is news, and covers the least price. A key's own cap leaves the balance as it is.
+    fn may_pay(&mut self, credits: Credits, least: Credits) -> bool {
+        let is_more = self.known.is_none_or(|known| credits > known);
+        self.known = Some(credits);
+        is_more && credits > Credits::default() && credits >= least
+    }
 }
 
 /// What was in doubt a moment ago is weighed before the process ends, unless a person cannot wait.
@@ -299,6 +342,17 @@ mod tests {
         assert_eq!(around(Sender::Another, 121).others, 3);
         assert_eq!(around(Sender::Another, 121).before, reading(300, 120));
         assert_eq!(around(Sender::Us, 0), Balances { before: None, after: reading(240, 130), others: 0 });
+    }
+
+    #[test]
+    fn a_balance_that_rose_to_a_price_is_worth_a_try_and_one_that_stays_is_not() {
+        let mut empty = Empty::default();
+        let least = Credits::whole(30);
+        let told: Vec<bool> =
+            [10, 10, 29, 30, 30, 90, 40, 50, 0].map(|credits| empty.may_pay(Credits::whole(credits), least)).into();
+        assert_eq!(told, [false, false, false, true, false, true, false, true, false]);
+        assert!(Empty::default().may_pay(Credits::whole(30), least), "it may have risen before the first look");
+        assert!(!Empty::default().may_pay(Credits::default(), Credits::default()), "no price is known");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 -- The account as it was, and from now on with this pace and cap.
 -- ARGV: JSON of what changes: n, w, cap; prices (class → thousandths), and whether they were asked for; daily (false for
--- none): credits, zone; day: zone, from, until. Returns now, N, how many of them are
+-- none): credits, zone; day: zone, from, until; solvent: a gate closed for want of credits may be tried. Returns now, N, how many of them are
 -- taken to be allowed now (in thousandths), W, cap, in flight, next
 -- slot, the gate: until, why, credits, closings; until when nothing is granted because the server may have gone back in
 -- time (0: no such time); the daily budget: credits, zone, from, until, spent; and the prices.
@@ -22,6 +22,7 @@ if new.n then
   call('HSET', P .. 'acct', 'n', new.n, 'w', new.w)
   call('HDEL', P .. 'acct', 'low', 'low_since', 'peak')
 end
+if new.solvent and a.no_credits and a.closed and NOW < a.closed then call('HSET', P .. 'acct', 'until', NOW) end
 if new.cap then call('HSET', P .. 'acct', 'cap', new.cap) end
 if new.prices and (new.asked or not call('HGET', P .. 'meta', 'priced')) then
   call('DEL', P .. 'price')

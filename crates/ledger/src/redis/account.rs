@@ -70,6 +70,9 @@ fn changes(settings: &Settings) -> serde_json::Value {
         let (from, until) = (span.from.as_millis().to_string(), span.until.as_millis().to_string());
         set("day", json!({"zone": zone, "from": from, "until": until}));
     }
+    if settings.solvent {
+        set("solvent", json!(true));
+    }
     serde_json::Value::Object(all)
 }
 

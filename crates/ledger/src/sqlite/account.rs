@@ -207,6 +207,13 @@ impl Books {
         }
     }
 
+    /// A gate that is closed for want of credits may be tried now.
+    fn solvent(&mut self, now: Timestamp) {
+        if let Gate::Closed { until, no_credits: true, .. } = &mut self.gate {
+            *until = now.min(*until);
+        }
+    }
+
     fn close(&mut self, why: &str, wait: Duration, no_credits: bool, now: Timestamp) -> Timestamp {
         let closings = match self.gate {
             Gate::Open => 1,
@@ -258,7 +265,10 @@ pub(super) fn configure(step: &mut Step<'_>, settings: &Settings) -> Result<Pace
     if let Some(cap) = settings.max_in_flight {
         books.pace.max_in_flight = cap;
     }
-    if books.pace != before || settings.rate.is_some() {
+    if settings.solvent {
+        books.solvent(step.now);
+    }
+    if books.pace != before || settings.rate.is_some() || settings.solvent {
         books.store(step.sql)?;
         step.nudge = true;
     }

@@ -345,6 +345,26 @@ pub(crate) async fn a_trial_that_never_ends_does_not_close_the_gate_for_ever(ben
     assert!(next.stored.now >= hanging.stored.now.after(stall));
 }
 
+pub(crate) async fn credits_that_are_back_let_one_through_at_once(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "n", &jobs("a", 5)).await;
+    let solvent = || Settings { solvent: true, ..Settings::default() };
+    ledger.configure(&solvent()).await.unwrap();
+    assert_eq!(gate(ledger).await, Gate::Open);
+    let first = submission(ledger).await;
+    let poor = GateReport::Closed { why: "no credits".into(), wait: LONG, no_credits: true, too_many: false };
+    report(ledger, &first, poor).await;
+    assert_eq!(hindrance(ledger, None).await.0, Waiting::Gate);
+    ledger.configure(&solvent()).await.unwrap();
+    assert!(matches!(gate(ledger).await, Gate::Closed { closings: 1, no_credits: true, .. }), "only a trial opens it");
+    let trial = submission(ledger).await;
+    ledger.configure(&solvent()).await.unwrap();
+    assert_eq!(hindrance(ledger, None).await.0, Waiting::Gate, "exactly one");
+    report(ledger, &trial, closed(LONG)).await;
+    ledger.configure(&solvent()).await.unwrap();
+    assert_eq!(hindrance(ledger, None).await.0, Waiting::Gate, "it is closed for another reason by now");
+}
+
 pub(crate) async fn a_trial_that_says_nothing_lets_another_through(bench: &Bench) {
     let ledger = &bench.ledger;
     admit(ledger, "n", &jobs("a", 5)).await;

@@ -192,6 +192,7 @@ conformance! {
         a_trial_that_is_refused_closes_the_gate_for_twice_as_long
         closing_a_closed_gate_changes_nothing
         a_trial_that_never_ends_does_not_close_the_gate_for_ever
+        credits_that_are_back_let_one_through_at_once
         a_trial_that_says_nothing_lets_another_through
         three_troubles_in_a_row_close_the_gate
         a_healthy_answer_forgets_troubles
