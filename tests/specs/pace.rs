@@ -1,8 +1,9 @@
 //! The account's whole allowance, and not one 429.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use veobatch_simulator::{Fault, Rate, Rule};
-use veobatch_tests::{Prompts, quick};
+use veobatch_tests::{Prompts, Scene, quick};
 
 use crate::{PATIENCE, on_redis, on_sqlite};
 
@@ -22,6 +23,15 @@ async fn three_workers_share_the_allowance_use_it_up_and_meet_no_429() -> Result
     let (first, last) = (bill.accepted.first().context("a first")?, bill.accepted.last().context("a last")?);
     // 99 gaps of 100 ms are 9.9 s; a third more is the margin of a machine that does other things too.
     assert!(last.at_ms - first.at_ms < 13_200, "took {} ms", last.at_ms - first.at_ms);
+    // The program's own evidence: every slot was used, or there is a reason.
+    let slots = &status(&scene).await?["slots"]["two_hours"];
+    assert_eq!(slots["used"], 100.0, "{slots}");
+    let share = slots["share"].as_f64().context("a share")?;
+    // What went by while they worked, but for the end, when there was no work.
+    let seen = 9900.0 / f64::from(u32::try_from(last.at_ms - first.at_ms)?);
+    ensure!((share - seen).abs() < 0.05, "a share of {share}, and by the bill {seen}: {slots}");
+    let said = scene.run(&["status"]).await?.with_code(0)?.stdout;
+    ensure!(said.contains("slots:   in the last two hours 100 used"), "{said}");
     Ok(())
 }
 
@@ -55,7 +65,19 @@ async fn a_429_is_waited_out_by_all_and_consumes_no_attempt() -> Result<()> {
     let pause = at.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default();
     assert!(pause >= 5_000, "the longest pause of all workers together was {pause} ms: {at:?}");
     assert!(scene.jobs("night").await?.iter().all(|job| job.state == "done" && job.attempt == 1));
+    let told = status(&scene).await?;
+    let allowance = told["account"]["allowance"].as_f64().context("an allowance")?;
+    // Seven of ten, and half a one more for each minute since.
+    ensure!((7.0..8.0).contains(&allowance), "{allowance}");
+    ensure!(told["slots"]["two_hours"]["unused"]["gate"].as_f64() > Some(40.0), "{}", told["slots"]);
+    let said = scene.run(&["status"]).await?.with_code(0)?.stdout;
+    ensure!(said.contains("pace:    lowered to 7.") && said.contains("while the gate was closed"), "{said}");
     Ok(())
+}
+
+/// The account as `status --json` has it.
+async fn status(scene: &Scene) -> Result<Value> {
+    Ok(serde_json::from_str(&scene.run(&["status", "--json"]).await?.with_code(0)?.stdout)?)
 }
 
 #[tokio::test]

@@ -56,9 +56,7 @@ fn line(slots: &SlotUse, period: &str) -> Option<String> {
         .collect();
     let unused = if why.is_empty() { String::new() } else { format!("; not used: {}", why.join(", ")) };
     let used = whole(slots.used);
-    Some(format!(
-        "slots:   in {period} {used} used, {share:.1} % of those that only the pace was in the way of{unused}"
-    ))
+    Some(format!("slots:   in {period} {used} used, {share:.1} % of those that could have been{unused}"))
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of slots in some days")]
@@ -104,7 +102,7 @@ mod tests {
         let slots = SlotUse { used: 1197.0, unused };
         assert_eq!(
             line(&slots, "the last two hours").unwrap(),
-            "slots:   in the last two hours 1,197 used, 99.8 % of those that only the pace was in the way of; not used: \
+            "slots:   in the last two hours 1,197 used, 99.8 % of those that could have been; not used: \
              50 while the gate was closed, 3 that no worker asked for in time"
         );
         assert_eq!(line(&SlotUse::default(), "the last two hours"), None);
