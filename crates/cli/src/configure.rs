@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use veobatch_core::{Credits, Zone};
+use veobatch_core::{Credits, Span, Zone};
 use veobatch_ledger::{Account, Daily, DailyBudget, Day, Pace, PriceList, Settings as Wanted};
 use veobatch_producer::{Wish, parse_budget};
 
@@ -74,7 +74,9 @@ fn wanted(settings: &Settings, account: &Account) -> Result<Wanted> {
     };
     // In the same step, so that nothing waits for a worker to tell the day. It is not heard while another one is counted.
     let day = daily.iter().flatten().find_map(|budget| {
-        let span = Zone::parse(&budget.zone).ok()?.day_of(account.now)?;
+        let until = Zone::parse(&budget.zone).ok()?.day_of(account.now)?.until;
+        // What was claimed before was not counted, so it must not come back either.
+        let span = Span { from: account.now, until };
         Some(Day { zone: budget.zone.clone(), span })
     });
     let by_class = prices::of(settings)?.by_class();

@@ -1,5 +1,5 @@
-//! What is looked after beside the lanes: schedules, the days of the daily budget, cancellations to finish, journals of the dead, jobs in doubt, finished
-//! jobs to make compact, and whether all is done.
+//! What is looked after beside the lanes: schedules, the days of the daily budget, cancellations to finish, journals of
+//! the dead, jobs in doubt, finished jobs to make compact, and whether all is done.
 
 use std::sync::Arc;
 use std::time::Duration;
