@@ -72,6 +72,7 @@ async fn submit(ledger: &SharedLedger, url: &LedgerUrl, count: u64) {
     };
     ledger.configure(&all).await.unwrap();
     ledger.limit_polls(Some(10_000_000)).await.unwrap();
+    ledger.limit_polls(Some(10_000_000)).await.unwrap();
     let watch = Watch::start(url).await;
     let mut tasks = JoinSet::new();
     for task in 0..64 {

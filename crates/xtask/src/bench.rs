@@ -3,9 +3,12 @@
 //! The release build of the real program, its own simulator, and Redis servers of its own (`appendfsync always`), as
 //! processes; what they use is read from `/proc`, so this runs on Linux. Single runs: expect ± 20 %.
 
+mod cost;
 mod measurements;
 mod process;
+mod scale;
 mod server;
+mod simulator;
 mod workplace;
 
 use std::time::Duration;
@@ -15,7 +18,9 @@ use anyhow::{Result, bail};
 use crate::command::{cargo, report, run as run_command, say};
 use crate::redis;
 
+use cost::{life, nothing};
 use measurements::{admit, finished, follow, idle, memory, steps};
+use scale::{backlog, claim, flight, states};
 use workplace::Workplace;
 
 /// One measured figure.
@@ -76,6 +81,12 @@ const ALL: &[(&str, Measurement)] = &[
     ("finished", finished),
     ("follow", follow),
     ("idle", idle),
+    ("claim", claim),
+    ("backlog", backlog),
+    ("states", states),
+    ("flight", flight),
+    ("life", life),
+    ("nothing", nothing),
 ];
 
 /// Measures what is named, or everything, and prints a table.
@@ -89,7 +100,7 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
     }
     redis::ensure()?;
     run_command(cargo().args(["build", "--release", "--package", "veobatch"]))?;
-    run_command(cargo().args(["build", "--release", "--package", "veobatch-ledger", "--example", "ledger_bench"]))?;
+    run_command(cargo().args(["build", "--release", "--package", "veobatch-ledger", "--examples"]))?;
     let workplace = Workplace::new()?;
     for (name, measure) in ALL {
         if names.is_empty() || names.iter().any(|wanted| wanted == name) {

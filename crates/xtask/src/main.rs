@@ -19,7 +19,7 @@ usage: cargo xtask COMMAND
   test      every test of the workspace and of its documentation; installs the Redis server they need, where it can
   lint      formatting, clippy, documentation, dependencies, the compose file
   ci        lint, then test: what must pass before a change lands
-  bench     measures the ledgers, the admission of files, the follow lane and an idle worker (release build)
+  bench     measures the ledgers, files, lanes, workers, sizes and costs (release build)
   chaos     workers, Redis and the network harmed at random, then the bill; `--minutes M`, `--seed S`
   simulate  runs the simulation of CI; `--seed N` or `--seeds FROM..TO` only those, `--trace` with everything that happens
 

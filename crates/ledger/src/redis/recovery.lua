@@ -1,9 +1,11 @@
 -- Shared: whether the server is the one that the ledger was with before. One that was started anew, or promoted in the
 -- place of another, may have gone back in time; then nothing is granted until the journals have spoken.
 
--- What of a section of INFO; nil where the server does not let us ask.
+-- What of a section of INFO; nil where the server does not let us ask. Asked once in a call: it is dear.
+local told = {}
 local function said(section, name)
-  local text = redis.pcall('INFO', section)
+  local text = told[section] or redis.pcall('INFO', section)
+  told[section] = text
   return type(text) == 'string' and string.match(text, name .. ':(%w+)') or nil
 end
 

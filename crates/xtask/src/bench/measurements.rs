@@ -1,15 +1,13 @@
 //! What is measured.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::process::{Process, Took};
 use super::server::Server;
+use super::simulator::Simulator;
 use super::workplace::Workplace;
 use super::{Figure, per_second};
 
@@ -151,54 +149,4 @@ pub(super) fn idle(at: &Workplace) -> Result<Vec<Figure>> {
         Figure::new("idle worker and its Redis", used / FOR.as_secs_f64() * 100.0, "% of a core").at_most(0.5),
         Figure::new("resident memory of an idle worker", worker.resident_mib()?, "MiB").at_most(20.0),
     ])
-}
-
-/// The program's own simulated service, in a process of its own.
-#[derive(Debug)]
-struct Simulator {
-    address: String,
-    _process: Process,
-}
-
-impl Simulator {
-    fn start(at: &Workplace, config: &str) -> Result<Self> {
-        std::fs::write(at.folder().join("simulator.yaml"), config)?;
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-        let words = ["simulate", "--listen", &address, "--config", "simulator.yaml"];
-        let mut command = at.veobatch("sqlite:none.db", &words);
-        let process = Process::start(command.stderr(Stdio::null()))?;
-        let simulator = Self { address, _process: process };
-        for _ in 0..200 {
-            if simulator.bill().is_ok() {
-                return Ok(simulator);
-            }
-            sleep(Duration::from_millis(20));
-        }
-        bail!("the simulator did not start");
-    }
-
-    /// A worker that neither pace nor cap holds back.
-    fn worker(&self, at: &Workplace, server: &Server) -> Command {
-        let mut command = at.veobatch(&server.url(), &["worker", "--rate", "10000/1s", "--max-in-flight", "1000000"]);
-        command.args(["--poll-first", "100ms", "--poll-max", "100ms", "--poll-rate", "1000000"]);
-        command.args(["--concurrency-submit", "64", "--concurrency-follow", "256", "--concurrency-save", "8"]);
-        command.args(["--api-base", &format!("http://{}", self.address)]).env("KIE_API_KEY", "any");
-        command
-    }
-
-    /// The number behind `name` in the bill's summary.
-    fn count(&self, name: &str) -> Result<f64> {
-        let bill = self.bill()?;
-        let (_, rest) = bill.split_once(name).with_context(|| format!("the bill has no {name}: {bill}"))?;
-        let digits: String = rest.trim_start().chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().context("the bill is not as documented")
-    }
-
-    fn bill(&self) -> Result<String> {
-        let mut stream = TcpStream::connect(&self.address)?;
-        write!(stream, "GET /simulator/bill?summary HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    }
 }

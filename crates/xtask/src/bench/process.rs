@@ -1,5 +1,6 @@
 //! A child process, and what it uses.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -12,11 +13,12 @@ const TICKS: f64 = 100.0;
 #[derive(Debug)]
 pub(crate) struct Process(Child);
 
-/// A process that ended with 0: its most memory and how long it took.
+/// A process that ended with 0: its most memory, how long it took, and seconds of processor time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Took {
     pub(crate) time: Duration,
     pub(crate) peak_mib: f64,
+    pub(crate) cpu: f64,
 }
 
 impl Process {
@@ -25,15 +27,36 @@ impl Process {
         Ok(Self(command.spawn().with_context(|| format!("failed to start {command:?}"))?))
     }
 
+    /// Starts a process that says `ready`, works once it is told to, says a number, and ends once its input does.
+    ///
+    /// `look` is called before and after the work, while both it and what it works on are there.
+    pub(crate) fn watch<T>(command: &mut Command, mut look: impl FnMut(&Self) -> Result<T>) -> Result<(f64, T, T)> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = Self(command.spawn().with_context(|| format!("failed to start {command:?}"))?);
+        let mut input = process.0.stdin.take().context("a process without an input")?;
+        let mut output = BufReader::new(process.0.stdout.take().context("a process without an output")?).lines();
+        let mut said = || output.next().with_context(|| format!("{command:?} said nothing more"))?.map_err(Into::into);
+        let ready: Result<String> = said();
+        if ready? != "ready" {
+            bail!("{command:?} is not ready");
+        }
+        let before = look(&process)?;
+        writeln!(input)?;
+        let number: Result<String> = said();
+        let number = number?.parse().with_context(|| format!("{command:?} said no number"))?;
+        Ok((number, before, look(&process)?))
+    }
+
     /// Runs a process to its end.
     #[expect(clippy::disallowed_methods, reason = "no runtime here, and nothing that could pause time")]
     pub(crate) fn run(command: &mut Command) -> Result<Took> {
         let since = std::time::Instant::now();
         let mut process = Self::start(command)?;
-        let mut peak = 0.0_f64;
+        let (mut peak, mut cpu) = (0.0_f64, 0.0_f64);
         let status = loop {
             // Gone once the process has ended, so it is read as long as it runs.
             peak = peak.max(process.status("VmHWM").unwrap_or_default());
+            cpu = cpu.max(process.cpu_seconds().unwrap_or_default());
             if let Some(status) = process.0.try_wait()? {
                 break status;
             }
@@ -42,7 +65,7 @@ impl Process {
         if !status.success() {
             bail!("{command:?} ended with {status}");
         }
-        Ok(Took { time: since.elapsed(), peak_mib: peak })
+        Ok(Took { time: since.elapsed(), peak_mib: peak, cpu })
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -16,6 +16,33 @@ pub(crate) struct Server {
     port: u16,
 }
 
+/// What a server has done so far.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Used {
+    pub(crate) scripts: f64,
+    /// Those that scripts call included.
+    pub(crate) commands: f64,
+    /// Of processor time.
+    pub(crate) seconds: f64,
+}
+
+impl Used {
+    pub(crate) fn by(server: &Server) -> Result<Self> {
+        let stats = server.cli(&["INFO", "everything"])?;
+        let after = |name: &str| stats.lines().find_map(|line| line.strip_prefix(name));
+        let number = |text: Option<&str>| text.and_then(|text| text.split(',').next()?.trim().parse::<f64>().ok());
+        let (evalsha, eval) = (number(after("cmdstat_evalsha:calls=")), number(after("cmdstat_eval:calls=")));
+        let commands = number(after("total_commands_processed:")).context("INFO is not as documented")?;
+        let scripts = evalsha.unwrap_or_default() + eval.unwrap_or_default();
+        Ok(Self { scripts, commands, seconds: server.process.cpu_seconds()? })
+    }
+
+    pub(crate) fn since(self, before: &Self) -> Self {
+        let (scripts, commands) = (self.scripts - before.scripts, self.commands - before.commands);
+        Self { scripts, commands, seconds: self.seconds - before.seconds }
+    }
+}
+
 impl Server {
     pub(crate) fn start(folder: &Path) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();

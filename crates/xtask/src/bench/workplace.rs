@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 /// A temporary folder beside the builds, removed at the end, and where the programs are.
 #[derive(Debug)]
@@ -39,6 +39,25 @@ impl Workplace {
         let mut command = Command::new(self.release.join(name));
         command.current_dir(&self.folder).env_clear();
         command
+    }
+
+    /// What a benchmark among the examples says: a number a line, and what it is.
+    pub(crate) fn lines(&self, name: &str, words: &[&str]) -> Result<Vec<(f64, String)>> {
+        let output = self.program(&format!("examples/{name}")).args(words).output()?;
+        if !output.status.success() {
+            bail!("{name} {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let figure = |line: &str| {
+            let (number, what) = line.trim().split_once(' ')?;
+            Some((number.parse().ok()?, what.to_owned()))
+        };
+        Ok(text.lines().filter_map(figure).collect())
+    }
+
+    /// A folder for another build, beside the release build.
+    pub(crate) fn target(&self, name: &str) -> PathBuf {
+        self.release.with_file_name(name)
     }
 
     /// A file of JSON lines with so many jobs, 200 bytes of prompt each; `suffix` ends every prompt.
