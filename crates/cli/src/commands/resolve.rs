@@ -1,7 +1,7 @@
 //! `veobatch resolve`: a person settles a job whose paid call had an unknown outcome.
 
 use clap::{ArgGroup, Args};
-use veobatch_core::{Event, JobKey, Policy, Progress, TaskId, Verdict};
+use veobatch_core::{Event, Fate, JobKey, Policy, Progress, TaskId, Verdict};
 use veobatch_ledger::{Changed, Ledger, Stored};
 
 use crate::exit::DONE;
@@ -66,6 +66,13 @@ impl Resolve {
             None if self.resubmit => Verdict::Resubmit,
             None => Verdict::GiveUp,
         };
+        let beside = stored.record.strays.iter().find(|stray| !matches!(stray.fate, Fate::Gone(_)));
+        if let (Verdict::Resubmit, Some(stray)) = (&verdict, beside) {
+            let task = &stray.task;
+            say::words(format_args!(
+                "task {task} of {key} was paid for, and is followed and saved beside it: a resubmission pays for another one"
+            ));
+        }
         if verdict == Verdict::Resubmit && !self.yes && say::can_ask() {
             say::words(format_args!(
                 "{key} may have been paid for already ({}); if it was, this pays for it a second time",

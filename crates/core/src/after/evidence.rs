@@ -17,8 +17,10 @@ pub(super) fn submission(record: &Record, token: &Token, outcome: &Outcome, mome
         let first = moment.now.after(moment.policy.first_poll(&looked, moment.jitter));
         return accepted(record, token, task, first, moment);
     }
-    // Only a queued job would be submitted again by itself, so only there must a forgotten attempt raise a doubt.
-    let raises_doubt = matches!((outcome, &record.state), (Outcome::Unknown(_), State::Queued { .. }));
+    // Only a queued job would be submitted again by itself, so only there must a forgotten attempt raise a doubt. Of one
+    // that the record knows, it says nothing new: that was settled, or its task is kept beside the job's own.
+    let raises_doubt =
+        matches!((outcome, &record.state), (Outcome::Unknown(_), State::Queued { .. })) && !record.knows(token);
     let attempt = open_attempt(record, token)
         .or_else(|| raises_doubt.then(|| forgotten_attempt(record, token, moment)).flatten())
         .ok_or("has moved on since that attempt")?;

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use veobatch_core::{
-    After, Called, Credits, Event, Intent, Kinship, Lane, Moment, Outcome, Progress, Record, Spec, State, StateName,
-    Step, TaskFailure, TaskId, Timestamp, Token, Verdict, after, doubted, plan,
+    After, Attempt, Called, Credits, Event, Fate, Intent, Kinship, Lane, Moment, Outcome, Progress, Record, Spec,
+    State, StateName, Step, TaskFailure, TaskId, Timestamp, Token, Verdict, after, doubted, plan,
 };
 
-use crate::scenes::{NOW, events, policy, records, task_id, token};
+use crate::scenes::{NOW, attempt, events, policy, records, task_id, token};
 use crate::strays::stray_events;
 
 /// What every claim sets aside.
@@ -311,4 +311,45 @@ fn nothing_paid_is_given_up_because_of_trouble() {
     }
     assert!(apply(&mut generating, &event("task missing"), minutes(61)));
     assert_eq!(generating.state.name(), StateName::Generating);
+}
+
+/// A journal is told again after the ledger may have gone back in time, and a stopped worker tells what it knows late.
+#[test]
+fn a_settled_doubt_is_not_raised_again_but_its_task_is_kept() {
+    let scene = |name: &str| records().into_iter().find(|(known, _)| *known == name).unwrap().1;
+    let told = |bits, outcome| Event::Submission { token: token(bits), outcome };
+    let unknown = |bits| told(bits, Outcome::Unknown("its worker was cut off".into()));
+    let accepted = |bits| told(bits, Outcome::Accepted(task_id("late")));
+    let now = NOW.as_millis();
+
+    // Resubmitted by a person; then the next attempt's task failed, and a third attempt is due.
+    let next = Attempt { token: token(2), number: 2, ..attempt() };
+    let mut queued = scene("in_doubt");
+    assert!(apply(&mut queued, &Event::Resolve(Verdict::Resubmit), now));
+    queued = Record { last: Some(next), attempts: 2, failed_task: Some(task_id("failed")), ..queued };
+
+    assert!(!apply(&mut queued, &unknown(1), now), "settled already: {:?}", queued.state);
+    let mut forgotten = queued.clone();
+    assert!(apply(&mut forgotten, &unknown(7), now), "nothing knows of that attempt");
+    assert_eq!(forgotten.state.name(), StateName::InDoubt);
+
+    let mut adopted = queued.clone();
+    assert!(apply(&mut adopted, &accepted(1), now));
+    assert_eq!(adopted.task().map(|task| task.id.clone()), Some(task_id("late")), "nothing is paid for again");
+
+    let mut busy = scene("generating");
+    busy.earlier = queued.earlier;
+    busy.last = Some(Attempt { token: token(2), ..attempt() });
+    assert!(!apply(&mut busy, &unknown(1), now));
+    assert!(apply(&mut busy, &accepted(1), now));
+    assert_eq!(busy.strays.iter().map(|stray| stray.task.clone()).collect::<Vec<_>>(), [task_id("late")]);
+
+    // Kept, and of no use: the job is queued again, and the journal that has no answer is told once more.
+    let mut in_vain = busy.clone();
+    for stray in &mut in_vain.strays {
+        stray.fate = Fate::Gone("failed".to_owned());
+    }
+    in_vain.earlier.clear();
+    in_vain.state = State::Queued { due: None };
+    assert!(!apply(&mut in_vain, &unknown(1), now), "its answer is known: {:?}", in_vain.state);
 }
