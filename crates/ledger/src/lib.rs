@@ -47,6 +47,8 @@ pub use random::simulated;
 pub use redis::{RedisLedger, RedisUrl};
 pub use samples::{KINDS, SAMPLES};
 pub use slots::{SLOT_HOURS, SlotUse, Unused};
+#[cfg(feature = "simulated")]
+pub use sqlite::Past;
 pub use sqlite::{SqliteLedger, TimeSource};
 
 /// The durable record of every job, which is also the queue.

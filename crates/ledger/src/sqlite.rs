@@ -36,6 +36,8 @@ mod clock;
 mod compaction;
 mod heard;
 mod lease;
+#[cfg(feature = "simulated")]
+mod past;
 mod place;
 mod polls;
 mod put;
@@ -66,6 +68,8 @@ use crate::{
 };
 
 pub use self::clock::TimeSource;
+#[cfg(feature = "simulated")]
+pub use self::past::Past;
 
 /// A ledger in a `SQLite` file.
 #[derive(Debug)]

@@ -86,6 +86,18 @@ impl Desk {
         Self(Clerk::Caller(Mutex::new(Writer { sql, clock, nudged })))
     }
 
+    /// Works with the connection itself, where no thread has it.
+    #[cfg(feature = "simulated")]
+    pub(super) fn with<T>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        match &self.0 {
+            Clerk::Caller(writer) => work(&mut writer.lock().unwrap_or_else(PoisonError::into_inner).sql),
+            Clerk::Thread { .. } => Err(LedgerError::Unavailable("a thread has it".to_owned())),
+        }
+    }
+
     fn start(name: &str, work: impl FnOnce(&Receiver<Operation>) + Send + 'static) -> Result<Self, LedgerError> {
         let (queue, operations) = channel();
         let thread = std::thread::Builder::new()

@@ -1,6 +1,7 @@
 //! What must be true once everything has come to rest.
 
 use std::fs;
+use std::path::Path;
 
 use veobatch_core::{FailureKind, Fate as StrayFate, Record, State, StateName, Stray};
 use veobatch_ledger::Stored;
@@ -8,6 +9,7 @@ use veobatch_ledger::Stored;
 use super::person::File;
 use super::process::Scene;
 use super::service::{Fate, Orders, Task, content};
+use crate::journal::line::findings;
 
 /// Looks at everything; each violation breaks the world.
 pub(super) async fn check(scene: &Scene, files: &[File]) {
@@ -25,10 +27,17 @@ pub(super) async fn check(scene: &Scene, files: &[File]) {
     }
     for dir in fs::read_dir(&scene.dir).unwrap().flatten() {
         let is_state = dir.file_name().to_string_lossy().starts_with("state-");
-        if is_state && fs::read_dir(dir.path()).unwrap().count() > 0 {
+        if is_state && left_open(&dir.path(), scene.rewinds) > 0 {
             scene.world.violated(format!("a journal is left in {}", dir.path().display()));
         }
     }
+}
+
+/// Journals in `dir` with something to tell; with those that are only remembered, unless the ledger `rewinds`.
+pub(super) fn left_open(dir: &Path, rewinds: bool) -> usize {
+    let Ok(journals) = fs::read_dir(dir) else { return 0 };
+    let is_open = |path: &Path| !findings(&fs::read(path).unwrap_or_default()).open.is_empty();
+    journals.flatten().filter(|journal| !rewinds || is_open(&journal.path())).count()
 }
 
 async fn recount(scene: &Scene, file: &File, jobs: &[Stored]) {
@@ -61,7 +70,7 @@ fn job(scene: &Scene, stored: &Stored) -> Result<(), String> {
     }
     for task in &tasks {
         let delivered = service.delivered.iter().any(|(id, owner)| *id == task.id && !scene.world.was_killed(*owner));
-        let is_known = delivered || service.journaled.contains(&task.id);
+        let is_known = delivered || service.is_known(&task.id);
         owned(record, task, &orders, is_known)?;
     }
     for stray in &record.strays {
@@ -76,7 +85,7 @@ fn job(scene: &Scene, stored: &Stored) -> Result<(), String> {
         }
         State::InDoubt { attempt, .. } => {
             let killed = service.sent.get(&attempt.token).is_none_or(|owner| scene.world.was_killed(*owner));
-            let answered = tasks.iter().any(|task| task.token == attempt.token && service.journaled.contains(&task.id));
+            let answered = tasks.iter().any(|task| task.token == attempt.token && service.is_known(&task.id));
             if answered {
                 Err(format!("is in doubt although a journal has its answer (killed: {killed})"))
             } else {

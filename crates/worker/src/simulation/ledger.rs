@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::sleep;
-use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
+use veobatch_core::{
+    BatchId, Heard, JobId, JobKey, Lane, Record, Spec, State, StateName, TaskId, Timestamp, Token, VideoKind,
+};
 use veobatch_ledger::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Fence, Guarantee, JobRef, Lease,
     Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim, Version,
-    WorkerPlace,
+    Waiting, WorkerPlace,
 };
 
 use super::stage::Owner;
@@ -42,6 +44,16 @@ struct Held {
 }
 
 impl Leases {
+    /// Who holds what now.
+    pub(super) fn past(&self) -> BTreeMap<JobRef, Fence> {
+        self.0.lock().unwrap().fences.clone()
+    }
+
+    /// Who held what then holds it again.
+    pub(super) fn go_back(&self, past: BTreeMap<JobRef, Fence>) {
+        self.0.lock().unwrap().fences = past;
+    }
+
     fn leased(&self, claimed: &Claimed) {
         let Lease { job, fence } = claimed.lease.clone();
         self.0.lock().unwrap().fences.insert(job, fence);
@@ -71,10 +83,22 @@ impl Line {
         answer
     }
 
+    /// What is answered instead of a grant, after the ledger went back in time; but a grant that is there is repeated.
+    async fn recovering(&self, token: &Token, stall: Duration) -> Answer<Option<SubmissionClaim>> {
+        let now = self.world.timestamp();
+        let wait = stall + Duration::from_secs(10);
+        let Some(until) = self.world.recovery.lock().unwrap().begin(now, wait) else { return Ok(None) };
+        if self.ledger.find_token(token).await?.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(SubmissionClaim::Wait { why: Waiting::Recovery, until: Some(until), now }))
+    }
+
     fn granted(&self, token: &Token, claimed: &Claimed) {
         let mut service = self.world.service.lock().unwrap();
-        let doubted = claimed.stored.record.earlier.len() as u64;
-        service.granted(claimed.stored.key.job.as_str(), token, doubted);
+        let job = claimed.stored.key.job.as_str();
+        service.granted(job, token, &claimed.stored.record.earlier);
+        self.world.stalls.granted(&self.world, job, self.owner);
         if let Some(broken) = service.broken.clone() {
             drop(service);
             self.world.violated(broken);
@@ -101,6 +125,12 @@ impl Line {
 fn short(answer: &impl Debug) -> String {
     let words = format!("{answer:?}");
     words.chars().take(200).collect()
+}
+
+/// Whether a job is put in doubt about an attempt for which it was submitted again already.
+fn is_doubted_again(put: &Put) -> bool {
+    let record = Record::load(Some(&put.body), None, &Spec::default()).unwrap();
+    matches!(&record.state, State::InDoubt { attempt, .. } if record.earlier.contains(&attempt.token))
 }
 
 /// Methods that only go through the line.
@@ -136,6 +166,9 @@ macro_rules! through {
                 stall: Duration,
             ) -> Answer<SubmissionClaim> {
                 let claim = async {
+                    if let Some(wait) = self.recovering(token, stall).await? {
+                        return Ok(wait);
+                    }
                     let claim = self.ledger.claim_submission(token, only, lease, stall).await;
                     if let Ok(SubmissionClaim::Granted(claimed)) = &claim {
                         self.leases.leased(claimed);
@@ -160,6 +193,14 @@ macro_rules! through {
                 self.through("claim", claim).await
             }
 
+            async fn account(&self) -> Answer<Account> {
+                let account = async {
+                    let recovering_until = self.world.recovery.lock().unwrap().until(self.world.timestamp());
+                    Ok(Account { recovering_until, ..self.ledger.account().await? })
+                };
+                self.through("account", account).await
+            }
+
             async fn put(&self, put: &Put) -> Answer<Version> {
                 if let (Some(task), Some(_)) = (&put.task, &put.settle) {
                     // Who tells the ledger of an answer has it on disk.
@@ -170,6 +211,9 @@ macro_rules! through {
                     self.world.service.lock().unwrap().stored(&put.body);
                     if !self.leases.allow(put) {
                         self.world.violated(format!("a put without its lease was taken: {put:?}"));
+                    }
+                    if is_doubted_again(put) {
+                        self.world.violated(format!("a doubt that was settled is raised again: {put:?}"));
                     }
                     Ok(version)
                 };
@@ -213,7 +257,6 @@ through! {
     async fn batches(&self) -> Vec<BatchSummary>;
     async fn flag(&self, batch: &BatchId, flag: BatchFlag) -> ();
     async fn arrange(&self, batch: &BatchId, arrangement: &Arrangement) -> ();
-    async fn account(&self) -> Account;
     async fn slots(&self, hours: u32) -> SlotUse;
     async fn hear(&self, submitted: Timestamp) -> ();
     async fn heard(&self) -> Option<Heard>;

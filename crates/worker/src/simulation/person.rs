@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use veobatch_core::{BatchId, Event, JobId, JobKey, Resolution, Spec, State, StateName, Verdict};
-use veobatch_ledger::{Admission, BatchFlag, Change, Changed, Impatient, Ledger as _, LedgerError, NewJob, change};
+use veobatch_ledger::{
+    Admission, BatchFlag, Change, Changed, Impatient, Ledger as _, LedgerError, NewJob, Stored, change,
+};
 
 use super::MOST_MACHINES;
 use super::ledger::Line;
 use super::process::Scene;
-use super::service::Orders;
+use super::service::{Orders, Service};
 use super::stage::WORLD;
 use super::world::World;
 use crate::sweep::sweep;
@@ -84,11 +86,9 @@ enum Order {
 /// Gives an order for a job, and takes down what it may explain: also where it is not known whether it happened.
 async fn order(scene: &Scene, line: &Line, key: &JobKey, order: Order) {
     let Ok(Some(stored)) = line.read(key).await else { return };
-    let note = |did: bool| {
-        let mut service = scene.world.service.lock().unwrap();
-        explain(service.orders(key.job.as_str()), &order, did);
-    };
-    note(true);
+    let job = key.job.as_str();
+    let before = scene.world.service.lock().unwrap().orders(job).clone();
+    explain(&mut scene.world.service.lock().unwrap(), &stored, &order);
     let event = match &order {
         Order::Retry => Event::Retry,
         Order::Cancel => Event::Cancel,
@@ -100,21 +100,29 @@ async fn order(scene: &Scene, line: &Line, key: &JobKey, order: Order) {
         format!("{order:?} for {key}: {}", if matches!(result, Ok(Changed::Moved { .. })) { "done" } else { "no" })
     });
     if matches!(result, Ok(Changed::Same(_) | Changed::Lost)) {
-        note(false);
+        let mut service = scene.world.service.lock().unwrap();
+        let orders = service.orders(job);
+        // What was granted meanwhile was granted.
+        *orders = Orders { doubted: std::mem::take(&mut orders.doubted), ..before };
     }
 }
 
-/// One order more, or, if it turns out that it was not carried out, one less.
-fn explain(orders: &mut Orders, order: &Order, did: bool) {
-    let count = match order {
-        Order::Retry => &mut orders.retries,
-        Order::Cancel => &mut orders.cancels,
-        Order::Resolve(Verdict::Resubmit) => &mut orders.resubmits,
-        Order::Resolve(Verdict::GiveUp) => &mut orders.given_up,
+/// One order more.
+fn explain(service: &mut Service, stored: &Stored, order: &Order) {
+    let job = stored.key.job.as_str();
+    match order {
+        Order::Retry => service.orders(job).retries += 1,
+        Order::Cancel => service.orders(job).cancels += 1,
+        Order::Resolve(Verdict::Resubmit) => {
+            service.orders(job).resubmits += 1;
+            if let State::InDoubt { attempt, .. } = &stored.record.state {
+                service.ordered(job, &attempt.token);
+            }
+        }
+        Order::Resolve(Verdict::GiveUp) => service.orders(job).given_up += 1,
         // Explains no payment.
-        Order::Resolve(Verdict::Adopt(_)) => return,
-    };
-    *count = count.wrapping_add_signed(if did { 1 } else { -1 });
+        Order::Resolve(Verdict::Adopt(_)) => {}
+    }
 }
 
 async fn cancel_all(scene: &Scene, line: &Line, file: &File) {
@@ -172,6 +180,7 @@ pub(super) async fn chance(scene: Scene) {
                 scene.inbox.look();
             }
             (3, _) if weather.ledger > 0.0 => {
+                let span = if weather.rewinds { span.min(Duration::from_secs(25)) } else { span };
                 *world.outage.lock().unwrap() = world.now() + u64::try_from(span.as_millis()).unwrap();
                 world.say(|| format!("the ledger is gone for {span:?}"));
             }

@@ -14,6 +14,7 @@ use veobatch_core::{TaskId, Token};
 use super::process::Scene;
 use super::service::Fate as End;
 use super::stage::Owner;
+use super::world::World;
 use crate::callback::Fate;
 use crate::callback::receive::receive;
 use crate::worker::Worker;
@@ -41,11 +42,12 @@ pub(super) async fn call(scene: Scene, task: TaskId, url: Url, ready: u64, end: 
     for _ in 0..TRIES {
         let wait = world.roll(|dice| dice.ms(50, 3_000));
         sleep(wait).await;
+        let times = world.recovery.lock().unwrap().times;
         let fate = post(&scene, url.path(), &body).await;
         world.say(|| format!("called back about {task}: {fate:?}"));
         match fate {
             Some(Fate::Taken | Fate::Known) => {
-                world.service.lock().unwrap().journaled.insert(task.clone());
+                taken(world, &task, times);
                 if !std::mem::take(&mut again) {
                     break;
                 }
@@ -61,11 +63,19 @@ pub(super) async fn call(scene: Scene, task: TaskId, url: Url, ready: u64, end: 
     while world.chance(world.weather().replays) {
         let wait = world.roll(|dice| dice.ms(5_000, 100_000));
         sleep(wait).await;
+        let times = world.recovery.lock().unwrap().times;
         let fate = post(&scene, url.path(), &body).await;
         world.say(|| format!("called back once more about {task}: {fate:?}"));
         if matches!(fate, Some(Fate::Taken | Fate::Known)) {
-            world.service.lock().unwrap().journaled.insert(task.clone());
+            taken(world, &task, times);
         }
+    }
+}
+
+/// The ledger knows of `task`, unless it went back in time since.
+fn taken(world: &World, task: &TaskId, times: u64) {
+    if world.recovery.lock().unwrap().times == times {
+        world.service.lock().unwrap().called.insert(task.clone());
     }
 }
 

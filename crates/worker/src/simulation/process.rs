@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 use veobatch_api::{ApiKey, Client, ClientConfig, FileHost};
 use veobatch_core::{InDoubt, Lane, Outcome, Policy, Token};
-use veobatch_ledger::Guarantee;
+use veobatch_ledger::{Guarantee, SqliteLedger};
 
 use super::ledger::{Leases, Line};
 use super::network::{Inbox, Wire};
@@ -39,6 +39,9 @@ pub(super) struct Scene {
     pub(super) world: Arc<World>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) ledger: veobatch_ledger::SharedLedger,
+    pub(super) sqlite: Arc<SqliteLedger>,
+    /// The ledger goes back in time.
+    pub(super) rewinds: bool,
     pub(super) leases: Arc<Leases>,
     pub(super) files: FileHost,
     pub(super) dir: PathBuf,
@@ -66,11 +69,11 @@ impl Scene {
         }
     }
 
-    fn options(&self, state_dir: &Path) -> Options {
+    fn options(&self, state_dir: &Path, lanes: &[Lane]) -> Options {
         Options {
             output: self.dir.join("videos"),
             state_dir: state_dir.to_owned(),
-            lanes: Lane::ALL.to_vec(),
+            lanes: lanes.to_vec(),
             concurrency: Concurrency { submit: 4, follow: 4, save: 2 },
             policy: self.policy.clone(),
             only: None,
@@ -92,18 +95,20 @@ impl Scene {
     }
 
     /// A process from its start to its graceful end. A kill drops it anywhere.
-    pub(super) async fn process(self, owner: Owner, state_dir: PathBuf, stop: Stop) {
+    pub(super) async fn process(self, owner: Owner, state_dir: PathBuf, lanes: &'static [Lane], stop: Stop) {
         let wire = Arc::new(Wire { world: Arc::clone(&self.world), inbox: Arc::clone(&self.inbox), owner });
         let base = url::Url::parse("http://127.0.0.1/").unwrap();
         let config = ClientConfig::new(base, ApiKey::parse("key").unwrap());
         let client = Arc::new(Client::simulated(config, Arc::clone(&wire) as Arc<_>));
         let files = self.files.clone().simulated(wire);
-        let (ledger, options) = (Arc::new(self.line(owner)), self.options(&state_dir));
-        let prepared = prepare(ledger, client, files, &options, &Guarantee::default(), &stop).await;
+        let (ledger, options) = (Arc::new(self.line(owner)), self.options(&state_dir, lanes));
+        let guarantee = Guarantee { may_go_back: self.rewinds, ..Guarantee::default() };
+        let prepared = prepare(ledger, client, files, &options, &guarantee, &stop).await;
         let worker = match prepared {
             Ok(worker) => Arc::new(worker),
-            Err(WorkError::Directory(why)) if self.world.is_hindered() => {
-                self.world.say(|| format!("p{owner} cannot start: {why}"));
+            // Why names the directory, which is another one every time.
+            Err(WorkError::Directory(_)) if self.world.is_hindered() => {
+                self.world.say(|| format!("p{owner} cannot start: a disk is bad"));
                 return self.world.ended(owner);
             }
             Err(error) => return self.world.violated(format!("p{owner} cannot start: {error}")),
@@ -113,7 +118,7 @@ impl Scene {
         }
         let (claimers, steps) = (TaskTracker::new(), TaskTracker::new());
         let left = Rc::new(std::cell::RefCell::new(Vec::new()));
-        for lane in Lane::ALL {
+        for lane in lanes {
             self.lane(owner, *lane, &worker, (&claimers, &steps), &left);
         }
         let (leases, ledger) = (Arc::clone(&worker.leases), Arc::clone(&worker.ledger));
@@ -197,8 +202,11 @@ impl Scene {
             let stop = Stop::default();
             let berth = Berth { state_dir: state_dir.clone(), worker: None, stop: stop.clone() };
             self.world.berths.lock().unwrap().insert(owner, berth);
-            self.world.say(|| format!("p{owner} starts on machine {name}"));
-            self.stage.enter(owner, "process", self.clone().process(owner, state_dir.clone(), stop));
+            // Somebody submits; and a machine that has submitted need not do so for ever.
+            let pays = name == 0 || !self.world.chance(0.2);
+            let lanes = if pays { Lane::ALL } else { &[Lane::Follow, Lane::Save] };
+            self.world.say(|| format!("p{owner} starts on machine {name}: {lanes:?}"));
+            self.stage.enter(owner, "process", self.clone().process(owner, state_dir.clone(), lanes, stop));
             self.world.death(owner).await;
             if self.world.is_closing() {
                 return;

@@ -47,8 +47,10 @@ pub(super) struct Orders {
     pub(super) resubmits: u64,
     pub(super) cancels: u64,
     pub(super) given_up: u64,
-    /// Attempts that were given up as in doubt, by anybody: as the ledger said when it granted the latest one.
-    pub(super) doubted: u64,
+    /// Attempts that were given up as in doubt, by anybody: as the ledger said when it granted a later one.
+    pub(super) doubted: BTreeSet<Token>,
+    /// Attempts whose tasks were there when a person settled a doubt again, which he had settled before them.
+    pub(super) overruled: BTreeSet<Token>,
 }
 
 /// An answer's status and body.
@@ -72,6 +74,8 @@ pub(super) struct Service {
     /// Task ids that a process was told, or its journal holds: by token, and by which process.
     pub(super) delivered: Vec<(TaskId, u32)>,
     pub(super) journaled: BTreeSet<TaskId>,
+    /// Task ids that the ledger was told by callbacks: only it knows them.
+    pub(super) called: BTreeSet<TaskId>,
     turned_away: Option<u16>,
     /// Jobs in doubt are submitted again by a policy.
     pub(super) has_policy: bool,
@@ -94,6 +98,7 @@ impl Service {
             sent: BTreeMap::new(),
             delivered: Vec::new(),
             journaled: BTreeSet::new(),
+            called: BTreeSet::new(),
             turned_away: None,
             has_policy: false,
             broken: None,
@@ -112,6 +117,11 @@ impl Service {
         self.turned_away.filter(|code| matches!(code, 401 | 403)).map(|code| envelope(code, "You do not have access"))
     }
 
+    /// Whether a journal or a callback's answer says that `task` is known.
+    pub(super) fn is_known(&self, task: &TaskId) -> bool {
+        self.journaled.contains(task) || self.called.contains(task)
+    }
+
     /// The ledger took a body: it knows the tasks in it.
     pub(super) fn stored(&mut self, body: &[u8]) {
         let text = String::from_utf8_lossy(body);
@@ -122,9 +132,9 @@ impl Service {
 
     /// The ledger granted another payment of `job`, of which `doubted` attempts were given up as in doubt. It must know
     /// of none that is under way, or was made: but a person may order anything.
-    pub(super) fn granted(&mut self, job: &str, token: &Token, doubted: u64) {
+    pub(super) fn granted(&mut self, job: &str, token: &Token, doubted: &[Token]) {
         let orders = self.orders(job);
-        orders.doubted = orders.doubted.max(doubted);
+        orders.doubted.extend(doubted.iter().cloned());
         if orders.retries + orders.resubmits > 0 {
             return;
         }
@@ -132,6 +142,17 @@ impl Service {
         if let Some(task) = known.filter(|task| task.token != *token) {
             let words = format!("{token} of {job} was granted, though the ledger knew of task {}", task.id);
             self.violated(words);
+        }
+    }
+
+    /// A person orders that `job` is submitted again, as `token` is in doubt. If that was ordered and granted before, the
+    /// ledger went back and forgot it, and what was paid for meanwhile is told beside the job. To pay once more is the
+    /// person's decision: what is there by now speaks no longer against a payment, and whatever comes later does.
+    pub(super) fn ordered(&mut self, job: &str, token: &Token) {
+        let paid: Vec<_> = self.tasks.iter().filter(|task| task.job == job).map(|task| task.token.clone()).collect();
+        let orders = self.orders(job);
+        if orders.doubted.contains(token) {
+            orders.overruled.extend(paid);
         }
     }
 
@@ -190,10 +211,15 @@ impl Service {
         }
         let orders = self.orders(job).clone();
         let earlier = self.tasks.iter().filter(|task| task.job == job);
-        let (count, failed) = (earlier.clone().count() as u64, earlier.filter(|task| task.told).count() as u64);
-        let given_up = if self.has_policy { orders.doubted.max(orders.resubmits) } else { orders.resubmits };
-        if count > failed + given_up {
+        let count = earlier.clone().count() as u64;
+        // One that was given up explains no payment but its own: a call that was thought lost may arrive after the next.
+        let is_explained = |token| orders.doubted.contains(token) || orders.overruled.contains(token);
+        let mut unexplained = earlier.filter(|task| !task.told && !is_explained(&task.token));
+        if unexplained.next().is_some() && !orders.doubted.contains(token) {
             self.violated(format!("{job} was paid for again, though its last attempt did not fail: {orders:?}"));
+        }
+        if !self.has_policy && orders.doubted.len() as u64 > orders.resubmits {
+            self.violated(format!("an attempt of {job} was given up by nobody: {orders:?}"));
         }
         // A policy pays for nobody more than three times.
         let wanted = self.max_attempts + orders.retries + orders.resubmits;

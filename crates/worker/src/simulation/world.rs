@@ -10,9 +10,11 @@ use tokio::time::Instant;
 use veobatch_core::Timestamp;
 
 use super::dice::Dice;
+use super::past::Recovery;
 use super::process::Berths;
 use super::service::Service;
 use super::stage::Owner;
+use super::stall::Stalls;
 use crate::disk::Disk;
 use crate::disk::fault::Fault;
 
@@ -50,6 +52,8 @@ pub(super) struct Weather {
     pub(super) disks: f64,
     /// How often the service refuses the key for a while.
     pub(super) locked_out: f64,
+    /// Whether the ledger goes back in time.
+    pub(super) rewinds: bool,
     /// How often a callback is heard a second time, long after the first.
     pub(super) replays: f64,
 }
@@ -58,7 +62,7 @@ impl Weather {
     /// Every seed has its own: most kinds of trouble are absent from most seeds, so that each is also met alone.
     pub(super) fn of(dice: &mut Dice) -> Self {
         let mut some = |level: &[f64]| if dice.chance(0.5) { dice.one_of(level) } else { 0.0 };
-        Self {
+        let weather = Self {
             calls: some(&[0.05, 0.3, 0.7]),
             payments: some(&[0.1, 0.3, 0.6]),
             files: some(&[0.1, 0.4]),
@@ -74,7 +78,14 @@ impl Weather {
             disks: some(&[0.5, 1.0]),
             locked_out: some(&[0.5, 1.0]),
             replays: some(&[0.3, 0.7]),
+            rewinds: some(&[0.5]) > 0.0 && some(&[0.5]) > 0.0,
+        };
+        if !weather.rewinds {
+            return weather;
         }
+        // Whoever cannot tell what it knows for all of the pause is another story.
+        let ledger = weather.ledger.min(0.1);
+        Self { ledger, slow: 0.0, stops: false, sleeps: false, disks: 0.0, locked_out: 0.0, ..weather }
     }
 }
 
@@ -99,6 +110,9 @@ pub(super) struct World {
     died: tokio::sync::Notify,
     /// Until when the ledger cannot be reached at all.
     pub(super) outage: Mutex<u64>,
+    /// After the ledger went back in time.
+    pub(super) recovery: Mutex<Recovery>,
+    pub(super) stalls: Stalls,
     /// By how many milliseconds the wall clock of each machine is wrong.
     pub(super) skews: Mutex<Vec<i64>>,
     /// What is wrong with the disks, and until when: the output's, which all machines share, and each machine's own.
@@ -126,12 +140,13 @@ pub(super) struct Outcome {
     pub(super) kills: u64,
     pub(super) polls: u64,
     pub(super) paid: u64,
+    pub(super) rewinds: u64,
 }
 
 impl Outcome {
     pub(super) fn panicked(words: &str) -> Self {
         let broken = Some(format!("panicked: {words}"));
-        Self { broken, hash: 0, virtual_ms: 0, kills: 0, polls: 0, paid: 0 }
+        Self { broken, hash: 0, virtual_ms: 0, kills: 0, polls: 0, paid: 0, rewinds: 0 }
     }
 }
 
@@ -157,6 +172,8 @@ impl World {
             berths: Berths::default(),
             died: tokio::sync::Notify::new(),
             outage: Mutex::default(),
+            recovery: Mutex::default(),
+            stalls: Stalls::default(),
             skews: Mutex::default(),
             bad_disks: Mutex::default(),
             machines: Mutex::default(),
@@ -373,6 +390,7 @@ impl World {
             kills: log.kills,
             polls: log.polls,
             paid: self.service.lock().unwrap().paid(),
+            rewinds: self.recovery.lock().unwrap().times,
         }
     }
 }
