@@ -24,6 +24,7 @@
 //! | `run` | batches with ready jobs, by priority and virtual time | publish, put, grant, flag, arrange | when empty, paused, asleep or short |
 //! | `asleep` | those whose span has not begun, by when it does; or is over | as `run` | as it begins |
 //! | `short` | those whose budget is used up | grant | put of a refund, arrange |
+//! | `unpriced` | queued jobs without a price, by when they are looked at again | grant, account | grant |
 //! | `price` | class → expected price | account | never |
 //! | `d:submit`, `d:follow`, `d:save` | jobs by due time; leased ones by their lease's end | put, grant, claim, leases | when they leave the lane |
 //! | `l` | job → fence, deliveries, lane | grant, claim | put |

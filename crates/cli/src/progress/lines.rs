@@ -27,11 +27,20 @@ impl Lines {
         if lines == self.said || (is_early && !is_over) {
             return;
         }
-        for line in lines.iter().filter(|line| !self.said.contains(line)) {
+        let said: Vec<String> = self.said.iter().map(|line| timeless(line)).collect();
+        for line in lines.iter().filter(|line| !said.contains(&timeless(line))) {
             say::words(line);
         }
         self.last = Some(Instant::now());
         self.said = lines;
+    }
+}
+
+/// A line without the time that is left in it: that passes by itself, and is no news.
+fn timeless(line: &str) -> String {
+    match line.split_once("; next try in ") {
+        Some((before, _)) => before.to_owned(),
+        None => line.to_owned(),
     }
 }
 
@@ -44,4 +53,17 @@ fn line(batch: &BatchSummary) -> String {
         number(batch.total()),
         words::counts(batch)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_that_is_left_is_no_news() {
+        let gate =
+            |wait| format!("gate:    closed: maintenance (455); next try in {wait} (finished videos are still saved)");
+        assert_eq!(timeless(&gate("53 s")), timeless(&gate("49 s")));
+        assert_ne!(timeless("n: 1 of 2: 1 done"), timeless("n: 2 of 2: 2 done"));
+    }
 }

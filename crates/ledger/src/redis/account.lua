@@ -28,6 +28,8 @@ if new.prices and (new.asked or not call('HGET', P .. 'meta', 'priced')) then
   call('DEL', P .. 'price')
   for class, price in pairs(new.prices) do call('HSET', P .. 'price', class, price) end
   if new.asked then call('HSET', P .. 'meta', 'priced', 1) end
+  -- Jobs that wait for a price are looked at again now.
+  call('ZUNIONSTORE', P .. 'unpriced', 1, P .. 'unpriced', 'WEIGHTS', 0)
 end
 if new.daily then
   if day[2] ~= new.daily.zone then call('HDEL', P .. 'acct', 'day_from', 'day_until', 'day_spent') end

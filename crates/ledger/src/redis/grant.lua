@@ -87,6 +87,8 @@ local function nothing()
     return false
   end
   local till = tonumber(call('ZRANGE', P .. 'd:submit', 0, 0, 'WITHSCORES')[2] or 0)
+  local unpriced = tonumber(call('ZRANGE', P .. 'unpriced', 0, 0, 'WITHSCORES')[2] or 0)
+  if unpriced > 0 and (till == 0 or unpriced < till) then till = unpriced end
   local first = call('ZRANGEBYSCORE', P .. 'asleep', '-inf', UNLIMITED_BELOW, 'WITHSCORES', 'LIMIT', 0, 1)
   if first[2] and (till == 0 or tonumber(first[2]) < till) then till = tonumber(first[2]) end
   if has('short', 'SISMEMBER') then return wait('budget', till) end
@@ -109,7 +111,7 @@ local function put_off(n, seq, priority)
     h.facets, h.id = 'queued - ' .. priority .. ' - 0', id_of(call('HGET', part(n, ':j'), seq))
     call('HSET', part(n, ':s'), seq, headed(h, ''))
   end
-  call('ZADD', P .. 'd:submit', NOW + UNPRICED_WAIT, n .. ':' .. string.format('%.0f', seq))
+  call('ZADD', P .. 'unpriced', NOW + UNPRICED_WAIT, n .. ':' .. string.format('%.0f', seq))
 end
 
 promote()

@@ -70,14 +70,18 @@ local function unready(n, seq)
   if call('SETBIT', part(n, ':q'), seq, 0) == 0 then call('ZREM', part(n, ':r'), seq) end
 end
 
--- Moves queued jobs whose time has come to the ready ones; at most 100.
+-- Moves queued jobs whose time has come to the ready ones; at most 100 of those that wait for a time, and of those that
+-- wait for a price.
 local function promote()
-  local due = call('ZRANGEBYSCORE', P .. 'd:submit', '-inf', NOW, 'LIMIT', 0, 100)
-  for _, member in ipairs(due) do
-    local n, seq = place(member)
-    local h = head(call('HGET', part(n, ':s'), seq))
-    call('ZREM', P .. 'd:submit', member)
-    if h.state == 'queued' then ready(n, seq, tonumber(h.priority)) end
+  for _, waiting in ipairs({ P .. 'd:submit', P .. 'unpriced' }) do
+    for _, member in ipairs(call('ZRANGEBYSCORE', waiting, '-inf', NOW, 'LIMIT', 0, 100)) do
+      local n, seq = place(member)
+      local h = head(call('HGET', part(n, ':s'), seq))
+      call('ZREM', waiting, member)
+      if h.state == 'queued' then
+        ready(n, seq, tonumber(h.priority))
+      end
+    end
   end
 end
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use veobatch_core::{Credits, Span, Timestamp, Token};
+use veobatch_core::{Credits, Lane, Span, StateName, Timestamp, Token};
 
 use super::row::{get_time, ms, put_time, time};
 use super::writer::Step;
@@ -297,6 +297,12 @@ fn set_prices(sql: &Connection, list: &PriceList) -> Result<(), LedgerError> {
     if priced && !list.asked {
         return Ok(());
     }
+    // Jobs that wait for a price are looked at again now.
+    sql.execute(
+        "UPDATE job SET due = 0 WHERE lane = ?1 AND state = ?2 AND \
+         (SELECT class FROM spec WHERE spec.job = job.id) NOT IN (SELECT class FROM price)",
+        (super::row::put_lane(Lane::Submit), super::row::put_state(StateName::Queued)),
+    )?;
     sql.execute("DELETE FROM price", [])?;
     let mut insert = sql.prepare_cached("INSERT OR REPLACE INTO price (class, credits) VALUES (?, ?)")?;
     for (class, credits) in &list.by_class {

@@ -258,6 +258,13 @@ pub(crate) async fn a_job_without_a_price_waits_where_there_is_a_budget(bench: &
     let now = ledger.now().await.unwrap();
     assert!(until.unwrap().since(now) > Duration::from_secs(500), "{until:?} {now:?}");
     assert_eq!(read(ledger, "n", "x").await.record.state, State::Queued { due: None });
+    // A price that is named is used at once.
+    let mut list = prices();
+    list.by_class.push(("veo9/720p".into(), PRICE));
+    ledger.configure(&Settings { prices: Some(list), ..Settings::default() }).await.unwrap();
+    let both = [submission(ledger).await, submission(ledger).await].map(|claimed| claimed.stored.key.job.to_string());
+    assert_eq!(both, ["x", "y"]);
+    priced(ledger).await;
     // Without a budget nobody needs a price.
     admit(ledger, "free", &[strange("x")]).await;
     let free = submission(ledger).await;
