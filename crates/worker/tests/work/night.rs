@@ -56,7 +56,8 @@ async fn a_template_is_never_submitted_itself_and_each_of_its_instants_is_a_batc
     let scene = Scene::new(hurried()).await;
     scene.admit("daily", 450).await;
     let now = scene.ledger().now().await.unwrap();
-    let since = before(now, MINUTE + Duration::from_secs(1));
+    // So that one instant has passed, whatever the time is.
+    let since = before(now, MINUTE);
     let cron = Some(Cron::parse("* * * * * UTC").unwrap().since(since));
     let template = Schedule { cron, window: Some(window(now, false)), start_at: None };
     let terms = Arrangement {
