@@ -6,8 +6,9 @@ local HOUR, KEEP = 3600000, 80
 
 local function count(reason, at, amount)
   local key = P .. 'u' .. string.format('%.0f', math.floor(at / HOUR))
-  call('HINCRBYFLOAT', key, reason, string.format('%.6f', amount))
-  if call('TTL', key) < 0 then call('EXPIRE', key, KEEP * 3600) end
+  local all = tonumber(call('HINCRBYFLOAT', key, reason, string.format('%.6f', amount)))
+  -- The first of its kind may be the first of all.
+  if all < amount + 0.5 then call('EXPIRE', key, KEEP * 3600) end
 end
 
 -- The slots from `from` to `till` were not used for this reason.

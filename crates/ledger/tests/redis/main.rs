@@ -136,6 +136,22 @@ async fn what_was_dropped_is_never_submitted() {
     assert_eq!(granted, ["b1", "b0"]);
 }
 
+#[tokio::test]
+async fn what_became_of_the_slots_is_forgotten_after_some_days() {
+    let scene = Scene::new().await;
+    let admission = Admission::random();
+    scene.stage(&admission, &jobs("a", 2)).await.unwrap();
+    scene.publish(&admission).await.unwrap();
+    let granted = scene.ledger.claim_submission(&Token::from_bits(1), None, MINUTE, MINUTE).await.unwrap();
+    assert!(matches!(granted, SubmissionClaim::Granted(_)), "{granted:?}");
+    let hours: Vec<String> = scene.ask(&["KEYS", "{veobatch}:u[0-9]*"]).await;
+    assert!(!hours.is_empty());
+    for hour in hours {
+        let left: i64 = scene.ask(&["TTL", &hour]).await;
+        assert!((72 * 3600..=80 * 3600).contains(&left), "{hour}: {left}");
+    }
+}
+
 /// As [`veobatch_ledger`]'s own computation, which the file uses, has it.
 #[tokio::test]
 async fn a_lowered_allowance_is_found_again_carefully() {
