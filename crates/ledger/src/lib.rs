@@ -130,8 +130,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// lease and first bound of arrival anew), so an answer that was lost costs nothing.
     ///
     /// # Errors
-    /// [`LedgerError::LostLease`] if the token's job was claimed by somebody else meanwhile, or is in doubt by now: the
-    /// call must not be made.
+    /// [`LedgerError::LostLease`] if the token's job was claimed by somebody else meanwhile, or is in doubt by now, or if
+    /// `stall` is over since it was last granted (its slot may be another's): the call must not be made.
     async fn claim_submission(
         &self,
         token: &Token,

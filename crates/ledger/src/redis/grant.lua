@@ -26,12 +26,15 @@ end
 -- A call that was granted before the change ends within `stall`; ten seconds more to tell what became of it.
 local recovers = recovering(stall + 10000)
 
--- Asked again: the same grant. The call is yet to be made, so its bounds start anew.
+-- Asked again: the same grant. The call is yet to be made, so its bounds start anew; unless they are over, for then its
+-- slot may be another's.
 local mine = call('HGET', P .. 'i', token)
 if mine then
   local n, seq = place(mine)
   local stored, held = call('HGET', part(n, ':s'), seq), lease_of(mine)
   if head(stored).state ~= 'submitting' or not held or held.fence ~= fence then return { 'lost' } end
+  local bound = call('ZSCORE', P .. 'log', token)
+  if not bound or tonumber(bound) < NOW then return { 'lost' } end
   call('ZADD', P .. 'd:follow', NOW + lease, mine)
   call('ZADD', P .. 'log', NOW + stall, token)
   if call('HGET', P .. 'acct', 'probe') == token then call('HSET', P .. 'acct', 'probe_until', NOW + stall) end

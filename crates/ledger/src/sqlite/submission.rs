@@ -103,6 +103,11 @@ fn repeated(step: &Step<'_>, wanted: &Wanted) -> Result<Option<Claimed>, LedgerE
     let found: Option<(i64, Option<i64>, Option<i64>)> = found.optional()?;
     let Some((id, fence, writer)) = found else { return Ok(None) };
     let (Some(fence), true) = (fence, fence == writer) else { return Err(LedgerError::LostLease) };
+    // The call is yet to be made, so its bounds start anew; unless they are over, for then its slot may be another's.
+    let open = "SELECT 1 FROM arrival WHERE token = ? AND bound >= ?";
+    if !step.sql.prepare_cached(open)?.exists((token, put_time(step.now)))? {
+        return Err(LedgerError::LostLease);
+    }
     let until = step.now.after(wanted.lease);
     step.sql.prepare_cached("UPDATE job SET due = ? WHERE id = ?")?.execute((put_time(until), id))?;
     expect_arrival(step, wanted)?;

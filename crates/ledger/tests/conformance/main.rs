@@ -90,6 +90,7 @@ conformance! {
         a_grant_brings_the_spec
         a_token_that_was_granted_gets_the_same_grant_again
         a_token_whose_job_was_claimed_by_somebody_else_gets_nothing
+        a_grant_that_is_asked_for_again_after_its_time_is_none
         a_claim_is_confirmed_as_long_as_its_attempt_is_open_and_no_other_is
         higher_priorities_go_first_and_then_file_order
         what_is_staged_does_not_go_before_it_is_published

@@ -86,6 +86,24 @@ pub(crate) async fn a_claim_is_confirmed_as_long_as_its_attempt_is_open_and_no_o
     open.unwrap();
 }
 
+/// Its slot is nobody's by then: another submission may have taken it.
+pub(crate) async fn a_grant_that_is_asked_for_again_after_its_time_is_none(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "n", &jobs("a", 2)).await;
+    let late = token(3);
+    let ask = async |stall| ledger.claim_submission(&late, None, LONG, stall).await;
+    let claimed = crate::bench::until("a submission is granted", async || match ask(SHORT).await.unwrap() {
+        veobatch_ledger::SubmissionClaim::Granted(claimed) => Some(claimed),
+        veobatch_ledger::SubmissionClaim::Wait { .. } => None,
+    })
+    .await;
+    let over = claimed.stored.now.after(2 * SHORT);
+    crate::bench::until("its time is over", async || (ledger.now().await.unwrap() > over).then_some(())).await;
+    let again = ask(LONG).await;
+    assert!(matches!(again, Err(LedgerError::LostLease)), "{again:?}");
+    assert_eq!(read(ledger, "n", "a00000").await.record.state, claimed.stored.record.state);
+}
+
 pub(crate) async fn higher_priorities_go_first_and_then_file_order(bench: &Bench) {
     let ledger = &bench.ledger;
     let jobs = [ranked("a", 0), ranked("b", 5), ranked("c", -5), ranked("d", 5), ranked("e", i16::MAX), job("f")];
