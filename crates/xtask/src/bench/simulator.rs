@@ -52,7 +52,7 @@ impl Simulator {
 
     /// A worker that looks at each of `count` videos once in `gap`, at the rate that a cap of so many allows.
     pub(crate) fn follower(&self, at: &Workplace, server: &Server, count: u32, gap: Duration) -> Command {
-        let mut command = at.veobatch(&server.url(), &["worker", "--rate", "100000/1s"]);
+        let mut command = at.veobatch(&server.url(), &["worker", "--rate", "10000/1s"]);
         command.args(["--max-in-flight", &count.to_string(), "--lanes", "submit,follow"]);
         let gap = format!("{}s", gap.as_secs());
         command.args(["--poll-first", &gap, "--poll-max", &gap]);
