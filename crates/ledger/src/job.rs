@@ -58,6 +58,17 @@ pub struct NewJob {
     pub spec: Spec,
 }
 
+/// The step that a recurring batch's template takes when one of its runs is published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Whose run it is.
+    pub template: BatchId,
+    /// What its schedule has to be, as text.
+    pub from: String,
+    /// What its schedule is from then on: the same, with the run's instant dealt with.
+    pub to: String,
+}
+
 /// What became of jobs that were staged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Staged {

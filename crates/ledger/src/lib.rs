@@ -39,7 +39,7 @@ pub use change::{Change, Changed, Impatient, Patience, change};
 pub use error::LedgerError;
 pub use job::{
     Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Fence, JobRef, Lease, NewJob, Nonce, Put,
-    Staged, Stored, SubmissionClaim, Version,
+    Staged, Stored, SubmissionClaim, Turn, Version,
 };
 pub use open::{Guarantee, LedgerUrl, open};
 #[cfg(feature = "simulated")]
@@ -101,6 +101,14 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// [`LedgerError::Dropped`] if another admission took its place meanwhile (or it never staged into one of them):
     /// nothing was shown, stage again.
     async fn publish(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError>;
+
+    /// Publishes `run`, and with it says of its template what `turn` says, in one step: either both are there or neither.
+    /// Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// [`LedgerError::Dropped`] as in [`Ledger::publish`], or if the template's schedule is another one by now (somebody
+    /// else dealt with that instant, or changed it, or forgot the template): nothing was shown.
+    async fn publish_run(&self, admission: &Admission, run: &BatchId, turn: &Turn) -> Result<(), LedgerError>;
 
     /// Drops what `admission` staged into `batches` and did not publish. A batch that is left without jobs is forgotten.
     async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError>;

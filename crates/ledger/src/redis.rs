@@ -78,7 +78,7 @@ use self::scripts::Scripts;
 use self::server::Server;
 use crate::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
-    LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
+    LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Version, WorkerPlace,
 };
 
 /// What this program writes into `meta`; a server with another one is refused.
@@ -134,7 +134,13 @@ impl Ledger for RedisLedger {
     }
 
     async fn publish(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError> {
-        self.publish_batches(admission, batches).await?;
+        self.publish_batches(admission, batches, None).await?;
+        self.nudge.notify_waiters();
+        Ok(())
+    }
+
+    async fn publish_run(&self, admission: &Admission, run: &BatchId, turn: &Turn) -> Result<(), LedgerError> {
+        self.publish_batches(admission, std::slice::from_ref(run), Some(turn)).await?;
         self.nudge.notify_waiters();
         Ok(())
     }

@@ -64,7 +64,7 @@ use self::reading::Which;
 use self::writer::{Desk, Step};
 use crate::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
-    LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Version, WorkerPlace,
+    LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Version, WorkerPlace,
 };
 
 pub use self::clock::TimeSource;
@@ -196,7 +196,12 @@ impl Ledger for SqliteLedger {
 
     async fn publish(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError> {
         let (admission, batches) = (admission.0.clone(), folded(batches));
-        self.write(move |step| admission::publish(step, &admission, &batches)).await
+        self.write(move |step| admission::publish(step, &admission, &batches, None)).await
+    }
+
+    async fn publish_run(&self, admission: &Admission, run: &BatchId, turn: &Turn) -> Result<(), LedgerError> {
+        let (admission, runs, turn) = (admission.0.clone(), vec![run.folded()], turn.clone());
+        self.write(move |step| admission::publish(step, &admission, &runs, Some(&turn))).await
     }
 
     async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError> {

@@ -2,18 +2,19 @@
 //!
 //! ```text
 //! garden (cron: 0 22 * * *, dealt with up to yesterday)
-//!    └─ 22:00 ─▶ stage its jobs as garden-2026-11-23 ─▶ arrange ─▶ publish ─▶ "dealt with up to 22:00"
+//!    └─ 22:00 ─▶ stage its jobs as garden-2026-11-23 ─▶ arrange ─▶ publish, and the template: "dealt with up to 22:00"
 //! ```
 //!
-//! Whichever worker comes first makes it, and the others may try too: same name, same ids, so what is there already adds
-//! nothing. A worker that dies half-way leaves an admission that nobody sees and the next one drops, or a batch that the
-//! next one finds. Only then the instant is dealt with, which the template's schedule remembers.
+//! Whichever worker comes first makes it, and the others may try too. That the run is there and that its instant is dealt
+//! with become true in one step, and only if the template's schedule is still the one that the worker began with: however
+//! long it slept in between, and whatever became of a run that others made meanwhile (finished, forgotten), an instant is
+//! paid for once. A worker that dies half-way leaves an admission that nobody sees and the next one drops.
 
 use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 use veobatch_core::{BatchId, Cron, JobId, Schedule, StateName, Timestamp, millis};
-use veobatch_ledger::{Admission, Arrangement, BatchSummary, LedgerError, NewJob, STAGE_CHUNK};
+use veobatch_ledger::{Admission, Arrangement, BatchSummary, LedgerError, NewJob, STAGE_CHUNK, Turn};
 
 use crate::schedules::arrange;
 use crate::worker::Worker;
@@ -47,12 +48,13 @@ pub(crate) async fn recur(
     if instant < oldest {
         warn!(template = %template.batch, first = %instant, "runs that were due more than an hour ago are skipped");
         let up_to = Timestamp::from_millis(oldest.as_millis().saturating_sub(1));
-        dealt_with(worker, template, schedule, cron, up_to).await?;
+        take(worker, turn(template, schedule, cron, up_to)).await?;
         return Ok(true);
     }
     let name = format!("{}{}", template.batch, cron.stamp(instant));
+    let turn = turn(template, schedule, cron, instant);
     let run = match BatchId::parse(&name) {
-        Ok(batch) => make(worker, template, schedule, &batch, now).await?,
+        Ok(batch) => make(worker, template, schedule, &batch, &turn, now).await?,
         Err(error) => {
             error!(template = %template.batch, name, %error, "a run cannot be made: its name is not usable");
             Run::Impossible
@@ -60,25 +62,23 @@ pub(crate) async fn recur(
     };
     match run {
         Run::Made(new) if new > 0 => info!(template = %template.batch, batch = name, jobs = new, "a run was made"),
-        Run::Made(_) | Run::Impossible => {}
-        Run::Later => return Ok(true),
+        Run::Impossible => take(worker, turn).await?,
+        Run::Made(_) | Run::Later => {}
     }
-    dealt_with(worker, template, schedule, cron, instant).await?;
     Ok(true)
 }
 
-/// Remembers that all instants of `template` up to `instant` are dealt with.
-async fn dealt_with(
-    worker: &Worker,
-    template: &BatchSummary,
-    schedule: &Schedule,
-    cron: &Cron,
-    instant: Timestamp,
-) -> Result<(), LedgerError> {
+/// All instants of `template` up to `instant` are dealt with.
+fn turn(template: &BatchSummary, schedule: &Schedule, cron: &Cron, instant: Timestamp) -> Turn {
     let next = Schedule { cron: Some(cron.clone().since(instant)), ..schedule.clone() };
-    let only_if = Some(template.terms.schedule.clone());
-    let change = Arrangement { schedule: Some(next.to_string()), only_if, ..Arrangement::default() };
-    arrange(worker, &template.batch, &change).await
+    Turn { template: template.batch.clone(), from: template.terms.schedule.clone(), to: next.to_string() }
+}
+
+/// Deals with instants for which no run is made.
+async fn take(worker: &Worker, turn: Turn) -> Result<(), LedgerError> {
+    let Turn { template, from, to } = turn;
+    let change = Arrangement { schedule: Some(to), only_if: Some(from), ..Arrangement::default() };
+    arrange(worker, &template, &change).await
 }
 
 /// Makes the run `batch`, with what of the template is queued and with its terms.
@@ -87,6 +87,7 @@ async fn make(
     template: &BatchSummary,
     schedule: &Schedule,
     batch: &BatchId,
+    turn: &Turn,
     now: Timestamp,
 ) -> Result<Run, LedgerError> {
     let admission = Admission::random();
@@ -113,8 +114,11 @@ async fn make(
         };
         arrange(worker, batch, &terms).await?;
     }
-    match worker.ledger.publish(&admission, std::slice::from_ref(batch)).await {
-        Err(LedgerError::Dropped) => Ok(Run::Later),
+    match worker.ledger.publish_run(&admission, batch, turn).await {
+        Err(LedgerError::Dropped) => {
+            debug!(%batch, "somebody else has dealt with this run");
+            worker.ledger.abandon(&admission, std::slice::from_ref(batch)).await.map(|()| Run::Later)
+        }
         result => result.map(|()| Run::Made(new)),
     }
 }

@@ -4,7 +4,7 @@ use veobatch_core::BatchId;
 
 use super::RedisLedger;
 use super::answers::{CLASS_MARK, damaged};
-use crate::{Admission, LedgerError, NewJob, STAGING_TIMEOUT, Staged};
+use crate::{Admission, LedgerError, NewJob, STAGING_TIMEOUT, Staged, Turn};
 
 impl RedisLedger {
     pub(super) async fn stage_jobs(
@@ -29,8 +29,17 @@ impl RedisLedger {
         }
     }
 
-    pub(super) async fn publish_batches(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError> {
-        let answer: String = self.server.run(&self.scripts.publish, &of(admission, batches)).await?;
+    pub(super) async fn publish_batches(
+        &self,
+        admission: &Admission,
+        batches: &[BatchId],
+        turn: Option<&Turn>,
+    ) -> Result<(), LedgerError> {
+        let (template, from, to) =
+            turn.map(|turn| (turn.template.folded(), &*turn.from, &*turn.to)).unwrap_or_default();
+        let mut args = texts([admission.0.as_str(), &template, from, to]);
+        args.extend(batches.iter().map(|batch| batch.folded().into_bytes()));
+        let answer: String = self.server.run(&self.scripts.publish, &args).await?;
         match answer.as_str() {
             "published" => Ok(()),
             "dropped" => Err(LedgerError::Dropped),
@@ -39,7 +48,9 @@ impl RedisLedger {
     }
 
     pub(super) async fn abandon_batches(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError> {
-        while self.server.run::<u8>(&self.scripts.abandon, &of(admission, batches)).await? == 1 {}
+        let mut args = texts([admission.0.as_str()]);
+        args.extend(batches.iter().map(|batch| batch.folded().into_bytes()));
+        while self.server.run::<u8>(&self.scripts.abandon, &args).await? == 1 {}
         Ok(())
     }
 
@@ -107,12 +118,6 @@ fn entry(job: &NewJob) -> Vec<u8> {
 fn staged(jobs: &[NewJob], new: u64, known: u64, conflicts: &[usize]) -> Staged {
     let conflicts = conflicts.iter().filter_map(|at| jobs.get(*at)).map(|job| job.id.clone()).collect();
     Staged { new, known, conflicts }
-}
-
-fn of(admission: &Admission, batches: &[BatchId]) -> Vec<Vec<u8>> {
-    let mut args = texts([admission.0.as_str()]);
-    args.extend(batches.iter().map(|batch| batch.folded().into_bytes()));
-    args
 }
 
 /// Arguments of a script.

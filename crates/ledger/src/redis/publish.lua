@@ -1,9 +1,11 @@
 -- Everything that the admission staged into these batches is visible and may run; or, if one of them was dropped,
 -- nothing is. However many jobs there are, a batch costs the same.
--- ARGV: admission, folded batches.
+-- ARGV: admission; of a recurring batch's run its folded template, and what that one's schedule has to be and what it is from
+-- then on ('' otherwise); folded batches.
 
-local admission, mine, dropped = ARGV[1], {}, false
-for i = 2, #ARGV do
+local admission, template, from, to = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local mine, dropped = {}, false
+for i = 5, #ARGV do
   local n = call('HGET', P .. 'batches', ARGV[i])
   local b = n and call('HMGET', part(n, ''), 'admission', 'drop', 'shown') or {}
   if b[1] == admission and not b[2] then
@@ -12,9 +14,14 @@ for i = 2, #ARGV do
     dropped = true
   end
 end
+if template ~= '' and mine[1] and not dropped then
+  local n = call('HGET', P .. 'batches', template)
+  if not n or (call('HGET', part(n, ''), 'schedule') or '') ~= from then return 'dropped' end
+  call('HSET', part(n, ''), 'schedule', to)
+end
 if dropped then
   -- Told now: it may stage again.
-  for i = 2, #ARGV do call('DEL', P .. 'dead:' .. admission .. ':' .. ARGV[i]) end
+  for i = 5, #ARGV do call('DEL', P .. 'dead:' .. admission .. ':' .. ARGV[i]) end
   return 'dropped'
 end
 -- Known before anything can be granted: a server that went back to here is another one.

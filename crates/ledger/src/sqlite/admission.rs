@@ -10,7 +10,7 @@ use super::compaction::digest;
 use super::row::{self, get_time, id_at, put_state, put_time};
 use super::sums;
 use super::writer::Step;
-use crate::job::{NewJob, Staged};
+use crate::job::{NewJob, Staged, Turn};
 use crate::{LedgerError, STAGING_TIMEOUT};
 
 /// Most jobs of a dropped admission that one step removes.
@@ -175,16 +175,16 @@ fn sweep(sql: &Connection, batch: &BatchRow) -> Result<bool, LedgerError> {
     Ok(true)
 }
 
-pub(super) fn publish(step: &mut Step<'_>, admission: &str, names: &[String]) -> Result<(), LedgerError> {
-    if was_dropped(step.sql, admission)? {
-        return Err(LedgerError::Dropped);
-    }
-    let mut batches = Vec::with_capacity(names.len());
-    for folded in names {
-        let batch = batch(step.sql, folded)?.ok_or(LedgerError::Dropped)?;
-        if batch.admission.as_deref() == Some(admission) {
-            batches.push(batch);
-        } else if batch.published.as_deref() != Some(admission) {
+pub(super) fn publish(
+    step: &mut Step<'_>,
+    admission: &str,
+    names: &[String],
+    turn: Option<&Turn>,
+) -> Result<(), LedgerError> {
+    let batches = staged_by(step.sql, admission, names)?;
+    if let Some(turn) = turn.filter(|_| !batches.is_empty()) {
+        let mut take = step.sql.prepare_cached("UPDATE batch SET schedule = ? WHERE folded = ? AND schedule = ?")?;
+        if take.execute((&turn.to, turn.template.folded(), &turn.from))? == 0 {
             return Err(LedgerError::Dropped);
         }
     }
@@ -193,6 +193,23 @@ pub(super) fn publish(step: &mut Step<'_>, admission: &str, names: &[String]) ->
         step.nudge = true;
     }
     Ok(())
+}
+
+/// Those of these batches that the admission stages into. It must have shown the others before.
+fn staged_by(sql: &Connection, admission: &str, names: &[String]) -> Result<Vec<BatchRow>, LedgerError> {
+    if was_dropped(sql, admission)? {
+        return Err(LedgerError::Dropped);
+    }
+    let mut batches = Vec::with_capacity(names.len());
+    for folded in names {
+        let batch = batch(sql, folded)?.ok_or(LedgerError::Dropped)?;
+        if batch.admission.as_deref() == Some(admission) {
+            batches.push(batch);
+        } else if batch.published.as_deref() != Some(admission) {
+            return Err(LedgerError::Dropped);
+        }
+    }
+    Ok(batches)
 }
 
 fn show(sql: &Connection, admission: &str, batch: &BatchRow) -> Result<(), LedgerError> {

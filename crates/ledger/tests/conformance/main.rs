@@ -22,6 +22,7 @@ mod lease;
 mod polls;
 mod put;
 mod random;
+mod runs;
 mod reading;
 mod redis_cluster;
 mod redis_server;
@@ -245,6 +246,12 @@ conformance! {
         a_batch_that_is_being_admitted_to_is_not_forgotten
         a_change_of_a_forgotten_job_is_refused
         clearing_away_leaves_other_batches_and_their_tasks
+    }
+    runs {
+        a_run_is_shown_and_remembered_in_one_step
+        a_run_that_others_dealt_with_is_not_shown
+        a_template_that_is_gone_has_no_runs
+        a_run_whose_admission_was_dropped_is_not_remembered
     }
     random {
         counts_equal_a_recount_after_any_sequence

@@ -13,8 +13,8 @@ use veobatch_core::{
 };
 use veobatch_ledger::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Fence, Guarantee, JobRef, Lease,
-    Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim, Version,
-    Waiting, WorkerPlace,
+    Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim, Turn,
+    Version, Waiting, WorkerPlace,
 };
 
 use super::stage::Owner;
@@ -235,6 +235,7 @@ through! {
     async fn now(&self) -> Timestamp;
     async fn stage(&self, admission: &Admission, batch: &BatchId, jobs: &[NewJob]) -> Staged;
     async fn publish(&self, admission: &Admission, batches: &[BatchId]) -> ();
+    async fn publish_run(&self, admission: &Admission, run: &BatchId, turn: &Turn) -> ();
     async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> ();
     async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Staged;
     async fn confirm(&self, token: &Token) -> ();

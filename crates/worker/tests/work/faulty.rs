@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
+use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, Schedule, StateName, TaskId, Timestamp, Token, VideoKind};
 use veobatch_ledger::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
-    LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim, Version,
+    LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim, Turn, Version,
     WorkerPlace,
 };
 
@@ -25,6 +25,8 @@ pub(crate) enum Trick {
     PanicOnce,
     /// It may have gone back in time, and recovers; the first two looks for a task are lost, the third is the trick.
     Recover,
+    /// Before a run of the template `daily` is staged, others deal with its instant; and nobody sees that run any more.
+    TakeTurn,
     /// Jobs cannot be read, as callbacks do, until it comes back.
     AwayForCallbacks,
 }
@@ -117,11 +119,24 @@ impl Ledger for Faulty {
     }
 
     async fn stage(&self, admission: &Admission, batch: &BatchId, jobs: &[NewJob]) -> Answer<Staged> {
+        if self.trick == Trick::TakeTurn && self.count.fetch_add(1, Ordering::SeqCst) == 0 {
+            let template = BatchId::parse("daily").unwrap();
+            let known = self.inner.batches().await?.into_iter().find(|known| known.batch == template).unwrap();
+            let Schedule { cron, .. } = Schedule::parse(&known.terms.schedule).unwrap();
+            let schedule = Schedule { cron: Some(cron.unwrap().since(self.inner.now().await?)), ..Schedule::default() };
+            let schedule = Some(schedule.to_string());
+            self.inner.arrange(&template, &Arrangement { schedule, ..Arrangement::default() }).await?;
+            self.tricked.notify_one();
+        }
         self.inner.stage(admission, batch, jobs).await
     }
 
     async fn publish(&self, admission: &Admission, batches: &[BatchId]) -> Answer<()> {
         self.inner.publish(admission, batches).await
+    }
+
+    async fn publish_run(&self, admission: &Admission, run: &BatchId, turn: &Turn) -> Answer<()> {
+        self.inner.publish_run(admission, run, turn).await
     }
 
     async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> Answer<()> {

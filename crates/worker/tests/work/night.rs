@@ -1,11 +1,13 @@
 //! Over night: runs of recurring batches, stretches that are over, and a worker's own hours.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use veobatch_core::{BatchId, Credits, Cron, Schedule, Span, StateName, Terms, Timestamp, Window, millis};
 use veobatch_ledger::{Arrangement, BatchFlag, BatchSummary};
 use veobatch_worker::{Ended, Options, Stop, Until};
 
+use crate::faulty::{Faulty, Trick};
 use crate::scene::{Scene, hurried};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -117,6 +119,19 @@ async fn a_run_that_was_made_and_not_remembered_is_not_made_again() {
     let runs = scene.runs("daily").await;
     assert_eq!((runs.len(), runs[0].batch.as_str()), (1, format!("daily{stamp}").as_str()));
     assert_eq!(scene.simulator.bill().await.submissions, 3);
+    assert_ne!(scene.terms("daily").await.schedule, template.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_others_made_and_forgot_while_its_maker_slept_is_not_made_again() {
+    let scene = Scene::new(hurried()).await;
+    scene.admit("daily", 3).await;
+    let template = scene.recur("daily", 30 * MINUTE).await;
+    let faulty = Arc::new(Faulty::new(scene.ledger(), Trick::TakeTurn));
+    assert_eq!(scene.work_on(faulty.clone(), Until::Idle, Stop::default()).await.unwrap(), Ended::Finished);
+    faulty.tricked().await;
+    assert!(scene.runs("daily").await.is_empty());
+    assert_eq!(scene.simulator.bill().await.submissions, 0);
     assert_ne!(scene.terms("daily").await.schedule, template.to_string());
 }
 
