@@ -116,7 +116,7 @@ fn explain(service: &mut Service, stored: &Stored, order: &Order) {
         Order::Resolve(Verdict::Resubmit) => {
             service.orders(job).resubmits += 1;
             if let State::InDoubt { attempt, .. } = &stored.record.state {
-                service.ordered(job, &attempt.token);
+                service.ordered(job, &attempt.token, &stored.record.strays);
             }
         }
         Order::Resolve(Verdict::GiveUp) => service.orders(job).given_up += 1,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 use url::Url;
-use veobatch_core::{MAX_PRESUMED_ATTEMPTS, TaskId, Token};
+use veobatch_core::{MAX_PRESUMED_ATTEMPTS, Stray, TaskId, Token};
 
 use super::dice::Dice;
 
@@ -49,7 +49,8 @@ pub(super) struct Orders {
     pub(super) given_up: u64,
     /// Attempts that were given up as in doubt, by anybody: as the ledger said when it granted a later one.
     pub(super) doubted: BTreeSet<Token>,
-    /// Attempts whose tasks were there when a person settled a doubt again, which he had settled before them.
+    /// Attempts whose tasks a person was told of before he ordered another one, or that were there when he settled a doubt
+    /// again, which he had settled before them.
     pub(super) overruled: BTreeSet<Token>,
 }
 
@@ -145,12 +146,14 @@ impl Service {
         }
     }
 
-    /// A person orders that `job` is submitted again, as `token` is in doubt. If that was ordered and granted before, the
+    /// A person orders that `job` is submitted again, as `token` is in doubt. What is known to have been paid for `beside` it
+    /// is told to him first, so it speaks no longer against a payment. If that was ordered and granted before, the
     /// ledger went back and forgot it, and what was paid for meanwhile is told beside the job. To pay once more is the
     /// person's decision: what is there by now speaks no longer against a payment, and whatever comes later does.
-    pub(super) fn ordered(&mut self, job: &str, token: &Token) {
+    pub(super) fn ordered(&mut self, job: &str, token: &Token, beside: &[Stray]) {
         let paid: Vec<_> = self.tasks.iter().filter(|task| task.job == job).map(|task| task.token.clone()).collect();
         let orders = self.orders(job);
+        orders.overruled.extend(beside.iter().map(|stray| stray.token.clone()));
         if orders.doubted.contains(token) {
             orders.overruled.extend(paid);
         }
