@@ -1,39 +1,37 @@
 //! How long videos took so far, in words and as JSON.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
-use veobatch_core::{Spread, VideoKind, millis};
+use veobatch_core::{LifeTable, Spread, VideoKind, millis};
 
 use crate::units::{duration, number};
 
-/// What is kept of one kind of video.
-type Samples = (VideoKind, Vec<Duration>);
+/// What was seen of one kind of video.
+type Known = (VideoKind, LifeTable);
 
 /// One line for each kind.
-pub(crate) fn words(samples: &[Samples]) -> Vec<String> {
-    samples.iter().filter_map(line).collect()
+pub(crate) fn words(known: &[Known]) -> Vec<String> {
+    known.iter().filter_map(line).collect()
 }
 
-fn line((kind, took): &Samples) -> Option<String> {
-    let Spread { median, lower, upper } = Spread::of(took)?;
+fn line((kind, table): &Known) -> Option<String> {
+    let Spread { median, lower, upper } = Spread::of(table)?;
     Some(format!(
         "learned: videos of {kind} take {} (half of them between {} and {}; the last {})",
         duration(median),
         duration(lower),
         duration(upper),
-        number(u64::try_from(took.len()).unwrap_or(u64::MAX)),
+        number(table.ended()),
     ))
 }
 
 /// A list of objects, one for each kind.
-pub(crate) fn json(samples: &[Samples]) -> Value {
-    let kinds = samples.iter().filter_map(|(kind, took)| {
-        let Spread { median, lower, upper } = Spread::of(took)?;
+pub(crate) fn json(known: &[Known]) -> Value {
+    let kinds = known.iter().filter_map(|(kind, table)| {
+        let Spread { median, lower, upper } = Spread::of(table)?;
         let [median_ms, lower_quartile_ms, upper_quartile_ms] = [median, lower, upper].map(millis);
         Some(json!({
             "kind": kind.as_str(),
-            "seen": took.len(),
+            "seen": table.ended(),
             "median_ms": median_ms,
             "lower_quartile_ms": lower_quartile_ms,
             "upper_quartile_ms": upper_quartile_ms,
@@ -44,21 +42,29 @@ pub(crate) fn json(samples: &[Samples]) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use veobatch_core::Seen;
+
     use super::*;
 
     #[test]
     fn what_was_learned_is_told_by_kind() {
-        let took: Vec<Duration> = [70, 88, 112, 60, 300].into_iter().map(Duration::from_secs).collect();
-        let samples = [(VideoKind::default(), took), (VideoKind::from_stored("veo3+frames".into()), vec![])];
-        assert_eq!(
-            words(&samples),
-            [
-                "learned: videos of veo3_fast take 1 min 28 s (half of them between 1 min 10 s and 1 min 52 s; the last 5)"
-            ]
-        );
-        let expected = json!([{
-            "kind": "veo3_fast", "seen": 5, "median_ms": 88_000, "lower_quartile_ms": 70_000, "upper_quartile_ms": 112_000,
-        }]);
-        assert_eq!(json(&samples), expected);
+        let mut table = LifeTable::default();
+        for seconds in [70, 70, 88, 88, 88, 112, 112, 300] {
+            table.add(&Seen { from: Duration::ZERO, to: Duration::from_secs(seconds), ended: true });
+        }
+        let known =
+            [(VideoKind::default(), table), (VideoKind::from_stored("veo3+frames".into()), LifeTable::default())];
+        let line =
+            "learned: videos of veo3_fast take 1 min 29 s (half of them between 1 min 11 s and 1 min 53 s; the last 8)";
+        assert_eq!(words(&known), [line]);
+        let told = json(&known);
+        let [one] = told.as_array().unwrap().as_slice() else { panic!("{told}") };
+        assert_eq!((one["kind"].as_str(), one["seen"].as_u64()), (Some("veo3_fast"), Some(8)));
+        for (name, seconds) in [("lower_quartile_ms", 70), ("median_ms", 88), ("upper_quartile_ms", 112)] {
+            let told = one[name].as_u64().unwrap();
+            assert!(told.abs_diff(1000 * seconds) < 30 * seconds, "{name}: {told}");
+        }
     }
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use veobatch_core::{
-    BatchId, Credits, Forecast, Rival, Schedule, Span, StateName, Terms, Throughput, Timestamp, Zone, forecast,
+    BatchId, Credits, Forecast, LifeTable, Rival, Schedule, Span, StateName, Terms, Throughput, Timestamp, Zone,
+    forecast,
 };
 use veobatch_ledger::{Account, BatchSummary, Ledger, Pace};
 use veobatch_producer::Asked;
@@ -49,10 +50,14 @@ impl Outlook {
     /// From what the ledger knows.
     pub(crate) async fn of(ledger: &dyn Ledger) -> Result<Self> {
         let account = ledger.account().await.map_err(|error| looking(&error))?;
-        let samples = ledger.samples().await.map_err(|error| looking(&error))?;
+        let known = ledger.life_tables().await.map_err(|error| looking(&error))?;
         let batches = ledger.batches().await.map_err(|error| looking(&error))?;
-        let typical = median(samples.into_iter().flat_map(|(_, took)| took).collect());
-        Ok(Self { pace: account.pace, typical: typical.unwrap_or(USUAL), batches, now: account.now })
+        let mut all = LifeTable::default();
+        for (_, table) in &known {
+            all.append(table);
+        }
+        let typical = all.quantile(0.5).unwrap_or(USUAL);
+        Ok(Self { pace: account.pace, typical, batches, now: account.now })
     }
 
     /// Without a ledger.
@@ -259,11 +264,6 @@ fn rival(batch: &BatchSummary) -> Option<Rival> {
     let jobs = batch.count(StateName::Queued);
     let moves = jobs > 0 && !batch.paused && !batch.cancelling && !Schedule::recurs(&batch.terms.schedule);
     moves.then_some(Rival { jobs, weight: batch.terms.weight, priority: batch.terms.priority })
-}
-
-fn median(mut durations: Vec<Duration>) -> Option<Duration> {
-    durations.sort_unstable();
-    durations.get(durations.len() / 2).copied()
 }
 
 /// What is an estimate is not told to the last digit.

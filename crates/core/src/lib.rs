@@ -17,6 +17,7 @@ mod facets;
 mod forecast;
 mod id;
 mod kind;
+mod life_table;
 mod name;
 mod outcome;
 mod plan;
@@ -39,6 +40,7 @@ pub use facets::{Facets, Flight, Lane, StateName};
 pub use forecast::{Forecast, Rival, Throughput, forecast};
 pub use id::{MAX_TASK_ID_BYTES, TaskId, Token};
 pub use kind::VideoKind;
+pub use life_table::{GENERATION, LifeTable, Seen};
 pub use name::{BatchId, JobId, JobKey, MAX_NAME_BYTES, NameError, fold};
 pub use outcome::{Outcome, Progress, Refusal, RefusalKind, TaskFailure, Trouble, TroubleKind, Upgrade};
 pub use plan::{Step, plan};
@@ -46,10 +48,10 @@ pub use price::{Credits, ModelPrice, Prices};
 pub use record::{
     Attempt, Called, Comparison, Entry, Failure, FailureKind, Files, Intent, Record, SOFT_DEADLINE, State, Task,
 };
-pub use rhythm::{ENOUGH_SAMPLES, Rhythm, Rhythms, Spread};
+pub use rhythm::{ENOUGH_ENDED, Rhythm, Rhythms, Spread};
 pub use schedule::{Cron, MAX_STAMP_BYTES, Schedule, ScheduleError, Start, Window, Zone};
 pub use spec::{AspectRatio, DEFAULT_MODEL, GenerationType, Resolution, Spec};
 pub use stray::{Fate, Stray};
 pub use terms::{MAX_BATCH_PRIORITY, MAX_WEIGHT, Span, Terms};
 pub use time::{Timestamp, millis};
-pub use took::took;
+pub use took::{ended, unfinished};

@@ -1,7 +1,7 @@
-//! When to look at the videos of one kind, learned from how long the last ones took.
+//! When to look at the videos of one kind, learned from what was seen of the last ones.
 //!
 //! ```text
-//! durations ─ density ─▶ how likely a video ends when ─ inspection ─▶ after a look at age A, the next one at age B
+//! life table ─ density ─▶ how likely a video ends when ─ inspection ─▶ after a look at age A, the next one at age B
 //! ```
 //!
 //! Recomputed now and then by the worker from what the ledger keeps for all machines, and used by
@@ -16,18 +16,19 @@ use std::time::Duration;
 
 use self::density::Density;
 use crate::kind::VideoKind;
+use crate::life_table::LifeTable;
 
-/// Fewer durations of a kind teach nothing: the usual gaps are kept.
-pub const ENOUGH_SAMPLES: usize = 16;
+/// Fewer videos of a kind that ended teach nothing: the usual gaps are kept.
+pub const ENOUGH_ENDED: u64 = 16;
 
-/// What was learned of every kind of which [`ENOUGH_SAMPLES`] are known.
+/// What was learned of every kind of which [`ENOUGH_ENDED`] have ended, and it is known when half of them have.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rhythms(BTreeMap<VideoKind, Rhythm>);
 
 impl Rhythms {
-    /// From how long videos took, in any order.
-    pub fn learn(samples: &[(VideoKind, Vec<Duration>)]) -> Self {
-        Self(samples.iter().filter_map(|(kind, took)| Some((kind.clone(), Rhythm::of(took)?))).collect())
+    /// From what was seen of videos.
+    pub fn learn(tables: &[(VideoKind, LifeTable)]) -> Self {
+        Self(tables.iter().filter_map(|(kind, table)| Some((kind.clone(), Rhythm::of(table)?))).collect())
     }
 
     /// Of one kind, if enough is known.
@@ -45,12 +46,12 @@ pub struct Rhythm {
 }
 
 impl Rhythm {
-    /// From the durations of some videos; `None` if they are too few.
-    pub fn of(took: &[Duration]) -> Option<Self> {
-        if took.len() < ENOUGH_SAMPLES {
+    /// From what was seen of some videos; `None` if that is too little.
+    pub fn of(table: &LifeTable) -> Option<Self> {
+        if table.ended() < ENOUGH_ENDED {
             return None;
         }
-        let density = Density::of(took)?;
+        let density = Density::of(table)?;
         let plan = inspection::plan(&density);
         let age = |index: usize| density.ages.get(index).copied().map(Duration::from_secs_f64);
         let looks = plan.next.iter().enumerate().map(|(now, next)| Some((age(now)?, age(*next)?)));
@@ -86,12 +87,9 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of at least one duration.
-    pub fn of(took: &[Duration]) -> Option<Self> {
-        let mut sorted = took.to_vec();
-        sorted.sort_unstable();
-        let at = |part: usize| sorted.get((sorted.len() * part / 4).min(sorted.len().saturating_sub(1))).copied();
-        Some(Self { median: at(2)?, lower: at(1)?, upper: at(3)? })
+    /// Of what was seen; `None` as long as a quarter of them may take longer than anybody knows.
+    pub fn of(table: &LifeTable) -> Option<Self> {
+        Some(Self { median: table.quantile(0.5)?, lower: table.quantile(0.25)?, upper: table.quantile(0.75)? })
     }
 }
 

@@ -1,4 +1,5 @@
-//! How long a video took to make, as well as can be told when it is found finished.
+//! What a look tells of how long videos take: that one was still being made, or when it ended, as well as can be told when it
+//! is found finished.
 //!
 //! ```text
 //! submission ─────── seen unfinished ──────┬─ finished ─┬──── found
@@ -10,6 +11,7 @@
 
 use std::time::Duration;
 
+use crate::life_table::Seen;
 use crate::record::{Record, State};
 use crate::time::Timestamp;
 
@@ -20,25 +22,37 @@ const LEEWAY: Duration = Duration::from_secs(5);
 /// that a fifth of all videos precede. A service that became faster is so followed down.
 const FOUND_AT_FIRST: f64 = 0.85;
 
-/// How long the video took that a look at `now` finds finished; `reported` is what the service says.
+/// What is learned from a look at `now` that finds the job's video still being made.
+///
+/// `None` of a job that is not being generated, and of a look that is older than the last one.
+pub fn unfinished(record: &Record, now: Timestamp) -> Option<Seen> {
+    let State::Generating { task, seen, .. } = &record.state else { return None };
+    let from = seen.map(|seen| seen.since(task.at)).unwrap_or_default();
+    let to = now.since(task.at);
+    (to > from).then_some(Seen { from, to, ended: false })
+}
+
+/// What is learned from a look at `now` that finds the job's video finished; `reported` is how long it took, as the service
+/// says.
 ///
 /// `None` if nothing can be learned: of a job that is not being generated, and, where the service says nothing, of one that
 /// was looked at late.
-pub fn took(record: &Record, now: Timestamp, reported: Option<Duration>) -> Option<Duration> {
+pub fn ended(record: &Record, now: Timestamp, reported: Option<Duration>) -> Option<Seen> {
     let State::Generating { task, due, seen, .. } = &record.state else { return None };
     let (found, unfinished) = (now.since(task.at), seen.map(|seen| seen.since(task.at)));
-    let least = unfinished.unwrap_or_default();
-    let is_borne_out = |span: &Duration| *span > Duration::ZERO && *span + LEEWAY >= least && *span <= found + LEEWAY;
+    let from = unfinished.unwrap_or_default();
+    let seen = |to| Seen { from, to, ended: true };
+    let is_borne_out = |span: &Duration| *span > Duration::ZERO && *span + LEEWAY >= from && *span <= found + LEEWAY;
     if let Some(span) = reported.filter(is_borne_out) {
-        return Some(span.clamp(least, found.max(least)));
+        return Some(seen(span.clamp(from, found.max(from))));
     }
     if now.since(*due) > LEEWAY {
         return None;
     }
-    Some(match unfinished {
-        Some(least) => (least + found) / 2,
+    Some(seen(match unfinished {
+        Some(from) => (from + found) / 2,
         None => found.mul_f64(FOUND_AT_FIRST),
-    })
+    }))
 }
 
 #[cfg(test)]
@@ -60,7 +74,9 @@ mod tests {
     }
 
     fn found(seen: Option<u64>, due: u64, now: u64, reported: Option<u64>) -> Option<u64> {
-        took(&record(seen, due), at(now), reported.map(Duration::from_secs)).map(|took| took.as_secs())
+        let learned = ended(&record(seen, due), at(now), reported.map(Duration::from_secs))?;
+        assert_eq!((learned.from.as_secs(), learned.ended), (seen.unwrap_or_default(), true));
+        Some(learned.to.as_secs())
     }
 
     #[test]
@@ -81,6 +97,18 @@ mod tests {
         assert_eq!(found(None, 100, 100, None), Some(85));
         assert_eq!(found(Some(60), 80, 90, None), None, "the worker was away");
         let done = Record { state: State::Cancelled, ..record(None, 0) };
-        assert_eq!(took(&done, at(60), Some(Duration::from_secs(50))), None);
+        assert_eq!(ended(&done, at(60), Some(Duration::from_secs(50))), None);
+    }
+
+    #[test]
+    fn a_look_that_finds_it_unfinished_tells_so_from_the_last_look_on() {
+        let learned = |seen, now| {
+            let Seen { from, to, ended } = unfinished(&record(seen, 0), at(now))?;
+            Some((from.as_secs(), to.as_secs(), ended))
+        };
+        assert_eq!(learned(None, 45), Some((0, 45, false)));
+        assert_eq!(learned(Some(45), 60), Some((45, 60, false)));
+        assert_eq!(learned(Some(60), 59), None);
+        assert_eq!(unfinished(&Record { state: State::Cancelled, ..record(None, 0) }, at(60)), None);
     }
 }

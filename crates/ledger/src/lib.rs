@@ -18,10 +18,10 @@ mod account;
 mod change;
 mod error;
 mod job;
+mod kinds;
 mod open;
 mod random;
 mod redis;
-mod samples;
 mod slots;
 mod sqlite;
 
@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
+use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, LifeTable, StateName, TaskId, Timestamp, Token, VideoKind};
 
 pub use account::{
     Account, Arrival, Daily, DailyBudget, Day, GATE_MAX, Gate, GateReport, Pace, PriceList, Settings, Settle,
@@ -41,11 +41,11 @@ pub use job::{
     Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Fence, JobRef, Lease, NewJob, Nonce, Put,
     Staged, Stored, SubmissionClaim, Turn, Version,
 };
+pub use kinds::KINDS;
 pub use open::{Guarantee, LedgerUrl, open};
 #[cfg(feature = "simulated")]
 pub use random::simulated;
 pub use redis::{RedisLedger, RedisUrl};
-pub use samples::{KINDS, SAMPLES};
 pub use slots::{SLOT_HOURS, SlotUse, Unused};
 #[cfg(feature = "simulated")]
 pub use sqlite::Past;
@@ -265,14 +265,14 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// The callback of the latest submission that any machine heard, if one was ever heard.
     async fn heard(&self) -> Result<Option<Heard>, LedgerError>;
 
-    /// Remembers how long videos took to make: the last [`SAMPLES`] of a kind, for the [`KINDS`] kinds heard of last.
+    /// Adds what was seen of videos to what all machines have seen, for the [`KINDS`] kinds heard of last.
     ///
     /// The one method that a repetition does twice. It loses nothing but precision, so an answer that was lost is not
     /// asked for again.
-    async fn sample(&self, took: &[(VideoKind, Duration)]) -> Result<(), LedgerError>;
+    async fn observe(&self, seen: &[(VideoKind, LifeTable)]) -> Result<(), LedgerError>;
 
-    /// How long videos took, by kind, those told last being last.
-    async fn samples(&self) -> Result<Vec<(VideoKind, Vec<Duration>)>, LedgerError>;
+    /// What all machines have seen of videos, by kind.
+    async fn life_tables(&self) -> Result<Vec<(VideoKind, LifeTable)>, LedgerError>;
 
     /// Changes the pace, the cap, the prices or the daily budget for all; returns the pace and cap that were in force before.
     async fn configure(&self, settings: &Settings) -> Result<Pace, LedgerError>;

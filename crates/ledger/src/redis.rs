@@ -34,7 +34,7 @@
 //! | `gone` | numbers of forgotten batches whose remains are still to be removed | forget | clear |
 //! | `log` | token → bound of its arrival | grant, lowered by put | when older than W |
 //! | `heard` | when the latest submission that was called back for was made, and when its callback came | hear | never |
-//! | `took` | kind of video → when it was told of last, and how long the last ones took | sample | when others are told of |
+//! | `seen` | kind of video → when it was told of last, and a life table of what was seen | seen | when others are told of |
 //! | `polls` | how many follow-ups a second are allowed, and until when leave for them was used up | polls, claim | never |
 //! | `u<hour>` | what became of the slots of that hour, by reason | grant, put | after three days |
 //! | `acct` | pace, cap, next slot, allowance, since when and why no slot is used, gate, daily budget | account, grant, put | never |
@@ -58,8 +58,8 @@ mod guarantee;
 mod heard;
 mod pages;
 mod polls;
-mod sample;
 mod scripts;
+mod seen;
 mod server;
 mod shared;
 
@@ -68,7 +68,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
+use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, LifeTable, StateName, TaskId, Timestamp, Token, VideoKind};
 
 pub use self::address::RedisUrl;
 use self::collector::Collector;
@@ -261,12 +261,12 @@ impl Ledger for RedisLedger {
         heard::last(&self.server).await
     }
 
-    async fn sample(&self, took: &[(VideoKind, Duration)]) -> Result<(), LedgerError> {
-        self.remember_samples(took).await
+    async fn observe(&self, seen: &[(VideoKind, LifeTable)]) -> Result<(), LedgerError> {
+        self.add_seen(seen).await
     }
 
-    async fn samples(&self) -> Result<Vec<(VideoKind, Vec<Duration>)>, LedgerError> {
-        sample::all(&self.server).await
+    async fn life_tables(&self) -> Result<Vec<(VideoKind, LifeTable)>, LedgerError> {
+        seen::all(&self.server).await
     }
 
     async fn configure(&self, settings: &Settings) -> Result<Pace, LedgerError> {

@@ -17,7 +17,7 @@
 //! | `dropped` | an admission that was taken for dead, so that it cannot go on half-way | `stage` of the next one | never: one short row for each producer that died or stalled |
 //! | `job` | where a job is, its lease, its body | `stage`, claims, `put`, `compact` | if it was never published: `abandon`, or the next admission; with a forgotten batch: `clear` |
 //! | `heard` | the callback of the latest submission that was heard | `hear` | with the file |
-//! | `took` | a kind of video, when it was told of last, and how long the last ones took | `sample` | when others are told of |
+//! | `seen` | a kind of video, when it was told of last, and a life table of what was seen | `observe` | when others are told of |
 //! | `polls` | how many follow-ups a second are allowed, and until when leave for them was used up | `limit_polls`, claims | with the file |
 //! | `task` | a task id and the job it belongs to | `put` | with a forgotten batch: `clear` |
 //!
@@ -43,8 +43,8 @@ mod polls;
 mod put;
 mod reading;
 mod row;
-mod sample;
 mod schema;
+mod seen;
 mod slots;
 mod submission;
 mod sums;
@@ -56,7 +56,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
+use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, LifeTable, StateName, TaskId, Timestamp, Token, VideoKind};
 
 use self::admission::{Draft, Swept};
 use self::clock::Clock;
@@ -337,13 +337,13 @@ impl Ledger for SqliteLedger {
         self.look(heard::heard).await
     }
 
-    async fn sample(&self, took: &[(VideoKind, Duration)]) -> Result<(), LedgerError> {
-        let took = took.to_vec();
-        self.write(move |step| sample::sample(step, &took)).await
+    async fn observe(&self, seen: &[(VideoKind, LifeTable)]) -> Result<(), LedgerError> {
+        let seen = seen.to_vec();
+        self.write(move |step| seen::add(step, &seen)).await
     }
 
-    async fn samples(&self) -> Result<Vec<(VideoKind, Vec<Duration>)>, LedgerError> {
-        self.look(sample::samples).await
+    async fn life_tables(&self) -> Result<Vec<(VideoKind, LifeTable)>, LedgerError> {
+        self.look(seen::all).await
     }
 
     async fn configure(&self, settings: &Settings) -> Result<Pace, LedgerError> {

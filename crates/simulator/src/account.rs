@@ -30,6 +30,8 @@ pub(crate) struct Tally {
     pub(crate) polls: u64,
     /// Polls that saw the success.
     pub(crate) seen: u64,
+    /// When a poll was first told how it ended, in milliseconds since the epoch.
+    pub(crate) told_ms: Option<u64>,
     pub(crate) upgrades: u64,
     pub(crate) downloads: u64,
     pub(crate) callbacks_sent: u64,

@@ -72,6 +72,8 @@ pub struct Accepted {
     pub state: TaskState,
     /// When it ended or will end; `null` for never.
     pub finish_ms: Option<u64>,
+    /// When a status poll was first told how it ended; `null` if none was.
+    pub told_ms: Option<u64>,
     /// Status polls.
     pub polls: u64,
     /// Downloads, whole or in part.
@@ -145,6 +147,7 @@ fn accepted(held: &Held, now_ms: u64) -> Accepted {
         fault: task.fault,
         state: task.state(now_ms),
         finish_ms: (task.finish_ms != u64::MAX).then_some(task.finish_ms),
+        told_ms: tally.told_ms,
         polls: tally.polls,
         downloads: tally.downloads,
         upgrades: upgrades.collect(),

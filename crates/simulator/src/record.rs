@@ -45,6 +45,9 @@ fn look(call: &Call, held: &mut Held, now_ms: u64) -> Answer {
         held.tally.seen += 1;
         held.tally.seen <= generation.blank_polls || held.task.outcome == Outcome::Nothing
     };
+    if state == TaskState::Failed || (state == TaskState::Succeeded && !is_blank) {
+        held.tally.told_ms.get_or_insert(now_ms);
+    }
     let links = (state == TaskState::Succeeded && !is_blank).then(|| links(call, &held.task));
     let dialect = &call.config.dialect;
     let seed_shape = match dialect.shape {

@@ -1,7 +1,5 @@
 //! The follow lane's step: what became of a paid task. Nothing here leads to a submission.
 
-use std::time::Duration;
-
 use tracing::{Instrument as _, warn};
 use veobatch_api::RecordInfo;
 use veobatch_core::{Event, Lane, Progress, Step, Trouble, TroubleKind, Upgrade, plan};
@@ -20,10 +18,13 @@ pub(crate) async fn follow(worker: &Worker, claim: &Claim) {
         }
         Step::Poll(task) => {
             let RecordInfo { progress, took, .. } = worker.client.poll(&task.id).await;
+            let stored = &claim.claimed.stored;
+            let now = worker.clock.now().unwrap_or(stored.now);
             match &progress {
                 Progress::Trouble(trouble) => heed(worker, trouble),
-                Progress::Made { .. } => found(worker, claim, took),
-                Progress::Running | Progress::NoOutput | Progress::Failed(_) | Progress::Missing(_) => {}
+                Progress::Made { .. } => worker.learning.made(&stored.record, now, took),
+                Progress::Running => worker.learning.running(&stored.record, now),
+                Progress::NoOutput | Progress::Failed(_) | Progress::Missing(_) => {}
             }
             Event::Polled { task: task.id, progress }
         }
@@ -40,12 +41,6 @@ pub(crate) async fn follow(worker: &Worker, claim: &Claim) {
         Step::Submit(_) | Step::Relink(_) | Step::Save(..) | Step::Nothing => return worker.release(claim).await,
     };
     worker.tell(claim, &event).await;
-}
-
-/// The claimed job's video is made: something is to be learned from when.
-fn found(worker: &Worker, claim: &Claim, took: Option<Duration>) {
-    let stored = &claim.claimed.stored;
-    worker.learning.found(&stored.record, worker.clock.now().unwrap_or(stored.now), took);
 }
 
 /// A refused key stops this process; the job keeps its trouble and is followed by whoever comes next.

@@ -1,29 +1,34 @@
 //! How long videos take: told to the ledger for all machines, learned from what all of them told.
 //!
-//! A sample is no more than a hint, so it is kept here and told once a minute with others; those of a process that is
-//! killed are lost. What is learned is the policy by which all steps of this process look at their tasks.
+//! Each look tells something, whether it finds a video made or not; it is no more than a hint, so it is added up here and told
+//! now and then; what a process that is killed had not told is lost. What is learned is the policy by which all steps of this
+//! process look at their tasks.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::debug;
-use veobatch_core::{Policy, Record, Rhythms, Timestamp, VideoKind, took};
-use veobatch_ledger::Ledger;
+use veobatch_core::{LifeTable, Policy, Record, Rhythms, Seen, Timestamp, VideoKind, ended, unfinished};
+use veobatch_ledger::{KINDS, Ledger};
 
 use crate::blocking;
 
-/// Between two exchanges with the ledger.
+/// Between two exchanges with the ledger, if little was seen.
 const EXCHANGE: Duration = Duration::from_secs(60);
 
-/// More samples are not kept while the ledger is away.
-const MOST_UNTOLD: usize = 1024;
+/// And if much was: as a night begins, what is known a minute later is of use for hundreds of videos.
+const SOON: Duration = Duration::from_secs(10);
+
+/// So many videos that ended are much.
+const MUCH: u64 = 8;
 
 /// What is known of how long videos take.
 #[derive(Debug)]
 pub(crate) struct Learning {
     policy: RwLock<Arc<Policy>>,
-    untold: Mutex<Vec<(VideoKind, Duration)>>,
+    untold: Mutex<BTreeMap<VideoKind, LifeTable>>,
     exchanged: Mutex<Option<Instant>>,
 }
 
@@ -39,20 +44,34 @@ impl Learning {
     }
 
     /// A look at `now` found the job's video made; `reported` is how long the service says that it took.
-    pub(crate) fn found(&self, record: &Record, now: Timestamp, reported: Option<Duration>) {
-        let Some(took) = took(record, now, reported) else { return };
-        debug!(kind = record.kind.as_str(), ?took, ?reported, "made");
-        let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
-        if untold.len() < MOST_UNTOLD {
-            untold.push((record.kind.clone(), took));
+    pub(crate) fn made(&self, record: &Record, now: Timestamp, reported: Option<Duration>) {
+        let Some(seen) = ended(record, now, reported) else { return };
+        debug!(kind = record.kind.as_str(), took = ?seen.to, ?reported, "made");
+        self.add(&record.kind, &seen);
+    }
+
+    /// A look at `now` found that the job's video is still being made.
+    pub(crate) fn running(&self, record: &Record, now: Timestamp) {
+        if let Some(seen) = unfinished(record, now) {
+            self.add(&record.kind, &seen);
         }
     }
 
-    /// Tells the ledger what was seen here, and learns from what all have seen; once a minute, however often it is called.
+    fn add(&self, kind: &VideoKind, seen: &Seen) {
+        let mut untold = self.untold();
+        if let Some(table) = untold.get_mut(kind) {
+            table.add(seen);
+        } else if untold.len() < KINDS {
+            untold.entry(kind.clone()).or_default().add(seen);
+        }
+    }
+
+    /// Tells the ledger what was seen here, and learns from what all have seen; now and then, however often it is called.
     pub(crate) async fn step(&self, ledger: &dyn Ledger) {
+        let much = self.untold().values().any(|table| table.ended() >= MUCH);
         let due = {
             let mut exchanged = self.exchanged.lock().unwrap_or_else(PoisonError::into_inner);
-            let due = exchanged.is_none_or(|last| last.elapsed() >= EXCHANGE);
+            let due = exchanged.is_none_or(|last| last.elapsed() >= if much { SOON } else { EXCHANGE });
             if due {
                 *exchanged = Some(Instant::now());
             }
@@ -66,23 +85,27 @@ impl Learning {
 
     /// Tells the ledger what was seen here. What it does not take is not told again.
     pub(crate) async fn tell(&self, ledger: &dyn Ledger) {
-        let untold = std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner));
+        let untold: Vec<_> = std::mem::take(&mut *self.untold()).into_iter().collect();
         if untold.is_empty() {
             return;
         }
-        if let Err(error) = ledger.sample(&untold).await {
-            debug!(%error, "how long videos took could not be told");
+        if let Err(error) = ledger.observe(&untold).await {
+            debug!(%error, "what was seen of videos could not be told");
         }
     }
 
     async fn learn(&self, ledger: &dyn Ledger) {
-        let samples = match ledger.samples().await {
-            Ok(samples) => samples,
+        let tables = match ledger.life_tables().await {
+            Ok(tables) => tables,
             Err(error) => return debug!(%error, "how long videos take could not be learned"),
         };
         // Some milliseconds of work for each kind of video.
-        let Ok(rhythms) = blocking::run(move || Arc::new(Rhythms::learn(&samples))).await else { return };
+        let Ok(rhythms) = blocking::run(move || Arc::new(Rhythms::learn(&tables))).await else { return };
         let mut policy = self.policy.write().unwrap_or_else(PoisonError::into_inner);
         *policy = Arc::new(Policy { rhythms, ..Policy::clone(&policy) });
+    }
+
+    fn untold(&self) -> MutexGuard<'_, BTreeMap<VideoKind, LifeTable>> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

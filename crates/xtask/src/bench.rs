@@ -3,6 +3,7 @@
 //! The release build of the real program, its own simulator, and Redis servers of its own (`appendfsync always`), as
 //! processes; what they use is read from `/proc`, so this runs on Linux. Single runs: expect ± 20 %.
 
+mod account;
 mod cost;
 mod measurements;
 mod process;
@@ -18,6 +19,7 @@ use anyhow::{Result, bail};
 use crate::command::{cargo, report, run as run_command, say};
 use crate::redis;
 
+use account::{looks, pace};
 use cost::{life, nothing};
 use measurements::{admit, finished, follow, idle, memory, steps};
 use scale::{backlog, claim, flight, states};
@@ -87,6 +89,8 @@ const ALL: &[(&str, Measurement)] = &[
     ("flight", flight),
     ("life", life),
     ("nothing", nothing),
+    ("pace", pace),
+    ("looks", looks),
 ];
 
 /// Measures what is named, or everything, and prints a table.

@@ -53,7 +53,7 @@ impl Status {
         let account = ledger.account().await.map_err(|error| looking(&error))?;
         let outlook = Outlook::of(ledger).await?;
         let slots = Slots::of(ledger).await?;
-        let samples = ledger.samples().await.map_err(|error| looking(&error))?;
+        let known = ledger.life_tables().await.map_err(|error| looking(&error))?;
         let findings = Findings::of(ledger, &batches, true).await?;
         if settings.json {
             let shape = |batch| outlook.of_a_batch(batch, shapes::batch(batch));
@@ -61,7 +61,7 @@ impl Status {
             if let Value::Object(object) = &mut document {
                 object.insert("account".to_owned(), shapes::account(&account));
                 object.insert("slots".to_owned(), slots.json());
-                object.insert("learned".to_owned(), learned::json(&samples));
+                object.insert("learned".to_owned(), learned::json(&known));
             }
             findings.extend(&mut document);
             say::json(&document)?;
@@ -78,7 +78,7 @@ impl Status {
             say::data(line)?;
         }
         let account = words::account(&account).into_iter().chain(slots.lines(&account));
-        let lines = account.chain(learned::words(&samples));
+        let lines = account.chain(learned::words(&known));
         for line in lines.chain(words::findings(&findings)) {
             say::data(line)?;
         }

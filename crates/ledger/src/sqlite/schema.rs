@@ -209,7 +209,7 @@ fn make(connection: &mut Connection) -> Result<(), LedgerError> {
         getrandom::fill(&mut salt).map_err(|error| LedgerError::Unavailable(error.to_string()))?;
         let pace = crate::Pace::default();
         transaction.execute_batch(TABLES)?;
-        transaction.execute_batch(super::sample::TABLE)?;
+        transaction.execute_batch(super::seen::TABLE)?;
         transaction.execute_batch(super::polls::TABLE)?;
         transaction.execute_batch(super::slots::TABLE)?;
         transaction.execute(

@@ -22,11 +22,11 @@ mod lease;
 mod polls;
 mod put;
 mod random;
-mod runs;
 mod reading;
 mod redis_cluster;
 mod redis_server;
-mod samples;
+mod runs;
+mod seen;
 mod slots;
 mod store;
 mod strays;
@@ -209,9 +209,9 @@ conformance! {
         no_more_than_a_seconds_worth_is_followed_at_once
         a_backlog_is_followed_at_the_limit
     }
-    samples {
-        how_long_videos_took_is_known_to_all_by_kind
-        the_last_ones_of_each_kind_are_kept_in_order
+    seen {
+        what_was_seen_is_added_up_for_all_by_kind
+        nothing_of_what_many_tell_at_once_is_lost
         kinds_that_nobody_told_of_for_long_are_forgotten
     }
     strays {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::sleep;
 use veobatch_core::{
-    BatchId, Heard, JobId, JobKey, Lane, Record, Spec, State, StateName, TaskId, Timestamp, Token, VideoKind,
+    BatchId, Heard, JobId, JobKey, Lane, LifeTable, Record, Spec, State, StateName, TaskId, Timestamp, Token, VideoKind,
 };
 use veobatch_ledger::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Fence, Guarantee, JobRef, Lease,
@@ -261,8 +261,8 @@ through! {
     async fn slots(&self, hours: u32) -> SlotUse;
     async fn hear(&self, submitted: Timestamp) -> ();
     async fn heard(&self) -> Option<Heard>;
-    async fn sample(&self, took: &[(VideoKind, Duration)]) -> ();
-    async fn samples(&self) -> Vec<(VideoKind, Vec<Duration>)>;
+    async fn observe(&self, seen: &[(VideoKind, LifeTable)]) -> ();
+    async fn life_tables(&self) -> Vec<(VideoKind, LifeTable)>;
     async fn limit_polls(&self, per_second: Option<u32>) -> u32;
     async fn configure(&self, settings: &Settings) -> Pace;
     async fn guarantee(&self) -> Guarantee;

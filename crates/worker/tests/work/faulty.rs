@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, Schedule, StateName, TaskId, Timestamp, Token, VideoKind};
+use veobatch_core::{
+    BatchId, Heard, JobId, JobKey, Lane, LifeTable, Schedule, StateName, TaskId, Timestamp, Token, VideoKind,
+};
 use veobatch_ledger::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
     LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim, Turn, Version,
@@ -235,12 +237,12 @@ impl Ledger for Faulty {
         self.inner.heard().await
     }
 
-    async fn sample(&self, took: &[(VideoKind, Duration)]) -> Answer<()> {
-        self.inner.sample(took).await
+    async fn observe(&self, seen: &[(VideoKind, LifeTable)]) -> Answer<()> {
+        self.inner.observe(seen).await
     }
 
-    async fn samples(&self) -> Answer<Vec<(VideoKind, Vec<Duration>)>> {
-        self.inner.samples().await
+    async fn life_tables(&self) -> Answer<Vec<(VideoKind, LifeTable)>> {
+        self.inner.life_tables().await
     }
 
     async fn limit_polls(&self, per_second: Option<u32>) -> Answer<u32> {

@@ -34,7 +34,7 @@ pub(super) fn life(at: &Workplace) -> Result<Vec<Figure>> {
     let used = Used::by(&server)?.since(&before);
     let each = |number: f64| number / f64::from(JOBS);
     Ok(vec![
-        Figure::new("a whole life: looks", each(simulator.count("\"record_info\":")?), "a job"),
+        Figure::new("a whole life: looks", each(simulator.count("record_info")?), "a job"),
         Figure::new("a whole life: scripts called", each(used.scripts), "a job"),
         Figure::new("a whole life: commands in Redis, scripts' too", each(used.commands), "a job"),
         Figure::new("a whole life: processor of Redis", each(used.seconds) * 1e6, "µs a job"),

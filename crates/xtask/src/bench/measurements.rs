@@ -115,18 +115,18 @@ pub(super) fn follow(at: &Workplace) -> Result<Vec<Figure>> {
     Process::run(&mut at.veobatch(&server.url(), &["enqueue", &file]))?;
     let worker = Process::start(&mut simulator.worker(at, &server))?;
     for _ in 0..600 {
-        if simulator.count("\"submissions\":")? >= f64::from(COUNT) {
+        if simulator.count("submissions")? >= f64::from(COUNT) {
             break;
         }
         sleep(Duration::from_millis(200));
     }
-    if simulator.count("\"submissions\":")? < f64::from(COUNT) {
+    if simulator.count("submissions")? < f64::from(COUNT) {
         bail!("the tasks to look at were not submitted within two minutes");
     }
     sleep(Duration::from_secs(2));
-    let (before, cpu) = (simulator.count("\"record_info\":")?, worker.cpu_seconds()?);
+    let (before, cpu) = (simulator.count("record_info")?, worker.cpu_seconds()?);
     sleep(FOR);
-    let polls = simulator.count("\"record_info\":")? - before;
+    let polls = simulator.count("record_info")? - before;
     let cpu = (worker.cpu_seconds()? - cpu) / FOR.as_secs_f64();
     Ok(vec![
         Figure::new("follow lane: looks over HTTP", polls / FOR.as_secs_f64(), "polls/s").at_least(15e3),

@@ -2,11 +2,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use super::process::Process;
 use super::server::Server;
@@ -28,7 +30,7 @@ impl Simulator {
         let process = Process::start(command.stderr(Stdio::null()))?;
         let simulator = Self { address, _process: process };
         for _ in 0..200 {
-            if simulator.bill().is_ok() {
+            if simulator.count("submissions").is_ok() {
                 return Ok(simulator);
             }
             sleep(Duration::from_millis(20));
@@ -46,7 +48,7 @@ impl Simulator {
         let mut command = at.veobatch(&server.url(), &["worker", "--rate", "10000/1s", "--max-in-flight", "1000000"]);
         command.args(["--poll-first", gap, "--poll-max", gap, "--poll-rate", "100000"]);
         command.args(["--concurrency-submit", "64", "--concurrency-follow", "256", "--concurrency-save", "8"]);
-        command.args(["--api-base", &format!("http://{}", self.address)]).env("KIE_API_KEY", "any");
+        self.serve(&mut command);
         command
     }
 
@@ -57,23 +59,40 @@ impl Simulator {
         let gap = format!("{}s", gap.as_secs());
         command.args(["--poll-first", &gap, "--poll-max", &gap]);
         command.args(["--concurrency-submit", "64", "--concurrency-follow", "128"]);
-        command.args(["--api-base", &format!("http://{}", self.address)]).env("KIE_API_KEY", "any");
+        self.serve(&mut command);
         command
     }
 
-    /// The number behind `name` in the bill's summary.
-    pub(crate) fn count(&self, name: &str) -> Result<f64> {
-        let bill = self.bill()?;
-        let (_, rest) = bill.split_once(name).with_context(|| format!("the bill has no {name}: {bill}"))?;
-        let digits: String = rest.trim_start().chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().context("the bill is not as documented")
+    /// A worker as it is without any settings.
+    pub(crate) fn usual(&self, at: &Workplace, server: &Server, state: &Path) -> Command {
+        let mut command = at.veobatch(&server.url(), &["worker", "--state-dir"]);
+        self.serve(command.arg(state));
+        command
     }
 
-    fn bill(&self) -> Result<String> {
+    fn serve(&self, command: &mut Command) {
+        command.args(["--api-base", &format!("http://{}", self.address)]).env("KIE_API_KEY", "any");
+    }
+
+    /// The number `name` in the bill's summary, or in `requests` there.
+    pub(crate) fn count(&self, name: &str) -> Result<f64> {
+        let bill = self.ask("/simulator/bill?summary")?;
+        let of = |value: &Value| value.get(name).and_then(Value::as_f64);
+        let asked = bill.get("requests").and_then(of).unwrap_or_default();
+        Ok(of(&bill).unwrap_or(asked))
+    }
+
+    /// The whole bill.
+    pub(crate) fn bill(&self) -> Result<Value> {
+        self.ask("/simulator/bill")
+    }
+
+    fn ask(&self, path: &str) -> Result<Value> {
         let mut stream = TcpStream::connect(&self.address)?;
-        write!(stream, "GET /simulator/bill?summary HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
-        Ok(answer)
+        let (_, body) = answer.split_once("\r\n\r\n").context("the simulator's answer has no body")?;
+        Ok(serde_json::from_str(body)?)
     }
 }

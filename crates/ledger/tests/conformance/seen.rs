@@ -1,0 +1,70 @@
+//! What was seen of videos, as all machines learn it.
+
+use std::time::Duration;
+
+use veobatch_core::{LifeTable, Seen, Spec, VideoKind};
+use veobatch_ledger::KINDS;
+
+use crate::bench::Bench;
+
+fn kind(model: &str) -> VideoKind {
+    VideoKind::of(&Spec { model: model.to_owned(), ..Spec::default() })
+}
+
+/// Videos that ended at these ages, in seconds, and one that was still being made at 50 s.
+fn table(ended: &[u64]) -> LifeTable {
+    let mut table = LifeTable::default();
+    let mut add = |to, ended| table.add(&Seen { from: Duration::ZERO, to: Duration::from_secs(to), ended });
+    add(50, false);
+    for to in ended {
+        add(*to, true);
+    }
+    table
+}
+
+pub(crate) async fn what_was_seen_is_added_up_for_all_by_kind(bench: &Bench) {
+    let second = bench.second().await;
+    assert_eq!(bench.ledger.life_tables().await.unwrap(), []);
+    let (fast, slow) = (kind("veo3_fast"), kind("a model: with \"spaces\""));
+    bench.ledger.observe(&[(fast.clone(), table(&[90, 88])), (slow.clone(), table(&[123]))]).await.unwrap();
+    second.observe(&[(fast.clone(), table(&[99]))]).await.unwrap();
+    second.observe(&[]).await.unwrap();
+    let mut sum = table(&[90, 88]);
+    sum.append(&table(&[99]));
+    let all = vec![(slow, table(&[123])), (fast, sum)];
+    assert_eq!(bench.ledger.life_tables().await.unwrap(), all);
+    assert_eq!(bench.reopen().await.unwrap().life_tables().await.unwrap(), all);
+}
+
+pub(crate) async fn nothing_of_what_many_tell_at_once_is_lost(bench: &Bench) {
+    let second = bench.second().await;
+    let tell = async |ledger: &veobatch_ledger::SharedLedger| {
+        for _ in 0..20 {
+            ledger.observe(&[(kind("a"), table(&[70]))]).await.unwrap();
+        }
+    };
+    tokio::join!(tell(&bench.ledger), tell(&second));
+    let [(_, all)] = <[_; 1]>::try_from(bench.ledger.life_tables().await.unwrap()).unwrap();
+    assert_eq!(all.ended(), 40);
+}
+
+pub(crate) async fn kinds_that_nobody_told_of_for_long_are_forgotten(bench: &Bench) {
+    let ledger = &bench.ledger;
+    for n in 0..KINDS {
+        ledger.observe(&[(kind(&format!("m{n:03}")), table(&[1]))]).await.unwrap();
+        later(bench).await;
+    }
+    // Told of again: the next oldest goes.
+    ledger.observe(&[(kind("m000"), table(&[2]))]).await.unwrap();
+    later(bench).await;
+    ledger.observe(&[(kind("new"), table(&[3]))]).await.unwrap();
+    let kept: Vec<_> = ledger.life_tables().await.unwrap().into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kept.len(), KINDS);
+    assert!(kept.contains(&kind("m000")) && kept.contains(&kind("new")) && !kept.contains(&kind("m001")));
+}
+
+/// Returns once the ledger's clock has moved on.
+async fn later(bench: &Bench) {
+    let now = bench.ledger.now().await.unwrap();
+    while bench.ledger.now().await.unwrap() <= now {}
+}
