@@ -125,6 +125,14 @@ pub struct Settle {
 pub enum Arrival {
     /// At the latest so long before the ledger reads this.
     Ago(Duration),
+    /// It was answered so long `ago`, and the call took that long. By how much it arrived before its answer is known from the
+    /// fastest answers to all machines.
+    Answered {
+        /// From its beginning to the answer's end.
+        took: Duration,
+        /// Since the answer's end.
+        ago: Duration,
+    },
     /// Never: nothing was sent.
     Never,
     /// Unknown still: the bound stays.

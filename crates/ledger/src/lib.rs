@@ -17,6 +17,7 @@
 mod account;
 mod change;
 mod error;
+mod fastest;
 mod job;
 mod kinds;
 mod open;

@@ -26,7 +26,6 @@ mod doubts;
 mod edge;
 mod ending;
 mod evidence;
-mod fastest;
 mod fetch;
 mod follow;
 mod hours;

@@ -93,7 +93,7 @@ async fn pay(worker: &Worker, claim: &Claim, grant: &Grant) -> Ended {
     worker.balance.sending();
     let call = AssertUnwindSafe(worker.client.submit(permit, &stored.spec, callback.as_ref())).catch_unwind().await;
     let ended = match call {
-        Ok(answer) => Ended::answered(worker, answer),
+        Ok(answer) => Ended::answered(answer),
         Err(panic) => Ended::unknown(format!("the call broke off: {}", panic_words(panic.as_ref()))),
     };
     Edge::Answered.reached();
@@ -150,16 +150,15 @@ impl Ended {
         Self { outcome: Outcome::Unknown(why.clone()), arrival: Arrival::Unknown, gate: GateReport::Troubled { why } }
     }
 
-    fn answered(worker: &Worker, answer: Answer) -> Self {
+    fn answered(answer: Answer) -> Self {
         let Answer { outcome, took, answered_at, is_answered } = answer;
         let ago = Instant::now().duration_since(answered_at);
         let (arrival, gate) = match &outcome {
-            Outcome::Accepted(_) => (Arrival::Ago(worker.fastest.arrived(took, ago)), GateReport::Healthy),
-            Outcome::Refused(refusal) => (Arrival::Ago(worker.fastest.arrived(took, ago)), report(refusal)),
+            Outcome::Accepted(_) => (Arrival::Answered { took, ago }, GateReport::Healthy),
+            Outcome::Refused(refusal) => (Arrival::Answered { took, ago }, report(refusal)),
             Outcome::NotSent(why) => (Arrival::Never, GateReport::Troubled { why: why.clone() }),
             Outcome::Unknown(why) => {
-                let arrived = Arrival::Ago(worker.fastest.arrived(took, ago));
-                let arrival = if is_answered { arrived } else { Arrival::Unknown };
+                let arrival = if is_answered { Arrival::Answered { took, ago } } else { Arrival::Unknown };
                 (arrival, GateReport::Troubled { why: why.clone() })
             }
         };

@@ -21,7 +21,6 @@ use crate::claim::Claim;
 use crate::claimer::{Due, Submissions, lasting};
 use crate::clock::LedgerClock;
 use crate::ending::Ending;
-use crate::fastest::Fastest;
 use crate::fetch::SILENCE;
 use crate::hours::Hours;
 use crate::journal::Journal;
@@ -181,7 +180,6 @@ pub(crate) async fn prepare(
         hours: Hours::new(options.window.clone()),
         leases: Arc::new(Leases::default()),
         clock: LedgerClock::default(),
-        fastest: Fastest::default(),
         brake: Brake::new(if options.lanes.contains(&Lane::Save) { options.min_free } else { 0 }),
         balance: Balance::default(),
         refusals: Refusals::default(),

@@ -14,7 +14,6 @@ use crate::callback::Receiver;
 use crate::claim::Claim;
 use crate::clock::LedgerClock;
 use crate::ending::Ending;
-use crate::fastest::Fastest;
 use crate::hours::Hours;
 use crate::journal::Journal;
 use crate::learning::Learning;
@@ -40,7 +39,6 @@ pub(crate) struct Worker {
     pub(crate) hours: Hours,
     pub(crate) leases: Arc<Leases>,
     pub(crate) clock: LedgerClock,
-    pub(crate) fastest: Fastest,
     pub(crate) brake: Brake,
     pub(crate) balance: Balance,
     pub(crate) refusals: Refusals,

@@ -172,7 +172,7 @@ fn more(put: &Put) -> Result<Vec<u8>, LedgerError> {
 
 fn settlement(settle: &Settle, all: &mut serde_json::Map<String, serde_json::Value>) {
     let arrival = match settle.arrival {
-        Arrival::Ago(ago) => json!(millis(ago)),
+        Arrival::Ago(ago) | Arrival::Answered { ago, .. } => json!(millis(ago)),
         Arrival::Never => json!("never"),
         Arrival::Unknown => json!("unknown"),
     };
@@ -184,6 +184,9 @@ fn settlement(settle: &Settle, all: &mut serde_json::Map<String, serde_json::Val
         }
         GateReport::Silent => json!({ "gate": "silent" }),
     };
+    if let Arrival::Answered { took, .. } = settle.arrival {
+        all.insert("took".to_owned(), json!(millis(took)));
+    }
     all.insert("token".to_owned(), json!(settle.token));
     all.insert("arrival".to_owned(), arrival);
     if let serde_json::Value::Object(report) = report {

@@ -13,6 +13,7 @@ use crate::account::{
     Account, Daily, DailyBudget, Day, Gate, GateReport, Lowered, Pace, PriceList, Settings, Settle, TROUBLE_WAIT,
     TROUBLES, Waiting,
 };
+use crate::fastest::Fastest;
 
 /// The account's row while an operation works with it.
 #[derive(Debug)]
@@ -320,6 +321,18 @@ fn set_daily(sql: &Connection, budget: Option<&DailyBudget>) -> Result<(), Ledge
     )?;
     let credits = budget.map(|budget| budget.credits.as_millis());
     sql.execute("UPDATE account SET daily = ?, zone = ?", (credits, zone))?;
+    Ok(())
+}
+
+/// The fastest of the last answers.
+pub(super) fn fastest(sql: &Connection) -> Result<Fastest, LedgerError> {
+    let mut find = sql.prepare_cached("SELECT fast, fast_n, fast_was FROM account")?;
+    Ok(find.query_row([], |row| Ok(Fastest { present: row.get(0)?, count: row.get(1)?, before: row.get(2)? }))?)
+}
+
+pub(super) fn keep_fastest(sql: &Connection, fastest: &Fastest) -> Result<(), LedgerError> {
+    let mut keep = sql.prepare_cached("UPDATE account SET fast = ?, fast_n = ?, fast_was = ?")?;
+    keep.execute((fastest.present, fastest.count, fastest.before))?;
     Ok(())
 }
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension};
-use veobatch_core::{Lane, Span, StateName, Timestamp, Token};
+use veobatch_core::{Lane, Span, StateName, Timestamp, Token, millis};
 
-use super::account::{Books, Hindered};
+use super::account::{self, Books, Hindered};
 use super::row::{
     self, Place, STORED, UNLIMITED, get_fence, id_at, ms, put_fence, put_lane, put_state, put_time, time,
 };
@@ -152,14 +152,24 @@ pub(super) fn arrived(step: &Step<'_>, settle: &Settle) -> Result<(), LedgerErro
             slots::wasted(step, "unsent")?;
             step.sql.prepare_cached("DELETE FROM arrival WHERE token = ?")?.execute([settle.token.as_str()])?;
         }
-        Arrival::Ago(ago) => {
-            // Both times are cut to whole milliseconds; the one more keeps the bound an upper one.
-            let bound = put_time(step.now) + 1 - ms(ago);
-            step.sql
-                .prepare_cached("UPDATE arrival SET bound = ?2 WHERE token = ?1 AND bound > ?2")?
-                .execute((settle.token.as_str(), bound))?;
+        Arrival::Ago(ago) => lower(step, settle, ms(ago))?,
+        Arrival::Answered { took, ago } => {
+            let mut fastest = account::fastest(step.sql)?;
+            let lead = fastest.heard(u32::try_from(millis(took)).unwrap_or(u32::MAX));
+            account::keep_fastest(step.sql, &fastest)?;
+            lower(step, settle, ms(ago).saturating_add(lead.into()))?;
         }
     }
+    Ok(())
+}
+
+/// It arrived so many ms ago, at the latest.
+fn lower(step: &Step<'_>, settle: &Settle, ago: i64) -> Result<(), LedgerError> {
+    // Both times are cut to whole milliseconds; the one more keeps the bound an upper one.
+    let bound = put_time(step.now).saturating_add(1).saturating_sub(ago);
+    step.sql
+        .prepare_cached("UPDATE arrival SET bound = ?2 WHERE token = ?1 AND bound > ?2")?
+        .execute((settle.token.as_str(), bound))?;
     Ok(())
 }
 

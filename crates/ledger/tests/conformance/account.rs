@@ -9,8 +9,8 @@ use veobatch_ledger::{
 };
 
 use crate::bench::{
-    Bench, LONG, admit, count, ending, generating, hindrance, job, jobs, new_token, put, settled, submission,
-    submission_for, task, until,
+    Bench, LONG, admit, count, ending, generating, hindrance, job, jobs, new_token, put, put_of, read, settled,
+    submission, submission_for, task, until,
 };
 
 /// A gate that stays closed for so long.
@@ -195,6 +195,39 @@ pub(crate) async fn a_bound_of_arrival_is_never_raised(bench: &Bench) {
     let claimed = submission(ledger).await;
     report_arrival(ledger, &claimed, Arrival::Unknown).await;
     assert!(ledger.account().await.unwrap().next_slot >= claimed.stored.now.after(LONG));
+}
+
+pub(crate) async fn the_fastest_answers_to_all_machines_bound_the_arrival(bench: &Bench) {
+    const MANY: usize = 110;
+    let (ledger, second) = (&bench.ledger, bench.second().await);
+    // The spacing's credit is there for a second one at once; what is waited for is the bound of arrival.
+    pace(ledger, 1, Duration::from_secs(1)).await;
+    admit(ledger, "n", &jobs("a", MANY)).await;
+    let ms = Duration::from_millis;
+    let answered = async |ledger: &SharedLedger, took: u64, ago: u64| {
+        // Settled without a submission: what is heard is remembered all the same.
+        let arrival = Arrival::Answered { took: ms(took), ago: ms(ago) };
+        let settle = Settle { token: new_token(), arrival, gate: GateReport::Healthy };
+        let stored = read(ledger, "n", "a00000").await;
+        put(ledger, &Put { settle: Some(settle), ..put_of(&stored, None, &stored.record) }).await;
+    };
+    // Half of them to another machine, whose way is longer.
+    for _ in 0..MANY / 2 {
+        answered(ledger, 250, 0).await;
+        answered(&second, 900, 0).await;
+    }
+    let claimed = submission(ledger).await;
+    let settle = Settle {
+        token: token_of(&claimed),
+        arrival: Arrival::Answered { took: ms(1500), ago: ms(100) },
+        gate: GateReport::Healthy,
+    };
+    let before = ledger.now().await.unwrap();
+    put(ledger, &Put { settle: Some(settle), ..ending(&claimed, State::Cancelled) }).await;
+    let after = ledger.now().await.unwrap();
+    // 100 ms ago, and 250 − 50 ms before that: 700 ms from now on it is a second ago.
+    let next = ledger.account().await.unwrap().next_slot;
+    assert!((before.after(ms(700))..=after.after(ms(701))).contains(&next), "{next:?} {before:?} {after:?}");
 }
 
 async fn capped(ledger: &SharedLedger, cap: u32) {

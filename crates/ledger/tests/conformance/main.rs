@@ -187,6 +187,7 @@ conformance! {
         a_call_that_hangs_costs_one_place_until_it_is_over
         a_submission_that_never_left_costs_nothing
         a_bound_of_arrival_is_never_raised
+        the_fastest_answers_to_all_machines_bound_the_arrival
         the_cap_counts_what_is_in_flight
         a_place_in_flight_ends_by_itself
         a_closed_gate_lets_nothing_through_and_then_exactly_one
