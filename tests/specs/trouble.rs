@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use veobatch_simulator::{Config, Endpoint, Fault, Faults, Rule};
-use veobatch_tests::{KEY, Movie, Prompts, quick};
+use veobatch_tests::{KEY, Movie, Prompts, Scene, quick};
 
 use crate::{PATIENCE, on_redis, on_sqlite};
 
@@ -55,6 +55,8 @@ async fn a_key_that_is_refused_during_the_night_stops_the_worker_with_3_and_lose
     let good = scene.simulator.config();
     scene.simulator.update(Config { keys: vec!["another-key-0123456789".to_owned()], ..good.clone() })?;
     worker.wait(PATIENCE).await?.with_code(3)?.saying("refuses the API key")?;
+    let status = scene.run(&["status"]).await?.with_code(0)?.stdout;
+    ensure!(status.contains("as the service refused its key"), "{status}");
     let left = scene.counts("garden").await?;
     assert_eq!((left.failed, left.in_doubt, left.total), (0, 0, 12), "{left:?}");
 
@@ -162,13 +164,33 @@ async fn an_output_folder_that_vanishes_is_not_made_anew_and_its_videos_wait_for
         ensure!(tokio::time::Instant::now() < deadline, "nobody says why:\n{}\n{}", show.stdout, status.stdout);
     }
     assert_eq!(std::fs::read_dir(scene.path("videos"))?.count(), 0);
+    // Nor is anything paid for that could not be saved.
+    scene.prompts("more.yaml", &Prompts::numbered("more", 1))?;
+    scene.run(&["enqueue", "more.yaml"]).await?.with_code(0)?;
+    until_waiting(&scene, "more", "disk").await?;
+    assert_eq!(scene.bill().await.submissions, 2);
 
     std::fs::remove_dir(scene.path("videos"))?;
     std::fs::rename(scene.path("unmounted"), scene.path("videos"))?;
     worker.wait(PATIENCE).await?.with_code(0)?;
     Movie::open(&scene.path("videos/garden/job-1.mp4"))?;
-    assert_eq!(scene.bill().await.submissions, 2);
+    Movie::open(&scene.path("videos/more/job-1.mp4"))?;
+    assert_eq!(scene.bill().await.submissions, 3);
     Ok(())
+}
+
+/// Returns once `show` says in this word why the first job of `batch` is not moving.
+async fn until_waiting(scene: &Scene, batch: &str, word: &str) -> Result<()> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let said = scene.run(&["show", batch, "job-1", "--json"]).await?.with_code(0)?.stdout;
+        let job: serde_json::Value = serde_json::from_str(&said)?;
+        let waiting = job.get("waiting").and_then(serde_json::Value::as_str);
+        if waiting == Some(word) {
+            return Ok(());
+        }
+        ensure!(tokio::time::Instant::now() < deadline, "it waits for {waiting:?}, not for {word}");
+    }
 }
 
 #[tokio::test]
@@ -177,8 +199,13 @@ async fn nothing_is_submitted_while_the_disk_is_nearly_full() -> Result<()> {
     scene.prompts("garden.yaml", &Prompts::numbered("garden", 1))?;
     scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
     let worker = scene.start(&["worker", "--min-free", "9999TiB"])?;
-    tokio::time::sleep(Duration::from_secs(2)).await; // in which an unhindered worker submits; nothing is waited for
+    until_waiting(&scene, "garden", "disk").await?;
     ensure!(worker.said().contains("nearly full"), "{}", worker.said());
+    let status = scene.run(&["status"]).await?.with_code(0)?.stdout;
+    ensure!(
+        status.contains("worker:  one submits nothing for now: the output directory's disk is nearly full"),
+        "{status}"
+    );
     assert_eq!(scene.bill().await.submissions, 0);
     worker.terminate().await?;
     worker.wait(PATIENCE).await?.with_code(130)?;

@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use veobatch_core::{Credits, Fate, JobKey, Record, Schedule, State, StateName, Stray, Timestamp};
-use veobatch_ledger::{Account, BatchSummary, Daily, Gate, Stored};
+use veobatch_ledger::{Account, BatchSummary, Daily, Gate, Note, Stored};
 
 /// One batch with its counts: an element of `status --json`.
 pub(crate) fn batch(summary: &BatchSummary) -> Value {
@@ -124,8 +124,14 @@ pub(crate) fn account(account: &Account) -> Value {
         "gate": gate,
         "daily_budget": account.daily.as_ref().map(daily),
         "recovering_until": account.recovering_until.map(Time),
+        "workers": account.notes.iter().map(note).collect::<Vec<Value>>(),
         "now": Time(account.now),
     })
+}
+
+/// What a worker said of itself.
+fn note(note: &Note) -> Value {
+    json!({"note": note.kind.as_str(), "words": note.words, "at": Time(note.at)})
 }
 
 /// What a day's submissions may cost, and have cost.

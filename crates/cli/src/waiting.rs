@@ -1,7 +1,7 @@
 //! Why a job is not moving right now: the first thing that is in its way, as the ledger's claim looks at them.
 //!
-//! Pure: from what the ledger says of the job, its batch and the account. What only a worker process knows (its own hours,
-//! a full disk, lanes that it does not work) is in that worker's log.
+//! Pure: from what the ledger says of the job, its batch and the account. Of what only a worker process knows, a full disk is
+//! told to the ledger; its own hours, and lanes that it does not work, are in that worker's log.
 
 use veobatch_core::{Called, Comparison, Credits, Record, Schedule, State, Timestamp, Zone};
 use veobatch_ledger::{Account, BatchSummary, Gate, Stored};
@@ -76,11 +76,12 @@ fn queued(stored: &Stored, batch: &BatchSummary, account: &Account, due: Option<
         .or_else(|| words::recovery(account).map(|words| Waiting::new("recovery", words)))
         .or_else(|| gate(account))
         .or_else(|| crowded(account))
+        .or_else(|| words::braked(account).map(|words| Waiting::new("disk", words)))
         .unwrap_or_else(|| {
             Waiting::new(
                 "turn",
                 "nothing is in its way: it is submitted when its turn comes, if a worker runs (its log says if that waits \
-                 for its disk or its hours)",
+                 for its hours)",
             )
         })
 }
@@ -157,7 +158,10 @@ fn gate(account: &Account) -> Option<Waiting> {
 /// By the account's pace and cap.
 fn crowded(account: &Account) -> Option<Waiting> {
     if account.in_flight >= account.pace.max_in_flight {
-        let words = format!("{} videos are in flight, which is as many as may be", account.in_flight);
+        let words = format!(
+            "{} videos are in flight, which is as many as may be (one in doubt counts for half an hour)",
+            account.in_flight
+        );
         return Some(Waiting::new("cap", words));
     }
     let is_early = account.next_slot > account.now;

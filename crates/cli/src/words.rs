@@ -1,7 +1,9 @@
 //! Sentences that several commands say.
 
+use std::time::Duration;
+
 use veobatch_core::{Fate, JobKey, Schedule, StateName, Stray, Terms, Zone};
-use veobatch_ledger::{Account, BatchSummary, Gate};
+use veobatch_ledger::{Account, BatchSummary, Gate, Note, NoteKind};
 
 use crate::findings::{Findings, kind};
 use crate::outlook::moment;
@@ -46,7 +48,26 @@ pub(crate) fn account(account: &Account) -> Vec<String> {
     lines.push(gate(account).unwrap_or_else(|| "gate:    open".to_owned()));
     lines.extend(daily(account));
     lines.extend(recovery(account));
+    lines.extend(braked(account).map(|words| format!("worker:  {words}")));
+    lines.extend(refused(account).map(|words| format!("worker:  {words}")));
     lines
+}
+
+/// What a worker said in the last minute of why it submits nothing: it says so again as long as that is so.
+pub(crate) fn braked(account: &Account) -> Option<String> {
+    let note = noted(account, NoteKind::Braked, Duration::from_secs(60))?;
+    Some(format!("one submits nothing for now: {}", plain(&note.words, REASON)))
+}
+
+/// That a worker ended in the last hour because the service refused its key.
+fn refused(account: &Account) -> Option<String> {
+    let note = noted(account, NoteKind::KeyRefused, Duration::from_secs(3600))?;
+    let ago = duration(account.now.since(note.at));
+    Some(format!("one ended {ago} ago, as the service refused its key: {}", plain(&note.words, REASON)))
+}
+
+fn noted(account: &Account, kind: NoteKind, within: Duration) -> Option<&Note> {
+    account.notes.iter().find(|note| note.kind == kind && account.now.since(note.at) <= within)
 }
 
 /// How much of the daily budget is used, if there is one.

@@ -69,6 +69,41 @@ pub struct Settings {
     pub day: Option<Day>,
     /// The credits are back: a gate that is closed for want of them lets one through now. It does not open by this.
     pub solvent: bool,
+    /// What a worker says of itself; without words it takes back what was said of that kind.
+    pub note: Option<(NoteKind, Option<String>)>,
+}
+
+/// What only a worker can see, and says for people who look from elsewhere. Nothing is decided by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NoteKind {
+    /// It submits nothing for now. Said again and again as long as that is so.
+    Braked,
+    /// It ended because the service refused its key.
+    KeyRefused,
+}
+
+impl NoteKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Braked, Self::KeyRefused];
+
+    /// As it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Braked => "braked",
+            Self::KeyRefused => "key_refused",
+        }
+    }
+}
+
+/// What a worker said last of a kind; any of them, should there be several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// What it is about.
+    pub kind: NoteKind,
+    /// In words.
+    pub words: String,
+    /// When it was said.
+    pub at: Timestamp,
 }
 
 /// What submissions are expected to cost, by [`veobatch_core::Spec::price_class`].
@@ -270,6 +305,8 @@ pub struct Account {
     pub daily: Option<Daily>,
     /// What submissions are expected to cost, by class.
     pub prices: BTreeMap<String, Credits>,
+    /// What workers said of themselves, at most one of each kind.
+    pub notes: Vec<Note>,
     /// By the ledger's clock.
     pub now: Timestamp,
 }

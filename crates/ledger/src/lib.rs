@@ -33,8 +33,8 @@ use async_trait::async_trait;
 use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, LifeTable, StateName, TaskId, Timestamp, Token, VideoKind};
 
 pub use account::{
-    Account, Arrival, Daily, DailyBudget, Day, GATE_MAX, Gate, GateReport, Pace, PriceList, Settings, Settle,
-    TROUBLE_WAIT, TROUBLES, Waiting,
+    Account, Arrival, Daily, DailyBudget, Day, GATE_MAX, Gate, GateReport, Note, NoteKind, Pace, PriceList, Settings,
+    Settle, TROUBLE_WAIT, TROUBLES, Waiting,
 };
 pub use change::{Change, Changed, Impatient, Patience, change};
 pub use error::LedgerError;
@@ -275,7 +275,7 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// What all machines have seen of videos, by kind.
     async fn life_tables(&self) -> Result<Vec<(VideoKind, LifeTable)>, LedgerError>;
 
-    /// Changes the pace, the cap, the prices or the daily budget for all; returns the pace and cap that were in force before.
+    /// Changes the pace, the cap, the prices or the daily budget for all, or what a worker says of itself; returns the pace and cap that were in force before.
     async fn configure(&self, settings: &Settings) -> Result<Pace, LedgerError>;
 
     /// How many jobs of the follow lane may be claimed in a second by all machines together; `per_second` changes it for all.

@@ -37,6 +37,7 @@
 //! | `seen` | kind of video → when it was told of last, and a life table of what was seen | seen | when others are told of |
 //! | `polls` | how many follow-ups a second are allowed, and until when leave for them was used up | polls, claim | never |
 //! | `u<hour>` | what became of the slots of that hour, by reason | grant, put | after three days |
+//! | `notes` | kind → when a worker said so of itself, and what, for people | account | when that is over |
 //! | `acct` | pace, cap, next slot, allowance, since when and why no slot is used, gate, daily budget | account, grant, put | never |
 //!
 //! A job that was admitted and not touched costs its entries in `:j` and `:i<k>` and some bits: it needs no queue entry.

@@ -7,6 +7,7 @@
 //! | table | one row is | written by | dies |
 //! |---|---|---|---|
 //! | `account` | the account: clock, binding, pace, gate, sums over all jobs | every change | with the file |
+//! | `note` | what a worker said of itself, for people | `configure` | when that is over |
 //! | `arrival` | a submission and the upper bound of its arrival | `claim_submission`; lowered by `put` | a minute after it stopped mattering |
 //! | `batch` | a batch, its flags, terms and credits, its turn, and the admission that stages into it | `stage`, `publish`, `flag`, claims | `abandon`, if nothing was published; `clear`, once it was forgotten |
 //! | `tally` | how many jobs of a batch are in a state | every change of a job | with its batch |

@@ -1,13 +1,17 @@
-//! Submissions wait while what they would make could not be saved: the disk is nearly full, or saving is far behind.
+//! Submissions wait while what they would make could not be saved: the output directory is gone, its disk is nearly full, or
+//! saving is far behind.
 //!
 //! Looked at every few seconds by the maintenance, beside the work; the claimer of submissions only reads the outcome.
-//! Finished videos wait at the service for 14 days, so what is in flight when the brake is put on is not in danger.
+//! Finished videos wait at the service for 14 days, so what is in flight when the brake is put on is not in danger. The
+//! ledger is told, for people who look from elsewhere.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::{info, warn};
 use veobatch_core::StateName;
-use veobatch_ledger::{BatchSummary, LedgerError};
+use veobatch_ledger::{BatchSummary, LedgerError, NoteKind, Settings};
 
 use crate::blocking;
 use crate::worker::Worker;
@@ -18,17 +22,30 @@ const FEW: u64 = 50;
 /// And so many times the account's cap: a night's hiccup of the file host is no reason to stop.
 const TIMES_THE_CAP: u64 = 2;
 
+/// The ledger is told again so often: what was said longer ago than a minute may be over.
+const TOLD_AGAIN: Duration = Duration::from_secs(20);
+
 /// Whether submissions of this process wait, and what for.
 #[derive(Debug)]
 pub(crate) struct Brake {
-    /// Free bytes that the output's file system must have; 0 where this process saves nothing.
-    min_free: u64,
-    why: Mutex<Option<Hindered>>,
+    /// Free bytes that the output's file system must have; `None` where this process saves nothing.
+    min_free: Option<u64>,
+    /// It submits at all.
+    submits: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    why: Option<Hindered>,
+    told: Option<Instant>,
 }
 
 /// What submissions wait for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Hindered {
+    /// The output directory cannot be used.
+    Output(String),
     /// The disk has only so many bytes left.
     Disk(u64),
     /// So many videos wait to be saved.
@@ -36,55 +53,84 @@ enum Hindered {
 }
 
 impl Brake {
-    pub(crate) fn new(min_free: u64) -> Self {
-        Self { min_free, why: Mutex::new(None) }
+    pub(crate) fn new(min_free: Option<u64>, submits: bool) -> Self {
+        Self { min_free, submits, state: Mutex::default() }
     }
 
     /// Whether submissions must wait.
     pub(crate) fn is_on(&self) -> bool {
-        self.why.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.state().why.is_some()
     }
 
-    /// Looks at the disk and at the batches, and says it once if submissions begin to wait, or go on.
+    /// Looks at the disk and at the batches; says it once if submissions begin to wait, or go on.
     pub(crate) async fn look(&self, worker: &Worker, batches: &[BatchSummary]) -> Result<(), LedgerError> {
         let behind = batches.iter().map(|batch| batch.count(StateName::Downloading)).sum();
         // The cap is asked for only where it may matter.
         let cap = if behind > FEW { worker.ledger.account().await?.pace.max_in_flight } else { 0 };
-        let free = if self.min_free > 0 { free(worker).await } else { None };
-        let is = hindered(free, self.min_free, behind, cap);
-        let was = std::mem::replace(&mut *self.why.lock().unwrap_or_else(PoisonError::into_inner), is);
-        let kind = |why: Option<Hindered>| why.map(|why| std::mem::discriminant(&why));
-        if kind(was) != kind(is) {
-            say(is, self.min_free);
+        let disk = if self.min_free.is_some() { disk(worker).await } else { Ok(None) };
+        let is = hindered(disk, self.min_free.unwrap_or_default(), behind, cap);
+        let words = is.as_ref().map(|why| self.words(why));
+        let was = std::mem::replace(&mut self.state().why, is.clone());
+        let kind = |why: &Option<Hindered>| why.as_ref().map(std::mem::discriminant);
+        if kind(&was) != kind(&is) {
+            if let Some(words) = &words {
+                warn!("submissions wait: {words}");
+            } else {
+                info!("submissions go on: there is room for what they make");
+            }
+        }
+        if self.submits { self.tell(worker, words).await } else { Ok(()) }
+    }
+
+    async fn tell(&self, worker: &Worker, words: Option<String>) -> Result<(), LedgerError> {
+        let told = self.state().told;
+        let is_due = match &words {
+            Some(_) => told.is_none_or(|at| at.elapsed() >= TOLD_AGAIN),
+            None => told.is_some(),
+        };
+        if is_due {
+            self.state().told = words.as_ref().map(|_| Instant::now());
+            let note = Some((NoteKind::Braked, words));
+            worker.ledger.configure(&Settings { note, ..Settings::default() }).await?;
         }
         Ok(())
     }
-}
 
-async fn free(worker: &Worker) -> Option<u64> {
-    let output = worker.output.clone();
-    // What cannot be asked is no reason to wait: a directory that is gone shows when something is saved.
-    blocking::run(move || output.free()).await.flatten().ok()
-}
-
-fn hindered(free: Option<u64>, min_free: u64, behind: u64, cap: u32) -> Option<Hindered> {
-    match free {
-        Some(free) if free < min_free => Some(Hindered::Disk(free)),
-        Some(_) | None => (behind > FEW.max(TIMES_THE_CAP * u64::from(cap))).then_some(Hindered::Behind(behind)),
-    }
-}
-
-fn say(why: Option<Hindered>, min_free: u64) {
-    match why {
-        Some(Hindered::Disk(free)) => {
-            warn!(
-                free,
-                min_free, "submissions wait: the output directory's disk is nearly full (bytes; see --min-free)"
-            );
+    fn words(&self, why: &Hindered) -> String {
+        match why {
+            Hindered::Output(words) => words.clone(),
+            Hindered::Disk(free) => format!(
+                "the output directory's disk is nearly full: {} are free, and --min-free is {}",
+                size(*free),
+                size(self.min_free.unwrap_or_default())
+            ),
+            Hindered::Behind(waiting) => format!("{waiting} videos wait to be saved"),
         }
-        Some(Hindered::Behind(waiting)) => warn!(waiting, "submissions wait: so many videos wait to be saved"),
-        None => info!("submissions go on: there is room for what they make"),
     }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes that are free on the output's disk, if that can be asked; or why nothing can be saved there.
+async fn disk(worker: &Worker) -> Result<Option<u64>, String> {
+    let output = worker.output.clone();
+    let look = move || output.check().map(|()| output.free().ok());
+    blocking::run(look).await.flatten().map_err(|error| error.to_string())
+}
+
+fn hindered(disk: Result<Option<u64>, String>, min_free: u64, behind: u64, cap: u32) -> Option<Hindered> {
+    match disk {
+        Err(words) => Some(Hindered::Output(words)),
+        Ok(Some(free)) if free < min_free => Some(Hindered::Disk(free)),
+        Ok(_) => (behind > FEW.max(TIMES_THE_CAP * u64::from(cap))).then_some(Hindered::Behind(behind)),
+    }
+}
+
+/// `812 MiB`; bytes are too many digits to read.
+fn size(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
 }
 
 #[cfg(test)]
@@ -92,18 +138,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn submissions_wait_for_a_nearly_full_disk_and_for_saving_that_is_far_behind() {
-        use Hindered::{Behind, Disk};
-        for (free, behind, cap, why) in [
-            (Some(1000), 0, 100, None),
-            (Some(999), 0, 100, Some(Disk(999))),
-            (None, 50, 1, None),
-            (None, 51, 1, Some(Behind(51))),
-            (None, 200, 100, None),
-            (Some(1000), 201, 100, Some(Behind(201))),
-            (Some(0), 201, 100, Some(Disk(0))),
+    fn submissions_wait_for_a_usable_output_a_nearly_full_disk_and_for_saving_that_is_far_behind() {
+        use Hindered::{Behind, Disk, Output};
+        let gone = || Err("is gone".to_owned());
+        for (disk, behind, cap, why) in [
+            (Ok(Some(1000)), 0, 100, None),
+            (Ok(Some(999)), 0, 100, Some(Disk(999))),
+            (Ok(None), 50, 1, None),
+            (Ok(None), 51, 1, Some(Behind(51))),
+            (Ok(None), 200, 100, None),
+            (Ok(Some(1000)), 201, 100, Some(Behind(201))),
+            (Ok(Some(0)), 201, 100, Some(Disk(0))),
+            (gone(), 201, 100, Some(Output("is gone".to_owned()))),
         ] {
-            assert_eq!(hindered(free, 1000, behind, cap), why, "{free:?} {behind} {cap}");
+            let case = format!("{disk:?} {behind} {cap}");
+            assert_eq!(hindered(disk, 1000, behind, cap), why, "{case}");
         }
     }
 }

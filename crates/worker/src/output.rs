@@ -64,7 +64,7 @@ impl Output {
 
     /// Fails if the directory is not the one that it was at the start. If a disk is not mounted any more, there may be
     /// another directory in its place: nobody would look for the videos there, and they would fill another disk.
-    fn check(&self) -> io::Result<()> {
+    pub(crate) fn check(&self) -> io::Result<()> {
         let words = |what: &str| format!("the output directory {what} (is a disk not mounted?)");
         match identity(&self.root) {
             Ok(identity) if identity == self.identity => Ok(()),

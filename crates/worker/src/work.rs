@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info, info_span, warn};
 use veobatch_api::{Client, FileHost, FileHostConfig};
 use veobatch_core::{InDoubt, Lane, Policy};
-use veobatch_ledger::{CLAIM_MAX, Guarantee, SharedLedger};
+use veobatch_ledger::{CLAIM_MAX, Guarantee, NoteKind, Settings, SharedLedger};
 
 use crate::balance::{self, Balance};
 use crate::brake::Brake;
@@ -96,7 +96,14 @@ async fn run(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: 
     kept.cancel();
     ended(beside).await;
     drop(place);
-    finish(&worker)
+    let ended = finish(&worker);
+    if let Err(WorkError::KeyRefused(words)) = &ended {
+        let note = Some((NoteKind::KeyRefused, Some(words.clone())));
+        let settings = Settings { note, ..Settings::default() };
+        // For people who look from elsewhere; this process says it by itself.
+        drop(tokio::time::timeout(HAND_BACK_WITHIN, worker.ledger.configure(&settings)).await);
+    }
+    ended
 }
 
 /// Waits until all of `tasks` have ended.
@@ -180,7 +187,10 @@ pub(crate) async fn prepare(
         hours: Hours::new(options.window.clone()),
         leases: Arc::new(Leases::default()),
         clock: LedgerClock::default(),
-        brake: Brake::new(if options.lanes.contains(&Lane::Save) { options.min_free } else { 0 }),
+        brake: Brake::new(
+            options.lanes.contains(&Lane::Save).then_some(options.min_free),
+            options.lanes.contains(&Lane::Submit),
+        ),
         balance: Balance::default(),
         refusals: Refusals::default(),
         ending,

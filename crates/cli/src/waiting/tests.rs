@@ -6,7 +6,7 @@ use std::time::Duration;
 use veobatch_core::{
     Attempt, BatchId, Failure, FailureKind, Files, JobId, JobKey, Span, Spec, StateName, Task, TaskId, Terms, Token,
 };
-use veobatch_ledger::{Daily, DailyBudget, JobRef, Pace, Version};
+use veobatch_ledger::{Daily, DailyBudget, JobRef, Note, NoteKind, Pace, Version};
 
 use super::*;
 
@@ -40,6 +40,7 @@ fn account() -> Account {
         gate: Gate::Open,
         recovering_until: None,
         daily: None,
+        notes: Vec::new(),
         prices: BTreeMap::from([("veo3_fast/720p".to_owned(), PRICE)]),
         now: NOW,
     }
@@ -79,6 +80,13 @@ fn a_day(spent: i64, until: Timestamp) -> Account {
     Account { daily: Some(Daily { budget, day, spent: Credits::whole(spent) }), ..account() }
 }
 
+/// A worker said so long ago, in seconds, that it is braked.
+fn noted(ago: u64) -> Account {
+    let at = Timestamp::from_millis(NOW.as_millis() - 1000 * ago);
+    let note = Note { kind: NoteKind::Braked, words: "its disk is nearly full".into(), at };
+    Account { notes: vec![note], ..account() }
+}
+
 fn closed(no_credits: bool) -> Account {
     Account { gate: Gate::Closed { until: later(40), why: "busy (455)".into(), no_credits, closings: 1 }, ..account() }
 }
@@ -90,6 +98,8 @@ fn a_queued_job_says_the_first_thing_that_is_in_its_way() {
     let full = Account { in_flight: 100, ..account() };
     let scenes: Vec<(BatchSummary, Account, &str, &[&str])> = vec![
         (batch(), account(), "turn", &["nothing is in its way"]),
+        (batch(), noted(30), "disk", &["submits nothing", "nearly full"]),
+        (batch(), noted(90), "turn", &[]),
         (BatchSummary { cancelling: true, ..paused(None) }, closed(false), "cancelling", &["being cancelled"]),
         (paused(None), closed(false), "paused", &["is paused; veobatch resume garden"]),
         (paused(Some("10 jobs in a row")), account(), "paused", &["paused: 10 jobs in a row; veobatch resume garden"]),

@@ -1,9 +1,11 @@
 -- The account as it was, and from now on with this pace and cap.
 -- ARGV: JSON of what changes: n, w, cap; prices (class → thousandths), and whether they were asked for; daily (false for
--- none): credits, zone; day: zone, from, until; solvent: a gate closed for want of credits may be tried. Returns now, N, how many of them are
+-- none): credits, zone; day: zone, from, until; solvent: a gate closed for want of credits may be tried; note: kind, and
+-- words to be remembered (none: forgotten). Returns now, N, how many of them are
 -- taken to be allowed now (in thousandths), W, cap, in flight, next
 -- slot, the gate: until, why, credits, closings; until when nothing is granted because the server may have gone back in
--- time (0: no such time); the daily budget: credits, zone, from, until, spent; and the prices.
+-- time (0: no such time); the daily budget: credits, zone, from, until, spent; the prices; and what workers said of
+-- themselves: kind, and when and what.
 
 local a = account()
 local recovers = tonumber(call('HGET', P .. 'meta', 'recovers') or 0)
@@ -15,7 +17,7 @@ else
   day = {}
 end
 local was = { NOW, a.n, math.floor(a.allowed * 1000), a.w, a.cap, in_flight(), math.ceil(next_slot(a)), gate, recovers > NOW and recovers or 0, day,
-  call('HGETALL', P .. 'price') }
+  call('HGETALL', P .. 'price'), call('HGETALL', P .. 'notes') }
 
 local new = cjson.decode(ARGV[1])
 if new.n then
@@ -23,6 +25,11 @@ if new.n then
   call('HDEL', P .. 'acct', 'low', 'low_since', 'peak')
 end
 if new.solvent and a.no_credits and a.closed and NOW < a.closed then call('HSET', P .. 'acct', 'until', NOW) end
+if new.note and new.note.words then
+  call('HSET', P .. 'notes', new.note.kind, string.format('%.0f ', NOW) .. new.note.words)
+elseif new.note then
+  call('HDEL', P .. 'notes', new.note.kind)
+end
 if new.cap then call('HSET', P .. 'acct', 'cap', new.cap) end
 if new.prices and (new.asked or not call('HGET', P .. 'meta', 'priced')) then
   call('DEL', P .. 'price')

@@ -10,7 +10,7 @@ use veobatch_core::{Credits, Span, Timestamp};
 use super::RedisLedger;
 use super::admission::texts;
 use super::answers::when;
-use crate::{Account, Daily, DailyBudget, Day, Gate, LedgerError, Pace, Settings, SlotUse};
+use crate::{Account, Daily, DailyBudget, Day, Gate, LedgerError, Note, NoteKind, Pace, Settings, SlotUse};
 
 impl RedisLedger {
     pub(super) async fn slot_use(&self, hours: u32) -> Result<SlotUse, LedgerError> {
@@ -27,7 +27,7 @@ impl RedisLedger {
     /// The account as it was before `settings` came into force.
     pub(super) async fn account_with(&self, settings: &Settings) -> Result<Account, LedgerError> {
         let answer: Accounts = self.server.run(&self.scripts.account, &texts([&changes(settings).to_string()])).await?;
-        let (now, n, allowed, w, cap, in_flight, slot, gate, recovers, daily, prices) = answer;
+        let (now, n, allowed, w, cap, in_flight, slot, gate, recovers, daily, prices, notes) = answer;
         Ok(Account {
             pace: Pace { submissions: n, per: Duration::from_millis(w), max_in_flight: cap },
             allowance: allowed,
@@ -37,13 +37,21 @@ impl RedisLedger {
             recovering_until: when(recovers),
             daily: read_daily(daily)?,
             prices: prices.into_iter().map(|(class, price)| (class, Credits::from_millis(price))).collect(),
+            notes: NoteKind::ALL.into_iter().filter_map(|kind| note(kind, notes.get(kind.as_str())?)).collect(),
             now: Timestamp::from_millis(now),
         })
     }
 }
 
 /// What `account.lua` answers.
-type Accounts = (u64, u32, u32, u64, u32, u32, u64, Vec<Value>, u64, Vec<Value>, BTreeMap<String, i64>);
+type Accounts =
+    (u64, u32, u32, u64, u32, u32, u64, Vec<Value>, u64, Vec<Value>, BTreeMap<String, i64>, BTreeMap<String, String>);
+
+/// When a note was said, and its words.
+fn note(kind: NoteKind, stored: &str) -> Option<Note> {
+    let (at, words) = stored.split_once(' ')?;
+    Some(Note { kind, words: words.to_owned(), at: Timestamp::from_millis(at.parse().ok()?) })
+}
 
 /// What `account.lua` is to change. Times and amounts are texts: its numbers would be written with 14 digits.
 fn changes(settings: &Settings) -> serde_json::Value {
@@ -72,6 +80,11 @@ fn changes(settings: &Settings) -> serde_json::Value {
     }
     if settings.solvent {
         set("solvent", json!(true));
+    }
+    if let Some((kind, words)) = &settings.note {
+        let mut note = serde_json::Map::from_iter([("kind".to_owned(), json!(kind.as_str()))]);
+        note.extend(words.iter().map(|words| ("words".to_owned(), json!(words))));
+        set("note", note.into());
     }
     serde_json::Value::Object(all)
 }

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 use veobatch_core::{Credits, Lane, Span, StateName, Timestamp, Token};
 
 use super::row::{get_time, ms, put_time, time};
 use super::writer::Step;
 use crate::LedgerError;
 use crate::account::{
-    Account, Daily, DailyBudget, Day, Gate, GateReport, Lowered, Pace, PriceList, Settings, Settle, TROUBLE_WAIT,
-    TROUBLES, Waiting,
+    Account, Daily, DailyBudget, Day, Gate, GateReport, Lowered, Note, NoteKind, Pace, PriceList, Settings, Settle,
+    TROUBLE_WAIT, TROUBLES, Waiting,
 };
 use crate::fastest::Fastest;
 
@@ -251,6 +251,7 @@ pub(super) fn account(step: &Step<'_>) -> Result<Account, LedgerError> {
         recovering_until: None,
         daily: daily(step.sql)?,
         prices: prices(step.sql)?,
+        notes: notes(step.sql)?,
         now: step.now,
     })
 }
@@ -272,6 +273,9 @@ pub(super) fn configure(step: &mut Step<'_>, settings: &Settings) -> Result<Pace
     if books.pace != before || settings.rate.is_some() || settings.solvent {
         books.store(step.sql)?;
         step.nudge = true;
+    }
+    if let Some((kind, words)) = &settings.note {
+        note(step, *kind, words.as_deref())?;
     }
     if let Some(list) = &settings.prices {
         set_prices(step.sql, list)?;
@@ -322,6 +326,28 @@ fn set_daily(sql: &Connection, budget: Option<&DailyBudget>) -> Result<(), Ledge
     let credits = budget.map(|budget| budget.credits.as_millis());
     sql.execute("UPDATE account SET daily = ?, zone = ?", (credits, zone))?;
     Ok(())
+}
+
+/// Remembers what a worker says of itself, or that it is over.
+fn note(step: &Step<'_>, kind: NoteKind, words: Option<&str>) -> Result<(), LedgerError> {
+    match words {
+        Some(words) => step
+            .sql
+            .prepare_cached("INSERT OR REPLACE INTO note (kind, at, words) VALUES (?, ?, ?)")?
+            .execute((kind.as_str(), put_time(step.now), words))?,
+        None => step.sql.prepare_cached("DELETE FROM note WHERE kind = ?")?.execute([kind.as_str()])?,
+    };
+    Ok(())
+}
+
+fn notes(sql: &Connection) -> Result<Vec<Note>, LedgerError> {
+    let mut find = sql.prepare_cached("SELECT at, words FROM note WHERE kind = ?")?;
+    let mut notes = Vec::new();
+    for kind in NoteKind::ALL {
+        let note = find.query_row([kind.as_str()], |row| Ok(Note { kind, at: get_time(row, 0)?, words: row.get(1)? }));
+        notes.extend(note.optional()?);
+    }
+    Ok(notes)
 }
 
 /// The fastest of the last answers.

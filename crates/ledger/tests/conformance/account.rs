@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use veobatch_core::{State, StateName, Task, Timestamp, Token};
 use veobatch_ledger::{
-    Arrival, Claimed, Gate, GateReport, LedgerError, Pace, Put, Settings, Settle, SharedLedger, SubmissionClaim,
-    Waiting,
+    Arrival, Claimed, Gate, GateReport, LedgerError, NoteKind, Pace, Put, Settings, Settle, SharedLedger,
+    SubmissionClaim, Waiting,
 };
 
 use crate::bench::{
@@ -75,6 +75,27 @@ pub(crate) async fn settings_hold_for_all_and_what_was_before_is_told(bench: &Be
     let cap = Settings { rate: None, max_in_flight: Some(3), ..Settings::default() };
     assert_eq!(ledger.configure(&cap).await.unwrap(), now);
     assert_eq!(ledger.account().await.unwrap().pace, Pace { max_in_flight: 3, ..now });
+}
+
+pub(crate) async fn what_workers_say_of_themselves_is_known_to_all(bench: &Bench) {
+    let (ledger, second) = (&bench.ledger, bench.second().await);
+    assert_eq!(ledger.account().await.unwrap().notes, []);
+    let say = async |kind, words: Option<&str>| {
+        let note = Some((kind, words.map(str::to_owned)));
+        second.configure(&Settings { note, ..Settings::default() }).await.unwrap();
+        let notes = ledger.account().await.unwrap().notes;
+        notes.into_iter().map(|note| (note.kind, note.words)).collect::<Vec<_>>()
+    };
+    let said = |kind, words: &str| (kind, words.to_owned());
+    let (braked, refused) = (NoteKind::Braked, NoteKind::KeyRefused);
+    assert_eq!(say(refused, Some("401: \"no\"")).await, [said(refused, "401: \"no\"")]);
+    let both = [said(braked, "a full disk"), said(refused, "401: \"no\"")];
+    assert_eq!(say(braked, Some("a full disk")).await, both);
+    let now = ledger.now().await.unwrap();
+    let at = ledger.account().await.unwrap().notes.first().unwrap().at;
+    assert!(at <= now && now.since(at) < LONG, "{at:?} {now:?}");
+    assert_eq!(say(refused, None).await, [said(braked, "a full disk")]);
+    assert_eq!(say(refused, None).await, [said(braked, "a full disk")]);
 }
 
 pub(crate) async fn slots_are_evenly_spaced(bench: &Bench) {

@@ -182,6 +182,7 @@ conformance! {
     }
     account {
         settings_hold_for_all_and_what_was_before_is_told
+        what_workers_say_of_themselves_is_known_to_all
         slots_are_evenly_spaced
         never_more_than_n_arrivals_are_younger_than_w
         a_call_that_hangs_costs_one_place_until_it_is_over
