@@ -17,16 +17,18 @@
 //! payment needs an excuse (the service's own word that the last attempt failed, a person's order, or a doubt that
 //! `--in-doubt` gave up, up to three payments) and stands in its process's journal on disk; none is granted while the
 //! ledger knows of another task of that job, none is made twice for one token, no put is taken from whoever lost the lease,
-//! and the account's rate is never exceeded.
+//! a batch is granted nothing before it starts and no more than its budget, and the account's rate is never exceeded.
 //!
 //! A ledger that went back in time (`past`) forgets no paid task whose journal is there, and pays for none twice.
 //!
 //! What it was seen to find, each within 50 seeds: an unknown outcome that is queued again, the journal's `sending` left out
 //! or not synced, its `answer` left out, a failed poll taken for a failed task, a put whose fence is not looked at, `done`
-//! before the rename, no pause after the ledger went back, journals not told again, strays forgotten; and within 120 seeds
+//! before the rename, a start of a batch that is not looked at, no pause after the ledger went back, journals not told
+//! again, strays forgotten; within 100 seeds a budget that looks at what is spent and not at the next price; and within 120
 //! evidence that is taken without comparing its token (`stall`). Not found in 300: a process that asks for no submission, and
 //! does not look whether the ledger recovers; `tests/work` holds that. What it does not look at: Redis, real sockets and
-//! TLS, files that a power cut takes, a ledger that goes back under a worker that is stopped or cut off for the whole pause.
+//! TLS, files that a power cut takes, a ledger that goes back under a worker that is stopped or cut off for the whole pause,
+//! recurring batches, the budget of a day.
 //!
 //! A failing seed prints the command that replays it with its log: `cargo xtask simulate --seed N --trace`.
 
@@ -47,6 +49,7 @@ mod process;
 mod service;
 mod stage;
 mod stall;
+mod terms;
 mod world;
 
 use std::ops::Range;
@@ -167,6 +170,7 @@ async fn direct(scene: Scene) {
     let settings = Settings {
         rate: Some((rate, Duration::from_millis(service::WINDOW))),
         max_in_flight: Some(cap),
+        prices: Some(terms::prices()),
         ..Settings::default()
     };
     scene.ledger.configure(&settings).await.unwrap();
@@ -182,6 +186,7 @@ async fn direct(scene: Scene) {
         } else {
             drop(file.enqueue(&scene.line(WORLD), first).await);
         }
+        terms::arrange(&scene, file).await;
     }
     for machine in 0..world.roll(|dice| dice.between(1, MOST_MACHINES as u64)) as usize {
         scene.stage.enter(WORLD, "machine", scene.clone().machine(machine));
@@ -245,6 +250,7 @@ async fn drain(scene: &Scene, files: &[File]) {
             scene.world.violated("a file that was enqueued is new".to_owned());
         }
         line.flag(&file.batch, BatchFlag::Paused(false)).await.unwrap();
+        terms::lift(scene, file).await;
     }
     for round in 1..=400 {
         let batches = scene.ledger.batches().await.unwrap();

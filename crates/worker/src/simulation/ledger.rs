@@ -98,6 +98,7 @@ impl Line {
         let mut service = self.world.service.lock().unwrap();
         let job = claimed.stored.key.job.as_str();
         service.granted(job, token, &claimed.stored.record.earlier);
+        service.started(claimed.stored.key.batch.as_str(), claimed.stored.now);
         self.world.stalls.granted(&self.world, job, self.owner);
         if let Some(broken) = service.broken.clone() {
             drop(service);

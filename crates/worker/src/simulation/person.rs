@@ -15,6 +15,7 @@ use super::ledger::Line;
 use super::process::Scene;
 use super::service::{Orders, Service};
 use super::stage::WORLD;
+use super::terms;
 use super::world::World;
 use crate::sweep::sweep;
 
@@ -61,7 +62,7 @@ pub(super) async fn person(scene: Scene, files: Rc<Vec<File>>) {
         let file = &files[scene.world.below(files.len() as u64) as usize];
         let job = file.jobs[scene.world.below(file.jobs.len() as u64) as usize].id.clone();
         let key = JobKey { batch: file.batch.clone(), job };
-        let what = scene.world.below(12);
+        let what = scene.world.below(13);
         scene.world.say(|| format!("a person does {what} to {key}"));
         match what {
             0 => drop(line.flag(&file.batch, BatchFlag::Paused(true)).await),
@@ -70,6 +71,7 @@ pub(super) async fn person(scene: Scene, files: Rc<Vec<File>>) {
             5 if scene.world.chance(0.3) => cancel_all(&scene, &line, file).await,
             6 | 7 => order(&scene, &line, &key, Order::Retry).await,
             8 => drop(file.enqueue(&line, file.jobs.len()).await),
+            12 => terms::change(&scene, file).await,
             _ => resolve(&scene, &line, file).await,
         }
     }

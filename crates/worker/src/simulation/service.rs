@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 use url::Url;
-use veobatch_core::{MAX_PRESUMED_ATTEMPTS, Stray, TaskId, Token};
+use veobatch_core::{MAX_PRESUMED_ATTEMPTS, Stray, TaskId, Timestamp, Token};
 
 use super::dice::Dice;
+use super::terms::Bound;
 
 /// The account's window, in milliseconds.
 pub(super) const WINDOW: u64 = 10_000;
@@ -83,6 +84,8 @@ pub(super) struct Service {
     pub(super) broken: Option<String>,
     /// Whom to call about the task that was made last, and when.
     pub(super) callback: Option<(TaskId, Url, u64, Fate)>,
+    /// By batch, as its jobs' names begin.
+    bounds: BTreeMap<String, Bound>,
     dice: Dice,
 }
 
@@ -104,6 +107,7 @@ impl Service {
             has_policy: false,
             broken: None,
             callback: None,
+            bounds: BTreeMap::new(),
             dice: Dice::new(dice.next()),
         }
     }
@@ -156,6 +160,18 @@ impl Service {
         orders.overruled.extend(beside.iter().map(|stray| stray.token.clone()));
         if orders.doubted.contains(token) {
             orders.overruled.extend(paid);
+        }
+    }
+
+    /// What binds a batch.
+    pub(super) fn bound(&mut self, batch: &str) -> &mut Bound {
+        self.bounds.entry(batch.to_owned()).or_default()
+    }
+
+    /// The ledger granted a payment at `now`: its batch must have started.
+    pub(super) fn started(&mut self, batch: &str, now: Timestamp) {
+        if let Some(start) = self.bound(batch).start.filter(|start| now < *start) {
+            self.violated(format!("a job of {batch} was granted at {now}, before it starts at {start}"));
         }
     }
 
@@ -231,6 +247,11 @@ impl Service {
             self.violated(format!("{job} was paid for {} times, more often than anybody wanted", count + 1));
         }
         let id = TaskId::parse(&format!("{:016x}{:03}", self.dice.next(), self.tasks.len())).unwrap();
+        let batch = job.split('-').next().unwrap_or_default();
+        let spent = 1 + self.tasks.iter().filter(|task| task.job.starts_with(&format!("{batch}-"))).count() as u64;
+        if let Some(videos) = self.bound(batch).videos.filter(|videos| spent > *videos) {
+            self.violated(format!("{spent} videos of {batch} were paid for, and its budget is for {videos}"));
+        }
         let fails = self.dice.chance(failures);
         let fate = if fails { self.dice.one_of(&[Fate::Failed, Fate::Failed, Fate::Refused]) } else { Fate::Made };
         self.tasks.push(Task {
