@@ -18,7 +18,7 @@ use crate::line::Line;
 use crate::permit::SubmitPermit;
 use crate::record_info::RecordInfo;
 use crate::wire::{Wire, exchange};
-use crate::{balance, classification, record_info, tls, upgrade, words};
+use crate::{balance, classification, masked, record_info, tls, upgrade, words};
 
 /// A connection, TLS included, gets this part of the whole paid call's time: 15 s of 60 s. Far less than the whole on
 /// purpose: a connection that is not made in time proves that nothing was sent, a call that is not answered in time
@@ -140,7 +140,7 @@ impl Client {
         let (outcome, is_answered) = match self.submission(spec, callback) {
             Ok(request) => match permit.spend() {
                 Ok(token) => {
-                    let wire = exchange(&self.paid, request, Some(&token), &self.config.key).await;
+                    let wire = exchange(&self.paid, request, Some(&token)).await;
                     let is_answered = matches!(wire, Wire::Answered(_));
                     (classification::outcome(wire), is_answered)
                 }
@@ -149,12 +149,14 @@ impl Client {
             Err(outcome) => (outcome, false),
         };
         let answered_at = Instant::now();
+        let outcome = masked::outcome(&self.config.key, outcome);
         Answer { outcome, took: answered_at.duration_since(started), answered_at, is_answered }
     }
 
     /// How the task is.
     pub async fn poll(&self, task: &TaskId) -> RecordInfo {
-        record_info::read(self.call(Method::GET, "veo/record-info", &[("taskId", task.as_str())], None).await, task)
+        let wire = self.call(Method::GET, "veo/record-info", &[("taskId", task.as_str())], None).await;
+        masked::record_info(&self.config.key, record_info::read(wire, task))
     }
 
     /// Asks for a larger version of the task's video number `index` (0 for the first).
@@ -172,18 +174,20 @@ impl Client {
                 self.call(Method::POST, "veo/get-4k-video", &[], Some(body)).await
             }
         };
-        upgrade::read(wire, index)
+        masked::upgrade(&self.config.key, upgrade::read(wire, index))
     }
 
     /// The account's balance.
     pub async fn credits(&self) -> Result<Credits, Trouble> {
-        balance::credits(self.call(Method::GET, "chat/credit", &[], None).await)
+        let credits = balance::credits(self.call(Method::GET, "chat/credit", &[], None).await);
+        credits.map_err(|trouble| masked::trouble(&self.config.key, &trouble))
     }
 
     /// A new link to the result file at `url`, good for 20 minutes; `None` if the service makes none for this file.
     pub async fn fresh_url(&self, url: &str) -> Result<Option<String>, Trouble> {
         let body = json!({ "url": url });
-        balance::fresh_url(self.call(Method::POST, "common/download-url", &[], Some(body)).await)
+        let fresh = balance::fresh_url(self.call(Method::POST, "common/download-url", &[], Some(body)).await);
+        fresh.map_err(|trouble| masked::trouble(&self.config.key, &trouble))
     }
 
     fn submission(&self, spec: &Spec, callback: Option<&Url>) -> Result<Request, Outcome> {
@@ -197,7 +201,7 @@ impl Client {
 
     async fn call(&self, method: Method, path: &str, query: &[(&str, &str)], body: Option<Value>) -> Wire {
         match self.request(method, path, query, body.as_ref()) {
-            Ok(request) => exchange(&self.free, request, None, &self.config.key).await,
+            Ok(request) => exchange(&self.free, request, None).await,
             Err(why) => Wire::NotSent(why),
         }
     }

@@ -47,19 +47,17 @@ impl ApiKey {
         format!("Bearer {}", self.0)
     }
 
-    /// `body` with every occurrence of the key blanked out, should the service ever echo it.
-    pub(crate) fn scrub(&self, mut body: Vec<u8>) -> Vec<u8> {
-        let key = self.0.as_bytes();
-        let mut from = 0;
-        while let Some(at) = body.get(from..).and_then(|rest| rest.windows(key.len()).position(|window| window == key))
-        {
-            let found = from + at;
-            if let Some(echo) = body.get_mut(found..found + key.len()) {
-                echo.fill(b'*');
-            }
-            from = found + key.len();
+    /// `words` with the key blanked out, should the service ever echo it. For what is said to people, and for nothing that
+    /// is read: a task id or a link may hold the same letters.
+    pub(crate) fn mask(&self, words: &str) -> String {
+        let stars = |n: usize| "*".repeat(n);
+        let mut masked = words.replace(&self.0, &stars(self.0.len()));
+        // Words that were cut short may end within it.
+        for n in (1..self.0.len()).rev().filter(|_| words.contains('…')) {
+            let begun = self.0.get(..n).unwrap_or_default();
+            masked = masked.replace(&format!("{begun}…"), &format!("{}…", stars(n)));
         }
-        body
+        masked
     }
 }
 
@@ -113,7 +111,9 @@ mod tests {
     #[test]
     fn a_key_that_is_echoed_is_blanked_out() {
         let key = ApiKey::parse("abc").unwrap();
-        assert_eq!(key.scrub(b"abcabc or ab".to_vec()), b"****** or ab");
-        assert_eq!(key.scrub(b"".to_vec()), b"");
+        assert_eq!(key.mask("abcabc or ab"), "****** or ab");
+        assert_eq!(key.mask("it was ab… (401)"), "it was **… (401)");
+        assert_eq!(key.mask("a cab… äb…"), "a c**… äb…");
+        assert_eq!(key.mask(""), "");
     }
 }

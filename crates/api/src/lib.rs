@@ -21,6 +21,7 @@ mod envelope;
 mod key;
 mod line;
 mod links;
+mod masked;
 mod permit;
 mod record_info;
 #[cfg(feature = "simulated")]

@@ -6,7 +6,6 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Request, Response};
 use veobatch_core::Token;
 
-use crate::key::ApiKey;
 use crate::line::{Line, Undelivered};
 use crate::words;
 
@@ -41,10 +40,10 @@ pub(crate) struct Reply {
 }
 
 /// Sends `request` and reads the answer. `attempt` is what it pays for, if it pays.
-pub(crate) async fn exchange(line: &Line, request: Request, attempt: Option<&Token>, key: &ApiKey) -> Wire {
+pub(crate) async fn exchange(line: &Line, request: Request, attempt: Option<&Token>) -> Wire {
     let (method, path) = (request.method().clone(), request.url().path().to_owned());
     let wire = match line.carry(request, attempt).await {
-        Ok(response) => Wire::Answered(reply(response, key).await),
+        Ok(response) => Wire::Answered(reply(response).await),
         Err(Undelivered::NotSent(why)) => Wire::NotSent(why),
         Err(Undelivered::NoAnswer(why)) => Wire::NoAnswer(why),
     };
@@ -55,7 +54,7 @@ pub(crate) async fn exchange(line: &Line, request: Request, attempt: Option<&Tok
     wire
 }
 
-async fn reply(mut response: Response, key: &ApiKey) -> Reply {
+async fn reply(mut response: Response) -> Reply {
     let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
     let mut body = Vec::new();
     let broken = loop {
@@ -66,7 +65,7 @@ async fn reply(mut response: Response, key: &ApiKey) -> Reply {
             Err(error) => break Some(words::causes(&error.without_url())),
         }
     };
-    Reply { status, retry_after, body: key.scrub(body), broken }
+    Reply { status, retry_after, body, broken }
 }
 
 /// `Retry-After` in seconds; its other form, a date, needs a clock that is right and is left out.

@@ -110,3 +110,42 @@ async fn a_fresh_link_is_asked_for_by_the_old_one() {
     assert_eq!(seen.line(), "POST /api/v1/common/download-url");
     assert_eq!(seen.body, r#"{"url":"https://h.example/old"}"#);
 }
+
+/// Whatever the key is: it is blanked out of words, and of nothing that is read.
+#[tokio::test]
+async fn links_and_prompts_come_as_the_service_wrote_them() {
+    for key in ["e", "sig=1", "https", "data", "https://h.example/e.mp4?sig=1"] {
+        let client = |base| Client::new(ClientConfig::new(base, ApiKey::parse(key).unwrap())).unwrap();
+        let link = || "https://h.example/e.mp4?sig=1".to_owned();
+        let made = r#"{"code":200,"data":{"taskId":"t+1","successFlag":1,"paramJson":"{\"prompt\":\"data, e, https\"}",
+            "response":{"resultUrls":["https://h.example/e.mp4?sig=1"]}}}"#;
+        let info = client(Server::saying(answer(200, made)).url()).poll(&task()).await;
+        assert_eq!(info.progress, Progress::Made { urls: vec![link()], resolution: None }, "the key is {key}");
+        assert_eq!(info.prompt.as_deref(), Some("data, e, https"), "the key is {key}");
+        let server = Server::saying(answer(200, r#"{"code":200,"data":"https://h.example/e.mp4?sig=1"}"#));
+        let ready = client(server.url()).upgrade(&task(), Resolution::K4, 0).await;
+        assert_eq!(ready, Upgrade::Ready(link()), "the key is {key}");
+        assert_eq!(client(server.url()).fresh_url("https://h.example/old").await, Ok(Some(link())), "the key is {key}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_echoed_is_in_no_words() {
+    let says = |body: &str| Server::saying(answer(200, &body.replace("KEY", "sk-very-secret")));
+    let failed = says(r#"{"code":200,"data":{"successFlag":2,"errorMessage":"unsafe, says KEY"}}"#);
+    let Progress::Failed(failure) = poll(failed.url()).await else { panic!() };
+    assert_eq!((failure.message.as_str(), failure.policy), ("unsafe, says **************", true));
+    for body in [
+        r#"{"code":401,"msg":"no such key: KEY"}"#,
+        r#"{"code":422,"msg":"4k unavailable for KEY"}"#,
+        r#"{"code":422,"msg":"processing for KEY"}"#,
+        r#"{"code":422,"msg":"no such record for KEY"}"#,
+        "a page that says KEY",
+    ] {
+        let server = says(body);
+        let client = client(server.url());
+        let upgrade = client.upgrade(&task(), Resolution::K4, 0).await;
+        let said = format!("{:?} {upgrade:?} {:?}", client.poll(&task()).await, client.credits().await);
+        assert!(said.contains("**************") && !said.contains("secret"), "{said}");
+    }
+}

@@ -222,6 +222,18 @@ async fn a_key_that_the_service_echoes_is_not_repeated() {
     assert_eq!(refusal.message, "bad key **************");
 }
 
+/// A key may be as short as a letter of the answer.
+#[tokio::test]
+async fn an_accepted_submission_is_known_whatever_the_key_is() {
+    let body = r#"{"code":200,"msg":"success","data":{"taskId":"veo-task-k8e2"}}"#;
+    for key in ["k", "e", "2", "\"", "taskId", "code", "data", "veo-task-k8e2", body] {
+        let server = Server::saying(answer(200, body));
+        let client = Client::new(ClientConfig::new(server.url(), ApiKey::parse(key).unwrap())).unwrap();
+        let answer = client.submit(permit(), &Spec::default(), None).await;
+        assert_eq!(answer.outcome, Outcome::Accepted(TaskId::parse("veo-task-k8e2").unwrap()), "the key is {key}");
+    }
+}
+
 #[tokio::test]
 async fn every_submission_has_a_connection_of_its_own() {
     let server = Server::start(|_, _| Act::Keep(answer(200, ACCEPTED)));
