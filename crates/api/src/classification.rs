@@ -84,13 +84,19 @@ fn refusal(code: u16) -> Option<RefusalKind> {
     }
 }
 
+/// What was seen, for the person who has to find out what it was.
 fn doubt(reply: &Reply, message: &str) -> String {
-    let code = Envelope::read(&reply.body).map(|envelope| envelope.effective(reply.status));
+    let envelope = Envelope::read(&reply.body);
+    let code = envelope.as_ref().map(|envelope| envelope.effective(reply.status));
     let code = code.filter(|code| *code != reply.status).map(|code| format!(", code {code}")).unwrap_or_default();
-    match &reply.broken {
-        Some(why) => format!("HTTP {}{code}, but the answer broke off ({why})", reply.status),
-        None => format!("HTTP {}{code} without a task id: {message}", reply.status),
+    if let Some(why) = &reply.broken {
+        return format!("HTTP {}{code}, but the answer broke off ({why})", reply.status);
     }
+    // Without words of its own, the message is the answer itself.
+    let rest = envelope.filter(|envelope| envelope.message.is_some()).map(|envelope| envelope.rest());
+    let rest = rest.map(|rest| rest.as_deref().map_or_else(|| "nothing else".to_owned(), words::part));
+    let rest = rest.map(|rest| format!("; the answer holds {rest}")).unwrap_or_default();
+    format!("HTTP {}{code} without a task id: {message}{rest}", reply.status)
 }
 
 /// The task id in a JSON answer that broke off after it: the id is known, whatever else is missing.

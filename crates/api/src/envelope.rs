@@ -48,6 +48,15 @@ impl Envelope {
         self.code.is_some()
     }
 
+    /// What it holds beside code and words, as JSON; `None` if there is nothing else.
+    pub(crate) fn rest(&self) -> Option<String> {
+        let is_said = |value: &Value| value.as_str().map(words::plain) == self.message;
+        let beside = self.beside.iter().filter(|(_, value)| !is_said(value));
+        let data = Some(("data".to_owned(), self.data.clone())).filter(|(_, data)| !data.is_null());
+        let rest: Map<String, Value> = beside.map(|(name, value)| (name.clone(), value.clone())).chain(data).collect();
+        (!rest.is_empty()).then(|| Value::Object(rest).to_string())
+    }
+
     /// The first of `names` that is present and not null in the payload.
     pub(crate) fn datum(&self, names: &[&str]) -> Option<&Value> {
         member(&self.data, names)

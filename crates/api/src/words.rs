@@ -5,17 +5,25 @@ use url::Url;
 /// Longest text of the service that is repeated, in characters.
 const MAX_CHARS: usize = 300;
 
+/// Longest part of an answer that is repeated beside its words.
+const PART_CHARS: usize = 160;
+
 /// `url` as it may be shown and logged: scheme, host and path. A signed link's secrets are in its query.
 pub fn redact(url: &str) -> String {
     let Ok(url) = Url::parse(url) else { return "(not a URL)".to_owned() };
     let Some(host) = url.host_str() else { return format!("{}:…", url.scheme()) };
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    line(&format!("{}://{host}{port}{}", url.scheme(), url.path()))
+    line(&format!("{}://{host}{port}{}", url.scheme(), url.path()), MAX_CHARS)
 }
 
 /// `text` on one line of at most [`MAX_CHARS`] characters, without control characters and without any URL's query.
 pub(crate) fn plain(text: &str) -> String {
-    line(&without_queries(text))
+    line(&without_queries(text), MAX_CHARS)
+}
+
+/// A short part of `text`, otherwise as [`plain`].
+pub(crate) fn part(text: &str) -> String {
+    line(&without_queries(text), PART_CHARS)
 }
 
 /// Why `error` happened, outermost cause first, as one line; without the layers that only say that it did.
@@ -50,7 +58,7 @@ pub(crate) fn page(body: &[u8]) -> String {
     }
 }
 
-fn line(text: &str) -> String {
+fn line(text: &str, most: usize) -> String {
     let mut words = String::new();
     let mut chars = 0;
     for word in text.split(|c: char| c.is_whitespace() || c.is_control() || is_invisible(c)).filter(|w| !w.is_empty()) {
@@ -59,7 +67,7 @@ fn line(text: &str) -> String {
             chars += 1;
         }
         for c in word.chars() {
-            if chars >= MAX_CHARS {
+            if chars >= most {
                 words.push('…');
                 return words;
             }

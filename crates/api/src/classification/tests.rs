@@ -177,7 +177,22 @@ fn a_doubt_says_what_was_seen() {
         Outcome::Accepted(_) | Outcome::Refused(_) | Outcome::NotSent(_) => panic!("{outcome:?}"),
     };
     assert_eq!(says(http(502, HTML)), "HTTP 502 without a task id: a web page, \"Oops\"");
-    assert_eq!(says(http(200, r#"{"code":500,"msg":"oh"}"#)), "HTTP 200, code 500 without a task id: oh");
+    assert_eq!(
+        says(http(200, r#"{"code":500,"msg":"oh"}"#)),
+        "HTTP 200, code 500 without a task id: oh; the answer holds nothing else"
+    );
+    assert_eq!(says(http(200, r#"{"code":200,"id":"t1"}"#)), r#"HTTP 200 without a task id: {"code":200,"id":"t1"}"#);
+    // Words alone do not tell what was wrong with it.
+    assert_eq!(
+        says(http(200, r#"{"code":200,"msg":"success","data":{"jobId":"t1","see":"https:\/\/h.example\/x?sig=1"}}"#)),
+        r#"HTTP 200 without a task id: success; the answer holds {"data":{"jobId":"t1","see":"https://h.example/x"}}"#
+    );
+    assert_eq!(
+        says(http(200, r#"{"code":200,"msg":"success","error":"full"}"#)),
+        r#"HTTP 200 without a task id: success; the answer holds {"error":"full"}"#
+    );
+    let long = says(http(200, &format!(r#"{{"code":200,"msg":"success","data":"{}"}}"#, "x".repeat(9_999))));
+    assert!(long.chars().count() < 250 && long.ends_with("xxx…"), "{long}");
 }
 
 proptest! {
