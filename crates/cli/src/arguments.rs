@@ -103,14 +103,16 @@ pub(crate) fn command() -> Command {
     })
 }
 
+/// What a line of words without quotes means.
+#[cfg(test)]
+pub(crate) fn parse(line: &str) -> Result<Arguments, clap::Error> {
+    let words = std::iter::once("veobatch").chain(line.split_whitespace());
+    command().try_get_matches_from(words).and_then(|matches| Arguments::from_arg_matches(&matches))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn parse(line: &str) -> Result<Arguments, clap::Error> {
-        let words = std::iter::once("veobatch").chain(line.split_whitespace());
-        command().try_get_matches_from(words).and_then(|matches| Arguments::from_arg_matches(&matches))
-    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -13,8 +13,9 @@ use veobatch_producer::Asked;
 
 use crate::failure::Result;
 use crate::named::looking;
+use crate::settings::Settings;
 use crate::shapes::Time;
-use crate::units::{counted, duration, number};
+use crate::units::{Rate, counted, duration, number};
 
 /// What a video takes as long as none of the account's own is known: a median for planning, not a promise of the service.
 const USUAL: Duration = Duration::from_secs(90);
@@ -65,6 +66,15 @@ impl Outlook {
         let now = veobatch_api::wall_clock().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = Timestamp::from_millis(0).after(now);
         Self { pace: Pace::default(), typical: USUAL, batches: Vec::new(), now }
+    }
+
+    /// At the pace that `settings` name, as far as they do: a run with them would store it first.
+    pub(crate) fn paced(mut self, settings: &Settings) -> Self {
+        if let Some(Rate { count, per }) = settings.rate {
+            self.pace = Pace { submissions: count, per, ..self.pace };
+        }
+        self.pace.max_in_flight = settings.max_in_flight.unwrap_or(self.pace.max_in_flight);
+        self
     }
 
     /// One line for each of `batches` of which there is something to say.
@@ -344,6 +354,22 @@ mod tests {
             "other: 5 jobs to submit; at 20 in 10 s and 100 in flight the last would be done on 23 November at about 23:01 (UTC)"
         );
         assert_eq!(open.document()["closes"], Value::Null);
+    }
+
+    #[test]
+    fn the_pace_that_is_named_is_the_one_that_is_reckoned_with() {
+        let words = |line: &str| {
+            let arguments = crate::arguments::parse(line).unwrap();
+            let outlook = outlook("2026-11-23T23:00:00Z", Vec::new()).paced(&arguments.settings);
+            outlook.with(&BatchId::parse("few").unwrap(), 100, &Asked::default()).unwrap().words()
+        };
+        let told = words("check few.yaml --rate 1/10s --max-in-flight 3");
+        assert!(
+            told.contains("at 1 in 10 s and 3 in flight the last would be done on 23 November at about 23:51"),
+            "{told}"
+        );
+        assert!(words("check few.yaml --rate 2/s").contains("at 2 in 1 s and 100 in flight"));
+        assert!(words("check few.yaml --max-in-flight 3").contains("at 20 in 10 s and 3 in flight"));
     }
 
     #[test]

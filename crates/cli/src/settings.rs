@@ -187,7 +187,7 @@ const VISIBLE: &[(&str, &[&[&str]])] = &[
     ("run", &[ACCOUNT, WORK]),
     ("worker", &[ACCOUNT, WORK, &["lanes"]]),
     ("enqueue", &[ACCOUNT]),
-    ("check", &[&["prices", "dialect"]]),
+    ("check", &[&["rate", "max_in_flight", "prices", "dialect"]]),
     ("show", &[&["output"]]),
     ("credits", &[&["api_base"]]),
     ("resolve", &[&["api_base"]]),

@@ -67,6 +67,7 @@ impl Check {
             Some(opened) => Outlook::of(&*opened.ledger).await?,
             None => Outlook::usual(),
         };
+        let outlook = outlook.paced(settings);
         let expected = expected(&outlook, &checked, comparison.as_ref());
         if settings.json {
             let mut document = document(settings, &checked, comparison.as_ref())?;
