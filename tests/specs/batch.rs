@@ -92,6 +92,25 @@ async fn a_limit_admits_the_first_jobs_and_the_rest_later() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_forecast_counts_what_is_admitted_at_the_pace_that_is_named() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 5))?;
+    scene
+        .run(&["enqueue", "garden.yaml", "--limit", "2"])
+        .await?
+        .with_code(0)?
+        .saying("garden: 2 jobs to submit; at")?;
+    let pace = ["--rate", "3/60s", "--max-in-flight", "2"];
+    let told = scene.run(&[&["check", "garden.yaml"], &pace[..]].concat()).await?.with_code(0)?.stdout;
+    ensure!(told.contains("garden: 5 jobs to submit; at 3 in 1 min and 2 in flight"), "{told}");
+    let stored = scene.run(&["check", "garden.yaml"]).await?.with_code(0)?.stdout;
+    ensure!(stored.contains("at 200 in 1 s and 100 in flight"), "a check stores nothing: {stored}");
+    let told = scene.run(&[&["enqueue", "garden.yaml"], &pace[..]].concat()).await?.with_code(0)?.stderr;
+    ensure!(told.contains("garden: 5 jobs to submit; at 3 in 1 min and 2 in flight"), "{told}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn jobs_are_taken_from_standard_input_if_they_are_given_a_batch() -> Result<()> {
     let scene = on_redis(quick()).await?;
     scene.run(&["enqueue", "-"]).await?.with_code(2)?.saying("--batch")?;

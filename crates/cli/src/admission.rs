@@ -169,7 +169,7 @@ impl Admission<'_> {
     async fn foretell(&self, checked: &Checked, comparison: &Comparison) -> Result<()> {
         let outlook = Outlook::of(&*self.opened.ledger).await?;
         for ((batch, asked), compared) in checked.asked().zip(&comparison.batches) {
-            let expected = outlook.with(batch, compared.new, asked).filter(|_| compared.new > 0);
+            let expected = outlook.with(batch, compared.admitted, asked).filter(|_| compared.admitted > 0);
             if let Some(expected) = expected {
                 say::words(expected.words());
             }

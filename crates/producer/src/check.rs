@@ -36,7 +36,8 @@ pub struct Checked {
     total: u64,
     /// How many jobs each batch has.
     sizes: Vec<u64>,
-    tally: Tally,
+    /// What those are.
+    tallies: Vec<Tally>,
     warnings: Problems,
 }
 
@@ -88,7 +89,12 @@ impl Checked {
 
     /// What all jobs are expected to cost.
     pub fn estimate(&self, prices: &Prices) -> Estimate {
-        self.tally.estimate(prices)
+        self.tallies.iter().map(|tally| tally.estimate(prices)).sum()
+    }
+
+    /// What the jobs of the `n`-th batch are expected to cost.
+    pub fn estimate_of(&self, n: usize, prices: &Prices) -> Estimate {
+        self.tallies.get(n).map(|tally| tally.estimate(prices)).unwrap_or_default()
     }
 
     /// The first `n` jobs; fewer if the temporary file cannot be read any more.
@@ -231,17 +237,17 @@ fn named_for(path: &Path, report: &mut Report, intake: &mut Intake) -> u32 {
 struct Intake {
     batches: Vec<BatchId>,
     sizes: Vec<u64>,
+    tallies: Vec<Tally>,
     asked: Vec<Asked>,
     files: Vec<String>,
     writer: Writer,
     roll: Roll,
-    tally: Tally,
 }
 
 impl Intake {
     fn new() -> Self {
-        let (batches, sizes, asked, files) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { batches, sizes, asked, files, writer: Writer::new(), roll: Roll::default(), tally: Tally::default() }
+        let (batches, sizes, tallies, asked) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { batches, sizes, tallies, asked, files: Vec::new(), writer: Writer::new(), roll: Roll::default() }
     }
 
     /// The number of a batch; files that name the same one join.
@@ -251,6 +257,7 @@ impl Intake {
             self.batches.push(batch.clone());
             self.asked.push(Asked::default());
             self.sizes.push(0);
+            self.tallies.push(Tally::default());
             self.batches.len() - 1
         });
         if let Some(known) = self.batches.get(n).filter(|known| *known != batch) {
@@ -281,7 +288,9 @@ impl Intake {
         let made = job.id.is_none().then(|| content_name(&content));
         let name = made.as_deref().or(job.id.as_ref().map(veobatch_core::JobId::as_str)).unwrap_or_default();
         self.roll.enter(batch, name, made.is_some());
-        self.tally.add(&job.spec, 1);
+        if let Some(tally) = self.tallies.get_mut(batch as usize) {
+            tally.add(&job.spec, 1);
+        }
         if let Some(size) = self.sizes.get_mut(batch as usize) {
             *size += 1;
         }
@@ -306,7 +315,7 @@ impl Intake {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let Self { batches, sizes, asked, files, tally, .. } = self;
-        Ok(Checked { batches, asked, files, spool, total, sizes, tally, warnings })
+        let Self { batches, sizes, tallies, asked, files, .. } = self;
+        Ok(Checked { batches, asked, files, spool, total, sizes, tallies, warnings })
     }
 }

@@ -21,6 +21,18 @@ pub struct Compared {
     pub new: u64,
     /// Jobs that the ledger has, with the same content.
     pub known: u64,
+    /// How many of the new ones the admission's limit allows.
+    #[serde(skip)]
+    pub admitted: u64,
+    #[serde(skip)]
+    tally: Tally,
+}
+
+impl Compared {
+    /// What those that are allowed are expected to cost.
+    pub fn estimate(&self, prices: &Prices) -> Estimate {
+        self.tally.estimate(prices)
+    }
 }
 
 /// What of all checked jobs is known.
@@ -30,19 +42,17 @@ pub struct Comparison {
     pub batches: Vec<Compared>,
     /// Known ids with other content: an admission will be refused.
     pub conflicts: Problems,
-    admitted: u64,
-    tally: Tally,
 }
 
 impl Comparison {
     /// How many jobs an admission would add: all new ones, or as many of them as its limit allows.
     pub fn admitted(&self) -> u64 {
-        self.admitted
+        self.batches.iter().map(|batch| batch.admitted).sum()
     }
 
     /// What those are expected to cost.
     pub fn estimate(&self, prices: &Prices) -> Estimate {
-        self.tally.estimate(prices)
+        self.batches.iter().map(|batch| batch.estimate(prices)).sum()
     }
 }
 
@@ -57,9 +67,13 @@ pub async fn compare_first(
     checked: &Checked,
     limit: Option<u64>,
 ) -> Result<Comparison, AdmitError> {
-    let batches = checked.batches.iter().map(|batch| Compared { batch: batch.clone(), new: 0, known: 0 }).collect();
+    let nothing = |batch: &BatchId| {
+        let (new, known, admitted, tally) = (0, 0, 0, Tally::default());
+        Compared { batch: batch.clone(), new, known, admitted, tally }
+    };
+    let batches = checked.batches.iter().map(nothing).collect();
     let mut comparison = Comparison { batches, ..Comparison::default() };
-    let limit = limit.unwrap_or(u64::MAX);
+    let mut room = limit.unwrap_or(u64::MAX);
     let mut chunks = chunks(checked);
     while let Some(chunk) = chunks.recv().await {
         let chunk = chunk?;
@@ -68,17 +82,17 @@ pub async fn compare_first(
         let new = new_in(&chunk.jobs, &staged);
         compared.new += new;
         compared.known += staged.known;
-        let room = limit.saturating_sub(comparison.admitted);
-        if new > 0 && room > 0 {
-            let batch = compared.batch.clone();
-            comparison.admitted += new.min(room);
+        let admitted = new.min(room);
+        if admitted > 0 {
+            room -= admitted;
+            compared.admitted += admitted;
             if let Some(spec) = uniform(&chunk.jobs) {
-                comparison.tally.add(spec, new.min(room));
+                compared.tally.add(spec, admitted);
             } else {
-                let new = new_among(ledger, &batch, &chunk.jobs, new).await?;
-                for n in new.into_iter().take(usize::try_from(room).unwrap_or(usize::MAX)) {
+                let new = new_among(ledger, &compared.batch, &chunk.jobs, new).await?;
+                for n in new.into_iter().take(usize::try_from(admitted).unwrap_or(usize::MAX)) {
                     if let Some(job) = chunk.jobs.get(n) {
-                        comparison.tally.add(&job.spec, 1);
+                        compared.tally.add(&job.spec, 1);
                     }
                 }
             }

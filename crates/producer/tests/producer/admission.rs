@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::files::Files;
 use veobatch_core::{BatchId, Credits, Prices, Schedule, Terms};
 use veobatch_ledger::{SharedLedger, SqliteLedger};
-use veobatch_producer::{AdmitError, Source, admit, arrange, check, compare, compare_first};
+use veobatch_producer::{AdmitError, Compared, Source, admit, arrange, check, compare, compare_first};
 
 async fn ledger(files: &Files) -> SharedLedger {
     let Source::File(path) = files.path("ledger.db") else { panic!() };
@@ -91,6 +91,11 @@ async fn a_limit_admits_the_first_new_jobs_in_order_and_known_ones_do_not_count(
         assert_eq!(comparison.admitted(), limit);
         let cost = Credits::whole(i64::try_from(60 * new).unwrap() + if limit > new { 250 } else { 0 });
         assert_eq!(comparison.estimate(&Prices::default()).credits, cost);
+        let [first, second] = comparison.batches.as_slice() else { panic!() };
+        assert_eq!((first.admitted, second.admitted), (new, limit - new));
+        let each = |batch: &Compared| batch.estimate(&Prices::default()).each();
+        let dear = (limit > new).then_some(Credits::whole(250));
+        assert_eq!((each(first), each(second)), (Some(Credits::whole(60)), dear));
         let admitted = admit(&ledger, checked, Some(limit), |_| ()).await.unwrap();
         assert_eq!((admitted[0].new, admitted[1].new), (new, limit - new));
         assert_eq!(prompts(&ledger, "a").await, expected(0..total));
