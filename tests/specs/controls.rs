@@ -91,23 +91,33 @@ async fn two_workers_never_spend_more_than_a_batch_s_budget_and_what_is_refused_
     Ok(())
 }
 
+/// What is left would be enough for a job of another model.
 #[tokio::test]
 async fn a_run_whose_budget_is_used_up_waits_and_says_so() -> Result<()> {
-    let scene = on_sqlite(quick()).await?;
-    scene.prompts("garden.yaml", &Prompts::numbered("garden", 4))?;
-    let run = scene.start(&["run", "garden.yaml", "--budget", "130"])?;
-    scene.until("garden", "what the budget covers", |counts| counts.done == 2).await?;
-    waits_for(&scene, "job-4", "budget", "120 of 130 credits").await?;
-    let words = "garden: its budget is used up (120 of 130 credits); veobatch arrange garden --budget CREDITS";
-    let told = async || {
-        while !run.said().contains(words) {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, told()).await.with_context(|| format!("run does not say it: {}", run.said()))?;
-    scene.run(&["cancel", "garden"]).await?.with_code(0)?;
-    run.wait(PATIENCE).await?.with_code(1)?;
-    assert_eq!(scene.bill().await.charged, 120);
+    let left = "250 of 310 credits, and the next job costs 250";
+    for (option, word, words) in [
+        ("--budget", "budget", format!("garden: its budget is used up ({left}); veobatch arrange garden --budget")),
+        ("--daily-budget", "daily_budget", format!("the daily budget is used up ({left}): waiting for the next day")),
+    ] {
+        let scene = on_sqlite(quick()).await?;
+        scene.prompts("garden.yaml", &Prompts::numbered("garden", 4).defaults("{ model: veo3 }"))?;
+        scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
+        let now = json(&scene, &["status", "--json"]).await?["account"]["now"].as_str().context("no time")?.to_owned();
+        let zone = zone(now.split('T').nth(1).unwrap_or_default());
+        let budget = if word == "budget" { "310".to_owned() } else { format!("310 {zone}") };
+        let run = scene.start(&["run", "garden.yaml", option, &budget])?;
+        scene.until("garden", "what the budget covers", |counts| counts.done == 1).await?;
+        waits_for(&scene, "job-4", word, "250 of 310 credits").await?;
+        let told = async || {
+            while !run.said().contains(&words) {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, told()).await.with_context(|| format!("run does not say it: {}", run.said()))?;
+        scene.run(&["cancel", "garden"]).await?.with_code(0)?;
+        run.wait(PATIENCE).await?.with_code(1)?;
+        assert_eq!(scene.bill().await.charged, 250);
+    }
     Ok(())
 }
 

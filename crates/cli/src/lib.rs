@@ -12,6 +12,7 @@
 mod admission;
 mod arguments;
 mod asking;
+mod budgets;
 mod callbacks;
 mod commands;
 mod configure;

@@ -5,10 +5,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use veobatch_core::{
-    BatchId, Credits, Forecast, LifeTable, Rival, Schedule, Span, StateName, Terms, Throughput, Timestamp, Zone,
-    forecast,
+    BatchId, Forecast, LifeTable, Rival, Schedule, Span, StateName, Terms, Throughput, Timestamp, Zone, forecast,
 };
-use veobatch_ledger::{Account, BatchSummary, Ledger, Pace};
+use veobatch_ledger::{BatchSummary, Ledger, Pace};
 use veobatch_producer::Asked;
 
 use crate::failure::Result;
@@ -232,25 +231,6 @@ pub(crate) fn closed(batches: &[BatchSummary], now: Timestamp) -> Option<String>
         is_ahead.then(|| format!("{}: nothing is submitted before {} ({zone})", batch.batch, moment(&zone, span.from)))
     };
     batches.iter().find_map(waits)
-}
-
-/// What keeps one of `batches` from submitting now, if it is a budget, as far as that is known without looking at its jobs:
-/// not even the cheapest one fits.
-pub(crate) fn spent(batches: &[BatchSummary], account: &Account) -> Option<String> {
-    let least = account.prices.values().min().copied().unwrap_or_default();
-    let short = |spent: Credits, budget: Credits| spent.plus(least) > budget;
-    let mut waiting = batches.iter().filter(|batch| batch.count(StateName::Queued) > 0 && !batch.paused).peekable();
-    let daily = account.daily.as_ref().filter(|daily| short(daily.spent, daily.budget.credits));
-    if let Some(daily) = daily.filter(|_| waiting.peek().is_some()) {
-        let (spent, budget) = (daily.spent, daily.budget.credits);
-        return Some(format!("the daily budget is used up ({spent} of {budget} credits): waiting for the next day"));
-    }
-    waiting.find_map(|batch| {
-        let budget = batch.terms.budget.filter(|budget| short(batch.credits, *budget))?;
-        let (name, spent) = (&batch.batch, batch.credits);
-        let order = format!("veobatch arrange {name} --budget CREDITS, or veobatch cancel {name}");
-        Some(format!("{name}: its budget is used up ({spent} of {budget} credits); {order}"))
-    })
 }
 
 /// The next instant of a template.

@@ -12,7 +12,7 @@ use crate::remote::Remote;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::units::counted;
-use crate::{callbacks, outlook, say, words};
+use crate::{budgets, callbacks, outlook, say, words};
 
 /// How a worker's time ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,15 +110,16 @@ impl Shown<'_> {
         let read = async {
             let summaries = summaries(&*opened.ledger, self.batches).await?;
             let account = opened.ledger.account().await.map_err(|error| crate::named::looking(&error))?;
-            Ok::<_, Failure>((summaries, account))
+            let hindrance = match words::gate(&account).or_else(|| outlook::closed(&summaries, account.now)) {
+                None => budgets::spent(&*opened.ledger, &summaries, &account).await?,
+                hindrance @ Some(_) => hindrance,
+            };
+            Ok::<_, Failure>((summaries, hindrance))
         };
-        let Ok(Ok((summaries, account))) = timeout(TICK * 5, read).await else {
+        let Ok(Ok((summaries, hindrance))) = timeout(TICK * 5, read).await else {
             self.progress.show(&[], Some("the ledger cannot be reached; waiting for it"));
             return false;
         };
-        let hindrance = words::gate(&account)
-            .or_else(|| outlook::closed(&summaries, account.now))
-            .or_else(|| outlook::spent(&summaries, &account));
         self.progress.show(&summaries, hindrance.as_deref());
         summaries.iter().all(crate::progress::is_settled)
     }
