@@ -111,6 +111,38 @@ async fn a_forecast_counts_what_is_admitted_at_the_pace_that_is_named() -> Resul
 }
 
 #[tokio::test]
+async fn a_budget_that_is_not_enough_is_told_before_and_after() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 5))?;
+    let short = "; its budget of 150 credits is enough for about 2 of them";
+    let limited = ["garden.yaml", "--budget", "150"];
+    let told = scene.run(&[&["check"], &limited[..]].concat()).await?.with_code(0)?.stdout;
+    ensure!(told.contains(short), "{told}");
+    scene.run(&[&["enqueue"], &limited[..]].concat()).await?.with_code(0)?.saying(short)?;
+    let told = scene.run(&["status"]).await?.with_code(0)?.stdout;
+    ensure!(told.contains(short), "{told}");
+    let told = scene.run(&["check", "garden.yaml"]).await?.with_code(0)?.stdout;
+    ensure!(!told.contains("budget"), "nothing is new: {told}");
+    scene.run(&["arrange", "garden", "--budget", "300"]).await?.with_code(0)?;
+    let told = scene.run(&["status"]).await?.with_code(0)?.stdout;
+    ensure!(!told.contains("is enough for"), "all of them fit: {told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_recurring_batch_costs_is_told_per_run() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.prompts("daily.yaml", &Prompts::numbered("daily", 2))?;
+    let daily = ["daily.yaml", "--cron", "0 22 * * * UTC", "--budget", "100"];
+    let told = scene.run(&[&["check"], &daily[..]].concat()).await?.with_code(0)?.stdout;
+    ensure!(told.contains("what is new costs about 120 credits (US$0.60) per run\n"), "{told}");
+    ensure!(told.contains("of 2 jobs; its budget of 100 credits is enough for about 1 of them"), "{told}");
+    let told = scene.run(&[&["enqueue"], &daily[..]].concat()).await?.with_code(0)?.stderr;
+    ensure!(told.contains("2 jobs to submit, about 120 credits (US$0.60) per run"), "{told}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn jobs_are_taken_from_standard_input_if_they_are_given_a_batch() -> Result<()> {
     let scene = on_redis(quick()).await?;
     scene.run(&["enqueue", "-"]).await?.with_code(2)?.saying("--batch")?;

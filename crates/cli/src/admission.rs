@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use veobatch_core::{BatchId, Credits, StateName};
 use veobatch_producer::{AdmitError, Admitted, Checked, Comparison, Estimate, Problems, Source};
 
+use crate::costs::{Costs, New, expected};
 use crate::exit::UNFINISHED;
 use crate::failure::{Failure, Result};
 use crate::opened::Opened;
@@ -15,7 +16,7 @@ use crate::progress::summaries;
 use crate::remote::{Account, Balance};
 use crate::settings::Settings;
 use crate::terms::Terms;
-use crate::units::{counted, dollars, number};
+use crate::units::{counted, number};
 use crate::{asking, prices, say, words};
 
 /// Fewer jobs than this are admitted before anybody could read a progress bar.
@@ -128,10 +129,16 @@ impl Admission<'_> {
             self.arrange(&checked).await?;
             return Ok(batches);
         }
-        let estimate = comparison.estimate(&prices::of(self.settings)?);
+        let prices = prices::of(self.settings)?;
+        let estimate = comparison.estimate(&prices);
+        let outlook = Outlook::of(ledger).await?;
+        let expected = expected(&outlook, &checked, &New::of_each(&checked, Some(&comparison), &prices));
+        let costs = Costs::of(estimate.credits, &expected);
         let balance = self.balance().await?;
-        say::words(cost(comparison.admitted(), &estimate, balance, self.settings.simulate));
-        self.foretell(&checked, &comparison).await?;
+        say::words(cost(comparison.admitted(), &estimate, costs, balance, self.settings.simulate));
+        for (expected, _) in &expected {
+            say::words(expected.words());
+        }
         self.ask(&comparison).await?;
         self.store(checked, comparison.admitted()).await?;
         Ok(batches)
@@ -161,18 +168,6 @@ impl Admission<'_> {
         }
         if !is_new && known.len() > 1 && known.iter().all(|summary| summary.count(StateName::Done) == summary.total()) {
             say::words("everything is done already");
-        }
-        Ok(())
-    }
-
-    /// Says how much fits into the next window, and when the last would be done.
-    async fn foretell(&self, checked: &Checked, comparison: &Comparison) -> Result<()> {
-        let outlook = Outlook::of(&*self.opened.ledger).await?;
-        for ((batch, asked), compared) in checked.asked().zip(&comparison.batches) {
-            let expected = outlook.with(batch, compared.admitted, asked).filter(|_| compared.admitted > 0);
-            if let Some(expected) = expected {
-                say::words(expected.words());
-            }
         }
         Ok(())
     }
@@ -244,12 +239,12 @@ impl Admission<'_> {
 }
 
 /// What the new jobs are expected to cost, and whether the balance covers it.
-fn cost(new: u64, estimate: &Estimate, balance: Option<Credits>, is_simulated: bool) -> String {
+fn cost(new: u64, estimate: &Estimate, costs: Costs, balance: Option<Credits>, is_simulated: bool) -> String {
     let (jobs, credits) = (counted(new, "job"), estimate.credits);
     if is_simulated {
         return format!("{jobs} to submit, {credits} credits of simulated money: nothing is paid");
     }
-    let mut words = vec![format!("{jobs} to submit, about {credits} credits ({})", dollars(credits))];
+    let mut words = vec![format!("{jobs} to submit, {costs}")];
     words.extend(estimate.unpriced.iter().map(|(model, count)| {
         format!("and {} of model {model}, whose price is not known (--prices)", counted(*count, "job"))
     }));
@@ -286,6 +281,8 @@ fn style() -> ProgressStyle {
 
 #[cfg(test)]
 mod tests {
+    use crate::units::dollars;
+
     use super::*;
 
     #[test]
@@ -324,11 +321,12 @@ mod tests {
     #[test]
     fn the_cost_is_told_with_what_is_not_known() {
         let estimate = Estimate { credits: Credits::whole(480), ..Estimate::default() };
+        let costs = Costs { once: Credits::whole(480), ..Costs::default() };
         assert_eq!(
-            cost(8, &estimate, Some(Credits::whole(500)), false),
+            cost(8, &estimate, costs, Some(Credits::whole(500)), false),
             "8 jobs to submit, about 480 credits (US$2.40); balance: 500 credits"
         );
-        assert!(cost(8, &estimate, Some(Credits::whole(5)), false).contains("does not cover"));
-        assert!(cost(8, &estimate, None, true).contains("nothing is paid"));
+        assert!(cost(8, &estimate, costs, Some(Credits::whole(5)), false).contains("does not cover"));
+        assert!(cost(8, &estimate, costs, None, true).contains("nothing is paid"));
     }
 }

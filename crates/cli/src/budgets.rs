@@ -1,4 +1,4 @@
-//! What budgets leave, and who waits for more.
+//! What budgets leave: for how many jobs they are enough, and who waits for more.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,36 @@ use veobatch_ledger::{Account, BatchSummary, Ledger};
 
 use crate::failure::Result;
 use crate::named::looking;
+use crate::units::{credits, number, rounded};
+
+/// A budget that is not enough for all of a batch's jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Scarce {
+    budget: Credits,
+    is_used: bool,
+    /// For how many of them it is enough.
+    pub(crate) jobs: u64,
+}
+
+impl Scarce {
+    /// What a budget, so much of it used, is for jobs that cost `each`; `None` if it is enough for all of them.
+    pub(crate) fn of(budget: Credits, used: Credits, each: Credits, jobs: u64) -> Option<Self> {
+        let one = u64::try_from(each.as_millis()).ok().filter(|one| *one > 0)?;
+        let left = u64::try_from(budget.minus(used).as_millis()).unwrap_or_default();
+        let is_used = used > Credits::default();
+        (left / one < jobs).then_some(Self { budget, is_used, jobs: left / one })
+    }
+
+    /// In words, as the end of a line about the jobs.
+    pub(crate) fn words(&self) -> String {
+        let what = if self.is_used { "what is left of its budget" } else { "its budget" };
+        let jobs = match self.jobs {
+            0 => "none".to_owned(),
+            jobs => format!("about {}", number(rounded(jobs))),
+        };
+        format!("{what} of {} credits is enough for {jobs} of them", credits(self.budget))
+    }
+}
 
 /// The price of a batch's next queued job, in file order, if the ledger's list has it.
 pub(crate) async fn next_price(
@@ -108,5 +138,23 @@ mod tests {
         assert_eq!(words(batch(270, Some(300)), account(None), None), None);
         let nothing = words(batch(271, Some(300)), account(None), None).unwrap();
         assert!(nothing.contains("(271 of 300 credits);"), "{nothing}");
+    }
+
+    #[test]
+    fn how_far_a_budget_goes_is_told_where_it_is_not_enough() {
+        let words = |budget, used, each, jobs| {
+            let [budget, used, each] = [budget, used, each].map(Credits::whole);
+            Scarce::of(budget, used, each, jobs).map(|scarce| scarce.words())
+        };
+        let few = "its budget of 5,000 credits is enough for about 83 of them";
+        assert_eq!(words(5000, 0, 60, 84).as_deref(), Some(few));
+        assert_eq!(words(5000, 0, 60, 83), None);
+        let left = "what is left of its budget of 5,000 credits is enough for about 3 of them";
+        assert_eq!(words(5000, 4800, 60, 20).as_deref(), Some(left));
+        let none = "its budget of 50 credits is enough for none of them";
+        assert_eq!(words(50, 0, 60, 1).as_deref(), Some(none));
+        assert!(words(50, 90, 60, 1).unwrap().contains("none"));
+        assert_eq!(words(50, 0, 0, 1), None);
+        assert_eq!(words(0, 0, 60, 0), None);
     }
 }

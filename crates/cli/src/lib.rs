@@ -16,6 +16,7 @@ mod budgets;
 mod callbacks;
 mod commands;
 mod configure;
+mod costs;
 mod environment;
 mod exit;
 mod failure;

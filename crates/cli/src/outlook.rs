@@ -1,20 +1,23 @@
 //! What is to be expected of batches: how many of their jobs fit into the next window, when the last is done, when a
 //! recurring one runs next.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use veobatch_core::{
-    BatchId, Forecast, LifeTable, Rival, Schedule, Span, StateName, Terms, Throughput, Timestamp, Zone, forecast,
+    BatchId, Credits, Forecast, LifeTable, Rival, Schedule, Span, StateName, Terms, Throughput, Timestamp, Zone,
+    forecast,
 };
 use veobatch_ledger::{BatchSummary, Ledger, Pace};
 use veobatch_producer::Asked;
 
+use crate::budgets::{self, Scarce};
 use crate::failure::Result;
 use crate::named::looking;
 use crate::settings::Settings;
 use crate::shapes::Time;
-use crate::units::{Rate, counted, duration, number};
+use crate::units::{Rate, counted, duration, number, rounded};
 
 /// What a video takes as long as none of the account's own is known: a median for planning, not a promise of the service.
 const USUAL: Duration = Duration::from_secs(90);
@@ -32,6 +35,9 @@ pub(crate) struct Outlook {
     /// What a video usually takes.
     typical: Duration,
     batches: Vec<BatchSummary>,
+    prices: BTreeMap<String, Credits>,
+    /// What the next job of a batch with a budget costs, by the batch's folded name.
+    next: BTreeMap<String, Credits>,
     now: Timestamp,
 }
 
@@ -44,6 +50,8 @@ pub(crate) struct Expected<'a> {
     is_paused: bool,
     schedule: Schedule,
     forecast: Forecast,
+    /// Its budget, if that ends before the jobs do.
+    scarce: Option<Scarce>,
 }
 
 impl Outlook {
@@ -57,14 +65,16 @@ impl Outlook {
             all.append(table);
         }
         let typical = all.quantile(0.5).unwrap_or(USUAL);
-        Ok(Self { pace: account.pace, typical, batches, now: account.now })
+        let next = BTreeMap::new();
+        Ok(Self { pace: account.pace, typical, batches, prices: account.prices, next, now: account.now })
     }
 
     /// Without a ledger.
     pub(crate) fn usual() -> Self {
         let now = veobatch_api::wall_clock().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = Timestamp::from_millis(0).after(now);
-        Self { pace: Pace::default(), typical: USUAL, batches: Vec::new(), now }
+        let (prices, next) = (BTreeMap::new(), BTreeMap::new());
+        Self { pace: Pace::default(), typical: USUAL, batches: Vec::new(), prices, next, now }
     }
 
     /// At the pace that `settings` name, as far as they do: a run with them would store it first.
@@ -74,6 +84,16 @@ impl Outlook {
         }
         self.pace.max_in_flight = settings.max_in_flight.unwrap_or(self.pace.max_in_flight);
         self
+    }
+
+    /// With the prices by which the budgets of these batches are judged.
+    pub(crate) async fn priced(mut self, ledger: &dyn Ledger, batches: &[BatchSummary]) -> Result<Self> {
+        let is_limited = |batch: &&BatchSummary| batch.terms.budget.is_some() && batch.count(StateName::Queued) > 0;
+        for batch in batches.iter().filter(is_limited).take(FEW) {
+            let price = budgets::next_price(ledger, &batch.batch, &self.prices).await?;
+            self.next.extend(price.map(|price| (batch.batch.folded(), price)));
+        }
+        Ok(self)
     }
 
     /// One line for each of `batches` of which there is something to say.
@@ -101,18 +121,22 @@ impl Outlook {
     pub(crate) fn known(&self, batch: &BatchSummary) -> Option<Expected<'_>> {
         let schedule = Schedule::parse(&batch.terms.schedule).ok()?;
         let jobs = batch.count(StateName::Queued);
-        Some(self.expected(&batch.batch, jobs, &batch.terms, schedule, batch.paused))
+        let each = self.next.get(&batch.batch.folded()).copied();
+        let expected = self.expected(&batch.batch, jobs, &batch.terms, schedule, batch.paused);
+        Some(expected.limited(batch.terms.budget, batch.credits, each))
     }
 
-    /// What is expected of a batch with `new` jobs more, and with what is asked for it.
-    pub(crate) fn with(&self, batch: &BatchId, new: u64, asked: &Asked) -> Option<Expected<'_>> {
+    /// What is expected of a batch with `new` jobs more, which cost `each`, and with what is asked for it.
+    pub(crate) fn with(&self, batch: &BatchId, new: u64, each: Option<Credits>, asked: &Asked) -> Option<Expected<'_>> {
         let known = self.batches.iter().find(|known| known.batch.folded() == batch.folded());
         let terms = known.map(|known| known.terms.clone()).unwrap_or_default();
         let terms = asked.terms(&terms, self.now).ok()?;
         let schedule = Schedule::parse(&terms.schedule).ok()?;
         let queued = known.map_or(0, |known| known.count(StateName::Queued));
         let is_paused = known.is_some_and(|known| known.paused);
-        Some(self.expected(batch, queued + new, &terms, schedule, is_paused))
+        let used = known.map(|known| known.credits).unwrap_or_default();
+        let expected = self.expected(batch, queued + new, &terms, schedule, is_paused);
+        Some(expected.limited(terms.budget, used, each))
     }
 
     fn expected(&self, batch: &BatchId, jobs: u64, terms: &Terms, schedule: Schedule, is_paused: bool) -> Expected<'_> {
@@ -125,22 +149,40 @@ impl Outlook {
             Some(run) => forecast(jobs, terms, &schedule.of_a_run(), &[], &throughput, run),
             None => forecast(jobs, terms, &schedule, &rivals, &throughput, self.now),
         };
-        Expected { outlook: self, batch: batch.clone(), jobs, is_paused, schedule, forecast }
+        Expected { outlook: self, batch: batch.clone(), jobs, is_paused, schedule, forecast, scarce: None }
     }
 }
 
 impl Expected<'_> {
+    /// With a budget, so much of it used, for jobs that cost `each`.
+    fn limited(mut self, budget: Option<Credits>, used: Credits, each: Option<Credits>) -> Self {
+        // Each run has the whole budget.
+        let used = if self.recurs() { Credits::default() } else { used };
+        let both = budget.zip(each);
+        self.scarce = both.and_then(|(budget, each)| Scarce::of(budget, used, each, self.jobs));
+        self
+    }
+
+    /// Whether its jobs are made again and again.
+    pub(crate) fn recurs(&self) -> bool {
+        self.schedule.cron.is_some()
+    }
+
     /// Whether there is anything to say: jobs that wait, or a schedule.
     pub(crate) fn is_of_interest(&self) -> bool {
-        self.schedule.cron.is_some() || (self.jobs > 0 && !self.is_paused)
+        self.recurs() || (self.jobs > 0 && !self.is_paused)
     }
 
     /// In words, on one line.
     pub(crate) fn words(&self) -> String {
-        let Self { batch, jobs, forecast, .. } = self;
-        if let Some(words) = self.recurring() {
-            return format!("{batch}: {words}");
-        }
+        let words = self.recurring().unwrap_or_else(|| self.submitted());
+        let scarce = self.scarce.filter(|_| !self.is_paused).map(|scarce| format!("; {}", scarce.words()));
+        format!("{}: {words}{}", self.batch, scarce.unwrap_or_default())
+    }
+
+    /// What is said of a batch that is no template.
+    fn submitted(&self) -> String {
+        let Self { jobs, forecast, .. } = self;
         let pace = &self.outlook.pace;
         let (count, per) = (number(pace.submissions.into()), duration(pace.per));
         let speed = format!("at {count} in {per} and {} in flight", number(pace.max_in_flight.into()));
@@ -153,12 +195,12 @@ impl Expected<'_> {
                     fits if fits >= *jobs => format!("all of {all} fit"),
                     fits => format!("about {} of {all} fit", number(rounded(fits))),
                 };
-                format!("{batch}: {speed} {fits} into {which} ({window}); {end}")
+                format!("{speed} {fits} into {which} ({window}); {end}")
             }
             (None, Some(start)) if self.outlook.now < start.at() => {
-                format!("{batch}: not before {start}; {speed} {end}")
+                format!("not before {start}; {speed} {end}")
             }
-            (None, _) => format!("{batch}: {} to submit; {speed} {end}", counted(*jobs, "job")),
+            (None, _) => format!("{} to submit; {speed} {end}", counted(*jobs, "job")),
         }
     }
 
@@ -213,6 +255,7 @@ impl Expected<'_> {
             "batch": self.batch,
             "jobs": self.jobs,
             "fits": fits,
+            "affordable": self.scarce.map(|scarce| scarce.jobs),
             "opens": (stretch.from > Span::ALWAYS.from).then_some(Time(stretch.from)),
             "closes": (stretch.until < Span::ALWAYS.until).then_some(Time(stretch.until)),
             "done": done.map(Time),
@@ -256,16 +299,11 @@ fn rival(batch: &BatchSummary) -> Option<Rival> {
     moves.then_some(Rival { jobs, weight: batch.terms.weight, priority: batch.terms.priority })
 }
 
-/// What is an estimate is not told to the last digit.
-fn rounded(n: u64) -> u64 {
-    if n < 100 { n } else { n / 10 * 10 }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use veobatch_core::{Credits, Start};
+    use veobatch_core::Start;
 
     use super::*;
 
@@ -287,7 +325,7 @@ mod tests {
     }
 
     fn outlook(now: &str, batches: Vec<BatchSummary>) -> Outlook {
-        Outlook { pace: Pace::default(), typical: USUAL, batches, now: at(now) }
+        Outlook { batches, now: at(now), ..Outlook::usual() }
     }
 
     const NIGHT: &str = "window 22:00-06:00 Europe/Berlin";
@@ -326,9 +364,9 @@ mod tests {
         let outlook = outlook("2026-11-23T23:00:00Z", vec![batch("night", 5, "")]);
         let window = veobatch_producer::Wish::parse("22:00-06:00 Europe/Berlin", veobatch_core::Window::parse).unwrap();
         let asked = Asked { window, ..Asked::default() };
-        let words = outlook.with(&BatchId::parse("night").unwrap(), 5, &asked).unwrap().words();
+        let words = outlook.with(&BatchId::parse("night").unwrap(), 5, None, &asked).unwrap().words();
         assert!(words.contains("all of 10 jobs fit into the present window"), "{words}");
-        let open = outlook.with(&BatchId::parse("other").unwrap(), 5, &Asked::default()).unwrap();
+        let open = outlook.with(&BatchId::parse("other").unwrap(), 5, None, &Asked::default()).unwrap();
         assert_eq!(
             open.words(),
             "other: 5 jobs to submit; at 20 in 10 s and 100 in flight the last would be done on 23 November at about 23:01 (UTC)"
@@ -341,7 +379,7 @@ mod tests {
         let words = |line: &str| {
             let arguments = crate::arguments::parse(line).unwrap();
             let outlook = outlook("2026-11-23T23:00:00Z", Vec::new()).paced(&arguments.settings);
-            outlook.with(&BatchId::parse("few").unwrap(), 100, &Asked::default()).unwrap().words()
+            outlook.with(&BatchId::parse("few").unwrap(), 100, None, &Asked::default()).unwrap().words()
         };
         let told = words("check few.yaml --rate 1/10s --max-in-flight 3");
         assert!(
@@ -353,8 +391,41 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_that_ends_before_the_jobs_do_is_told() {
+        let used = Credits::whole(1_250);
+        let known = BatchSummary { credits: used, ..batch("night", 90, "") };
+        let mut outlook = outlook("2026-11-23T23:00:00Z", vec![known.clone()]);
+        let budget = veobatch_producer::Wish::Set(Credits::whole(5_000));
+        let asked = Asked { budget, ..Asked::default() };
+        let with = |outlook: &Outlook, name: &str, asked: &Asked| {
+            let expected = outlook.with(&BatchId::parse(name).unwrap(), 10, Some(Credits::whole(60)), asked).unwrap();
+            (expected.words(), expected.document()["affordable"].as_u64())
+        };
+        let left = "; what is left of its budget of 5,000 credits is enough for about 62 of them";
+        let (words, jobs) = with(&outlook, "night", &asked);
+        assert!(words.ends_with(left) && jobs == Some(62), "{words}");
+        for (name, asked) in [("night", &Asked::default()), ("other", &asked)] {
+            let (words, jobs) = with(&outlook, name, asked);
+            assert!(!words.contains("budget") && jobs.is_none(), "{words}");
+        }
+        // As `status` has it: a budget of its own, and the price of its next job, if that is known.
+        let terms = Terms { budget: Some(Credits::whole(5_000)), ..Terms::default() };
+        let known = BatchSummary { terms, ..known };
+        assert!(!outlook.known(&known).unwrap().words().contains("budget"));
+        outlook.next.insert("night".to_owned(), Credits::whole(60));
+        assert!(outlook.known(&known).unwrap().words().ends_with(left));
+        assert!(
+            outlook
+                .known(&BatchSummary { credits: Credits::default(), ..known })
+                .unwrap()
+                .words()
+                .ends_with("83 of them")
+        );
+    }
+
+    #[test]
     fn a_template_tells_its_next_run() {
-        let outlook = outlook("2026-11-23T12:00:00Z", Vec::new());
+        let mut outlook = outlook("2026-11-23T12:00:00Z", Vec::new());
         let template = |queued| batch("t", queued, "cron 0 22 * * 1-5 Europe/Berlin since 0");
         let words = |batch: &BatchSummary| outlook.known(batch).unwrap().words();
         assert_eq!(
@@ -362,6 +433,12 @@ mod tests {
             "t: recurring (0 22 * * 1-5 Europe/Berlin): next run at 23 November, 22:00, of 3 jobs"
         );
         assert!(words(&template(0)).contains("ended"));
+        let terms = Terms { budget: Some(Credits::whole(100)), ..template(3).terms };
+        let limited = BatchSummary { terms, credits: Credits::whole(99), ..template(3) };
+        outlook.next.insert("t".to_owned(), Credits::whole(60));
+        let words = outlook.known(&limited).unwrap().words();
+        assert!(words.ends_with("of 3 jobs; its budget of 100 credits is enough for about 1 of them"), "{words}");
+        let words = |batch: &BatchSummary| outlook.known(batch).unwrap().words();
         assert!(words(&BatchSummary { paused: true, ..template(3) }).contains("paused"));
     }
 }

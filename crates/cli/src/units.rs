@@ -135,6 +135,17 @@ pub(crate) fn number(n: u64) -> String {
     text
 }
 
+/// Credits as part of a sentence: `5,000`, `812.5`.
+pub(crate) fn credits(credits: Credits) -> String {
+    let whole = u64::try_from(credits.as_millis()).ok().filter(|millis| millis.is_multiple_of(1000));
+    whole.map_or_else(|| credits.to_string(), |millis| number(millis / 1000))
+}
+
+/// What is an estimate is not told to the last digit.
+pub(crate) fn rounded(n: u64) -> u64 {
+    if n < 100 { n } else { n / 10 * 10 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

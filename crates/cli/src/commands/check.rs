@@ -5,17 +5,18 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 use veobatch_core::BatchId;
-use veobatch_producer::{Checked, Comparison, Problem, Problems};
+use veobatch_producer::{Checked, Comparison, Estimate, Problem, Problems};
 
+use crate::costs::{Costs, New};
 use crate::exit::{BAD_INPUT, DONE};
 use crate::failure::{Failure, Result};
 use crate::opened::Opened;
-use crate::outlook::{Expected, Outlook};
+use crate::outlook::Outlook;
 use crate::settings::Settings;
 use crate::table::plain;
 use crate::terms::Terms;
-use crate::units::{counted, dollars, number};
-use crate::{admission, prices, say};
+use crate::units::{counted, number};
+use crate::{admission, costs, prices, say};
 
 /// Jobs that are shown as a sample.
 const SAMPLE: usize = 3;
@@ -68,16 +69,20 @@ impl Check {
             None => Outlook::usual(),
         };
         let outlook = outlook.paced(settings);
-        let expected = expected(&outlook, &checked, comparison.as_ref());
+        let prices = prices::of(settings)?;
+        let new = New::of_each(&checked, comparison.as_ref(), &prices);
+        let estimate: Estimate = new.iter().map(|new| new.estimate.clone()).sum();
+        let expected = costs::expected(&outlook, &checked, &new);
         if settings.json {
-            let mut document = document(settings, &checked, comparison.as_ref())?;
+            let mut document = document(&checked, comparison.as_ref(), &estimate);
             if let Value::Object(object) = &mut document {
-                object.insert("forecast".to_owned(), expected.iter().map(Expected::document).collect());
+                let forecast = expected.iter().map(|(expected, _)| expected.document());
+                object.insert("forecast".to_owned(), forecast.collect());
             }
             say::json(&document)?;
         } else {
-            tell(settings, &checked, comparison.as_ref())?;
-            for expected in &expected {
+            tell(&checked, comparison.as_ref(), &estimate, Costs::of(estimate.credits, &expected))?;
+            for (expected, _) in &expected {
                 say::data(format_args!("  {}", expected.words()))?;
             }
         }
@@ -94,16 +99,6 @@ async fn compare(opened: Option<&Opened>, checked: &Checked) -> Result<Option<Co
         .map_err(|error| Failure::unavailable("compare the files with the ledger").because(&error))
 }
 
-/// What is to be expected of each batch that has new jobs.
-fn expected<'a>(outlook: &'a Outlook, checked: &Checked, comparison: Option<&Comparison>) -> Vec<Expected<'a>> {
-    let new = |n: usize| match comparison {
-        Some(comparison) => comparison.batches.get(n).map_or(0, |batch| batch.new),
-        None => checked.jobs_of(n),
-    };
-    let batches = checked.asked().enumerate().filter(|(n, _)| new(*n) > 0);
-    batches.filter_map(|(n, (batch, asked))| outlook.with(batch, new(n), asked)).collect()
-}
-
 fn refuse(settings: &Settings, problems: &Problems) -> Result<u8> {
     if settings.json {
         let list: Vec<&Problem> = problems.iter().collect();
@@ -113,20 +108,17 @@ fn refuse(settings: &Settings, problems: &Problems) -> Result<u8> {
     Err(admission::wrong(problems))
 }
 
-fn tell(settings: &Settings, checked: &Checked, comparison: Option<&Comparison>) -> Result<()> {
+fn tell(checked: &Checked, comparison: Option<&Comparison>, estimate: &Estimate, costs: Costs) -> Result<()> {
     for warning in checked.warnings() {
         say::words(format_args!("warning: {warning}"));
     }
     say::data(format_args!("{} in {}: good", counted(checked.total(), "job"), names(&checked.batches())))?;
-    let prices = prices::of(settings)?;
-    let estimate = comparison.map_or_else(|| checked.estimate(&prices), |comparison| comparison.estimate(&prices));
     if let Some(comparison) = comparison {
         for batch in &comparison.batches {
             say::data(format_args!("  {}: {} new, {} known", batch.batch, number(batch.new), number(batch.known)))?;
         }
     }
-    let credits = estimate.credits;
-    say::data(format_args!("  what is new costs about {credits} credits ({})", dollars(credits)))?;
+    say::data(format_args!("  what is new costs {costs}"))?;
     for (model, count) in &estimate.unpriced {
         say::data(format_args!("  and {} of model {model}, whose price is not known", counted(*count, "job")))?;
     }
@@ -147,14 +139,12 @@ fn names(batches: &[BatchId]) -> String {
     }
 }
 
-fn document(settings: &Settings, checked: &Checked, comparison: Option<&Comparison>) -> Result<Value> {
-    let prices = prices::of(settings)?;
-    let estimate = comparison.map_or_else(|| checked.estimate(&prices), |comparison| comparison.estimate(&prices));
+fn document(checked: &Checked, comparison: Option<&Comparison>, estimate: &Estimate) -> Value {
     let batches: Vec<Value> = match comparison {
         Some(comparison) => comparison.batches.iter().map(|batch| json!(batch)).collect(),
         None => checked.batches().iter().map(|batch| json!({"batch": batch})).collect(),
     };
-    Ok(json!({
+    json!({
         "ok": true,
         "jobs": checked.total(),
         "new": comparison.map_or(checked.total(), Comparison::admitted),
@@ -162,5 +152,5 @@ fn document(settings: &Settings, checked: &Checked, comparison: Option<&Comparis
         "credits": estimate.credits.as_f64(),
         "unpriced": estimate.unpriced,
         "warnings": checked.warnings(),
-    }))
+    })
 }

@@ -51,7 +51,7 @@ impl Status {
             None => ledger.batches().await.map_err(|error| looking(&error))?,
         };
         let account = ledger.account().await.map_err(|error| looking(&error))?;
-        let outlook = Outlook::of(ledger).await?;
+        let outlook = Outlook::of(ledger).await?.priced(ledger, &batches).await?;
         let slots = Slots::of(ledger).await?;
         let known = ledger.life_tables().await.map_err(|error| looking(&error))?;
         let findings = Findings::of(ledger, &batches, true).await?;
