@@ -305,7 +305,7 @@ async fn a_job_says_what_it_waits_for() -> Result<()> {
     scene.run(&["enqueue", "garden.yaml", "--max-in-flight", "3"]).await?.with_code(0)?;
     scene.until_billed("an empty account", |bill| bill.turned_away.contains_key(&402)).await?;
     scene.until("garden", "the refusal to be told", |counts| counts.queued == 2).await?;
-    waits_for(&scene, "job-4", "gate", "out of credits").await?;
+    waits_for(&scene, "job-4", "gate", "no credits to spend").await?;
     worker.kill().await?;
     Ok(())
 }

@@ -150,7 +150,7 @@ fn unaffordable(stored: &Stored, batch: &BatchSummary, account: &Account) -> Opt
 
 fn gate(account: &Account) -> Option<Waiting> {
     let Gate::Closed { until, why, no_credits, .. } = &account.gate else { return None };
-    let what = if *no_credits { "the account is out of credits" } else { "the account's gate is closed" };
+    let what = if *no_credits { "the key has no credits to spend" } else { "the account's gate is closed" };
     let next = when(*until, account.now);
     Some(Waiting::new("gate", format!("{what}: {}; the next try is {next}", plain(why, REASON))))
 }

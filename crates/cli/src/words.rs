@@ -122,7 +122,8 @@ pub(crate) fn gate(account: &Account) -> Option<String> {
     } else {
         format!("next try in {}", duration(wait))
     };
-    let what = if *no_credits { "out of credits" } else { "closed" };
+    // The account's balance (402) or the key's own limit (433): the service's words tell which.
+    let what = if *no_credits { "no credits to spend" } else { "closed" };
     Some(format!("gate:    {what}: {}; {when} (finished videos are still saved)", plain(why, REASON)))
 }
 

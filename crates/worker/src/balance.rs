@@ -174,7 +174,7 @@ pub(crate) async fn watch(worker: Arc<Worker>, end: CancellationToken) {
     finish(&worker).await;
 }
 
-/// An account that is out of credits, as long as its gate is closed for that.
+/// An account without credits to spend, as long as its gate is closed for that.
 #[derive(Debug, Default)]
 struct Empty {
     /// What the balance was when it was looked at last.
@@ -185,7 +185,7 @@ impl Empty {
     /// Lets a submission try the gate as soon as the balance may be enough for one, rather than when its wait is over.
     async fn look(&mut self, worker: &Worker) {
         if let Err(error) = self.try_look(worker).await {
-            debug!(%error, "whether the account is out of credits is not known");
+            debug!(%error, "whether there are credits to spend is not known");
         }
     }
 
@@ -198,7 +198,7 @@ impl Empty {
         let Some(read) = read(worker).await else { return Ok(()) };
         let least = account.prices.values().min().copied().unwrap_or_default();
         if self.may_pay(read.credits, least) {
-            info!(credits = %read.credits, "the account has credits again: one submission tries it now");
+            info!(credits = %read.credits, "the balance covers a submission: one tries the gate now");
             worker.ledger.configure(&Settings { solvent: true, ..Settings::default() }).await?;
         }
         Ok(())

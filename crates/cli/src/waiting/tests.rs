@@ -121,7 +121,7 @@ fn a_queued_job_says_the_first_thing_that_is_in_its_way() {
         (batch(), a_day(0, NOW), "daily_budget", &["a new day"]),
         (batch(), Account { recovering_until: Some(later(80)), ..closed(false) }, "recovery", &["1 min 20 s"]),
         (batch(), Account { in_flight: 100, ..closed(false) }, "gate", &["gate is closed: busy (455)", "in 40 s"]),
-        (batch(), closed(true), "gate", &["out of credits"]),
+        (batch(), closed(true), "gate", &["no credits to spend: busy (455)"]),
         (batch(), Account { next_slot: later(3), ..full }, "cap", &["100 videos are in flight"]),
         (batch(), Account { next_slot: later(3), ..account() }, "slot", &["due in 3 s"]),
     ];
@@ -132,6 +132,21 @@ fn a_queued_job_says_the_first_thing_that_is_in_its_way() {
             assert!(words.contains(part), "{part:?} is not in {words:?}");
         }
         assert!(!words.contains('\n'), "{words}");
+    }
+}
+
+/// A key has a limit of its own, beside the account's balance.
+#[test]
+fn a_gate_that_is_closed_for_money_is_told_in_words_for_both_reasons() {
+    for why in ["The current credits are insufficient (402)", "apiKey daily limit reached (433)"] {
+        let gate = Gate::Closed { until: later(40), why: why.into(), no_credits: true, closings: 1 };
+        let account = Account { gate, ..account() };
+        let told = words::gate(&account).unwrap();
+        assert!(told.starts_with(&format!("gate:    no credits to spend: {why}; next try in 40 s")), "{told}");
+        assert_eq!(
+            waits(&batch(), &account).1,
+            format!("the key has no credits to spend: {why}; the next try is due in 40 s")
+        );
     }
 }
 
