@@ -117,6 +117,20 @@ async fn what_does_not_exist_is_exit_code_2() -> Result<()> {
     Ok(())
 }
 
+/// As the general help says.
+#[tokio::test]
+async fn an_idle_worker_ends_with_0_and_a_run_with_1_when_a_job_failed() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 1).job("bad", "a bad one [refuse]", ""))?;
+    scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
+    scene.run(&["worker", "--until-idle"]).await?.with_code(0)?;
+    scene.run(&["run", "garden.yaml"]).await?.with_code(1)?;
+    let help = scene.run(&["--help"]).await?.with_code(0)?.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    ensure!(help.contains("1 run: some jobs ended otherwise"), "{help}");
+    ensure!(help.contains("worker --until-idle: nothing can move without a person, whatever became of"), "{help}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_ledger_that_belongs_to_another_service_is_refused_with_2() -> Result<()> {
     let scene = on_sqlite(quick()).await?;

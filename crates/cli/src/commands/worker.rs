@@ -25,8 +25,9 @@ use crate::working::{self, Work};
   veobatch worker --window '22:00-06:00 Europe/Berlin'
   veobatch worker --ledger redis://queue:6379/0 --lanes save --concurrency-save 8
 
-Exits with 0 once idle (--until-idle), 2 if the output directory or the key is missing, 3 if the ledger or the API
-cannot be used, the key is refused, or another worker has the SQLite file, 130 when it was told to stop.")]
+Exits with 0 once idle (--until-idle), whatever became of the jobs (see `veobatch status`), 2 if the output directory or
+the key is missing, 3 if the ledger or the API cannot be used, the key is refused, or another worker has the SQLite file,
+130 when it was told to stop.")]
 pub(crate) struct Worker {
     /// End once nothing can move without a person: nothing is under way, and what is queued is paused
     #[arg(long)]
