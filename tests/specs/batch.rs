@@ -61,9 +61,12 @@ async fn lines_inserted_at_the_top_are_the_only_new_jobs() -> Result<()> {
 async fn the_same_prompt_on_two_lines_is_two_jobs() -> Result<()> {
     let scene = on_sqlite(quick()).await?;
     scene.write("garden.jsonl", "{\"prompt\": \"a cat\"}\n{\"prompt\": \"a cat\"}\n")?;
-    for _ in 0..2 {
-        scene.run(&["run", "garden.jsonl"]).await?.with_code(0)?;
+    let words = "warning: garden.jsonl: 1 job asks for the same as an earlier one; both are made and paid for";
+    for command in ["check", "enqueue", "run", "run"] {
+        scene.run(&[command, "garden.jsonl"]).await?.with_code(0)?.saying(words)?;
     }
+    let check = scene.run(&["check", "garden.jsonl", "--json"]).await?.with_code(0)?.stdout;
+    ensure!(check.contains("1 job asks for the same as an earlier one"), "{check}");
     assert_eq!(scene.bill().await.submissions, 2);
     Ok(())
 }

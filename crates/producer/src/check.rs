@@ -121,7 +121,7 @@ pub fn check(sources: &[Source]) -> Result<Checked, Problems> {
             Source::File(path) => path.display().to_string(),
             Source::Stdin { .. } => "standard input".to_owned(),
         });
-        intake.files.push(report.file.clone());
+        intake.begin(&report.file);
         let read = if sources.iter().take(n).any(|other| same(other, source)) {
             report.problem(None, Problem::new("this is given twice").hint("name it once"));
             Ok(())
@@ -240,6 +240,8 @@ struct Intake {
     tallies: Vec<Tally>,
     asked: Vec<Asked>,
     files: Vec<String>,
+    /// The number of each file's first job.
+    starts: Vec<u64>,
     writer: Writer,
     roll: Roll,
 }
@@ -247,7 +249,14 @@ struct Intake {
 impl Intake {
     fn new() -> Self {
         let (batches, sizes, tallies, asked) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { batches, sizes, tallies, asked, files: Vec::new(), writer: Writer::new(), roll: Roll::default() }
+        let (files, starts) = (Vec::new(), Vec::new());
+        Self { batches, sizes, tallies, asked, files, starts, writer: Writer::new(), roll: Roll::default() }
+    }
+
+    /// What comes now is of this file.
+    fn begin(&mut self, file: &str) {
+        self.files.push(file.to_owned());
+        self.starts.push(self.roll.total());
     }
 
     /// The number of a batch; files that name the same one join.
@@ -300,6 +309,7 @@ impl Intake {
     fn finish(self, mut reports: Vec<Report>) -> Result<Checked, Problems> {
         let total = self.roll.total();
         let mut called = self.roll.call();
+        twice::warn(&called.twins, &self.starts, &mut reports);
         let spool = self.writer.finish(std::mem::take(&mut called.twins)).and_then(|spool| {
             twice::report(&called, &spool, &self.files, &mut reports)?;
             Ok(spool)

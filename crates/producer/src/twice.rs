@@ -1,4 +1,4 @@
-//! Names that are given twice in one run: which jobs they are, and where both stand.
+//! What is there twice in one run: names, with both their places; and content without a name, which is two jobs.
 
 use std::io;
 
@@ -11,6 +11,22 @@ use crate::spool::Spool;
 
 /// Most that are looked up; the others are too many to be read anyway.
 const FOUND: usize = 100_000;
+
+/// Warns of the jobs of each file that ask for the same as an earlier one, by the number of each file's first job. They are
+/// meant, as far as anybody can tell; but money is spent on each.
+pub(crate) fn warn(twins: &[(u32, u32)], starts: &[u64], reports: &mut [Report]) {
+    let before = |start: u64| twins.partition_point(|(job, _)| u64::from(*job) < start);
+    for (n, report) in reports.iter_mut().enumerate() {
+        let from = starts.get(n).map_or(twins.len(), |start| before(*start));
+        let until = starts.get(n + 1).map_or(twins.len(), |start| before(*start));
+        let words = match until.saturating_sub(from) {
+            0 => continue,
+            1 => "1 job asks for the same as an earlier one; both are made and paid for".to_owned(),
+            jobs => format!("{jobs} jobs ask for the same as an earlier one; each is made and paid for"),
+        };
+        report.warning(None, Problem::new(words));
+    }
+}
 
 /// Reports every name that is given twice, at its second place; both are looked up in the spool.
 pub(crate) fn report(called: &Called, spool: &Spool, files: &[String], reports: &mut [Report]) -> io::Result<()> {

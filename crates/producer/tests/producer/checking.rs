@@ -359,3 +359,20 @@ fn two_files_of_one_batch_must_not_ask_for_different_things() {
     assert_eq!((asked.weight, asked.priority), (Some(9), Some(7)));
     assert!(matches!(asked.window, Wish::Set(_)));
 }
+
+#[test]
+fn jobs_without_a_name_that_ask_for_the_same_are_counted_for_each_file() {
+    let files = Files::new();
+    let line = |prompt: &str| format!("{{\"prompt\": \"{prompt}\"}}\n");
+    let one = files.write("one.jsonl", [line("a"), line("b"), line("a"), line("a")].concat());
+    let two = files.write("two.yaml", "batch: one\njobs: [c, b, {id: x, prompt: c}]\n");
+    let three = files.write("three.jsonl", [line("a"), line("b")].concat());
+    let checked = check(&[one, two, three]).unwrap();
+    let warnings: Vec<String> = checked.warnings().iter().map(ToString::to_string).collect();
+    let [first, second] = warnings.as_slice() else { panic!("{warnings:?}") };
+    let words = "one.jsonl: 2 jobs ask for the same as an earlier one; each is made and paid for";
+    assert!(first.ends_with(words), "{warnings:?}");
+    // In the same batch; what has a name of its own is meant.
+    let words = "two.yaml: 1 job asks for the same as an earlier one; both are made and paid for";
+    assert!(second.ends_with(words), "{warnings:?}");
+}
