@@ -84,6 +84,8 @@ pub struct Answer {
     pub answered_at: Instant,
     /// Something answered, however badly: then the request arrived before `answered_at`. Otherwise it may still arrive.
     pub is_answered: bool,
+    /// How long the answer asked us to wait, whatever became of the call.
+    pub retry_after: Option<Duration>,
 }
 
 /// The Veo API.
@@ -137,20 +139,21 @@ impl Client {
     /// an unknown outcome; so does a crash.
     pub async fn submit(&self, permit: SubmitPermit, spec: &Spec, callback: Option<&Url>) -> Answer {
         let started = Instant::now();
-        let (outcome, is_answered) = match self.submission(spec, callback) {
+        let (outcome, is_answered, retry_after) = match self.submission(spec, callback) {
             Ok(request) => match permit.spend() {
                 Ok(token) => {
                     let wire = exchange(&self.paid, request, Some(&token)).await;
-                    let is_answered = matches!(wire, Wire::Answered(_));
-                    (classification::outcome(wire), is_answered)
+                    let reply = if let Wire::Answered(reply) = &wire { Some(reply) } else { None };
+                    let (is_answered, retry_after) = (reply.is_some(), reply.and_then(|reply| reply.retry_after));
+                    (classification::outcome(wire), is_answered, retry_after)
                 }
-                Err(why) => (Outcome::NotSent(why.to_owned()), false),
+                Err(why) => (Outcome::NotSent(why.to_owned()), false, None),
             },
-            Err(outcome) => (outcome, false),
+            Err(outcome) => (outcome, false, None),
         };
         let answered_at = Instant::now();
         let outcome = masked::outcome(&self.config.key, outcome);
-        Answer { outcome, took: answered_at.duration_since(started), answered_at, is_answered }
+        Answer { outcome, took: answered_at.duration_since(started), answered_at, is_answered, retry_after }
     }
 
     /// How the task is.

@@ -183,6 +183,8 @@ pub enum GateReport {
     Troubled {
         /// In words, for `status`.
         why: String,
+        /// How long, before doubling, if it does close: [`TROUBLE_WAIT`], or longer if the service asked for that.
+        wait: Duration,
     },
     /// It takes none for now: closes the gate for all. Counted only if it was open.
     Closed {
@@ -202,7 +204,7 @@ pub enum GateReport {
 /// Troubles in a row that close the gate.
 pub const TROUBLES: u32 = 3;
 
-/// First wait after [`TROUBLES`].
+/// First wait after [`TROUBLES`], at least.
 pub const TROUBLE_WAIT: Duration = Duration::from_secs(10);
 
 /// What is left of the allowance when the service says that it was too much.

@@ -79,7 +79,7 @@ async fn pay(worker: &Worker, claim: &Claim, grant: &Grant) -> Ended {
         }
         Err(error) => {
             let why = format!("its claim could not be confirmed: {error}");
-            return Ended { gate: GateReport::Troubled { why: why.clone() }, ..Ended::unsent(why) };
+            return Ended { gate: troubled(&why, None), ..Ended::unsent(why) };
         }
     }
     if let Err(error) = worker.journal.sending(&grant.token, &stored.key).await {
@@ -147,23 +147,30 @@ impl Ended {
     }
 
     fn unknown(why: String) -> Self {
-        Self { outcome: Outcome::Unknown(why.clone()), arrival: Arrival::Unknown, gate: GateReport::Troubled { why } }
+        let gate = troubled(&why, None);
+        Self { outcome: Outcome::Unknown(why), arrival: Arrival::Unknown, gate }
     }
 
     fn answered(answer: Answer) -> Self {
-        let Answer { outcome, took, answered_at, is_answered } = answer;
+        let Answer { outcome, took, answered_at, is_answered, retry_after } = answer;
         let ago = Instant::now().duration_since(answered_at);
         let (arrival, gate) = match &outcome {
             Outcome::Accepted(_) => (Arrival::Answered { took, ago }, GateReport::Healthy),
             Outcome::Refused(refusal) => (Arrival::Answered { took, ago }, report(refusal)),
-            Outcome::NotSent(why) => (Arrival::Never, GateReport::Troubled { why: why.clone() }),
+            Outcome::NotSent(why) => (Arrival::Never, troubled(why, retry_after)),
             Outcome::Unknown(why) => {
                 let arrival = if is_answered { Arrival::Answered { took, ago } } else { Arrival::Unknown };
-                (arrival, GateReport::Troubled { why: why.clone() })
+                (arrival, troubled(why, retry_after))
             }
         };
         Self { outcome, arrival, gate }
     }
+}
+
+/// What an answer that nobody can read, or none, says about the service. If that closes the gate, it is for as long as the
+/// answer `asked`, at least.
+fn troubled(why: &str, asked: Option<Duration>) -> GateReport {
+    GateReport::Troubled { why: why.to_owned(), wait: TROUBLE_WAIT.max(asked.unwrap_or_default()) }
 }
 
 /// What a refusal says about the service: whether others should wait, and for what.
@@ -180,5 +187,18 @@ fn report(refusal: &Refusal) -> GateReport {
         RefusalKind::Busy => closed(BUSY_WAIT, false),
         RefusalKind::NoCredits => closed(NO_CREDITS_WAIT, true),
         RefusalKind::KeyRefused => GateReport::Silent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_is_waited_out_as_long_as_the_service_asks() {
+        for (asked, seconds) in [(None, 10), (Some(3), 10), (Some(40), 40)] {
+            let report = troubled("503", asked.map(Duration::from_secs));
+            assert_eq!(report, GateReport::Troubled { why: "503".to_owned(), wait: Duration::from_secs(seconds) });
+        }
     }
 }

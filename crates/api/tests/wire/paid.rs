@@ -216,6 +216,16 @@ async fn a_refusal_carries_the_wait_that_was_asked_for() {
 }
 
 #[tokio::test]
+async fn an_answer_that_cannot_be_understood_tells_the_wait_that_was_asked_for() {
+    for (headers, wait) in [("retry-after: 40\r\n", Some(Duration::from_secs(40))), ("", None)] {
+        let server = Server::saying(with(503, headers, "<html>"));
+        let answer = client(server.url()).submit(permit(), &Spec::default(), None).await;
+        assert_unknown(&answer.outcome);
+        assert_eq!((answer.is_answered, answer.retry_after), (true, wait));
+    }
+}
+
+#[tokio::test]
 async fn a_key_that_the_service_echoes_is_not_repeated() {
     let server = Server::saying(answer(200, &format!(r#"{{"code":401,"msg":"bad key {KEY}"}}"#)));
     let Outcome::Refused(refusal) = submit(server.url()).await else { panic!() };

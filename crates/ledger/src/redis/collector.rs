@@ -178,7 +178,7 @@ fn settlement(settle: &Settle, all: &mut serde_json::Map<String, serde_json::Val
     };
     let report = match &settle.gate {
         GateReport::Healthy => json!({ "gate": "healthy" }),
-        GateReport::Troubled { why } => json!({ "gate": "troubled", "why": why }),
+        GateReport::Troubled { why, wait } => json!({ "gate": "troubled", "why": why, "wait": millis(*wait) }),
         GateReport::Closed { why, wait, no_credits, too_many } => {
             json!({ "gate": "closed", "why": why, "wait": millis(*wait), "no_credits": no_credits, "too_many": too_many })
         }

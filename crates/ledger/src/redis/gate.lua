@@ -1,6 +1,6 @@
 -- Shared: the end of a paid call is known to the account: the bound of its arrival, and what it says of the gate.
 
-local GATE_MAX, TROUBLES, TROUBLE_WAIT = 300000, 3, 10000
+local GATE_MAX, TROUBLES = 300000, 3
 
 local function wait_of(wait, closings)
   return math.min(wait * 2 ^ math.min(math.max(closings - 1, 0), 16), math.max(GATE_MAX, wait))
@@ -60,6 +60,6 @@ local function settle(s)
     if tried or not a.closed then close(a, s.wait, s.why, s.no_credits, s.too_many) end
   elseif s.gate == 'troubled' then
     local troubles = call('HINCRBY', P .. 'acct', 'troubles', 1)
-    if tried or (troubles >= TROUBLES and not a.closed) then close(a, TROUBLE_WAIT, s.why, false, false) end
+    if tried or (troubles >= TROUBLES and not a.closed) then close(a, s.wait, s.why, false, false) end
   end
 end

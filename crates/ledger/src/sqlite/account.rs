@@ -11,7 +11,7 @@ use super::writer::Step;
 use crate::LedgerError;
 use crate::account::{
     Account, Daily, DailyBudget, Day, Gate, GateReport, Lowered, Note, NoteKind, Pace, PriceList, Settings, Settle,
-    TROUBLE_WAIT, TROUBLES, Waiting,
+    TROUBLES, Waiting,
 };
 use crate::fastest::Fastest;
 
@@ -188,10 +188,10 @@ impl Books {
                     self.gate = Gate::Open;
                 }
             }
-            GateReport::Troubled { why } => {
+            GateReport::Troubled { why, wait } => {
                 self.troubles = self.troubles.saturating_add(1);
                 if probe || (open && self.troubles >= TROUBLES) {
-                    self.close(why, TROUBLE_WAIT, false, now);
+                    self.close(why, *wait, false, now);
                 }
             }
             GateReport::Closed { why, wait, no_credits, too_many } => {

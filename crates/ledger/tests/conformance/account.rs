@@ -21,7 +21,7 @@ fn closed(wait: Duration) -> GateReport {
 }
 
 fn troubled() -> GateReport {
-    GateReport::Troubled { why: "503".into() }
+    GateReport::Troubled { why: "503".into(), wait: veobatch_ledger::TROUBLE_WAIT }
 }
 
 fn token_of(claimed: &Claimed) -> Token {
@@ -443,6 +443,20 @@ pub(crate) async fn three_troubles_in_a_row_close_the_gate(bench: &Bench) {
     assert_eq!(why, "503");
     let left = until.since(account.now);
     assert!(left <= veobatch_ledger::TROUBLE_WAIT && left > veobatch_ledger::TROUBLE_WAIT / 2, "{left:?}");
+}
+
+pub(crate) async fn troubles_close_the_gate_for_as_long_as_the_service_asks(bench: &Bench) {
+    let ledger = &bench.ledger;
+    admit(ledger, "n", &[job("a")]).await;
+    for _ in 0..3 {
+        let claimed = submission(ledger).await;
+        let wait = 4 * veobatch_ledger::TROUBLE_WAIT;
+        report(ledger, &claimed, GateReport::Troubled { why: "503".into(), wait }).await;
+    }
+    let account = ledger.account().await.unwrap();
+    let Gate::Closed { until, closings: 1, .. } = account.gate else { panic!("{:?}", account.gate) };
+    let left = until.since(account.now);
+    assert!(left > 3 * veobatch_ledger::TROUBLE_WAIT && left <= 4 * veobatch_ledger::TROUBLE_WAIT, "{left:?}");
 }
 
 pub(crate) async fn a_healthy_answer_forgets_troubles(bench: &Bench) {

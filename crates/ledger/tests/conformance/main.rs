@@ -199,6 +199,7 @@ conformance! {
         credits_that_are_back_let_one_through_at_once
         a_trial_that_says_nothing_lets_another_through
         three_troubles_in_a_row_close_the_gate
+        troubles_close_the_gate_for_as_long_as_the_service_asks
         a_healthy_answer_forgets_troubles
         a_repeated_put_settles_once
     }
