@@ -6,8 +6,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use veobatch_core::{
-    BatchId, Credits, Forecast, LifeTable, Rival, Schedule, Span, StateName, Terms, Throughput, Timestamp, Zone,
-    forecast,
+    BatchId, Credits, Forecast, LifeTable, Rival, Schedule, Span, StateName, Terms, Throughput, Timestamp, VideoKind,
+    Zone, forecast,
 };
 use veobatch_ledger::{BatchSummary, Ledger, Pace};
 use veobatch_producer::Asked;
@@ -60,11 +60,7 @@ impl Outlook {
         let account = ledger.account().await.map_err(|error| looking(&error))?;
         let known = ledger.life_tables().await.map_err(|error| looking(&error))?;
         let batches = ledger.batches().await.map_err(|error| looking(&error))?;
-        let mut all = LifeTable::default();
-        for (_, table) in &known {
-            all.append(table);
-        }
-        let typical = all.quantile(0.5).unwrap_or(USUAL);
+        let typical = typical(&known).unwrap_or(USUAL);
         let next = BTreeMap::new();
         Ok(Self { pace: account.pace, typical, batches, prices: account.prices, next, now: account.now })
     }
@@ -264,6 +260,16 @@ impl Expected<'_> {
     }
 }
 
+/// What a video usually takes: the medians of all kinds, each as far as it was seen.
+fn typical(known: &[(VideoKind, LifeTable)]) -> Option<Duration> {
+    let seen = known.iter().filter_map(|(_, table)| Some((table.quantile(0.5)?, table.ended())));
+    let (sum, count) = seen.fold((Duration::ZERO, 0), |(sum, count), (median, ended)| {
+        let ended = u32::try_from(ended).unwrap_or(u32::MAX);
+        (sum.saturating_add(median.saturating_mul(ended)), ended.saturating_add(count))
+    });
+    sum.checked_div(count)
+}
+
 /// What keeps one of `batches` from submitting now, if it is its schedule.
 pub(crate) fn closed(batches: &[BatchSummary], now: Timestamp) -> Option<String> {
     let waits = |batch: &BatchSummary| {
@@ -303,7 +309,7 @@ fn rival(batch: &BatchSummary) -> Option<Rival> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use veobatch_core::Start;
+    use veobatch_core::{Seen, Start};
 
     use super::*;
 
@@ -326,6 +332,22 @@ mod tests {
 
     fn outlook(now: &str, batches: Vec<BatchSummary>) -> Outlook {
         Outlook { batches, now: at(now), ..Outlook::usual() }
+    }
+
+    #[test]
+    fn what_a_video_usually_takes_is_of_all_kinds_that_were_seen() {
+        let table = |seconds: u64, count: u64| {
+            let mut table = LifeTable::default();
+            for _ in 0..count {
+                table.add(&Seen { from: Duration::ZERO, to: Duration::from_secs(seconds), ended: true });
+            }
+            table
+        };
+        let kind = |name: &str| VideoKind::from_stored(name.to_owned());
+        let known = [(kind("a"), table(150, 200)), (kind("b"), table(50, 200)), (kind("c"), LifeTable::default())];
+        let all = typical(&known).unwrap().as_secs();
+        assert!((95..=105).contains(&all), "{all}");
+        assert_eq!(typical(&known[2..]), None);
     }
 
     const NIGHT: &str = "window 22:00-06:00 Europe/Berlin";

@@ -124,7 +124,7 @@ pub(crate) fn account(account: &Account) -> Value {
         "gate": gate,
         "daily_budget": account.daily.as_ref().map(daily),
         "recovering_until": account.recovering_until.map(Time),
-        "workers": account.notes.iter().map(note).collect::<Vec<Value>>(),
+        "workers": crate::words::present_notes(account).map(note).collect::<Vec<Value>>(),
         "now": Time(account.now),
     })
 }

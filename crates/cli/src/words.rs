@@ -53,21 +53,27 @@ pub(crate) fn account(account: &Account) -> Vec<String> {
     lines
 }
 
-/// What a worker said in the last minute of why it submits nothing: it says so again as long as that is so.
+/// What workers said of themselves and is not over: why one submits nothing (it says so again each twenty seconds), and that
+/// one ended in the last hour because its key was refused.
+pub(crate) fn present_notes(account: &Account) -> impl Iterator<Item = &Note> {
+    let lasts = |kind| match kind {
+        NoteKind::Braked => Duration::from_secs(60),
+        NoteKind::KeyRefused => Duration::from_secs(3600),
+    };
+    account.notes.iter().filter(move |note| account.now.since(note.at) <= lasts(note.kind))
+}
+
+/// Why a worker submits nothing for now.
 pub(crate) fn braked(account: &Account) -> Option<String> {
-    let note = noted(account, NoteKind::Braked, Duration::from_secs(60))?;
+    let note = present_notes(account).find(|note| note.kind == NoteKind::Braked)?;
     Some(format!("one submits nothing for now: {}", plain(&note.words, REASON)))
 }
 
-/// That a worker ended in the last hour because the service refused its key.
+/// That a worker ended because the service refused its key.
 fn refused(account: &Account) -> Option<String> {
-    let note = noted(account, NoteKind::KeyRefused, Duration::from_secs(3600))?;
+    let note = present_notes(account).find(|note| note.kind == NoteKind::KeyRefused)?;
     let ago = duration(account.now.since(note.at));
     Some(format!("one ended {ago} ago, as the service refused its key: {}", plain(&note.words, REASON)))
-}
-
-fn noted(account: &Account, kind: NoteKind, within: Duration) -> Option<&Note> {
-    account.notes.iter().find(|note| note.kind == kind && account.now.since(note.at) <= within)
 }
 
 /// How much of the daily budget is used, if there is one.

@@ -26,6 +26,7 @@ const RATIO: f64 = 1.03;
 
 /// The last stretch begins after an hour; what is older counts as that.
 const LAST: f64 = 255.0;
+const STRETCHES: usize = 256;
 
 /// A generation is full when so many of its videos have ended: enough for quartiles, few enough to follow changes.
 pub const GENERATION: u64 = 128;
@@ -191,7 +192,7 @@ impl Generation {
             Some(Stretch { passed: passed.parse().ok()?, ended: ended.parse().ok()? })
         };
         let stretches: Vec<Stretch> = text.split_whitespace().map(stretch).collect::<Option<_>>()?;
-        Some(Self(stretches))
+        (stretches.len() <= STRETCHES).then_some(Self(stretches))
     }
 }
 
@@ -279,7 +280,8 @@ mod tests {
         assert_eq!(sum, whole);
         assert_eq!(LifeTable::parse(&whole.to_text()).unwrap(), whole);
         assert_eq!(LifeTable::parse(";").unwrap(), LifeTable::default());
-        for text in ["", "1 2", "1;x", "1+;", "-1;"] {
+        let long = format!("{};", "1 ".repeat(STRETCHES + 1));
+        for text in ["", "1 2", "1;x", "1+;", "-1;", &long] {
             assert_eq!(LifeTable::parse(text), None, "{text}");
         }
     }

@@ -69,6 +69,9 @@ pub struct Settings {
     pub day: Option<Day>,
     /// The credits are back: a gate that is closed for want of them lets one through now. It does not open by this.
     pub solvent: bool,
+    /// A worker begins, and nobody knows yet how near it is to the service: what was heard of fast answers so far bounds the
+    /// arrival of nothing that comes from now on.
+    pub joins: bool,
     /// What a worker says of itself; without words it takes back what was said of that kind.
     pub note: Option<(NoteKind, Option<String>)>,
 }

@@ -108,7 +108,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     ///
     /// # Errors
     /// [`LedgerError::Dropped`] as in [`Ledger::publish`], or if the template's schedule is another one by now (somebody
-    /// else dealt with that instant, or changed it, or forgot the template): nothing was shown.
+    /// else dealt with that instant, or changed it, or forgot the template), or the template is paused, being cancelled or
+    /// has no queued job left: nothing was shown.
     async fn publish_run(&self, admission: &Admission, run: &BatchId, turn: &Turn) -> Result<(), LedgerError>;
 
     /// Drops what `admission` staged into `batches` and did not publish. A batch that is left without jobs is forgotten.

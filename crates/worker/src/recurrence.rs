@@ -102,7 +102,9 @@ async fn make(
         worker.ledger.abandon(&admission, std::slice::from_ref(batch)).await?;
         return Ok(run);
     };
-    if new > 0 {
+    // A run that is there already has its own terms, and somebody may have changed them.
+    let is_shown = worker.ledger.batches().await?.iter().any(|known| known.batch.folded() == batch.folded());
+    if new > 0 && !is_shown {
         let scheduled = schedule.of_a_run();
         let terms = Arrangement {
             weight: Some(template.terms.weight),

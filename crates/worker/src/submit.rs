@@ -156,6 +156,8 @@ impl Ended {
         let ago = Instant::now().duration_since(answered_at);
         let (arrival, gate) = match &outcome {
             Outcome::Accepted(_) => (Arrival::Answered { took, ago }, GateReport::Healthy),
+            // Refused before it was sent: by what the service is known not to take.
+            Outcome::Refused(refusal) if !is_answered => (Arrival::Never, report(refusal)),
             Outcome::Refused(refusal) => (Arrival::Answered { took, ago }, report(refusal)),
             Outcome::NotSent(why) => (Arrival::Never, troubled(why, retry_after)),
             Outcome::Unknown(why) => {

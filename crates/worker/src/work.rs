@@ -59,6 +59,13 @@ async fn run(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: 
     let listener = listen(&options).await?;
     let files = file_host(&options)?;
     let worker = Arc::new(prepare(ledger, client, files, &options, &guarantee, stop).await?);
+    // The service takes this key; and if one submits, how near it is has yet to be heard.
+    let begins = Settings {
+        joins: options.lanes.contains(&Lane::Submit),
+        note: Some((NoteKind::KeyRefused, None)),
+        ..Settings::default()
+    };
+    worker.ledger.configure(&begins).await?;
     let batches = worker.ledger.batches().await?;
     worker.hours.look(&batches);
     worker.brake.look(&worker, &batches).await?;

@@ -16,7 +16,9 @@ for i = 5, #ARGV do
 end
 if template ~= '' and mine[1] and not dropped then
   local n = call('HGET', P .. 'batches', template)
-  if not n or (call('HGET', part(n, ''), 'schedule') or '') ~= from then return 'dropped' end
+  local t = n and call('HMGET', part(n, ''), 'schedule', 'paused', 'cancelling', 'c:queued') or {}
+  -- Or somebody dealt with this run, or ordered that there are no more.
+  if (t[1] or '') ~= from or t[2] == '1' or t[3] == '1' or tonumber(t[4] or 0) == 0 then return 'dropped' end
   call('HSET', part(n, ''), 'schedule', to)
 end
 if dropped then

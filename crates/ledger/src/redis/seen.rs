@@ -5,7 +5,6 @@ use veobatch_core::{LifeTable, VideoKind};
 
 use super::RedisLedger;
 use super::admission::texts;
-use super::answers::damaged;
 use super::server::Server;
 use crate::LedgerError;
 use crate::kinds::KINDS;
@@ -16,7 +15,7 @@ impl RedisLedger {
             loop {
                 let command = Cmd::hget(self.server.key("seen"), kind.as_str());
                 let stored: Option<String> = self.server.ask(&command).await?;
-                let (was, mut table) = stored.as_deref().map(read).transpose()?.unwrap_or_default();
+                let (was, mut table) = stored.as_deref().map(read).unwrap_or_default();
                 table.append(more);
                 let args = texts([&KINDS.to_string(), kind.as_str(), was, &table.to_text()]);
                 if self.server.run::<u8>(&self.scripts.seen, &args).await? == 1 {
@@ -30,15 +29,14 @@ impl RedisLedger {
 
 pub(super) async fn all(server: &Server) -> Result<Vec<(VideoKind, LifeTable)>, LedgerError> {
     let fields: Vec<(String, String)> = server.ask(&Cmd::hgetall(server.key("seen"))).await?;
-    let table = |(kind, stored): (String, String)| Ok((VideoKind::from_stored(kind), read(&stored)?.1));
-    let mut all = fields.into_iter().map(table).collect::<Result<Vec<_>, LedgerError>>()?;
+    let table = |(kind, stored): (String, String)| (VideoKind::from_stored(kind), read(&stored).1);
+    let mut all: Vec<_> = fields.into_iter().map(table).collect();
     all.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(all)
 }
 
-/// The text behind the time when it was told of last, and what it says.
-fn read(stored: &str) -> Result<(&str, LifeTable), LedgerError> {
-    let text = stored.split_once(' ').map(|(_, text)| text);
-    text.and_then(|text| Some((text, LifeTable::parse(text)?)))
-        .ok_or_else(|| damaged("what was seen of videos", stored.as_bytes()))
+/// The text behind the time when it was told of last, and what it says; nothing, if it is damaged: it is a hint.
+fn read(stored: &str) -> (&str, LifeTable) {
+    let text = stored.split_once(' ').map_or("", |(_, text)| text);
+    (text, LifeTable::parse(text).unwrap_or_default())
 }

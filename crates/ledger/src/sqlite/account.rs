@@ -274,6 +274,9 @@ pub(super) fn configure(step: &mut Step<'_>, settings: &Settings) -> Result<Pace
         books.store(step.sql)?;
         step.nudge = true;
     }
+    if settings.joins {
+        keep_fastest(step.sql, &Fastest::default())?;
+    }
     if let Some((kind, words)) = &settings.note {
         note(step, *kind, words.as_deref())?;
     }

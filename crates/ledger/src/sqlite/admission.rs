@@ -183,8 +183,13 @@ pub(super) fn publish(
 ) -> Result<(), LedgerError> {
     let batches = staged_by(step.sql, admission, names)?;
     if let Some(turn) = turn.filter(|_| !batches.is_empty()) {
-        let mut take = step.sql.prepare_cached("UPDATE batch SET schedule = ? WHERE folded = ? AND schedule = ?")?;
-        if take.execute((&turn.to, turn.template.folded(), &turn.from))? == 0 {
+        // Or somebody dealt with this run, or ordered that there are no more.
+        let mut take = step.sql.prepare_cached(
+            "UPDATE batch SET schedule = ?1 WHERE folded = ?2 AND schedule = ?3 AND paused = 0 AND cancelling = 0 AND \
+             EXISTS (SELECT 1 FROM tally WHERE tally.batch = batch.id AND state = ?4 AND n > 0)",
+        )?;
+        let queued = put_state(StateName::Queued);
+        if take.execute((&turn.to, turn.template.folded(), &turn.from, queued))? == 0 {
             return Err(LedgerError::Dropped);
         }
     }

@@ -18,7 +18,7 @@ pub(super) fn add(step: &Step<'_>, seen: &[(VideoKind, LifeTable)]) -> Result<()
     )?;
     for (kind, more) in seen {
         let stored: Option<String> = find.query_row([kind.as_str()], |row| row.get(0)).optional()?;
-        let mut table = stored.as_deref().map(read).transpose()?.unwrap_or_default();
+        let mut table = stored.as_deref().map(read).unwrap_or_default();
         table.append(more);
         keep.execute((kind.as_str(), put_time(step.now), table.to_text()))?;
     }
@@ -32,9 +32,10 @@ pub(super) fn add(step: &Step<'_>, seen: &[(VideoKind, LifeTable)]) -> Result<()
 pub(super) fn all(step: &Step<'_>) -> Result<Vec<(VideoKind, LifeTable)>, LedgerError> {
     let mut all = step.sql.prepare_cached("SELECT kind, life FROM seen ORDER BY kind")?;
     let rows = all.query_map([], |row| Ok((VideoKind::from_stored(row.get(0)?), row.get::<_, String>(1)?)))?;
-    rows.map(|row| row.map_err(LedgerError::from).and_then(|(kind, text)| Ok((kind, read(&text)?)))).collect()
+    rows.map(|row| row.map(|(kind, text)| (kind, read(&text))).map_err(LedgerError::from)).collect()
 }
 
-fn read(text: &str) -> Result<LifeTable, LedgerError> {
-    LifeTable::parse(text).ok_or_else(|| LedgerError::Damaged(format!("what was seen of videos: {text:?}")))
+/// Nothing, if it is damaged: it is a hint.
+fn read(text: &str) -> LifeTable {
+    LifeTable::parse(text).unwrap_or_default()
 }

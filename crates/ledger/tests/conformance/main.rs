@@ -255,6 +255,7 @@ conformance! {
         a_run_that_others_dealt_with_is_not_shown
         a_template_that_is_gone_has_no_runs
         a_run_whose_admission_was_dropped_is_not_remembered
+        a_template_that_was_stopped_meanwhile_has_no_runs
     }
     random {
         counts_equal_a_recount_after_any_sequence

@@ -1,7 +1,7 @@
 //! Runs of recurring batches: shown in the one step in which their template remembers them, or not at all.
 
 use veobatch_core::{State, StateName};
-use veobatch_ledger::{Admission, Arrangement, LedgerError, SharedLedger, Turn};
+use veobatch_ledger::{Admission, Arrangement, BatchFlag, LedgerError, SharedLedger, Turn};
 
 use crate::bench::{Bench, admit, batch, count, jobs, moved, put, put_of, submission};
 
@@ -76,4 +76,22 @@ pub(crate) async fn a_run_whose_admission_was_dropped_is_not_remembered(bench: &
     let refused = ledger.publish_run(&admission, &batch("daily-1"), &turn).await;
     assert!(matches!(refused, Err(LedgerError::Dropped)), "{refused:?}");
     assert_eq!(schedule(ledger).await, "first");
+}
+
+pub(crate) async fn a_template_that_was_stopped_meanwhile_has_no_runs(bench: &Bench) {
+    let ledger = &bench.ledger;
+    let turn = template(ledger).await;
+    let admission = staged(ledger).await;
+    for (stop, go_on) in [
+        (BatchFlag::Paused(true), BatchFlag::Paused(false)),
+        (BatchFlag::Cancelling(true), BatchFlag::Cancelling(false)),
+    ] {
+        ledger.flag(&batch("daily"), stop).await.unwrap();
+        let refused = ledger.publish_run(&admission, &batch("daily-1"), &turn).await;
+        assert!(matches!(refused, Err(LedgerError::Dropped)), "{refused:?}");
+        assert_eq!(schedule(ledger).await, "first");
+        ledger.flag(&batch("daily"), go_on).await.unwrap();
+    }
+    ledger.publish_run(&admission, &batch("daily-1"), &turn).await.unwrap();
+    assert_eq!(schedule(ledger).await, "second");
 }
