@@ -1,7 +1,6 @@
 //! How one account is used in the service's real proportions: the allowance of 20 submissions in 10 s, and videos of a
 //! minute and a half. Both take minutes, and next to no processor.
 
-use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -89,9 +88,8 @@ impl Scene {
         let (simulator, server) = (Simulator::start(at, config)?, Server::start(at.folder())?);
         let file = at.prompts(&format!("{name}-{workers}.jsonl"), jobs, "")?;
         Process::run(&mut at.veobatch(&server.url(), &["enqueue", &file]))?;
-        let state = |n: usize| format!("state-{name}-{workers}-{n}");
-        let start = |n| {
-            let mut command = simulator.usual(at, &server, Path::new(&state(n)));
+        let start = |_| {
+            let mut command = simulator.usual(at, &server);
             Process::start(command.args(["--max-in-flight", "1000", "--output", &format!("{name}-{workers}")]))
         };
         let workers = (0..workers).map(start).collect::<Result<_>>()?;

@@ -65,6 +65,11 @@ impl Server {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
+    /// A state directory for the workers of this measurement: journals that others left are not theirs to replay.
+    pub(crate) fn state_dir(&self) -> String {
+        format!("state-{}", self.port)
+    }
+
     /// Bytes of memory that its data take.
     pub(crate) fn used_bytes(&self) -> Result<f64> {
         let info = self.cli(&["INFO", "memory"])?;

@@ -2,7 +2,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
@@ -48,7 +47,7 @@ impl Simulator {
         let mut command = at.veobatch(&server.url(), &["worker", "--rate", "10000/1s", "--max-in-flight", "1000000"]);
         command.args(["--poll-first", gap, "--poll-max", gap, "--poll-rate", "100000"]);
         command.args(["--concurrency-submit", "64", "--concurrency-follow", "256", "--concurrency-save", "8"]);
-        self.serve(&mut command);
+        self.serve(command.args(["--state-dir", &server.state_dir()]));
         command
     }
 
@@ -59,14 +58,14 @@ impl Simulator {
         let gap = format!("{}s", gap.as_secs());
         command.args(["--poll-first", &gap, "--poll-max", &gap]);
         command.args(["--concurrency-submit", "64", "--concurrency-follow", "128"]);
-        self.serve(&mut command);
+        self.serve(command.args(["--state-dir", &server.state_dir()]));
         command
     }
 
     /// A worker as it is without any settings.
-    pub(crate) fn usual(&self, at: &Workplace, server: &Server, state: &Path) -> Command {
-        let mut command = at.veobatch(&server.url(), &["worker", "--state-dir"]);
-        self.serve(command.arg(state));
+    pub(crate) fn usual(&self, at: &Workplace, server: &Server) -> Command {
+        let mut command = at.veobatch(&server.url(), &["worker", "--state-dir", &server.state_dir()]);
+        self.serve(&mut command);
         command
     }
 
