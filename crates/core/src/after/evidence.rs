@@ -17,10 +17,11 @@ pub(super) fn submission(record: &Record, token: &Token, outcome: &Outcome, mome
         let first = moment.now.after(moment.policy.first_poll(&looked, moment.jitter));
         return accepted(record, token, task, first, moment);
     }
-    // Only a queued job would be submitted again by itself, so only there must a forgotten attempt raise a doubt. Of one
-    // that the record knows, it says nothing new: that was settled, or its task is kept beside the job's own.
-    let raises_doubt =
-        matches!((outcome, &record.state), (Outcome::Unknown(_), State::Queued { .. })) && !record.knows(token);
+    // A forgotten attempt raises a doubt where nothing else is under way: a queued job would be submitted again, and of a
+    // cancelled one nobody would look for the video. Of one that the record knows, it says nothing new: that was settled,
+    // or its task is kept beside the job's own.
+    let is_at_rest = matches!(record.state, State::Queued { .. } | State::Cancelled);
+    let raises_doubt = matches!(outcome, Outcome::Unknown(_)) && is_at_rest && !record.knows(token);
     let attempt = open_attempt(record, token)
         .or_else(|| raises_doubt.then(|| forgotten_attempt(record, token, moment)).flatten())
         .ok_or("has moved on since that attempt")?;

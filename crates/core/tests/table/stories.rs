@@ -333,6 +333,13 @@ fn a_settled_doubt_is_not_raised_again_but_its_task_is_kept() {
     assert!(apply(&mut forgotten, &unknown(7), now), "nothing knows of that attempt");
     assert_eq!(forgotten.state.name(), StateName::InDoubt);
 
+    // Cancelled, after the ledger had forgotten that it was being paid for: the video is looked for all the same.
+    let mut cancelled = scene("cancelled");
+    assert!(apply(&mut cancelled, &unknown(7), now));
+    assert_eq!((cancelled.state.name(), cancelled.cancelled), (StateName::InDoubt, true));
+    assert!(apply(&mut cancelled, &accepted(7), now));
+    assert_eq!(cancelled.task().map(|task| task.id.clone()), Some(task_id("late")));
+
     let mut adopted = queued.clone();
     assert!(apply(&mut adopted, &accepted(1), now));
     assert_eq!(adopted.task().map(|task| task.id.clone()), Some(task_id("late")), "nothing is paid for again");
