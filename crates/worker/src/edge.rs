@@ -73,6 +73,9 @@ mod deadly {
     use std::process::{Command, id};
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use tokio::time::Instant;
 
     use super::{Edge, Fate};
 
@@ -89,12 +92,29 @@ mod deadly {
         }
         let signal = |name: &str| drop(Command::new("kill").args([name, &id().to_string()]).status());
         match fate {
-            Fate::Sleep => signal("-STOP"),
+            Fate::Sleep => {
+                signal("-STOP");
+                awake_again();
+            }
             Fate::Death => {
                 // No handler, no destructor, no flush: what a crash leaves.
                 signal("-KILL");
                 std::process::abort();
             }
+        }
+    }
+
+    /// Returns once this process has slept. The signal stops one thread after another, and on a busy machine this one may be
+    /// the last: until then it must not go on.
+    fn awake_again() {
+        const BLINK: Duration = Duration::from_millis(5);
+        let mut last = Instant::now();
+        for _ in 0..2_000 {
+            std::thread::sleep(BLINK);
+            if last.elapsed() > 200 * BLINK {
+                return;
+            }
+            last = Instant::now();
         }
     }
 }
