@@ -14,11 +14,11 @@ use veobatch_core::{Credits, Outcome, Refusal, RefusalKind, Resolution, Spec, Ta
 use crate::address::is_loopback;
 use crate::dialect::Dialect;
 use crate::key::ApiKey;
-use crate::line::Line;
+use crate::line::{Line, paying};
 use crate::permit::SubmitPermit;
 use crate::record_info::RecordInfo;
-use crate::wire::{Wire, exchange};
-use crate::{balance, classification, masked, record_info, tls, upgrade, words};
+use crate::wire::Wire;
+use crate::{balance, classification, masked, record_info, tls, upgrade, wire, words};
 
 /// A connection, TLS included, gets this part of the whole paid call's time: 15 s of 60 s. Far less than the whole on
 /// purpose: a connection that is not made in time proves that nothing was sent, a call that is not answered in time
@@ -110,13 +110,7 @@ impl Client {
             return Err(ConfigError::Base);
         }
         tls::install_crypto();
-        // A fresh connection for each paid call: one that was kept may be dead, and then the request's fate is unknown,
-        // whereas a connection that cannot be made proves that nothing was sent. It costs a handshake per payment.
-        let paid = builder(&config)?
-            .timeout(config.submit_timeout)
-            .http1_only()
-            .pool_max_idle_per_host(0)
-            .pool_idle_timeout(IDLE);
+        let paid = paying(builder(&config)?.timeout(config.submit_timeout));
         let free = builder(&config)?.timeout(config.poll_timeout).pool_idle_timeout(IDLE);
         let build = |builder: ClientBuilder| {
             builder.build().map(Line::Network).map_err(|error| ConfigError::Setup(words::causes(&error)))
@@ -135,20 +129,17 @@ impl Client {
     /// **Pays.** Asks the service once to make the video `spec`, and says what became of it. Never fails, never retries.
     ///
     /// At most one request leaves: no redirect is followed, no request repeated, no kept connection used. The permit's
-    /// deadlines are looked at right before the request is handed to the network. Dropping the future half-way leaves
-    /// an unknown outcome; so does a crash.
+    /// deadlines are checked before the connection is made, and again once it stands, before the first byte is sent.
+    /// Dropping the future half-way leaves an unknown outcome; so does a crash.
     pub async fn submit(&self, permit: SubmitPermit, spec: &Spec, callback: Option<&Url>) -> Answer {
         let started = Instant::now();
         let (outcome, is_answered, retry_after) = match self.submission(spec, callback) {
-            Ok(request) => match permit.spend() {
-                Ok(token) => {
-                    let wire = exchange(&self.paid, request, Some(&token)).await;
-                    let reply = if let Wire::Answered(reply) = &wire { Some(reply) } else { None };
-                    let (is_answered, retry_after) = (reply.is_some(), reply.and_then(|reply| reply.retry_after));
-                    (classification::outcome(wire), is_answered, retry_after)
-                }
-                Err(why) => (Outcome::NotSent(why.to_owned()), false, None),
-            },
+            Ok(request) => {
+                let wire = wire::pay(&self.paid, request, permit).await;
+                let reply = if let Wire::Answered(reply) = &wire { Some(reply) } else { None };
+                let (is_answered, retry_after) = (reply.is_some(), reply.and_then(|reply| reply.retry_after));
+                (classification::outcome(wire), is_answered, retry_after)
+            }
             Err(outcome) => (outcome, false, None),
         };
         let answered_at = Instant::now();
@@ -166,16 +157,20 @@ impl Client {
     ///
     /// **The first call of a size pays** for the upgrade, later ones fetch it: call it only for a job that wants it.
     pub async fn upgrade(&self, task: &TaskId, to: Resolution, index: u32) -> Upgrade {
-        let wire = match to {
+        let request = match to {
             Resolution::P720 => return Upgrade::Unavailable("720p is what every generation makes".to_owned()),
             Resolution::P1080 => {
                 let query = [("taskId", task.as_str()), ("index", &index.to_string())];
-                self.call(Method::GET, "veo/get-1080p-video", &query, None).await
+                self.request(Method::GET, "veo/get-1080p-video", &query, None)
             }
             Resolution::K4 => {
                 let body = json!({"taskId": task.as_str(), "index": index});
-                self.call(Method::POST, "veo/get-4k-video", &[], Some(body)).await
+                self.request(Method::POST, "veo/get-4k-video", &[], Some(&body))
             }
+        };
+        let wire = match request {
+            Ok(request) => wire::ask_once(&self.free, request).await,
+            Err(why) => Wire::NotSent(why),
         };
         masked::upgrade(&self.config.key, upgrade::read(wire, index))
     }
@@ -204,7 +199,7 @@ impl Client {
 
     async fn call(&self, method: Method, path: &str, query: &[(&str, &str)], body: Option<Value>) -> Wire {
         match self.request(method, path, query, body.as_ref()) {
-            Ok(request) => exchange(&self.free, request, None).await,
+            Ok(request) => wire::ask(&self.free, request).await,
             Err(why) => Wire::NotSent(why),
         }
     }

@@ -9,7 +9,8 @@
 //!
 //! Promises: one call of [`Client::submit`] puts at most one request on the wire; what became of it is decided in one
 //! pure function, and what is not provably free is *unknown*; the key reaches the API base and nothing else.
-//! Keeps no state, retries nothing, paces nothing: that is the ledger's and the worker's business.
+//! Keeps no state, paces nothing, and repeats nothing but a free call whose connection ended without an answer: the rest
+//! is the ledger's and the worker's business.
 
 mod address;
 mod balance;

@@ -6,6 +6,7 @@
 
 use std::time::SystemTime;
 
+use thiserror::Error;
 use tokio::time::Instant;
 use veobatch_core::Token;
 
@@ -32,14 +33,17 @@ impl SubmitPermit {
         &self.token
     }
 
-    /// The last check, right before the request is handed to the network. An error says why nothing was sent.
-    pub(crate) fn spend(self) -> Result<Token, &'static str> {
-        if Instant::now() >= self.until || wall_clock() >= self.until_wall {
-            return Err("the claim's time was over before the request was sent");
-        }
-        Ok(self.token)
+    /// Whether the call may still leave. Asked before there is a connection, and once more when it stands: making one
+    /// takes time, and a laptop may sleep meanwhile.
+    pub(crate) fn check(&self) -> Result<(), TooLate> {
+        if Instant::now() >= self.until || wall_clock() >= self.until_wall { Err(TooLate) } else { Ok(()) }
     }
 }
+
+/// Nothing was sent: by now somebody else may have been given the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the claim's time was over before the request was sent")]
+pub(crate) struct TooLate;
 
 /// The wall clock that permits are held against: only it notices that this machine was asleep.
 pub fn wall_clock() -> SystemTime {
@@ -92,8 +96,8 @@ mod tests {
     #[tokio::test]
     async fn a_permit_is_good_only_while_both_clocks_say_so() {
         let now = Instant::now();
-        assert!(permit(now + HOUR, true).spend().is_ok());
-        assert!(permit(now, true).spend().is_err());
-        assert!(permit(now + HOUR, false).spend().is_err());
+        assert!(permit(now + HOUR, true).check().is_ok());
+        assert!(permit(now, true).check().is_err());
+        assert!(permit(now + HOUR, false).check().is_err());
     }
 }

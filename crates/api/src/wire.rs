@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Request, Response};
-use veobatch_core::Token;
+use reqwest::{Method, Request, Response};
 
 use crate::line::{Line, Undelivered};
+use crate::permit::SubmitPermit;
 use crate::words;
 
 /// Most bytes of an answer that are read; the service's answers have a few hundred.
@@ -39,10 +39,26 @@ pub(crate) struct Reply {
     pub(crate) broken: Option<String>,
 }
 
-/// Sends `request` and reads the answer. `attempt` is what it pays for, if it pays.
-pub(crate) async fn exchange(line: &Line, request: Request, attempt: Option<&Token>) -> Wire {
+/// Sends `request`, which pays, at most once and while `permit` is good, and reads the answer.
+pub(crate) async fn pay(line: &Line, request: Request, permit: SubmitPermit) -> Wire {
     let (method, path) = (request.method().clone(), request.url().path().to_owned());
-    let wire = match line.carry(request, attempt).await {
+    received(line.pay(request, permit).await, &method, &path).await
+}
+
+/// Sends `request`, which is free, and reads the answer.
+pub(crate) async fn ask(line: &Line, request: Request) -> Wire {
+    let (method, path) = (request.method().clone(), request.url().path().to_owned());
+    received(line.ask(request).await, &method, &path).await
+}
+
+/// Sends `request` once, and reads the answer.
+pub(crate) async fn ask_once(line: &Line, request: Request) -> Wire {
+    let (method, path) = (request.method().clone(), request.url().path().to_owned());
+    received(line.ask_once(request).await, &method, &path).await
+}
+
+async fn received(answer: Result<Response, Undelivered>, method: &Method, path: &str) -> Wire {
+    let wire = match answer {
         Ok(response) => Wire::Answered(reply(response).await),
         Err(Undelivered::NotSent(why)) => Wire::NotSent(why),
         Err(Undelivered::NoAnswer(why)) => Wire::NoAnswer(why),

@@ -56,6 +56,40 @@ async fn whatever_goes_wrong_with_a_poll_teaches_nothing() {
     }
 }
 
+/// The classic trap: a kept connection that the server gives up at the moment the next request is written.
+#[tokio::test]
+async fn a_free_call_whose_kept_connection_dies_under_it_is_made_once_more() {
+    let answers = [
+        r#"{"code":200,"data":{"taskId":"t+1","successFlag":0}}"#,
+        r#"{"code":200,"data":812.5}"#,
+        r#"{"code":200,"data":"https://h.example/new"}"#,
+    ];
+    // Each is answered on the connection that the one before had died for, which is kept, and dies under the next.
+    let server = Server::start(move |_, number| match number {
+        1 | 3 => Act::Reset(String::new()),
+        number => Act::Keep(answer(200, answers[number / 2])),
+    });
+    let client = client(server.url());
+    assert_eq!(client.poll(&task()).await.progress, Progress::Running);
+    assert_eq!(client.credits().await, Ok(Credits::from_f64(812.5)));
+    let fresh = client.fresh_url("https://h.example/old").await;
+    assert_eq!(fresh, Ok(Some("https://h.example/new".to_owned())));
+    let seen = server.seen();
+    let connections: Vec<_> = seen.iter().map(|seen| seen.connection).collect();
+    assert_eq!(connections, [0, 0, 1, 1, 2]);
+    assert_eq!(seen[3].body, seen[4].body);
+}
+
+#[tokio::test]
+async fn a_free_call_is_made_twice_at_most_and_once_where_the_service_is_only_silent() {
+    let server = Server::start(|_, _| Act::Reset(String::new()));
+    assert_trouble(&poll(server.url()).await, TroubleKind::Transport);
+    assert_eq!(server.seen().len(), 2);
+    let server = Server::start(|_, _| Act::Stall(String::new()));
+    assert_trouble(&hasty(server.url()).poll(&task()).await.progress, TroubleKind::Transport);
+    assert_eq!(server.seen().len(), 1);
+}
+
 #[tokio::test]
 async fn a_poll_that_is_told_to_slow_down_says_how_long() {
     let server = Server::saying(with(429, "retry-after: 9\r\n", ""));

@@ -9,7 +9,7 @@ use url::Url;
 
 /// What the server does once a request is there.
 pub(crate) enum Act {
-    /// Sends these bytes, and ends the connection in order.
+    /// Sends these bytes, an answer's head with the word that the connection ends, and ends it in order.
     Say(String),
     /// Sends these bytes, and waits for the next request on the same connection.
     Keep(String),
@@ -133,7 +133,11 @@ fn serve(mut stream: TcpStream, connection: usize, all: &Mutex<Vec<Seen>>, scene
             all.len() - 1
         };
         let act = scene(&seen, number);
-        let (Act::Say(bytes) | Act::Keep(bytes) | Act::Reset(bytes) | Act::Stall(bytes)) = &act;
+        let bytes = match &act {
+            // Or the client keeps a connection that is about to end.
+            Act::Say(bytes) => &bytes.replacen("\r\n", "\r\nconnection: close\r\n", 1),
+            Act::Keep(bytes) | Act::Reset(bytes) | Act::Stall(bytes) => bytes,
+        };
         drop(stream.write_all(bytes.as_bytes()));
         match act {
             // Closed with the request's last byte unread, a socket sends a reset.
