@@ -130,6 +130,27 @@ impl RedisServer {
         }
     }
 
+    /// Replaces a text in what was asked for as job `id`, as it is stored.
+    pub fn replace_in_specs(&self, id: &str, from: &str, to: &str) -> Result<()> {
+        let script = format!(
+            "local replaced = 0 \
+             for _, key in ipairs(redis.call('KEYS', '{{veobatch}}:b*:j')) do \
+               local all = redis.call('HGETALL', key) \
+               for i = 2, #all, 2 do \
+                 local split = string.find(all[i], string.char(10), 1, true) \
+                 if string.match(all[i], '^[%w-]+') == '{id}' then \
+                   local spec, n = string.gsub(string.sub(all[i], split), '{from}', '{to}') \
+                   redis.call('HSET', key, all[i - 1], string.sub(all[i], 1, split - 1) .. spec) \
+                   replaced = replaced + n \
+                 end \
+               end \
+             end \
+             return replaced"
+        );
+        let answer = ask(self.port, &format!("EVAL \"{script}\" 0"))?;
+        if answer.trim() == ":1" { Ok(()) } else { bail!("the server says {answer}") }
+    }
+
     /// Makes every attempt in doubt this much older, as far as its job's record says.
     pub fn age_doubts(&self, by: Duration) -> Result<()> {
         let script = format!(

@@ -28,6 +28,8 @@ mod purge;
 mod restart;
 /// What goes wrong out there, and what a person sees of it.
 mod trouble;
+/// One record that this program cannot read.
+mod unreadable;
 /// What it says: JSON, exit codes, and never the key.
 mod words;
 

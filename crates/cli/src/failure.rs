@@ -17,6 +17,10 @@ use crate::say;
 
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
+/// What to do about a job that this program cannot read.
+pub(crate) const UNREADABLE: &str = "a newer veobatch may have written it: use that version on this machine too, and the job \
+     goes on by itself; otherwise it is damaged, and a backup of the ledger may still have it. Nothing is paid for it meanwhile";
+
 /// The end of a command that did not do what it was asked for.
 #[derive(Debug)]
 pub(crate) struct Failure(Box<Told>);
@@ -88,6 +92,7 @@ impl Failure {
             LedgerError::Unsettled(batch) => Self::unfinished(what)
                 .because(error)
                 .hint(format!("see what is still to come of it: veobatch status {batch}")),
+            LedgerError::Unreadable { .. } => Self::unfinished(what).because(error).hint(UNREADABLE),
             LedgerError::Url(_) | LedgerError::TaskTaken { .. } => Self::bad_input(what).because(error),
         }
     }

@@ -5,14 +5,14 @@
 
 use serde_json::{Value, json};
 use veobatch_core::{FailureKind, JobKey, State, StateName, Stray};
-use veobatch_ledger::{BatchSummary, Ledger, Stored};
+use veobatch_ledger::{BatchSummary, Ledger, Stored, Unreadable};
 
 use crate::failure::Result;
 use crate::named::looking;
 use crate::shapes;
 
 /// Jobs of each batch and state that are looked at.
-const LOOK: usize = 1000;
+pub(crate) const LOOK: usize = 1000;
 
 /// Where tasks that were kept beside their job may be found: wherever a job can be when late evidence comes.
 const STRAYS_IN: &[StateName] = &[
@@ -32,6 +32,8 @@ pub(crate) struct Findings {
     /// What keeps videos from being saved: the reason, how many, and one of them.
     pub(crate) unsaved: Vec<(String, u64, JobKey)>,
     pub(crate) strays: Vec<(JobKey, Stray)>,
+    /// What this program cannot read.
+    pub(crate) unreadable: Vec<Unreadable>,
     /// There are more jobs than were looked at.
     pub(crate) is_partial: bool,
 }
@@ -63,13 +65,15 @@ impl Findings {
                     continue;
                 }
                 let jobs = ledger.page(&batch.batch, Some(state), None, LOOK).await.map_err(|error| looking(&error))?;
-                let is_all = u64::try_from(jobs.len()).is_ok_and(|seen| seen >= batch.count(state));
+                let is_all = jobs.len() < LOOK || batch.count(state) <= LOOK as u64;
                 findings.is_partial |= !is_all && !STRAYS_IN.contains(&state);
                 for job in &jobs {
                     findings.take(job);
                 }
             }
         }
+        findings.unreadable = unreadable_of(ledger, batches).await?;
+        findings.is_partial |= findings.unreadable.len() >= LOOK;
         findings.failures.sort_by_key(|failures| std::cmp::Reverse(failures.count));
         Ok(findings)
     }
@@ -129,13 +133,26 @@ impl Findings {
             }
             document
         });
+        let unreadable = self.unreadable.iter().map(|job| {
+            json!({"batch": job.key.batch, "job": job.key.job, "state": job.state.map(StateName::as_str),
+                   "why": job.why, "since": shapes::Time(job.since)})
+        });
         let Value::Object(document) = document else { return };
         document.insert("failures".to_owned(), failures.collect());
         document.insert("in_doubt".to_owned(), doubts.collect());
         document.insert("unsaved".to_owned(), unsaved.collect());
         document.insert("strays".to_owned(), strays.collect());
+        document.insert("unreadable".to_owned(), unreadable.collect());
         document.insert("partial".to_owned(), json!(self.is_partial));
     }
+}
+
+/// The jobs of `batches` that this program cannot read, of those that were met; at most [`LOOK`].
+pub(crate) async fn unreadable_of(ledger: &dyn Ledger, batches: &[BatchSummary]) -> Result<Vec<Unreadable>> {
+    let mut all = ledger.unreadable(LOOK).await.map_err(|error| looking(&error))?;
+    let is_meant = |job: &Unreadable| batches.iter().any(|batch| batch.batch.folded() == job.key.batch.folded());
+    all.retain(is_meant);
+    Ok(all)
 }
 
 /// The kind of a failure, in a word.

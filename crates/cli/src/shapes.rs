@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use veobatch_core::{Credits, Fate, JobKey, Record, Schedule, State, StateName, Stray, Timestamp};
-use veobatch_ledger::{Account, BatchSummary, Daily, Gate, Note, Stored};
+use veobatch_ledger::{Account, BatchSummary, Daily, Gate, Note, Stored, Unreadable};
 
 /// One batch with its counts: an element of `status --json`.
 pub(crate) fn batch(summary: &BatchSummary) -> Value {
@@ -42,6 +42,7 @@ pub(crate) struct Job<'a> {
     error: Option<&'a str>,
     trouble: Option<&'a str>,
     compacted: bool,
+    unreadable: bool,
 }
 
 impl<'a> Job<'a> {
@@ -58,6 +59,24 @@ impl<'a> Job<'a> {
             error: error(record),
             trouble: record.trouble.as_deref(),
             compacted: stored.compacted,
+            unreadable: false,
+        }
+    }
+
+    /// One that this program cannot read.
+    pub(crate) fn unreadable(job: &'a Unreadable) -> Self {
+        Self {
+            batch: job.key.batch.as_str(),
+            job: job.key.job.as_str(),
+            state: job.state.map_or("unknown", StateName::as_str),
+            prompt: None,
+            task_id: None,
+            attempt: 0,
+            files: Vec::new(),
+            error: Some(&job.why),
+            trouble: None,
+            compacted: false,
+            unreadable: true,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use veobatch_core::{Fate, JobKey, Schedule, StateName, Stray, Terms, Zone};
 use veobatch_ledger::{Account, BatchSummary, Gate, Note, NoteKind};
 
+use crate::failure::UNREADABLE;
 use crate::findings::{Findings, kind};
 use crate::outlook::moment;
 use crate::table::plain;
@@ -179,6 +180,15 @@ pub(crate) fn findings(findings: &Findings) -> Vec<String> {
         let strays = findings.strays.iter().take(SHOWN);
         lines.extend(strays.map(|(key, beside)| format!("  {key}: task {}: {}", beside.task, stray(beside, key))));
         more(&mut lines, findings.strays.len(), "task");
+    }
+    if !findings.unreadable.is_empty() {
+        lines.push("cannot be read by this program; set aside, nothing is paid for them, and all others go on:".to_owned());
+        for job in findings.unreadable.iter().take(SHOWN) {
+            let state = job.state.map_or("unknown", spoken);
+            lines.push(format!("  {} ({state}): {}", job.key, plain(&job.why, REASON)));
+        }
+        more(&mut lines, findings.unreadable.len(), "job");
+        lines.push(format!("  {UNREADABLE}"));
     }
     if findings.is_partial {
         lines.push("(the first 1,000 jobs of each batch and state were looked at)".to_owned());

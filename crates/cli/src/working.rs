@@ -2,17 +2,17 @@
 
 use tokio::time::{sleep, timeout};
 use veobatch_core::{BatchId, StateName};
-use veobatch_ledger::LedgerError;
+use veobatch_ledger::{BatchSummary, LedgerError};
 use veobatch_worker::{Ended, Options, Stop, Until, WorkError};
 
 use crate::failure::{Failure, Result};
 use crate::opened::Opened;
-use crate::progress::{Progress, TICK, summaries};
+use crate::progress::{Progress, TICK, is_settled, summaries};
 use crate::remote::Remote;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::units::counted;
-use crate::{budgets, callbacks, outlook, say, words};
+use crate::{budgets, callbacks, findings, outlook, say, words};
 
 /// How a worker's time ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +121,17 @@ impl Shown<'_> {
             return false;
         };
         self.progress.show(&summaries, hindrance.as_deref());
-        summaries.iter().all(crate::progress::is_settled)
+        summaries.iter().all(is_settled) || are_settled_but_for_unreadable(opened, summaries).await
+    }
+}
+
+/// Whether only jobs that this program cannot read are left.
+async fn are_settled_but_for_unreadable(opened: &Opened, summaries: Vec<BatchSummary>) -> bool {
+    match timeout(TICK * 5, opened.ledger.unreadable(findings::LOOK)).await {
+        Ok(Ok(unreadable)) if !unreadable.is_empty() => {
+            summaries.into_iter().all(|batch| is_settled(&batch.without(&unreadable)))
+        }
+        Ok(Ok(_) | Err(_)) | Err(_) => false,
     }
 }
 

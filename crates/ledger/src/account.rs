@@ -72,6 +72,8 @@ pub struct Settings {
     /// A worker begins, and nobody knows yet how near it is to the service: what was heard of fast answers so far bounds the
     /// arrival of nothing that comes from now on.
     pub joins: bool,
+    /// A worker begins, which may be a program that can read what others could not: a claim tries that now.
+    pub rereads: bool,
     /// What a worker says of itself; without words it takes back what was said of that kind.
     pub note: Option<(NoteKind, Option<String>)>,
 }
@@ -203,6 +205,12 @@ pub enum GateReport {
     /// Says nothing.
     Silent,
 }
+
+/// Most batches and jobs that one claim of a submission looks at before it says that there is nothing now.
+pub(crate) const LOOKS: usize = 100;
+
+/// How long a job without a price waits before it is looked at again.
+pub(crate) const UNPRICED_WAIT: Duration = Duration::from_secs(600);
 
 /// Troubles in a row that close the gate.
 pub const TROUBLES: u32 = 3;

@@ -55,6 +55,14 @@ pub enum LedgerError {
     /// The URL cannot be a ledger's.
     #[error("{0}")]
     Url(String),
+    /// The job is there, and this program cannot read it. Others can be.
+    #[error("this program cannot read job {key}: {why}")]
+    Unreadable {
+        /// Which one.
+        key: JobKey,
+        /// What cannot be read.
+        why: String,
+    },
     /// What is stored cannot be read, or the server refuses what we ask for.
     #[error("the ledger is damaged or refuses: {0}")]
     Damaged(String),

@@ -222,7 +222,7 @@ pub struct Arrangement {
 }
 
 impl Stored {
-    /// Puts together what an implementation read; an empty spec is one that was dropped.
+    /// Puts together what an implementation read; an empty spec is one that was dropped. The error says what cannot be read.
     pub(crate) fn assemble(
         key: JobKey,
         job: JobRef,
@@ -231,10 +231,14 @@ impl Stored {
         intent: Option<Intent>,
         version: Version,
         now: Timestamp,
-    ) -> Result<Self, serde_json::Error> {
+    ) -> Result<Self, String> {
+        if spec.is_none() && body.is_none() {
+            return Err("what was asked for is missing".to_owned());
+        }
         let compacted = spec.is_some_and(<[u8]>::is_empty);
-        let spec = spec.filter(|_| !compacted).map(Spec::from_bytes).transpose()?.unwrap_or_default();
-        let record = Record::load(body, intent, &spec)?;
+        let asked = spec.filter(|_| !compacted).map(Spec::from_bytes).transpose();
+        let spec = asked.map_err(|error| format!("what was asked for: {error}"))?.unwrap_or_default();
+        let record = Record::load(body, intent, &spec).map_err(|error| format!("its record: {error}"))?;
         Ok(Self { key, job, spec, compacted, record, version, now, leased_until: None })
     }
 }

@@ -25,6 +25,7 @@ mod random;
 mod redis;
 mod slots;
 mod sqlite;
+mod unreadable;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +52,7 @@ pub use slots::{SLOT_HOURS, SlotUse, Unused};
 #[cfg(feature = "simulated")]
 pub use sqlite::Past;
 pub use sqlite::{SqliteLedger, TimeSource};
+pub use unreadable::Unreadable;
 
 /// The durable record of every job, which is also the queue.
 ///
@@ -168,7 +170,7 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// is still held (by [`Ledger::put`], [`Ledger::renew`], [`Ledger::release`]) until somebody else claims the job.
     /// `spec` is filled in for the save lane, and in the follow lane for jobs that have no body yet. The second value is
     /// when the next job of the lane is due, if one is waiting; a leased one counts at the end of its lease. A claim of 0
-    /// jobs only tells that. A job in any state may be due here, also a settled one. In the follow lane no more are leased than
+    /// jobs only tells that; one that this program cannot read is neither leased nor waited for. A job in any state may be due here, also a settled one. In the follow lane no more are leased than
     /// [`Ledger::limit_polls`] leaves; then the second value is when some more may be.
     async fn claim(
         &self,
@@ -200,10 +202,14 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     async fn release(&self, leases: &[Lease]) -> Result<(), LedgerError>;
 
     /// One job, by name (folded).
+    ///
+    /// # Errors
+    /// [`LedgerError::Unreadable`] if it is there, and this program cannot read it.
     async fn read(&self, key: &JobKey) -> Result<Option<Stored>, LedgerError>;
 
     /// The published jobs of a batch in file order, `after` a job, of one state or all. At most `limit`, at most 1000.
-    /// None of a batch that is unknown, and none after a job that is unknown.
+    /// None of a batch that is unknown, and none after a job that is unknown. A job that this program cannot read is left
+    /// out, and noted for [`Ledger::unreadable`].
     async fn page(
         &self,
         batch: &BatchId,
@@ -215,6 +221,11 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// The done jobs of a batch that are not compact, in file order, `after` a job; otherwise as [`Ledger::page`].
     /// What is compact already costs next to nothing, however much it is.
     async fn whole(&self, batch: &BatchId, after: Option<&JobId>, limit: usize) -> Result<Vec<Stored>, LedgerError>;
+
+    /// Up to `max` of the published jobs that this program cannot read, of those that a claim or a page met; the one met first
+    /// comes first. Claims of any lane pass over them (see [`Unreadable`]); here each is read again, and one that can be read
+    /// by now is no longer listed.
+    async fn unreadable(&self, max: usize) -> Result<Vec<Unreadable>, LedgerError>;
 
     /// Stores the compact bodies of done jobs, and drops their specs; a digest is kept, so that [`Ledger::stage`] and
     /// [`Ledger::compare`] tell the same content from other content as before. Returns how many this call made compact.

@@ -24,7 +24,8 @@
 //! | `run` | batches with ready jobs, by priority and virtual time | publish, put, grant, flag, arrange | when empty, paused, asleep or short |
 //! | `asleep` | those whose span has not begun, by when it does; or is over | as `run` | as it begins |
 //! | `short` | those whose budget is used up | grant | put of a refund, arrange |
-//! | `unpriced` | queued jobs without a price, by when they are looked at again | grant, account | grant |
+//! | `unpriced` | queued jobs without a price, or unreadable, by when they are looked at again | grant, account | grant |
+//! | `unreadable` | job → since when a program could not read it, and why | claims, pages | put, or listed and read |
 //! | `price` | class → expected price | account | never |
 //! | `d:submit`, `d:follow`, `d:save` | jobs by due time; leased ones by their lease's end | put, grant, claim, leases | when they leave the lane |
 //! | `l` | job → fence, deliveries, lane | grant, claim | put |
@@ -79,7 +80,7 @@ use self::scripts::Scripts;
 use self::server::Server;
 use crate::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
-    LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Version, WorkerPlace,
+    LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable, Version, WorkerPlace,
 };
 
 /// What this program writes into `meta`; a server with another one is refused.
@@ -193,7 +194,8 @@ impl Ledger for RedisLedger {
 
     async fn read(&self, key: &JobKey) -> Result<Option<Stored>, LedgerError> {
         let (batch, job) = (key.batch.folded(), key.job.folded());
-        Ok(self.read_rows(&["key", &batch, &job]).await?.pop())
+        let Some((row, now)) = self.read_one(&["key", &batch, &job]).await? else { return Ok(None) };
+        Ok(Some(row.stored(now)??))
     }
 
     async fn page(
@@ -210,6 +212,10 @@ impl Ledger for RedisLedger {
         self.read_page(batch, Which::Whole, after, limit).await
     }
 
+    async fn unreadable(&self, max: usize) -> Result<Vec<Unreadable>, LedgerError> {
+        self.list_unreadable(max).await
+    }
+
     async fn compact(&self, jobs: &[Compaction]) -> Result<u64, LedgerError> {
         self.compact_jobs(jobs).await
     }
@@ -223,11 +229,11 @@ impl Ledger for RedisLedger {
     }
 
     async fn find_token(&self, token: &Token) -> Result<Option<JobKey>, LedgerError> {
-        Ok(self.read_rows(&["token", token.as_str()]).await?.pop().map(|stored| stored.key))
+        self.read_one(&["token", token.as_str()]).await?.map(|(row, _)| row.key()).transpose()
     }
 
     async fn find_task(&self, task: &TaskId) -> Result<Option<JobKey>, LedgerError> {
-        Ok(self.read_rows(&["task", task.as_str()]).await?.pop().map(|stored| stored.key))
+        self.read_one(&["task", task.as_str()]).await?.map(|(row, _)| row.key()).transpose()
     }
 
     async fn batches(&self) -> Result<Vec<BatchSummary>, LedgerError> {

@@ -20,6 +20,7 @@
 //! | `heard` | the callback of the latest submission that was heard | `hear` | with the file |
 //! | `seen` | a kind of video, when it was told of last, and a life table of what was seen | `observe` | when others are told of |
 //! | `polls` | how many follow-ups a second are allowed, and until when leave for them was used up | `limit_polls`, claims | with the file |
+//! | `unreadable` | a job that a program could not read, since when, and why | claims, pages | when a program that can read it stores or lists it |
 //! | `task` | a task id and the job it belongs to | `put` | with a forgotten batch: `clear` |
 //!
 //! `job.id` is the batch's number and the sequence in it (32 bits each), so a batch is a range in file order. `rank`
@@ -49,6 +50,7 @@ mod seen;
 mod slots;
 mod submission;
 mod sums;
+mod unreadable;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -65,7 +67,7 @@ use self::reading::Which;
 use self::writer::{Desk, Step};
 use crate::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
-    LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Version, WorkerPlace,
+    LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable, Version, WorkerPlace,
 };
 
 pub use self::clock::TimeSource;
@@ -153,7 +155,11 @@ impl SqliteLedger {
         limit: usize,
     ) -> Result<Vec<Stored>, LedgerError> {
         let wanted = reading::Wanted { batch: batch.folded(), which, after: after.map(JobId::folded), limit };
-        self.look(move |step| reading::page(step, &wanted)).await
+        let (stored, unreadable) = self.look(move |step| reading::page(step, &wanted)).await?;
+        if !unreadable.is_empty() {
+            self.write(move |step| unreadable::note(step, &unreadable)).await?;
+        }
+        Ok(stored)
     }
 }
 
@@ -277,6 +283,14 @@ impl Ledger for SqliteLedger {
 
     async fn whole(&self, batch: &BatchId, after: Option<&JobId>, limit: usize) -> Result<Vec<Stored>, LedgerError> {
         self.page_of(batch, Which::Whole, after, limit).await
+    }
+
+    async fn unreadable(&self, max: usize) -> Result<Vec<Unreadable>, LedgerError> {
+        let (unreadable, others) = self.look(move |step| unreadable::list(step, max)).await?;
+        if !others.is_empty() {
+            self.write(move |step| others.iter().try_for_each(|id| unreadable::was_read(step, *id))).await?;
+        }
+        Ok(unreadable)
     }
 
     async fn compact(&self, jobs: &[Compaction]) -> Result<u64, LedgerError> {

@@ -36,6 +36,9 @@ const REPLAY: Duration = Duration::from_secs(60);
 /// again in the meantime, and only then there are jobs that can be told of their tasks.
 const RETOLD: Duration = Duration::from_secs(15);
 
+/// Most unreadable jobs that whoever waits for the end leaves out of account.
+const UNREADABLE: usize = 10_000;
+
 /// Between two looks through the jobs in doubt.
 const DOUBTS: Duration = Duration::from_secs(2);
 
@@ -152,11 +155,13 @@ async fn look(worker: &Worker, until: &Until, looks: &mut Looks) -> Result<bool,
     worker.learning.step(worker.ledger.as_ref()).await;
     for batch in batches.iter().filter(|batch| batch.cancelling) {
         let swept = sweep(worker.ledger.as_ref(), &batch.batch, &worker.learning.policy()).await?;
-        info!(batch = %batch.batch, swept, "a cancellation was carried out");
+        if swept > 0 {
+            info!(batch = %batch.batch, swept, "a cancellation was carried out");
+        }
     }
     looks.press.step(worker.ledger.as_ref(), &batches).await;
     // What was looked at knows nothing of a run that was made since.
-    let at_rest = !is_moving && is_over(until, &batches);
+    let at_rest = !is_moving && is_over(worker, until, batches.clone()).await?;
     if !at_rest {
         looks.awaited.forget();
     }
@@ -181,10 +186,20 @@ async fn look(worker: &Worker, until: &Until, looks: &mut Looks) -> Result<bool,
     }
     doubts.looked = Some(Instant::now());
     // What was in doubt a moment ago may be under way by now.
-    Ok(is_over && !doubts.may_move && self::is_over(until, &worker.ledger.batches().await?))
+    Ok(is_over && !doubts.may_move && self::is_over(worker, until, worker.ledger.batches().await?).await?)
 }
 
-fn is_over(until: &Until, batches: &[BatchSummary]) -> bool {
+/// Whether what is waited for is at rest, but for jobs that this program cannot read.
+async fn is_over(worker: &Worker, until: &Until, mut batches: Vec<BatchSummary>) -> Result<bool, LedgerError> {
+    if matches!(until, Until::Stopped) || are_at_rest(until, &batches) {
+        return Ok(!matches!(until, Until::Stopped));
+    }
+    let unreadable = worker.ledger.unreadable(UNREADABLE).await?;
+    batches = batches.into_iter().map(|batch| batch.without(&unreadable)).collect();
+    Ok(!unreadable.is_empty() && are_at_rest(until, &batches))
+}
+
+fn are_at_rest(until: &Until, batches: &[BatchSummary]) -> bool {
     match until {
         Until::Stopped => false,
         Until::Idle => batches.iter().all(rests),

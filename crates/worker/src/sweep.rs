@@ -12,8 +12,8 @@ const PAGE: usize = 200;
 /// by this call: queued ones are cancelled; those that are being submitted, generated, upscaled or downloaded are marked,
 /// so that they are followed and saved and get no further attempt. What is in doubt is marked too, and stays in doubt.
 ///
-/// True once it returns `Ok`: nothing of the batch that was published before is queued. May be repeated, and run by
-/// several at a time.
+/// True once it returns `Ok`: nothing of the batch that was published before is queued, but for what this program cannot
+/// read; while there is such a job the flag stays set. May be repeated, and run by several at a time.
 pub async fn sweep(ledger: &dyn Ledger, batch: &BatchId, policy: &Policy) -> Result<u64, LedgerError> {
     let mut swept = 0;
     for state in
@@ -29,8 +29,16 @@ pub async fn sweep(ledger: &dyn Ledger, batch: &BatchId, policy: &Policy) -> Res
         }
         swept += cancelled;
     }
-    ledger.flag(batch, BatchFlag::Cancelling(false)).await?;
+    // One that this program cannot read must not be submitted by one that can: the flag stays, for a later sweep.
+    if !has_queued(ledger, batch).await? {
+        ledger.flag(batch, BatchFlag::Cancelling(false)).await?;
+    }
     Ok(swept)
+}
+
+async fn has_queued(ledger: &dyn Ledger, batch: &BatchId) -> Result<bool, LedgerError> {
+    let (batches, folded) = (ledger.batches().await?, batch.folded());
+    Ok(batches.iter().any(|known| known.batch.folded() == folded && known.count(StateName::Queued) > 0))
 }
 
 /// Cancels every job of `batch` that is found in `state`, page by page.

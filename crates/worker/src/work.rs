@@ -62,6 +62,7 @@ async fn run(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: 
     // The service takes this key; and if one submits, how near it is has yet to be heard.
     let begins = Settings {
         joins: options.lanes.contains(&Lane::Submit),
+        rereads: true,
         note: Some((NoteKind::KeyRefused, None)),
         ..Settings::default()
     };

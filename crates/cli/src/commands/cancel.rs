@@ -108,6 +108,13 @@ fn tell(before: &BatchSummary, after: &BatchSummary) {
         counted(cancelled, "job"),
         words::counts(after)
     ));
+    if after.cancelling {
+        say::words(format_args!(
+            "some of its jobs cannot be read by this program, and stay as they are; nothing of the batch is submitted until \
+             one that can read them has cancelled them: veobatch status {}",
+            after.batch
+        ));
+    }
     let paid: u64 = [StateName::Submitting, StateName::Generating, StateName::Upscaling, StateName::Downloading]
         .map(|state| after.count(state))
         .into_iter()

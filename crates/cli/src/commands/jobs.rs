@@ -3,10 +3,11 @@
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use veobatch_core::{BatchId, JobId, StateName};
-use veobatch_ledger::{Ledger, Stored};
+use veobatch_ledger::{BatchSummary, Ledger, Stored, Unreadable};
 
 use crate::exit::DONE;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, UNREADABLE};
+use crate::findings::unreadable_of;
 use crate::named::{self, looking};
 use crate::opened::Opened;
 use crate::settings::Settings;
@@ -63,7 +64,7 @@ impl Jobs {
         };
         let mut pages = Pages { ledger, batch: &summary.batch, state, after, left: self.limit.unwrap_or(usize::MAX) };
         if settings.json {
-            return document(&mut pages).await;
+            return document(&mut pages, &summary).await;
         }
         if self.limit.is_none() {
             pages.left = LINES;
@@ -74,6 +75,14 @@ impl Jobs {
                 say::data(line)?;
             }
             shown += page.len();
+        }
+        let unreadable = pages.unreadable(&summary).await?;
+        shown += unreadable.len();
+        for line in unreadable_table(&unreadable).lines() {
+            say::data(line)?;
+        }
+        if !unreadable.is_empty() {
+            say::words(UNREADABLE);
         }
         let all = state.map_or(summary.total(), |state| summary.count(state));
         if let (None, None, Some(last)) = (self.limit, &self.after, &pages.after)
@@ -116,22 +125,38 @@ impl Pages<'_> {
         }
         Ok(Some(page))
     }
+
+    /// Those that this program cannot read, once the pages came to their end; they come last.
+    async fn unreadable(&self, batch: &BatchSummary) -> Result<Vec<Unreadable>> {
+        if self.left > 0 {
+            return Ok(Vec::new());
+        }
+        let mut all = unreadable_of(self.ledger, std::slice::from_ref(batch)).await?;
+        all.retain(|job| self.state.is_none() || job.state.is_none() || self.state == job.state);
+        Ok(all)
+    }
 }
 
 /// Prints a list of all jobs as they are read: a batch may have more of them than fit into memory.
-async fn document(pages: &mut Pages<'_>) -> Result<u8> {
+async fn document(pages: &mut Pages<'_>, batch: &BatchSummary) -> Result<u8> {
     let mut text = String::from("[");
     let mut separator = "\n";
+    let mut add = |text: &mut String, job: &shapes::Job<'_>| {
+        let job = serde_json::to_string(job)
+            .map_err(|error| Failure::unavailable("write the answer as JSON").because(&error))?;
+        text.push_str(std::mem::replace(&mut separator, ",\n"));
+        text.push_str(&job);
+        Ok::<_, Failure>(())
+    };
     while let Some(page) = pages.next().await? {
         for stored in &page {
-            let job = serde_json::to_string(&shapes::Job::of(stored))
-                .map_err(|error| Failure::unavailable("write the answer as JSON").because(&error))?;
-            text.push_str(separator);
-            text.push_str(&job);
-            separator = ",\n";
+            add(&mut text, &shapes::Job::of(stored))?;
         }
         say::raw(text.as_bytes())?;
         text.clear();
+    }
+    for job in &pages.unreadable(batch).await? {
+        add(&mut text, &shapes::Job::unreadable(job))?;
     }
     text.push_str("\n]\n");
     say::raw(text.as_bytes())?;
@@ -148,6 +173,16 @@ fn table(jobs: &[Stored]) -> Table {
             .or_else(|| record.trouble.as_deref().map(|trouble| plain(trouble, 100)))
             .unwrap_or_else(|| plain(&stored.spec.prompt, 60));
         table.row([stored.key.job.to_string(), words::spoken(record.state.name()).to_owned(), detail]);
+    }
+    table
+}
+
+fn unreadable_table(jobs: &[Unreadable]) -> Table {
+    let mut table = Table::new(usize::MAX);
+    for job in jobs {
+        let state = job.state.map_or("unknown", words::spoken);
+        let detail = format!("cannot be read by this program: {}", plain(&job.why, 100));
+        table.row([job.key.job.to_string(), state.to_owned(), detail]);
     }
     table
 }

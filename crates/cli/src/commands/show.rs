@@ -4,11 +4,11 @@ mod doubt;
 
 use clap::Args;
 use serde_json::{Value, json};
-use veobatch_core::Spec;
-use veobatch_ledger::Stored;
+use veobatch_core::{BatchId, JobId, JobKey, Spec};
+use veobatch_ledger::{Ledger, LedgerError, Stored};
 
 use crate::exit::DONE;
-use crate::failure::Result;
+use crate::failure::{Result, UNREADABLE};
 use crate::named::{self, looking};
 use crate::opened::Opened;
 use crate::settings::Settings;
@@ -39,6 +39,9 @@ impl Show {
         let opened = Opened::known(settings).await?;
         let ledger = &*opened.ledger;
         let batch = named::batch(ledger, &self.batch).await?;
+        if let Some((key, why)) = self.unreadable(ledger, &batch.batch).await {
+            return tell_unreadable(settings, &key, &why);
+        }
         let stored = named::job(ledger, &batch.batch, &self.job).await?;
         let account = ledger.account().await.map_err(|error| looking(&error))?;
         let why = Waiting::of(&stored, &batch, &account);
@@ -52,6 +55,26 @@ impl Show {
         }
         Ok(DONE)
     }
+
+    /// The job's name and what cannot be read, if it is there and this program cannot read it.
+    async fn unreadable(&self, ledger: &dyn Ledger, batch: &BatchId) -> Option<(JobKey, String)> {
+        let key = JobKey { batch: batch.clone(), job: JobId::parse(&self.job).ok()? };
+        match ledger.read(&key).await {
+            Err(LedgerError::Unreadable { key, why }) => Some((key, why)),
+            Ok(_) | Err(_) => None,
+        }
+    }
+}
+
+fn tell_unreadable(settings: &Settings, key: &JobKey, why: &str) -> Result<u8> {
+    if settings.json {
+        say::json(&json!({"batch": key.batch, "job": key.job, "unreadable": true, "error": why}))?;
+        return Ok(DONE);
+    }
+    say::data(format_args!("{key}: cannot be read by this program, and is set aside"))?;
+    say::data(format_args!("  {:<9} {}", "reason", plain(why, 500)))?;
+    say::data(format_args!("  {:<9} {UNREADABLE}", "to do"))?;
+    Ok(DONE)
 }
 
 fn lines(stored: &Stored, why: Option<&Waiting>, doubt: Option<&Doubt>, settings: &Settings) -> Vec<String> {

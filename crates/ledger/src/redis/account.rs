@@ -84,6 +84,9 @@ fn changes(settings: &Settings) -> serde_json::Value {
     if settings.joins {
         set("joins", json!(true));
     }
+    if settings.rereads {
+        set("rereads", json!(true));
+    }
     if let Some((kind, words)) = &settings.note {
         let mut note = serde_json::Map::from_iter([("kind".to_owned(), json!(kind.as_str()))]);
         note.extend(words.iter().map(|words| ("words".to_owned(), json!(words))));

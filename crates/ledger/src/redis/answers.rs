@@ -5,6 +5,7 @@ use veobatch_core::{BatchId, Credits, Intent, JobId, JobKey, StateName, Timestam
 
 use crate::LedgerError;
 use crate::job::{Claimed, Fence, JobRef, Lease, Stored, Version};
+use crate::unreadable::Unreadable;
 
 /// Between a job's id and its price class: no id has it.
 pub(super) const CLASS_MARK: u8 = 0x1f;
@@ -30,23 +31,52 @@ impl FromRedisValue for Row {
 }
 
 impl Row {
-    pub(super) fn stored(self, now: Timestamp) -> Result<Stored, LedgerError> {
+    /// The job's name, which is known even where the rest cannot be read.
+    pub(super) fn key(&self) -> Result<JobKey, LedgerError> {
+        let id = self.job.as_deref().map(|job| split(job).0);
+        // Where the spec was not brought, the second line of the state.
+        let named = || self.state.as_deref().and_then(|state| split(state).1).map(|rest| split(rest).0);
+        let id = id.or_else(named).unwrap_or_default();
+        let named = job_id(id).or_else(|error| Unreadable::name(self.place()).ok_or(error))?;
+        Ok(JobKey { batch: batch_id(&self.name)?, job: named })
+    }
+
+    /// Where it is.
+    pub(super) fn place(&self) -> JobRef {
+        JobRef { batch: self.batch, seq: self.seq }
+    }
+
+    /// The job, or that this program cannot read it.
+    pub(super) fn stored(&self, now: Timestamp) -> Result<Result<Stored, Unreadable>, LedgerError> {
+        let key = self.key()?;
+        let read = self.read(key.clone(), now);
+        Ok(read.map_err(|why| Unreadable::new(key, self.place(), self.state_name(), &why, now)))
+    }
+
+    fn read(&self, key: JobKey, now: Timestamp) -> Result<Stored, String> {
         let (head, rest) = self.state.as_deref().map(split).unzip();
         let head = head.map(Head::parse).transpose()?.unwrap_or_default();
-        let (name, body) = rest.flatten().map(split).unzip();
-        let (id, spec) = self.job.as_deref().map(split).unzip();
-        let key = JobKey { batch: batch_id(&self.name)?, job: job_id(id.or(name).unwrap_or_default())? };
-        let (spec, body) = (spec.flatten(), body.flatten().filter(|body| !body.is_empty()));
-        let job = JobRef { batch: self.batch, seq: self.seq };
-        let mut stored = Stored::assemble(key, job, spec, body, head.intent, Version(head.version), now)?;
+        let body = rest.flatten().and_then(|rest| split(rest).1).filter(|body| !body.is_empty());
+        let spec = self.job.as_deref().and_then(|job| split(job).1);
+        let mut stored = Stored::assemble(key, self.place(), spec, body, head.intent, Version(head.version), now)?;
         stored.leased_until = (self.leased > now.as_millis()).then(|| Timestamp::from_millis(self.leased));
         Ok(stored)
     }
 
-    pub(super) fn claimed(self, now: Timestamp) -> Result<Claimed, LedgerError> {
-        let lease = Lease { job: JobRef { batch: self.batch, seq: self.seq }, fence: Fence(self.fence.clone()) };
-        let deliveries = self.deliveries;
-        Ok(Claimed { stored: self.stored(now)?, lease, deliveries })
+    /// The fourth word of the state's header; a fresh job has none.
+    fn state_name(&self) -> Option<StateName> {
+        let Some(state) = self.state.as_deref() else { return Some(StateName::Queued) };
+        StateName::parse(std::str::from_utf8(split(state).0).ok()?.split(' ').nth(3)?)
+    }
+
+    /// The job under its lease, or that this program cannot read it.
+    pub(super) fn claimed(self, now: Timestamp) -> Result<Result<Claimed, Unreadable>, LedgerError> {
+        let fence = Fence(self.fence.clone());
+        let lease = Lease { job: self.place(), fence: fence.clone() };
+        Ok(match self.stored(now)? {
+            Ok(stored) => Ok(Claimed { stored, lease, deliveries: self.deliveries }),
+            Err(job) => Err(Unreadable { fence: Some(fence), ..job }),
+        })
     }
 }
 
@@ -58,7 +88,7 @@ struct Head {
 }
 
 impl Head {
-    fn parse(bytes: &[u8]) -> Result<Self, LedgerError> {
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
         let read = || {
             let text = std::str::from_utf8(bytes).ok()?;
             let words: Vec<&str> = text.split(' ').collect();
@@ -82,7 +112,7 @@ impl Head {
             };
             Some(Self { version: version.parse().ok()?, intent })
         };
-        read().ok_or_else(|| damaged("a job's state", bytes))
+        read().ok_or_else(|| format!("its state reads {:?}", String::from_utf8_lossy(bytes)))
     }
 }
 
@@ -135,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_job_without_an_entry_is_fresh() {
-        let stored = row(None).stored(Timestamp::from_millis(5)).unwrap();
+        let stored = row(None).stored(Timestamp::from_millis(5)).unwrap().unwrap();
         assert_eq!(stored.key.to_string(), "garden/cat-01");
         assert_eq!((stored.version, stored.record.state.name()), (Version(0), StateName::Queued));
         assert_eq!(stored.spec.prompt, "a cat");
@@ -145,12 +175,16 @@ mod tests {
     fn an_intent_is_read_as_submitting() {
         let token = Token::from_bits(7);
         let state = format!("3 - - submitting - 0 * 60000 {token} 42\ncat-01\n");
-        let stored = row(Some(&state)).stored(Timestamp::from_millis(5)).unwrap();
+        let stored = row(Some(&state)).stored(Timestamp::from_millis(5)).unwrap().unwrap();
         assert_eq!((stored.version, stored.record.state.name()), (Version(3), StateName::Submitting));
     }
 
     #[test]
-    fn a_header_that_cannot_be_read_is_damage() {
-        assert!(matches!(row(Some("x y\n{}")).stored(Timestamp::default()), Err(LedgerError::Damaged(_))));
+    fn a_header_that_cannot_be_read_makes_its_job_unreadable_and_nothing_else() {
+        let job = row(Some("x y\n{}")).stored(Timestamp::default()).unwrap().unwrap_err();
+        assert_eq!((job.key.to_string().as_str(), job.state), ("garden/cat-01", None));
+        assert!(job.why.contains("x y"), "{job:?}");
+        let nameless = Row { job: None, ..row(Some("x y\n/\n{}")) };
+        assert_eq!(nameless.key().unwrap().to_string(), "garden/unreadable-7");
     }
 }

@@ -18,7 +18,11 @@ if members[1] then
     -- As `head`, but only what is needed here: this is the most frequent script.
     local due, state, queue, body = '-', '', '-', nil
     if stored then due, state, queue, body = string.match(stored, '^%S+ %S+ (%S+) (%S+) (%S+)[^\n]*\n[^\n]*\n()') end
-    if (state == 'submitting' and 'follow' or queue) ~= lane then
+    if stored and not body then
+      -- No program of this format wrote that.
+      note(member, 'its state reads ' .. string.match(string.sub(stored, 1, 100), '^[^\n]*'))
+      times[#times + 1], times[#times + 2] = NOW + K.SET_ASIDE, member
+    elseif (state == 'submitting' and 'follow' or queue) ~= lane then
       gone[#gone + 1] = member
     elseif due ~= '-' and tonumber(due) > NOW then
       -- Its holder is gone, and it was put off meanwhile.
@@ -39,7 +43,17 @@ if members[1] then
   if times[3] then call(unpack(times)) end
   if gone[3] then call(unpack(gone)) end
 end
-local next_due = tonumber(call('ZRANGE', key, 0, 0, 'WITHSCORES')[2] or 0)
+-- When the first is due that is not set aside; those that are may be many, and then one of them will do.
+local function first_due()
+  local last = call('EXISTS', P .. 'unreadable') == 1 and 1000 or 0
+  for i = 0, last do
+    local first = call('ZRANGE', key, i, i, 'WITHSCORES')
+    if not first[1] then return 0 end
+    if i == last or call('HEXISTS', P .. 'unreadable', first[1]) == 0 then return tonumber(first[2]) end
+  end
+end
+
+local next_due = first_due()
 local again = take_leave(state, #out)
 if next_due > 0 and allowed < tonumber(ARGV[2]) then next_due = math.max(next_due, again) end
 return { NOW, next_due, out }

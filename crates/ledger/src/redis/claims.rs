@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use redis::Value;
+use tracing::debug;
 use veobatch_core::{BatchId, Lane, Timestamp, Token, millis};
 
 use super::RedisLedger;
 use super::admission::texts;
 use super::answers::{Row, damaged, when};
+use crate::account::LOOKS;
 use crate::job::Fence;
+use crate::unreadable::Unreadable;
 use crate::{CLAIM_MAX, Claimed, Lease, LedgerError, SubmissionClaim, Waiting};
 
 impl RedisLedger {
@@ -22,12 +25,25 @@ impl RedisLedger {
         let (lease, stall) = (millis(lease).to_string(), millis(stall).to_string());
         let mut args = texts([token.as_str(), &lease, &stall, if only.is_some() { "1" } else { "0" }]);
         args.extend(only.unwrap_or_default().iter().map(|batch| batch.folded().into_bytes()));
-        let answer: Vec<Value> = self.server.run(&self.scripts.grant, &args).await?;
-        let (claim, replicas) = granted(answer)?;
-        if matches!(claim, SubmissionClaim::Granted(_)) {
-            self.confirmation.granted(replicas);
+        let mut now = Timestamp::default();
+        for _ in 0..LOOKS {
+            let answer: Vec<Value> = self.server.run(&self.scripts.grant, &args).await?;
+            match granted(answer)? {
+                Answer::Granted(claimed, replicas) => {
+                    self.confirmation.granted(replicas);
+                    return Ok(SubmissionClaim::Granted(claimed));
+                }
+                Answer::Wait(wait) => return Ok(wait),
+                Answer::Unreadable(job) => {
+                    now = job.since;
+                    let taken = texts([token.as_str(), &job.why]);
+                    if self.server.run::<u8>(&self.scripts.take_back, &taken).await? == 1 {
+                        job.log();
+                    }
+                }
+            }
         }
-        Ok(claim)
+        Ok(SubmissionClaim::Wait { why: Waiting::Work, until: Some(now), now })
     }
 
     pub(super) async fn claim_due(
@@ -40,7 +56,16 @@ impl RedisLedger {
         let args = texts([lane.as_str(), &max, &lease, &Fence::random().0]);
         let (now, next, rows): (u64, u64, Vec<Row>) = self.server.run(&self.scripts.claim, &args).await?;
         let now = Timestamp::from_millis(now);
-        let claimed = rows.into_iter().map(|row| row.claimed(now)).collect::<Result<_, _>>()?;
+        let (mut claimed, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
+        for row in rows {
+            match row.claimed(now)? {
+                Ok(job) => claimed.push(job),
+                Err(job) => unreadable.push(job),
+            }
+        }
+        if let Err(error) = self.set_aside(&unreadable).await {
+            debug!(%error, "jobs that cannot be read could not be set aside; their leases end by themselves");
+        }
         Ok((claimed, when(next)))
     }
 
@@ -63,8 +88,16 @@ impl RedisLedger {
     }
 }
 
-/// The answer to a claim, and how many replicas the server has, if it was granted.
-fn granted(answer: Vec<Value>) -> Result<(SubmissionClaim, u32), LedgerError> {
+/// The answer to a claim of a submission.
+enum Answer {
+    /// With how many replicas the server has.
+    Granted(Box<Claimed>, u32),
+    Wait(SubmissionClaim),
+    /// Granted, and this program cannot read it.
+    Unreadable(Box<Unreadable>),
+}
+
+fn granted(answer: Vec<Value>) -> Result<Answer, LedgerError> {
     let unread = |error: redis::ParsingError| LedgerError::Damaged(error.to_string());
     let mut parts = answer.into_iter();
     let mut next = || parts.next().unwrap_or(Value::Nil);
@@ -76,7 +109,10 @@ fn granted(answer: Vec<Value>) -> Result<(SubmissionClaim, u32), LedgerError> {
     if word == "granted" {
         let row: Row = redis::from_redis_value(next()).map_err(unread)?;
         let replicas = redis::from_redis_value(next()).map_err(unread)?;
-        return Ok((SubmissionClaim::Granted(Box::new(row.claimed(now)?)), replicas));
+        return Ok(match row.claimed(now)? {
+            Ok(claimed) => Answer::Granted(Box::new(claimed), replicas),
+            Err(job) => Answer::Unreadable(Box::new(job)),
+        });
     }
     let why: String = redis::from_redis_value(next()).map_err(unread)?;
     let why = match why.as_str() {
@@ -89,5 +125,6 @@ fn granted(answer: Vec<Value>) -> Result<(SubmissionClaim, u32), LedgerError> {
         "recovery" => Waiting::Recovery,
         other => return Err(damaged("the answer to a claim", other.as_bytes())),
     };
-    Ok((SubmissionClaim::Wait { why, until: when(redis::from_redis_value(next()).map_err(unread)?), now }, 0))
+    let until = when(redis::from_redis_value(next()).map_err(unread)?);
+    Ok(Answer::Wait(SubmissionClaim::Wait { why, until, now }))
 }

@@ -3,8 +3,6 @@
 -- Returns 'granted', now, the job and how many replicas the server has; or 'wait', now, why and until when (0: unknown);
 -- or 'lost', for a token whose job somebody else follows by now.
 
--- How long a job without a price waits before it is looked at again, in ms.
-local UNPRICED_WAIT = 600000
 local UNLIMITED_BELOW = '(' .. string.format('%.0f', UNLIMITED)
 
 local token, lease, stall = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -106,23 +104,25 @@ local function price_of(job)
   return price and tonumber(price)
 end
 
--- A job that must not be paid for without a price waits until somebody may have set one.
-local function put_off(n, seq, priority)
+local n, time, t, seq, priority, job, price
+
+-- A job that must not be paid for without a price waits until somebody may have set one; and one that is not whole, until
+-- somebody made it so.
+local function put_off(n, seq, priority, wait)
   unready(n, seq)
-  if not call('HGET', part(n, ':s'), seq) then
+  if job and not call('HGET', part(n, ':s'), seq) then
     local h = head(nil)
-    h.facets, h.id = 'queued - ' .. priority .. ' - 0', id_of(call('HGET', part(n, ':j'), seq))
+    h.facets, h.id = 'queued - ' .. priority .. ' - 0', id_of(job)
     call('HSET', part(n, ':s'), seq, headed(h, ''))
   end
-  call('ZADD', P .. 'unpriced', NOW + UNPRICED_WAIT, n .. ':' .. string.format('%.0f', seq))
+  call('ZADD', P .. 'unpriced', NOW + wait, n .. ':' .. string.format('%.0f', seq))
 end
 
-promote()
-wake()
 local day = call('HMGET', P .. 'acct', 'daily', 'day_from', 'day_until', 'day_spent')
 local daily = day[1] and tonumber(day[1])
-local n, time, t, seq, priority, job, price
-for _ = 1, 100 do
+promote()
+wake()
+for _ = 1, K.LOOKS do
   n, time = least()
   if not n then break end
   t = terms(n)
@@ -135,9 +135,12 @@ for _ = 1, 100 do
   end
   if found then
     job = call('HGET', part(n, ':j'), found)
-    price = price_of(job)
-    if not price and (t.budget or daily) then
-      put_off(n, found, priority)
+    price = job and price_of(job)
+    if not job then
+      put_off(n, found, priority, K.SET_ASIDE)
+      note(n .. ':' .. string.format('%.0f', found), 'what was asked for is missing')
+    elseif not price and (t.budget or daily) then
+      put_off(n, found, priority, K.UNPRICED_WAIT)
     elseif t.budget and t.credits + price > t.budget then
       leave(n, t)
       call('SADD', P .. 'short', n)
@@ -172,7 +175,9 @@ call('HINCRBY', part(n, ''), 'c:submitting', 1)
 call('SETBIT', part(n, ':m:queued'), seq, 0)
 call('SETBIT', part(n, ':m:submitting'), seq, 1)
 local credits = string.format('%.0f', tonumber(h.credits) + price)
-h.version, h.nonce, h.due, h.facets = h.version + 1, '-', '-', 'submitting - ' .. priority .. ' * ' .. credits
+-- No put has such a nonce: as long as it is there, nobody has changed the job since, and this was set aside for it.
+local nonce = 'p' .. string.format('%.0f', price)
+h.version, h.nonce, h.due, h.facets = h.version + 1, nonce, '-', 'submitting - ' .. priority .. ' * ' .. credits
 h.token, h.at, h.id = token, string.format('%.0f', NOW), id_of(job)
 stored = headed(h, body and string.sub(stored, body) or '')
 call('HSET', part(n, ':s'), seq, stored)

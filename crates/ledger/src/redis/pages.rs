@@ -9,7 +9,8 @@ use super::RedisLedger;
 use super::admission::texts;
 use super::answers::{Row, damaged};
 use super::server::Server;
-use crate::{BatchSummary, LedgerError, Stored};
+use crate::unreadable::Unreadable;
+use crate::{BatchSummary, JobRef, LedgerError, Stored};
 
 /// Most jobs of one page.
 const PAGE_MAX: usize = 1000;
@@ -54,14 +55,15 @@ impl Which {
 }
 
 impl RedisLedger {
-    pub(super) async fn read_rows(&self, args: &[&str]) -> Result<Vec<Stored>, LedgerError> {
-        let args: Vec<Vec<u8>> = args.iter().map(|arg| arg.as_bytes().to_vec()).collect();
-        self.stored_rows(&args).await
+    /// What a question about one job found.
+    pub(super) async fn read_one(&self, args: &[&str]) -> Result<Option<(Row, Timestamp)>, LedgerError> {
+        let (now, mut rows) = self.rows(&args.iter().map(|arg| arg.as_bytes().to_vec()).collect::<Vec<_>>()).await?;
+        Ok(rows.pop().map(|row| (row, now)))
     }
 
-    async fn stored_rows(&self, args: &[Vec<u8>]) -> Result<Vec<Stored>, LedgerError> {
+    async fn rows(&self, args: &[Vec<u8>]) -> Result<(Timestamp, Vec<Row>), LedgerError> {
         let (now, rows): (u64, Vec<Row>) = self.server.run(&self.scripts.read, args).await?;
-        rows.into_iter().map(|row| row.stored(Timestamp::from_millis(now))).collect()
+        Ok((Timestamp::from_millis(now), rows))
     }
 
     pub(super) async fn read_page(
@@ -75,12 +77,12 @@ impl RedisLedger {
         let Some((number, published)) = self.extent(batch).await? else { return Ok(Vec::new()) };
         let mut from = 0;
         if let Some(after) = after {
-            match self.read_rows(&["key", &batch.folded(), &after.folded()]).await?.pop() {
-                Some(stored) => from = stored.job.seq as usize + 1,
+            match self.read_one(&["key", &batch.folded(), &after.folded()]).await? {
+                Some((row, _)) => from = row.place().seq as usize + 1,
                 None => return Ok(Vec::new()),
             }
         }
-        let mut page = Vec::new();
+        let (mut page, mut unreadable) = (Vec::new(), Vec::new());
         while page.len() < limit && from < published {
             let most = READ_CHUNK.min(limit - page.len());
             let (seqs, next) = match which.bitmap(number) {
@@ -88,9 +90,71 @@ impl RedisLedger {
                 Some(bitmap) => self.set_bits(&bitmap, from, published, most).await?,
             };
             from = next;
-            page.extend(self.read_seqs(number, &seqs, which).await?);
+            for job in self.read_seqs(number, &seqs).await? {
+                match job {
+                    // Some may have moved on since the bitmap was read.
+                    Ok(job) if which.state().is_none_or(|state| job.record.state.name() == state) => page.push(job),
+                    Ok(_) => {}
+                    Err(job) => unreadable.push(job),
+                }
+            }
         }
+        self.set_aside(&unreadable).await?;
         Ok(page)
+    }
+
+    /// Puts these on the list of what this program cannot read; what it claimed is held by nobody and due again later.
+    pub(super) async fn set_aside(&self, unreadable: &[Unreadable]) -> Result<(), LedgerError> {
+        for jobs in unreadable.chunks(READ_CHUNK) {
+            let mut args = Vec::with_capacity(jobs.len() * 4);
+            for Unreadable { job, fence, why, .. } in jobs {
+                let fence = fence.as_ref().map_or("", |fence| &fence.0);
+                args.extend(texts([&*job.batch.to_string(), &job.seq.to_string(), fence, why]));
+            }
+            let new: Vec<bool> = self.server.run(&self.scripts.set_aside, &args).await?;
+            jobs.iter().zip(new).filter(|(_, new)| *new).for_each(|(job, _)| job.log());
+        }
+        Ok(())
+    }
+
+    /// What is on the list and still cannot be read. What can be, or is gone, leaves it.
+    pub(super) async fn list_unreadable(&self, max: usize) -> Result<Vec<Unreadable>, LedgerError> {
+        let list = self.server.key("unreadable");
+        let noted: Vec<(String, String)> = self.server.ask(Cmd::new().arg("HGETALL").arg(&list)).await?;
+        let since = |text: &str| text.split(' ').next().and_then(|ms| ms.parse().ok()).map(Timestamp::from_millis);
+        let mut noted: Vec<(Timestamp, &str)> =
+            noted.iter().map(|(member, text)| (since(text).unwrap_or_default(), member.as_str())).collect();
+        noted.sort_unstable();
+        let mut unreadable = Vec::new();
+        for chunk in noted.chunks(READ_CHUNK) {
+            if unreadable.len() >= max {
+                break;
+            }
+            let mut args = texts(["members"]);
+            args.extend(chunk.iter().map(|(_, member)| member.as_bytes().to_vec()));
+            let (now, rows) = self.rows(&args).await?;
+            let mut known: HashMap<String, Unreadable> = HashMap::new();
+            for row in rows {
+                let JobRef { batch, seq } = row.place();
+                if let Err(job) = row.stored(now)? {
+                    known.insert(format!("{batch}:{seq}"), job);
+                }
+            }
+            let mut gone = Cmd::new();
+            gone.arg("HDEL").arg(&list);
+            let before = unreadable.len();
+            for (since, member) in chunk {
+                match known.remove(*member) {
+                    Some(job) => unreadable.push(Unreadable { since: *since, ..job }),
+                    None => drop(gone.arg(*member)),
+                }
+            }
+            if unreadable.len() - before < chunk.len() {
+                self.server.ask::<u32>(&gone).await?;
+            }
+        }
+        unreadable.truncate(max);
+        Ok(unreadable)
     }
 
     /// The number of a batch and of its published jobs.
@@ -128,16 +192,14 @@ impl RedisLedger {
         Ok((seqs, next))
     }
 
-    async fn read_seqs(&self, number: u32, seqs: &[usize], which: Which) -> Result<Vec<Stored>, LedgerError> {
+    async fn read_seqs(&self, number: u32, seqs: &[usize]) -> Result<Vec<Result<Stored, Unreadable>>, LedgerError> {
         if seqs.is_empty() {
             return Ok(Vec::new());
         }
         let mut args = texts(["seqs", &number.to_string()]);
         args.extend(seqs.iter().map(|seq| seq.to_string().into_bytes()));
-        let mut stored = self.stored_rows(&args).await?;
-        // Some may have moved on since the bitmap was read.
-        stored.retain(|stored| which.state().is_none_or(|state| stored.record.state.name() == state));
-        Ok(stored)
+        let (now, rows) = self.rows(&args).await?;
+        rows.iter().map(|row| row.stored(now)).collect()
     }
 }
 

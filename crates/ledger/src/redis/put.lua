@@ -165,6 +165,9 @@ local function put(i, member, stored, lease)
   return change(n, seq, member, old, lease, fence ~= '', new, body, more == '' and {} or cjson.decode(more))
 end
 
+-- Whoever stores a job could read it.
+local some_are_unreadable = call('EXISTS', P .. 'unreadable') == 1
+
 local results, last = {}, #ARGV / WIDTH
 while #results < last do
   local batches, seqs, members, seen = {}, {}, {}, {}
@@ -177,7 +180,9 @@ while #results < last do
   local states = fields(':s', batches, seqs)
   local leases = call('HMGET', P .. 'l', unpack(members))
   for at, member in ipairs(members) do
-    results[#results + 1] = put(#results * WIDTH, member, states[at], leases[at])
+    local result = put(#results * WIDTH, member, states[at], leases[at])
+    if some_are_unreadable and result[1] == 'ok' then call('HDEL', P .. 'unreadable', member) end
+    results[#results + 1] = result
   end
   end_round()
 end

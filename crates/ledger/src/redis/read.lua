@@ -1,6 +1,6 @@
 -- Published jobs as they are. Changes nothing.
--- ARGV: 'key', folded batch, folded id; or 'token', token; or 'task', task; or 'seqs', batch's number, sequences.
--- Returns now and the jobs.
+-- ARGV: 'key', folded batch, folded id; or 'token', token; or 'task', task; or 'seqs', batch's number, sequences; or
+-- 'members', batch and sequence of each. Returns now and the jobs.
 
 local n, seqs = nil, {}
 if ARGV[1] == 'key' then
@@ -10,7 +10,7 @@ if ARGV[1] == 'key' then
 elseif ARGV[1] == 'seqs' then
   n = ARGV[2]
   for i = 3, #ARGV do seqs[i - 2] = ARGV[i] end
-else
+elseif ARGV[1] ~= 'members' then
   local member
   if ARGV[1] == 'token' then
     member = call('HGET', P .. 'i', ARGV[2])
@@ -22,15 +22,21 @@ else
 end
 
 local out = {}
-if n and seqs[1] then
-  local b = call('HMGET', part(n, ''), 'name', 'published')
-  for _, seq in ipairs(seqs) do
-    if b[1] and tonumber(seq) < tonumber(b[2]) then
-      local member = n .. ':' .. seq
-      local stored = call('HGET', part(n, ':s'), seq) or kept_state(n, seq)
-      local leased = stored and leased_until(member, lease_of(member)) or 0
-      out[#out + 1] = row(n, seq, b[1], job_of(n, seq), stored, leased)
-    end
+local function take(b, n, seq)
+  if not b[1] or tonumber(seq) >= tonumber(b[2]) then return end
+  local member = n .. ':' .. seq
+  local stored = call('HGET', part(n, ':s'), seq) or kept_state(n, seq)
+  local leased = stored and leased_until(member, lease_of(member)) or 0
+  out[#out + 1] = row(n, seq, b[1], job_of(n, seq), stored, leased)
+end
+
+if ARGV[1] == 'members' then
+  for i = 2, #ARGV do
+    local n, seq = place(ARGV[i])
+    take(call('HMGET', part(n, ''), 'name', 'published'), n, seq)
   end
+elseif n and seqs[1] then
+  local b = call('HMGET', part(n, ''), 'name', 'published')
+  for _, seq in ipairs(seqs) do take(b, n, seq) end
 end
 return { NOW, out }

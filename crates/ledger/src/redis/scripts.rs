@@ -1,6 +1,25 @@
-//! The scripts: each a small Lua file behind the shared ones that it needs.
+//! The scripts: each a small Lua file behind the shared ones that it needs, and all behind the constants, which are Rust's.
+
+use std::time::Duration;
 
 use redis::Script;
+use veobatch_core::{SOFT_DEADLINE, millis};
+
+use crate::account::{LOOKS, UNPRICED_WAIT};
+use crate::unreadable::SET_ASIDE;
+
+/// The numbers that scripts share with Rust, as `K.NAME`; times in ms.
+fn constants() -> String {
+    let ms = |time: Duration| millis(time).to_string();
+    let all = [
+        ("LOOKS", LOOKS.to_string()),
+        ("SET_ASIDE", ms(SET_ASIDE)),
+        ("SOFT_DEADLINE", ms(SOFT_DEADLINE)),
+        ("UNPRICED_WAIT", ms(UNPRICED_WAIT)),
+    ];
+    let set: Vec<String> = all.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    format!("local K = {{ {} }}\n", set.join(", "))
+}
 
 /// All of them, named for what they do.
 #[derive(Debug)]
@@ -24,22 +43,28 @@ pub(super) struct Scripts {
     pub(super) compact: Script,
     pub(super) forget: Script,
     pub(super) clear: Script,
+    pub(super) set_aside: Script,
+    pub(super) take_back: Script,
 }
 
 macro_rules! script {
-    ($($file:literal),+) => { Script::new(concat!(include_str!("prelude.lua"), $(include_str!($file)),+)) };
+    ($constants:ident, $($file:literal),+) => {
+        Script::new(&[&*$constants, include_str!("prelude.lua"), $(include_str!($file)),+].concat())
+    };
 }
 
 impl Scripts {
     pub(super) fn new() -> Self {
+        let k = constants();
         Self {
-            stage: script!("index.lua", "queue.lua", "staging.lua", "finished.lua", "stage.lua"),
-            publish: script!("queue.lua", "recovery.lua", "publish.lua"),
-            abandon: script!("index.lua", "queue.lua", "staging.lua", "abandon.lua"),
-            compare: script!("index.lua", "finished.lua", "compare.lua"),
-            grant: script!("queue.lua", "pace.lua", "idle.lua", "recovery.lua", "grant.lua"),
-            claim: script!("many.lua", "leave.lua", "claim.lua"),
+            stage: script!(k, "index.lua", "queue.lua", "staging.lua", "finished.lua", "stage.lua"),
+            publish: script!(k, "queue.lua", "recovery.lua", "publish.lua"),
+            abandon: script!(k, "index.lua", "queue.lua", "staging.lua", "abandon.lua"),
+            compare: script!(k, "index.lua", "finished.lua", "compare.lua"),
+            grant: script!(k, "queue.lua", "pace.lua", "idle.lua", "recovery.lua", "aside.lua", "grant.lua"),
+            claim: script!(k, "many.lua", "leave.lua", "aside.lua", "claim.lua"),
             put: script!(
+                k,
                 "index.lua",
                 "queue.lua",
                 "many.lua",
@@ -49,18 +74,20 @@ impl Scripts {
                 "finished.lua",
                 "put.lua"
             ),
-            leases: script!("leases.lua"),
-            read: script!("index.lua", "finished.lua", "read.lua"),
-            account: script!("pace.lua", "account.lua"),
-            slots: script!("pace.lua", "idle.lua", "slots.lua"),
-            flag: script!("queue.lua", "flag.lua"),
-            arrange: script!("queue.lua", "arrange.lua"),
-            heard: script!("heard.lua"),
-            seen: script!("seen.lua"),
-            polls: script!("leave.lua", "polls.lua"),
-            compact: script!("finished.lua", "compact.lua"),
-            forget: script!("forget.lua"),
-            clear: script!("finished.lua", "clear.lua"),
+            leases: script!(k, "leases.lua"),
+            read: script!(k, "index.lua", "finished.lua", "read.lua"),
+            account: script!(k, "pace.lua", "account.lua"),
+            slots: script!(k, "pace.lua", "idle.lua", "slots.lua"),
+            flag: script!(k, "queue.lua", "flag.lua"),
+            arrange: script!(k, "queue.lua", "arrange.lua"),
+            heard: script!(k, "heard.lua"),
+            seen: script!(k, "seen.lua"),
+            polls: script!(k, "leave.lua", "polls.lua"),
+            compact: script!(k, "finished.lua", "compact.lua"),
+            forget: script!(k, "forget.lua"),
+            clear: script!(k, "finished.lua", "clear.lua"),
+            set_aside: script!(k, "aside.lua", "set_aside.lua"),
+            take_back: script!(k, "pace.lua", "idle.lua", "aside.lua", "take_back.lua"),
         }
     }
 }

@@ -277,6 +277,9 @@ pub(super) fn configure(step: &mut Step<'_>, settings: &Settings) -> Result<Pace
     if settings.joins {
         keep_fastest(step.sql, &Fastest::default())?;
     }
+    if settings.rereads {
+        super::unreadable::retry(step)?;
+    }
     if let Some((kind, words)) = &settings.note {
         note(step, *kind, words.as_deref())?;
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 use veobatch_core::{Lane, Timestamp};
 
 use super::polls::Leave;
@@ -25,12 +25,16 @@ pub(super) fn claim(
          FROM job JOIN batch ON batch.id = job.batch WHERE lane = ?1 AND due <= ?2 ORDER BY due LIMIT ?3"
     ))?;
     let mut rows = due.query((put_lane(lane), put_time(step.now), allowed.count, lane == Lane::Save))?;
-    let mut claimed = Vec::new();
+    let (mut claimed, mut unreadable) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
         let number: i64 = row.get(0)?;
-        claimed.push((number, row::claimed(row::stored(row, step.now)?, Fence::random(), until)));
+        match row::stored(row, step.now)? {
+            Ok(found) => claimed.push((number, row::claimed(found, Fence::random(), until))),
+            Err(job) => unreadable.push(job),
+        }
     }
     drop(rows);
+    super::unreadable::set_aside(step, &unreadable)?;
     let mut take =
         step.sql.prepare_cached("UPDATE job SET due = ?2, fence = ?3, deliveries = deliveries + 1 WHERE id = ?1")?;
     for (number, job) in &claimed {
@@ -42,8 +46,11 @@ pub(super) fn claim(
 }
 
 fn next_due(sql: &Connection, lane: Lane) -> Result<Option<Timestamp>, LedgerError> {
-    let mut first = sql.prepare_cached("SELECT min(due) FROM job WHERE lane = ?")?;
-    let first: Option<i64> = first.query_row([put_lane(lane)], |row| row.get(0))?;
+    let mut first = sql.prepare_cached(
+        "SELECT due FROM job WHERE lane = ? AND NOT EXISTS (SELECT 1 FROM unreadable WHERE unreadable.job = job.id) \
+         ORDER BY due LIMIT 1",
+    )?;
+    let first: Option<i64> = first.query_row([put_lane(lane)], |row| row.get(0)).optional()?;
     Ok(first.map(time))
 }
 

@@ -51,6 +51,7 @@ pub(super) fn put(step: &mut Step<'_>, put: &Put) -> Result<Version, LedgerError
         place.state == StateName::Submitting,
         put.facets.credits.as_millis(),
     ))?;
+    super::unreadable::was_read(step, id)?;
     sums::moved(sql, i64::from(put.job.batch), &row.place, &place)?;
     sums::spent(sql, i64::from(put.job.batch), (row.credits, put.facets.credits.as_millis()), row.at)?;
     if let Some(settle) = &put.settle {

@@ -9,6 +9,7 @@ use super::row::{self, STORED, get_state, get_time, id_at, put_state};
 use super::writer::Step;
 use crate::LedgerError;
 use crate::job::{BatchSummary, Stored};
+use crate::unreadable::Unreadable;
 
 /// Most jobs in a page.
 const PAGE_MAX: usize = 1000;
@@ -28,11 +29,8 @@ fn number(sql: &Connection, (batch, shown): (i64, i64), folded: &str) -> Result<
 pub(super) fn read(step: &Step<'_>, batch: &str, job: &str) -> Result<Option<Stored>, LedgerError> {
     let Some(batch) = published(step.sql, batch)? else { return Ok(None) };
     let Some(id) = number(step.sql, batch, job)? else { return Ok(None) };
-    let mut statement = step.sql.prepare_cached(&format!(
-        "{STORED} spec.spec FROM job JOIN batch ON batch.id = job.batch LEFT JOIN spec ON spec.job = job.id WHERE job.id = ?"
-    ))?;
-    let mut rows = statement.query([id])?;
-    rows.next()?.map(|row| Ok(row::stored(row, step.now)?.0)).transpose()
+    let Some(found) = super::unreadable::find(step, id)? else { return Ok(None) };
+    Ok(Some(found.map(|(stored, _)| stored)?))
 }
 
 /// Which jobs to list.
@@ -57,42 +55,49 @@ pub(super) struct Wanted {
     pub(super) limit: usize,
 }
 
-pub(super) fn page(step: &Step<'_>, wanted: &Wanted) -> Result<Vec<Stored>, LedgerError> {
-    let Some((batch, shown)) = published(step.sql, &wanted.batch)? else { return Ok(Vec::new()) };
+/// What was asked for, and what this program cannot read on the way.
+pub(super) type Page = (Vec<Stored>, Vec<Unreadable>);
+
+pub(super) fn page(step: &Step<'_>, wanted: &Wanted) -> Result<Page, LedgerError> {
+    let Some((batch, shown)) = published(step.sql, &wanted.batch)? else { return Ok(Page::default()) };
     let from = match &wanted.after {
         None => id_at(batch, 0),
         Some(job) => match number(step.sql, (batch, shown), job)? {
             Some(number) => number + 1,
-            None => return Ok(Vec::new()),
+            None => return Ok(Page::default()),
         },
     };
-    let (end, limit) = (id_at(batch, shown), i64::try_from(wanted.limit.min(PAGE_MAX)).unwrap_or_default());
-    let of = |filter: &str| {
-        format!("{STORED} spec.spec FROM job {filter} job.id >= ?1 AND job.id < ?2 ORDER BY job.id LIMIT ?3")
-    };
+    let (end, limit) = (id_at(batch, shown), wanted.limit.min(PAGE_MAX));
+    let of =
+        |filter: &str| format!("{STORED} spec.spec FROM job {filter} job.id >= ?1 AND job.id < ?2 ORDER BY job.id");
     let joined = "CROSS JOIN batch ON batch.id = job.batch LEFT JOIN spec ON spec.job = job.id WHERE";
-    let mut stored = Vec::new();
+    let (mut stored, mut unreadable) = Page::default();
     let mut take = |rows: &mut rusqlite::Rows<'_>| -> Result<(), LedgerError> {
-        while let Some(row) = rows.next()? {
-            stored.push(row::stored(row, step.now)?.0);
+        while stored.len() < limit
+            && let Some(row) = rows.next()?
+        {
+            match row::stored(row, step.now)? {
+                Ok((job, _)) => stored.push(job),
+                Err(job) => unreadable.push(job),
+            }
         }
         Ok(())
     };
     match wanted.which {
-        Which::All => take(&mut step.sql.prepare_cached(&of(joined))?.query((from, end, limit))?)?,
+        Which::All => take(&mut step.sql.prepare_cached(&of(joined))?.query((from, end))?)?,
         Which::In(state) => {
-            let listed = of(&format!("INDEXED BY job_state {joined} job.state = ?4 AND"));
-            take(&mut step.sql.prepare_cached(&listed)?.query((from, end, limit, put_state(state)))?)?;
+            let listed = of(&format!("INDEXED BY job_state {joined} job.state = ?3 AND"));
+            take(&mut step.sql.prepare_cached(&listed)?.query((from, end, put_state(state)))?)?;
         }
         Which::Whole => {
             // The numbers of a state are written out, as they are in the index, or it would not be used.
             let done = put_state(StateName::Done);
-            let filter = format!("job.batch = ?4 AND job.state = {done} AND job.compact = 0 AND");
+            let filter = format!("job.batch = ?3 AND job.state = {done} AND job.compact = 0 AND");
             let listed = of(&format!("INDEXED BY job_whole {joined} {filter}"));
-            take(&mut step.sql.prepare_cached(&listed)?.query((from, end, limit, batch))?)?;
+            take(&mut step.sql.prepare_cached(&listed)?.query((from, end, batch))?)?;
         }
     }
-    Ok(stored)
+    Ok((stored, unreadable))
 }
 
 pub(super) fn key_of(step: &Step<'_>, id: i64) -> Result<JobKey, LedgerError> {

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, types::Type};
 use veobatch_core::{BatchId, Credits, Facets, Flight, Intent, JobId, JobKey, Lane, StateName, Timestamp, Token};
 
 use crate::job::{Fence, JobRef, Lease, Stored, Version};
+use crate::unreadable::Unreadable;
 use crate::{Claimed, LedgerError};
 
 /// In flight until the next change.
@@ -71,11 +72,11 @@ pub(super) fn put_state(state: StateName) -> i64 {
 
 pub(super) fn get_state(row: &Row<'_>, column: usize) -> rusqlite::Result<StateName> {
     let code: i64 = row.get(column)?;
-    StateName::ALL
-        .iter()
-        .copied()
-        .find(|state| put_state(*state) == code)
-        .ok_or_else(|| unreadable(column, format!("state {code}")))
+    state_of(code).ok_or_else(|| unreadable(column, format!("state {code}")))
+}
+
+fn state_of(code: i64) -> Option<StateName> {
+    StateName::ALL.iter().copied().find(|state| put_state(*state) == code)
 }
 
 pub(super) fn put_lane(lane: Lane) -> i64 {
@@ -161,11 +162,17 @@ pub(super) fn load(sql: &Connection, id: i64) -> Result<Option<JobRow>, LedgerEr
     Ok(row.optional()?)
 }
 
+/// A job and its deliveries, or that this program cannot read it.
+pub(super) type Found = Result<(Stored, u32), Unreadable>;
+
 /// Reads a row of [`STORED`] and the spec.
-pub(super) fn stored(row: &Row<'_>, now: Timestamp) -> Result<(Stored, u32), LedgerError> {
+pub(super) fn stored(row: &Row<'_>, now: Timestamp) -> Result<Found, LedgerError> {
     let job = job_ref(row.get(0)?);
     let key = key(row, 1)?;
-    let state = get_state(row, 4)?;
+    let code: i64 = row.get(4)?;
+    let Some(state) = state_of(code) else {
+        return Ok(Err(Unreadable::new(key, job, None, &format!("its state has the number {code}"), now)));
+    };
     let token: Option<String> = row.get(5)?;
     let at: Option<i64> = row.get(6)?;
     let intent = match (state, token.as_deref().and_then(Token::parse), at) {
@@ -178,11 +185,15 @@ pub(super) fn stored(row: &Row<'_>, now: Timestamp) -> Result<(Stored, u32), Led
     let body: Option<Vec<u8>> = row.get(10)?;
     let was_dropped: bool = row.get(11)?;
     let spec: Option<Vec<u8>> = if was_dropped { Some(Vec::new()) } else { row.get(13)? };
-    let mut stored = Stored::assemble(key, job, spec.as_deref(), body.as_deref(), intent, version, now)?;
+    let read = Stored::assemble(key.clone(), job, spec.as_deref(), body.as_deref(), intent, version, now);
+    let mut stored = match read {
+        Ok(stored) => stored,
+        Err(why) => return Ok(Err(Unreadable::new(key, job, Some(state), &why, now))),
+    };
     let due: Option<i64> = row.get(8)?;
     let leased = row.get::<_, Option<i64>>(7)?.is_some();
     stored.leased_until = due.filter(|_| leased).map(time).filter(|until| *until > now);
-    Ok((stored, row.get(9)?))
+    Ok(Ok((stored, row.get(9)?)))
 }
 
 /// A job that was just leased, with `deliveries` and the fence as they are now.

@@ -140,6 +140,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
     }
     check(&connection)?;
     connection.execute_batch(super::heard::TABLE)?;
+    connection.execute_batch(super::unreadable::TABLE)?;
     tune(&connection)?;
     Ok(connection)
 }
@@ -149,6 +150,7 @@ pub(super) fn in_memory() -> Result<Connection, LedgerError> {
     let mut connection = Connection::open_in_memory()?;
     make(&mut connection)?;
     connection.execute_batch(super::heard::TABLE)?;
+    connection.execute_batch(super::unreadable::TABLE)?;
     tune(&connection)?;
     Ok(connection)
 }

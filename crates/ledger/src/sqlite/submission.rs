@@ -12,8 +12,9 @@ use super::row::{
 use super::writer::Step;
 use super::{slots, sums};
 use crate::LedgerError;
-use crate::account::{Arrival, Settle, Waiting};
+use crate::account::{Arrival, LOOKS, Settle, UNPRICED_WAIT, Waiting};
 use crate::job::{Claimed, Fence, SubmissionClaim};
+use crate::unreadable::{SET_ASIDE, Unreadable};
 
 /// Most delayed jobs that one claim makes ready.
 const PROMOTED: i64 = 100;
@@ -125,7 +126,7 @@ fn granted(step: &Step<'_>, id: i64, fence: Fence, until: Timestamp) -> Result<C
     ))?;
     let mut rows = statement.query([id])?;
     let row = rows.next()?.ok_or_else(|| LedgerError::Damaged(format!("job {id} has no spec")))?;
-    let (stored, deliveries) = row::stored(row, step.now)?;
+    let (stored, deliveries) = row::stored(row, step.now)??;
     Ok(row::claimed((stored, deliveries.saturating_sub(1)), fence, until))
 }
 
@@ -205,12 +206,6 @@ fn land(step: &Step<'_>) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// Most batches and jobs that one claim looks at before it says that there is nothing now.
-const LOOKS: usize = 100;
-
-/// How long a job without a price waits before it is looked at again.
-const UNPRICED_WAIT: Duration = Duration::from_secs(600);
-
 /// The job that may go.
 #[derive(Debug)]
 struct Ready {
@@ -252,12 +247,17 @@ fn next(step: &Step<'_>, only: Option<&[String]>) -> Result<Next, LedgerError> {
         }
         let (id, rank) = next_job(sql, batch.id)?
             .ok_or_else(|| LedgerError::Damaged(format!("batch {} counts ready jobs, but has none", batch.id)))?;
+        if let Some(job) = unreadable(step, id)? {
+            super::unreadable::note(step, &[job])?;
+            put_off(step, batch.id, id, SET_ASIDE)?;
+            continue;
+        }
         let mut find = sql.prepare_cached(
             "SELECT price.credits FROM spec JOIN price ON price.class = spec.class WHERE spec.job = ?",
         )?;
         let price: Option<i64> = find.query_row([id], |row| row.get(0)).optional()?;
         if price.is_none() && (batch.budget.is_some() || has_day) {
-            put_off(step, batch.id, id)?;
+            put_off(step, batch.id, id, UNPRICED_WAIT)?;
             continue;
         }
         let price = price.unwrap_or_default();
@@ -280,9 +280,23 @@ fn wake(sql: &Connection, now: i64) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// A job that must not be paid for without a price waits until somebody may have set one.
-fn put_off(step: &Step<'_>, batch: i64, id: i64) -> Result<(), LedgerError> {
-    let due = put_time(step.now.after(UNPRICED_WAIT));
+/// The job, if nothing may be paid for it because this program does not know what was asked for.
+fn unreadable(step: &Step<'_>, id: i64) -> Result<Option<Unreadable>, LedgerError> {
+    let found = super::unreadable::find(step, id)?
+        .ok_or_else(|| LedgerError::Damaged(format!("job {id} is ready, but cannot be seen")))?;
+    Ok(match found {
+        Ok((stored, _)) if stored.compacted => {
+            let state = Some(StateName::Queued);
+            Some(Unreadable::new(stored.key, stored.job, state, "what was asked for was dropped", step.now))
+        }
+        Ok(_) => None,
+        Err(job) => Some(job),
+    })
+}
+
+/// A job that must not be paid for now waits: until somebody may have set its price, or a program can read it.
+fn put_off(step: &Step<'_>, batch: i64, id: i64, wait: Duration) -> Result<(), LedgerError> {
+    let due = put_time(step.now.after(wait));
     step.sql.prepare_cached("UPDATE job SET lane = ?2, due = ?3 WHERE id = ?1")?.execute((
         id,
         put_lane(Lane::Submit),

@@ -82,6 +82,10 @@ impl Bench {
         }
     }
 
+    pub(crate) fn url(&self) -> &LedgerUrl {
+        &self.url
+    }
+
     pub(crate) fn directory(&self) -> &TempDir {
         &self.directory
     }

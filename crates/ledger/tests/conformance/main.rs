@@ -29,9 +29,11 @@ mod runs;
 mod seen;
 mod slots;
 mod store;
+mod store_itself;
 mod strays;
 mod submission;
 mod terms;
+mod unreadable;
 
 macro_rules! conformance {
     ($($theme:ident { $($case:ident)+ })+) => {
@@ -249,6 +251,15 @@ conformance! {
         a_batch_that_is_being_admitted_to_is_not_forgotten
         a_change_of_a_forgotten_job_is_refused
         clearing_away_leaves_other_batches_and_their_tasks
+    }
+    unreadable {
+        a_submission_whose_spec_cannot_be_read_costs_nothing_and_stops_nobody
+        a_record_that_cannot_be_read_is_not_submitted_again
+        a_record_that_cannot_be_read_is_not_followed_and_stops_nobody
+        a_video_whose_spec_cannot_be_read_is_saved_once_it_can_be
+        an_orphan_that_cannot_be_read_is_in_flight_for_no_longer_than_one_in_doubt
+        a_page_leaves_out_what_cannot_be_read_and_goes_on_behind_it
+        what_can_be_read_again_is_no_longer_listed
     }
     runs {
         a_run_is_shown_and_remembered_in_one_step

@@ -14,7 +14,7 @@ use crate::bench::{
 };
 
 /// What a job costs that is not said to be another one.
-const PRICE: Credits = Credits::whole(60);
+pub(crate) const PRICE: Credits = Credits::whole(60);
 
 pub(crate) fn prices() -> PriceList {
     PriceList { by_class: vec![("veo3_fast/720p".to_owned(), PRICE)], asked: true }

@@ -62,13 +62,18 @@ pub(crate) async fn replay(
 /// Tells the ledger, the newest first: what a ledger that went back has forgotten is what it knew for the shortest time, and
 /// it waits for a minute and a half only. `false` if it could not be told everything.
 async fn tell_all(ledger: &dyn Ledger, policy: &Policy, findings: &[Finding], patience: &mut Patience) -> bool {
+    let mut all = true;
     for finding in findings.iter().rev() {
         if let Err(error) = tell(ledger, policy, finding, patience).await {
             warn!(%error, "the ledger did not take what a journal says");
-            return false;
+            all = false;
+            // Its neighbours can be told all the same.
+            if !matches!(error, LedgerError::Unreadable { .. }) {
+                break;
+            }
         }
     }
-    true
+    all
 }
 
 async fn tell(

@@ -14,7 +14,7 @@ use veobatch_core::{
 use veobatch_ledger::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Fence, Guarantee, JobRef, Lease,
     Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim, Turn,
-    Version, Waiting, WorkerPlace,
+    Unreadable, Version, Waiting, WorkerPlace,
 };
 
 use super::stage::Owner;
@@ -250,6 +250,7 @@ through! {
         after: Option<&JobId>,
         limit: usize
     ) -> Vec<Stored>;
+    async fn unreadable(&self, max: usize) -> Vec<Unreadable>;
     async fn whole(&self, batch: &BatchId, after: Option<&JobId>, limit: usize) -> Vec<Stored>;
     async fn compact(&self, jobs: &[Compaction]) -> u64;
     async fn forget(&self, batch: &BatchId) -> ();

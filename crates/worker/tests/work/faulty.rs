@@ -10,8 +10,8 @@ use veobatch_core::{
 };
 use veobatch_ledger::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
-    LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim, Turn, Version,
-    WorkerPlace,
+    LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable,
+    Version, WorkerPlace,
 };
 
 /// What goes wrong.
@@ -176,6 +176,10 @@ impl Ledger for Faulty {
         limit: usize,
     ) -> Answer<Vec<Stored>> {
         self.inner.page(batch, state, after, limit).await
+    }
+
+    async fn unreadable(&self, max: usize) -> Answer<Vec<Unreadable>> {
+        self.inner.unreadable(max).await
     }
 
     async fn whole(&self, batch: &BatchId, after: Option<&JobId>, limit: usize) -> Answer<Vec<Stored>> {
