@@ -42,12 +42,16 @@ async fn a_spec_of_an_unknown_size_stops_no_worker_and_its_job_comes_back_by_its
     ensure!(listed.lines().count() == 3 && listed.contains("8k"), "{listed}");
     let listed = scene.run(&["jobs", "garden", "--state", "queued", "--json"]).await?.with_code(0)?.stdout;
     ensure!(listed.contains(r#""job":"a""#) && listed.contains(r#""unreadable":true"#), "{listed}");
-    scene.run(&["run", "garden.yaml"]).await?.with_code(1)?.saying("cannot be read by this program")?;
+    // `run` does not wait for it either, and does not call the batch done.
+    scene.write("more.yaml", "batch: garden\njobs: [{ id: d, prompt: a fox }]")?;
+    scene.run(&["run", "more.yaml", "--yes"]).await?.with_code(1)?.saying("cannot be read by this program")?;
+    // Its own file names another content than what is stored now.
+    scene.run(&["run", "garden.yaml"]).await?.with_code(1)?.saying("newer veobatch")?;
 
     resize(&scene, "8k", "1080p")?;
     scene.run(&["worker", "--until-idle"]).await?.with_code(0)?;
-    assert_eq!(scene.counts("garden").await?.done, 3);
-    assert_eq!((scene.bill().await.accepted.len(), scene.most_per_prompt().await), (3, 1));
+    assert_eq!(scene.counts("garden").await?.done, 4);
+    assert_eq!((scene.bill().await.accepted.len(), scene.most_per_prompt().await), (4, 1));
     let status = scene.run(&["status"]).await?.with_code(0)?.stdout;
     ensure!(!status.contains("cannot be read"), "{status}");
     Ok(())

@@ -120,6 +120,7 @@ mod tests {
             daily,
             prices: prices.map(|(class, credits)| (class.to_owned(), Credits::whole(credits))).into(),
             now: Timestamp::default(),
+            calendar: Timestamp::default(),
         }
     }
 

@@ -74,9 +74,9 @@ fn wanted(settings: &Settings, account: &Account) -> Result<Wanted> {
     };
     // In the same step, so that nothing waits for a worker to tell the day. It is not heard while another one is counted.
     let day = daily.iter().flatten().find_map(|budget| {
-        let until = Zone::parse(&budget.zone).ok()?.day_of(account.now)?.until;
+        let until = Zone::parse(&budget.zone).ok()?.day_of(account.calendar)?.until;
         // What was claimed before was not counted, so it must not come back either.
-        let span = Span { from: account.now, until };
+        let span = Span { from: account.calendar, until };
         Some(Day { zone: budget.zone.clone(), span })
     });
     let by_class = prices::of(settings)?.by_class();

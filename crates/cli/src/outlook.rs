@@ -62,7 +62,7 @@ impl Outlook {
         let batches = ledger.batches().await.map_err(|error| looking(&error))?;
         let typical = typical(&known).unwrap_or(USUAL);
         let next = BTreeMap::new();
-        Ok(Self { pace: account.pace, typical, batches, prices: account.prices, next, now: account.now })
+        Ok(Self { pace: account.pace, typical, batches, prices: account.prices, next, now: account.calendar })
     }
 
     /// Without a ledger.

@@ -145,6 +145,7 @@ pub(crate) fn account(account: &Account) -> Value {
         "recovering_until": account.recovering_until.map(Time),
         "workers": crate::words::present_notes(account).map(note).collect::<Vec<Value>>(),
         "now": Time(account.now),
+        "calendar": Time(account.calendar),
     })
 }
 

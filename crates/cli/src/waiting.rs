@@ -67,7 +67,7 @@ impl Waiting {
 fn queued(stored: &Stored, batch: &BatchSummary, account: &Account, due: Option<Timestamp>) -> Waiting {
     let now = account.now;
     stopped(batch)
-        .or_else(|| unscheduled(batch, now))
+        .or_else(|| unscheduled(batch, account.calendar))
         .or_else(|| unaffordable(stored, batch, account))
         .or_else(|| {
             let at = due.filter(|due| *due > now)?;
@@ -136,13 +136,17 @@ fn unaffordable(stored: &Stored, batch: &BatchSummary, account: &Account) -> Opt
         return Some(Waiting::new("budget", format!("its batch's budget is used up: {short}")));
     }
     let daily = daily?;
-    if !daily.day.contains(account.now) {
+    let zone = Zone::parse(&daily.budget.zone).unwrap_or_default();
+    if account.calendar < daily.day.from {
+        let from = moment(&zone, daily.day.from);
+        return Some(Waiting::new("daily_budget", format!("the daily budget: {}", words::day_to_come(&from))));
+    }
+    if !daily.day.contains(account.calendar) {
         return Some(Waiting::new(
             "daily_budget",
             "the daily budget: a worker has yet to say that a new day has begun",
         ));
     }
-    let zone = Zone::parse(&daily.budget.zone).unwrap_or_default();
     let until = moment(&zone, daily.day.until);
     let short = short(daily.spent, daily.budget.credits)?;
     Some(Waiting::new("daily_budget", format!("the daily budget is used up, until {until} ({zone}): {short}")))

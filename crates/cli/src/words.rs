@@ -49,6 +49,7 @@ pub(crate) fn account(account: &Account) -> Vec<String> {
     lines.push(gate(account).unwrap_or_else(|| "gate:    open".to_owned()));
     lines.extend(daily(account));
     lines.extend(recovery(account));
+    lines.extend(clocks(account));
     lines.extend(braked(account).map(|words| format!("worker:  {words}")));
     lines.extend(refused(account).map(|words| format!("worker:  {words}")));
     lines
@@ -81,12 +82,36 @@ fn refused(account: &Account) -> Option<String> {
 fn daily(account: &Account) -> Option<String> {
     let daily = account.daily.as_ref()?;
     let zone = Zone::parse(&daily.budget.zone).unwrap_or_default();
-    let until = if daily.day.contains(account.now) {
+    let until = if account.calendar < daily.day.from {
+        day_to_come(&moment(&zone, daily.day.from))
+    } else if daily.day.contains(account.calendar) {
         format!("until {} ({zone})", moment(&zone, daily.day.until))
     } else {
         format!("that day is over; a worker begins the next one ({zone})")
     };
     Some(format!("budget:  {} of {} credits of the day are used, {until}", daily.spent, daily.budget.credits))
+}
+
+/// Why nothing is granted before a day of the daily budget that a wrong clock began too early.
+pub(crate) fn day_to_come(from: &str) -> String {
+    format!(
+        "a clock that was ahead began a day that is still to come: nothing is submitted before {from}, or until the daily budget \
+         is set anew (--daily-budget none, then the budget)"
+    )
+}
+
+/// That the ledger's own time is ahead of the clock of this machine, if it is.
+fn clocks(account: &Account) -> Option<String> {
+    let ahead = account.now.since(account.calendar);
+    (ahead >= Duration::from_secs(60)).then(|| {
+        format!(
+            "clock:   it is {} here and {} in the ledger, which was used with a clock that was ahead by {}; due times go by the \
+             ledger's, windows and days by this machine's",
+            account.calendar,
+            account.now,
+            duration(ahead)
+        )
+    })
 }
 
 /// Terms of a batch that are not the usual ones, and why it is paused if nobody ordered that; nothing if it is like others.
@@ -182,7 +207,9 @@ pub(crate) fn findings(findings: &Findings) -> Vec<String> {
         more(&mut lines, findings.strays.len(), "task");
     }
     if !findings.unreadable.is_empty() {
-        lines.push("cannot be read by this program; set aside, nothing is paid for them, and all others go on:".to_owned());
+        lines.push(
+            "cannot be read by this program; set aside, nothing is paid for them, and all others go on:".to_owned(),
+        );
         for job in findings.unreadable.iter().take(SHOWN) {
             let state = job.state.map_or("unknown", spoken);
             lines.push(format!("  {} ({state}): {}", job.key, plain(&job.why, REASON)));
@@ -236,5 +263,33 @@ mod tests {
             credits: Credits::default(),
         };
         assert_eq!(counts(&batch), "5 done, 1 in doubt, 1,200 queued");
+    }
+
+    #[test]
+    fn clocks_that_differ_are_both_told() {
+        let at = |ms| Timestamp::from_millis(1_795_368_605_000 + ms);
+        let account = |ahead: u64, day_from: u64| Account {
+            pace: veobatch_ledger::Pace::default(),
+            allowance: 20_000,
+            in_flight: 0,
+            next_slot: at(0),
+            gate: Gate::Open,
+            recovering_until: None,
+            daily: Some(veobatch_ledger::Daily {
+                budget: veobatch_ledger::DailyBudget { credits: Credits::whole(9), zone: "UTC".into() },
+                day: veobatch_core::Span { from: at(day_from), until: at(90_000_000) },
+                spent: Credits::default(),
+            }),
+            prices: BTreeMap::new(),
+            notes: Vec::new(),
+            now: at(ahead),
+            calendar: at(0),
+        };
+        assert_eq!(clocks(&account(59_000, 0)), None);
+        let words = clocks(&account(7_200_000, 0)).unwrap();
+        assert!(words.contains("2026-11-22T17:30:05Z here and 2026-11-22T19:30:05Z"), "{words}");
+        assert!(daily(&account(7_200_000, 0)).unwrap().contains("of the day are used, until"));
+        let words = daily(&account(7_200_000, 3_600_000)).unwrap();
+        assert!(words.contains("still to come") && words.contains("--daily-budget none"), "{words}");
     }
 }

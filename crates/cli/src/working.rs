@@ -110,7 +110,7 @@ impl Shown<'_> {
         let read = async {
             let summaries = summaries(&*opened.ledger, self.batches).await?;
             let account = opened.ledger.account().await.map_err(|error| crate::named::looking(&error))?;
-            let hindrance = match words::gate(&account).or_else(|| outlook::closed(&summaries, account.now)) {
+            let hindrance = match words::gate(&account).or_else(|| outlook::closed(&summaries, account.calendar)) {
                 None => budgets::spent(&*opened.ledger, &summaries, &account).await?,
                 hindrance @ Some(_) => hindrance,
             };

@@ -322,6 +322,8 @@ pub struct Account {
     pub notes: Vec<Note>,
     /// By the ledger's clock.
     pub now: Timestamp,
+    /// By the clock of windows, days and recurrences ([`crate::Ledger::calendar`]).
+    pub calendar: Timestamp,
 }
 
 impl Gate {

@@ -64,6 +64,10 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// The ledger's clock, the only one for due times, leases and slots.
     async fn now(&self) -> Result<Timestamp, LedgerError>;
 
+    /// The clock that windows, days and recurrences go by. It is behind [`Ledger::now`] where a `SQLite` file was used with a
+    /// wall clock that was ahead: then the ledger's own time runs on from there, and this is what the wall clock says.
+    async fn calendar(&self) -> Result<Timestamp, LedgerError>;
+
     /// Binds the ledger to its API base and account at the first call; afterwards checks them.
     ///
     /// `fingerprint` computes the salted fingerprint of the key from the ledger's salt, so the key itself never comes here.

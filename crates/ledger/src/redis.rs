@@ -80,7 +80,8 @@ use self::scripts::Scripts;
 use self::server::Server;
 use crate::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
-    LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable, Version, WorkerPlace,
+    LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable, Version,
+    WorkerPlace,
 };
 
 /// What this program writes into `meta`; a server with another one is refused.
@@ -110,6 +111,10 @@ impl RedisLedger {
 #[async_trait]
 impl Ledger for RedisLedger {
     async fn now(&self) -> Result<Timestamp, LedgerError> {
+        shared::now(&self.server).await
+    }
+
+    async fn calendar(&self) -> Result<Timestamp, LedgerError> {
         shared::now(&self.server).await
     }
 

@@ -67,7 +67,8 @@ use self::reading::Which;
 use self::writer::{Desk, Step};
 use crate::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
-    LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable, Version, WorkerPlace,
+    LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable, Version,
+    WorkerPlace,
 };
 
 pub use self::clock::TimeSource;
@@ -166,7 +167,11 @@ impl SqliteLedger {
 #[async_trait]
 impl Ledger for SqliteLedger {
     async fn now(&self) -> Result<Timestamp, LedgerError> {
-        Ok(self.clock.now())
+        Ok(self.clock.read().now)
+    }
+
+    async fn calendar(&self) -> Result<Timestamp, LedgerError> {
+        Ok(self.clock.read().wall)
     }
 
     async fn bind(

@@ -32,7 +32,7 @@ pub(crate) async fn arrange_with(
     if checked.asked().all(|(_, asked)| *asked == Asked::default()) {
         return Ok(arranged);
     }
-    let (known, now) = (ledger.batches().await?, ledger.now().await?);
+    let (known, now) = (ledger.batches().await?, ledger.calendar().await?);
     for (batch, asked) in checked.asked() {
         let summary = known.iter().find(|summary| summary.batch.folded() == batch.folded());
         let before = match summary {

@@ -28,13 +28,13 @@ impl Days {
             self.over = None;
             return Ok(());
         };
-        let left = daily.day.until.since(account.now);
+        let left = daily.day.until.since(account.calendar);
         self.over = Some(Instant::now() + left.max(SOON));
         if !left.is_zero() {
             return Ok(());
         }
         let name = &daily.budget.zone;
-        let Some(span) = Zone::parse(name).ok().and_then(|zone| zone.day_of(account.now)) else {
+        let Some(span) = Zone::parse(name).ok().and_then(|zone| zone.day_of(account.calendar)) else {
             error!(zone = %name, "the days of the daily budget cannot be told; set it anew with --daily-budget");
             return Ok(());
         };

@@ -66,6 +66,7 @@ pub(crate) async fn maintain(worker: Arc<Worker>, until: Until, age: Option<Dura
 /// One look at everything; says whether what this worker waits for has come true.
 async fn step(worker: &Worker, until: &Until, looks: &mut Looks, reminder: &mut Reminder) -> Result<bool, LedgerError> {
     let account = worker.ledger.account().await?;
+    worker.clock.saw_both(account.now, account.calendar);
     reminder.step(worker, &account, looks.schedules.any).await;
     looks.days.step(worker, &account).await?;
     look(worker, until, looks).await

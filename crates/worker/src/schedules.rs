@@ -32,8 +32,7 @@ impl Schedules {
         if !self.any {
             return Ok(false);
         }
-        let now = worker.ledger.now().await?;
-        worker.clock.saw(now);
+        let now = worker.ledger.calendar().await?;
         for batch in scheduled {
             match Schedule::parse(&batch.terms.schedule) {
                 Ok(schedule) => {

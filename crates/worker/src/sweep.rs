@@ -8,6 +8,9 @@ use crate::random;
 /// Jobs that are read at a time.
 const PAGE: usize = 200;
 
+/// Most unreadable jobs that are looked through; of more, any may be one of the batch.
+const UNREADABLE: usize = 10_000;
+
 /// Cancels the jobs of a batch whose `Cancelling` flag is set, then clears the flag. Returns how many jobs were changed
 /// by this call: queued ones are cancelled; those that are being submitted, generated, upscaled or downloaded are marked,
 /// so that they are followed and saved and get no further attempt. What is in doubt is marked too, and stays in doubt.
@@ -29,16 +32,19 @@ pub async fn sweep(ledger: &dyn Ledger, batch: &BatchId, policy: &Policy) -> Res
         }
         swept += cancelled;
     }
-    // One that this program cannot read must not be submitted by one that can: the flag stays, for a later sweep.
-    if !has_queued(ledger, batch).await? {
+    // One that this program cannot read is neither cancelled nor marked: while it may still be paid for, the flag stays.
+    if !may_be_paid_for(ledger, batch).await? {
         ledger.flag(batch, BatchFlag::Cancelling(false)).await?;
     }
     Ok(swept)
 }
 
-async fn has_queued(ledger: &dyn Ledger, batch: &BatchId) -> Result<bool, LedgerError> {
-    let (batches, folded) = (ledger.batches().await?, batch.folded());
-    Ok(batches.iter().any(|known| known.batch.folded() == folded && known.count(StateName::Queued) > 0))
+/// Whether the batch has a job that this program cannot read and that is not over. The passes have met all of them.
+async fn may_be_paid_for(ledger: &dyn Ledger, batch: &BatchId) -> Result<bool, LedgerError> {
+    let (unreadable, folded) = (ledger.unreadable(UNREADABLE).await?, batch.folded());
+    let is_over = |state| matches!(state, StateName::Done | StateName::Failed | StateName::Cancelled);
+    let mut open = unreadable.iter().filter(|job| job.key.batch.folded() == folded && !job.state.is_some_and(is_over));
+    Ok(open.next().is_some() || unreadable.len() == UNREADABLE)
 }
 
 /// Cancels every job of `batch` that is found in `state`, page by page.

@@ -49,7 +49,7 @@ pub(crate) async fn change(settings: &Settings, name: &str, asked: &Asked) -> Re
     let ledger = &*opened.ledger;
     let before = named::batch(ledger, name).await?;
     let batch = &before.batch;
-    let now = ledger.now().await.map_err(|error| looking(&error))?;
+    let now = ledger.calendar().await.map_err(|error| looking(&error))?;
     let changes = rearrange(ledger, batch, &before.terms, asked, now)
         .await
         .map_err(|error| Failure::ledger(format!("arrange batch {batch}"), &error))?;

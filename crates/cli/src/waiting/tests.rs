@@ -43,6 +43,7 @@ fn account() -> Account {
         notes: Vec::new(),
         prices: BTreeMap::from([("veo3_fast/720p".to_owned(), PRICE)]),
         now: NOW,
+        calendar: NOW,
     }
 }
 

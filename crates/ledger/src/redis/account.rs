@@ -39,6 +39,7 @@ impl RedisLedger {
             prices: prices.into_iter().map(|(class, price)| (class, Credits::from_millis(price))).collect(),
             notes: NoteKind::ALL.into_iter().filter_map(|kind| note(kind, notes.get(kind.as_str())?)).collect(),
             now: Timestamp::from_millis(now),
+            calendar: Timestamp::from_millis(now),
         })
     }
 }

@@ -36,8 +36,8 @@ impl RedisLedger {
                 Answer::Wait(wait) => return Ok(wait),
                 Answer::Unreadable(job) => {
                     now = job.since;
-                    let taken = texts([token.as_str(), &job.why]);
-                    if self.server.run::<u8>(&self.scripts.take_back, &taken).await? == 1 {
+                    let met = texts([token.as_str(), &job.why]);
+                    if self.server.run::<u8>(&self.scripts.take_back, &met).await? == 1 {
                         job.log();
                     }
                 }

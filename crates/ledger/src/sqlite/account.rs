@@ -253,6 +253,7 @@ pub(super) fn account(step: &Step<'_>) -> Result<Account, LedgerError> {
         prices: prices(step.sql)?,
         notes: notes(step.sql)?,
         now: step.now,
+        calendar: step.clock.wall,
     })
 }
 
@@ -297,7 +298,7 @@ pub(super) fn configure(step: &mut Step<'_>, settings: &Settings) -> Result<Pace
                 "UPDATE account SET day_from = ?2, day_until = ?3, day_spent = 0 \
                  WHERE daily IS NOT NULL AND zone = ?1 AND day_until <= ?4 AND day_until < ?3",
             )?
-            .execute((zone, put_time(span.from), put_time(span.until), put_time(step.now)))?;
+            .execute((zone, put_time(span.from), put_time(span.until), put_time(step.clock.wall)))?;
         step.nudge |= begun > 0;
     }
     Ok(before)

@@ -53,7 +53,7 @@ pub(super) fn put(step: &mut Step<'_>, put: &Put) -> Result<Version, LedgerError
     ))?;
     super::unreadable::was_read(step, id)?;
     sums::moved(sql, i64::from(put.job.batch), &row.place, &place)?;
-    sums::spent(sql, i64::from(put.job.batch), (row.credits, put.facets.credits.as_millis()), row.at)?;
+    sums::spent(step, i64::from(put.job.batch), (row.credits, put.facets.credits.as_millis()), row.at.map(row::time))?;
     if let Some(settle) = &put.settle {
         let mut books = Books::load(sql)?;
         books.settle(settle, step.now);

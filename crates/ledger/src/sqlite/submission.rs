@@ -91,7 +91,7 @@ fn submitting(step: &Step<'_>, wanted: &Wanted, next: &Ready) -> Result<Claimed,
             put_time(step.now),
             price,
         ))?;
-    sums::spent(step.sql, batch, (0, price), Some(put_time(step.now)))?;
+    sums::spent(step, batch, (0, price), Some(step.now))?;
     sums::moved(step.sql, batch, &before, &place)?;
     granted(step, id, fence, until)
 }
@@ -236,7 +236,7 @@ struct Runnable {
 /// The first job of the batch whose turn it is, of those that are in their span and have something left.
 fn next(step: &Step<'_>, only: Option<&[String]>) -> Result<Next, LedgerError> {
     let sql = step.sql;
-    let now = put_time(step.now);
+    let now = put_time(step.clock.wall);
     wake(sql, now)?;
     let has_day = super::account::daily(sql)?.is_some();
     for _ in 0..LOOKS {
@@ -308,12 +308,12 @@ fn put_off(step: &Step<'_>, batch: i64, id: i64, wait: Duration) -> Result<(), L
 /// Whether the day's budget has no room for `price`.
 fn over_the_day(step: &Step<'_>, price: i64) -> Result<Option<Hindered>, LedgerError> {
     let Some(daily) = super::account::daily(step.sql)? else { return Ok(None) };
-    if !daily.day.contains(step.now) {
+    if !daily.day.contains(step.clock.wall) {
         // A day that is over is followed by the next once a worker says when that ends.
         return Ok(Some((Waiting::Budget, Some(step.now.after(Duration::from_secs(1))))));
     }
     let is_over = daily.spent.as_millis() + price > daily.budget.credits.as_millis();
-    Ok(is_over.then_some((Waiting::Budget, Some(daily.day.until))))
+    Ok(is_over.then_some((Waiting::Budget, Some(step.clock.when_wall_is(daily.day.until)))))
 }
 
 /// The batch has had a job: its next turn comes later, the less its weight; the others of its priority come in behind.
@@ -343,8 +343,8 @@ fn nothing(step: &Step<'_>, only: Option<&[String]>) -> Result<Hindered, LedgerE
         Ok(false)
     };
     let mut first = step.sql.prepare_cached("SELECT min(opens) FROM batch WHERE asleep = 1 AND opens > ?")?;
-    let opens: Option<i64> = first.query_row([put_time(step.now)], |row| row.get(0))?;
-    let opens = opens.map(time).filter(|at| *at < Span::NEVER.from);
+    let opens: Option<i64> = first.query_row([put_time(step.clock.wall)], |row| row.get(0))?;
+    let opens = opens.map(time).filter(|at| *at < Span::NEVER.from).map(|at| step.clock.when_wall_is(at));
     let until = next_delayed(step.sql)?.into_iter().chain(opens).min();
     let why = if any("short = 1")? {
         Waiting::Budget

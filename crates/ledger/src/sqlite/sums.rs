@@ -3,8 +3,10 @@
 //! The one function that touches these sums, called in the transaction of every change; so nothing can drift.
 
 use rusqlite::Connection;
+use veobatch_core::Timestamp;
 
-use super::row::{Place, put_state};
+use super::row::{Place, put_state, put_time};
+use super::writer::Step;
 use crate::LedgerError;
 
 /// Takes `old` out of the sums of `batch` and puts `new` in.
@@ -47,14 +49,20 @@ pub(super) const PRESENT: &str = "vt = iif(turn IS NULL, max(vt, ifnull((SELECT 
      level.priority = batch.priority), 0)), vt)";
 
 /// What the attempts of a job of `batch` may have cost changes from `old` to `new`; the present one was claimed `at`. What
-/// comes back may be enough for a batch that waits for its budget.
-pub(super) fn spent(sql: &Connection, batch: i64, (old, new): (i64, i64), at: Option<i64>) -> Result<(), LedgerError> {
+/// comes back may be enough for a batch that waits for its budget. Days are those of the wall clock.
+pub(super) fn spent(
+    step: &Step<'_>,
+    batch: i64,
+    (old, new): (i64, i64),
+    at: Option<Timestamp>,
+) -> Result<(), LedgerError> {
     if old == new {
         return Ok(());
     }
+    let sql = step.sql;
     sql.prepare_cached(&format!("UPDATE batch SET {PRESENT}, credits = credits + ?2, short = 0 WHERE id = ?1"))?
         .execute((batch, new - old))?;
     sql.prepare_cached("UPDATE account SET day_spent = day_spent + ?1 WHERE daily IS NOT NULL AND day_from <= ?2")?
-        .execute((new - old, at))?;
+        .execute((new - old, at.map(|at| put_time(step.clock.wall_at(at)))))?;
     Ok(())
 }

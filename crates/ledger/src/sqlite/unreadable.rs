@@ -40,7 +40,8 @@ pub(super) fn set_aside(step: &Step<'_>, found: &[Unreadable]) -> Result<(), Led
     note(step, found)?;
     let mut later = step.sql.prepare_cached("UPDATE job SET due = ?2, fence = NULL WHERE id = ?1")?;
     // Its call is over by now, and if it was accepted it counts as one in doubt would.
-    let mut lands = step.sql.prepare_cached("UPDATE job SET flight = ?2 WHERE id = ?1 AND state = ?3 AND flight > ?2")?;
+    let mut lands =
+        step.sql.prepare_cached("UPDATE job SET flight = ?2 WHERE id = ?1 AND state = ?3 AND flight > ?2")?;
     for job in found {
         let id = row::id(job.job);
         later.execute((id, put_time(step.now.after(SET_ASIDE))))?;

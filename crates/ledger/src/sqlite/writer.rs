@@ -18,12 +18,15 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{Notify, oneshot};
 use veobatch_core::Timestamp;
 
-use super::clock::Clock;
+use super::clock::{Clock, Reading};
 use super::row::{get_time, put_time};
 use crate::LedgerError;
 
 /// Most operations in one transaction.
 const GROUP: usize = 512;
+
+/// While the wall clock is behind, the time is stored so often even if nothing changes.
+const STORED_WITHIN: Duration = Duration::from_secs(10);
 
 /// After a commit, for a second process that waits for the file: it looks every 300 µs.
 const PAUSE: Duration = Duration::from_micros(100);
@@ -34,8 +37,16 @@ pub(super) struct Step<'a> {
     pub(super) sql: &'a Connection,
     /// The ledger's time; the same for the whole group.
     pub(super) now: Timestamp,
+    /// Both clocks, as they were then.
+    pub(super) clock: Reading,
     /// Set by an operation that made something due.
     pub(super) nudge: bool,
+}
+
+impl<'a> Step<'a> {
+    fn new(sql: &'a Connection, clock: Reading) -> Self {
+        Self { sql, now: clock.now, clock, nudge: false }
+    }
 }
 
 type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
@@ -75,7 +86,7 @@ impl Desk {
     pub(super) fn reading(sql: Connection, clock: Arc<Clock>) -> Result<Self, LedgerError> {
         Self::start("ledger-reader", move |queue| {
             while let Ok(operation) = queue.recv() {
-                let (_, answer) = operation(Ok(&mut Step { sql: &sql, now: clock.now(), nudge: false }));
+                let (_, answer) = operation(Ok(&mut Step::new(&sql, clock.read())));
                 answer(Ok(()));
             }
         })
@@ -185,8 +196,9 @@ impl Writer {
         let said = |error: rusqlite::Error| error.to_string();
         let transaction = self.sql.transaction_with_behavior(TransactionBehavior::Immediate).map_err(said)?;
         let before = transaction.total_changes();
-        let now = self.clock.at_least(stored_clock(&transaction).map_err(said)?);
-        let mut step = Step { sql: &transaction, now, nudge: false };
+        let stored = stored_clock(&transaction).map_err(said)?;
+        let clock = self.clock.at_least(stored);
+        let mut step = Step::new(&transaction, clock);
         for operation in operations {
             let written = transaction.total_changes();
             let (failed, answer) = operation(Ok(&mut step));
@@ -198,8 +210,10 @@ impl Writer {
             answers.push(answer);
         }
         let nudge = step.nudge;
-        if transaction.total_changes() != before {
-            store_clock(&transaction, now).map_err(said)?;
+        // Other processes see how far it is only by what is stored: a wall clock that is behind tells them nothing.
+        let is_late = !clock.ahead().is_zero() && clock.now.since(stored) >= STORED_WITHIN;
+        if transaction.total_changes() != before || is_late {
+            store_clock(&transaction, clock.now).map_err(said)?;
         }
         transaction.commit().map_err(said)?;
         Ok(nudge)

@@ -41,7 +41,8 @@ pub(crate) async fn overwrite(bench: &Bench, batch: &str, id: &str, part: Part, 
             Part::Spec => ("spec", "spec", "job"),
             Part::Body => ("job", "body", "id"),
         };
-        let whose = "(SELECT job.id FROM job JOIN batch ON batch.id = job.batch WHERE batch.name = ?1 AND job.name = ?2)";
+        let whose =
+            "(SELECT job.id FROM job JOIN batch ON batch.id = job.batch WHERE batch.name = ?1 AND job.name = ?2)";
         let sql = rusqlite::Connection::open(path).unwrap();
         let old = format!("SELECT {column} FROM {table} WHERE {key} = {whose}");
         let old = sql.query_row(&old, [batch, id], |row| row.get(0)).unwrap();

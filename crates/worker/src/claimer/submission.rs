@@ -155,14 +155,11 @@ impl Submissions {
         if !worker.hours.are_limited() {
             return May::All;
         }
-        if let Some(now) = worker.clock.now() {
+        if let Some(now) = worker.clock.calendar() {
             return worker.hours.may(now);
         }
-        match worker.ledger.now().await {
-            Ok(now) => {
-                worker.clock.saw(now);
-                worker.hours.may(now)
-            }
+        match worker.ledger.calendar().await {
+            Ok(now) => worker.hours.may(now),
             // It cannot be asked for the time, and so for nothing else.
             Err(_) => May::Only(Vec::new(), Timestamp::default()),
         }

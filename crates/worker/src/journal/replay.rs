@@ -44,13 +44,17 @@ pub(crate) async fn replay(
     policy: &Policy,
     patience: &mut Patience,
 ) -> io::Result<bool> {
-    let mut all = telling == Telling::New || tell_all(ledger, policy, &journal.told(), patience).await;
+    let mut all = telling == Telling::New || tell_all(ledger, policy, &journal.told(), patience).await != Told::NotAll;
     let dir = journal.dir().to_owned();
     let left = blocking::run(move || left_in(&dir)).await.flatten()?;
     for mut left in left {
-        let again = telling == Telling::New || tell_all(ledger, policy, &left.findings.told, patience).await;
-        if !tell_all(ledger, policy, &left.findings.open, patience).await || !again {
-            all = false;
+        let again = match telling {
+            Telling::New => Told::All,
+            Telling::Again => tell_all(ledger, policy, &left.findings.told, patience).await,
+        };
+        let told = [again, tell_all(ledger, policy, &left.findings.open, patience).await];
+        all &= !told.contains(&Told::NotAll);
+        if told != [Told::All; 2] {
             warn!(journal = %left.path.display(), "a journal could not be replayed wholly; it is kept");
         } else if let Err(error) = left.done_with(journal.keeps_told()) {
             warn!(%error, journal = %left.path.display(), "a replayed journal could not be removed");
@@ -59,17 +63,29 @@ pub(crate) async fn replay(
     Ok(all)
 }
 
+/// What came of telling several things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    All,
+    /// The others are of jobs that this program cannot read: telling again helps only once another one does.
+    WhatCanBeRead,
+    NotAll,
+}
+
 /// Tells the ledger, the newest first: what a ledger that went back has forgotten is what it knew for the shortest time, and
-/// it waits for a minute and a half only. `false` if it could not be told everything.
-async fn tell_all(ledger: &dyn Ledger, policy: &Policy, findings: &[Finding], patience: &mut Patience) -> bool {
-    let mut all = true;
+/// it waits for a minute and a half only.
+async fn tell_all(ledger: &dyn Ledger, policy: &Policy, findings: &[Finding], patience: &mut Patience) -> Told {
+    let mut all = Told::All;
     for finding in findings.iter().rev() {
-        if let Err(error) = tell(ledger, policy, finding, patience).await {
-            warn!(%error, "the ledger did not take what a journal says");
-            all = false;
-            // Its neighbours can be told all the same.
-            if !matches!(error, LedgerError::Unreadable { .. }) {
-                break;
+        match tell(ledger, policy, finding, patience).await {
+            Ok(()) => {}
+            Err(error @ LedgerError::Unreadable { .. }) => {
+                warn!(%error, "the ledger could not be told what a journal says of a job");
+                all = Told::WhatCanBeRead;
+            }
+            Err(error) => {
+                warn!(%error, "the ledger did not take what a journal says");
+                return Told::NotAll;
             }
         }
     }

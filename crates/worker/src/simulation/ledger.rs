@@ -234,6 +234,7 @@ macro_rules! through {
 
 through! {
     async fn now(&self) -> Timestamp;
+    async fn calendar(&self) -> Timestamp;
     async fn stage(&self, admission: &Admission, batch: &BatchId, jobs: &[NewJob]) -> Staged;
     async fn publish(&self, admission: &Admission, batches: &[BatchId]) -> ();
     async fn publish_run(&self, admission: &Admission, run: &BatchId, turn: &Turn) -> ();

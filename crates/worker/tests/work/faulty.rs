@@ -104,6 +104,10 @@ impl Ledger for Faulty {
         self.inner.now().await
     }
 
+    async fn calendar(&self) -> Answer<Timestamp> {
+        self.inner.calendar().await
+    }
+
     async fn bind(
         &self,
         api_base: &str,

@@ -1,10 +1,10 @@
 //! Over night: runs of recurring batches, stretches that are over, and a worker's own hours.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use veobatch_core::{BatchId, Credits, Cron, Schedule, Span, StateName, Terms, Timestamp, Window, millis};
-use veobatch_ledger::{Arrangement, BatchFlag, BatchSummary};
+use veobatch_ledger::{Arrangement, BatchFlag, BatchSummary, Ledger as _, SqliteLedger};
 use veobatch_worker::{Ended, Options, Stop, Until};
 
 use crate::faulty::{Faulty, Trick};
@@ -209,4 +209,26 @@ async fn outside_of_its_hours_a_worker_submits_for_batches_with_a_window_of_thei
     let open = Options { window: Some(window(now, true)), ..scene.options(Until::Idle) };
     assert_eq!(scene.work_with(open).await.unwrap(), Ended::Finished);
     assert_eq!(scene.simulator.bill().await.accepted.len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_was_used_with_a_clock_ahead_is_worked_on_and_makes_no_run_too_early() {
+    let scene = Scene::new(hurried()).await;
+    scene.admit("garden", 2).await;
+    scene.admit("daily", 1).await;
+    // The next one is due in forty minutes.
+    scene.recur("daily", 10 * MINUTE).await;
+    let clock = || {
+        #[expect(clippy::disallowed_methods, reason = "a clock that is wrong")]
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        Timestamp::from_millis(0).after(wall + 120 * MINUTE)
+    };
+    let wrong = SqliteLedger::open_with(&scene.path("ledger.db"), Arc::new(clock)).await.unwrap();
+    wrong.hear(Timestamp::default()).await.unwrap();
+    drop(wrong);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.count(StateName::Done).await, 2);
+    let account = scene.ledger().account().await.unwrap();
+    assert!(account.now.since(account.calendar) > 119 * MINUTE, "{account:?}");
+    assert_eq!(scene.runs("daily").await, []);
 }
