@@ -51,8 +51,17 @@ impl Pace {
 /// Polls a second, as long as nobody told another number: a video in flight needs about four in 100 seconds, and some more do
 /// not hurt (kie-api.md, section 11, advises to stay below 10 where few are in flight).
 pub(crate) fn default_poll_rate(max_in_flight: u32) -> u32 {
-    (max_in_flight / 25).max(10)
+    (max_in_flight / CAP_PER_POLL).max(POLLS_AT_LEAST)
 }
+
+/// So many videos in flight for one poll a second.
+pub(crate) const CAP_PER_POLL: u32 = 25;
+
+/// Polls a second, however low the cap is.
+pub(crate) const POLLS_AT_LEAST: u32 = 10;
+
+/// When the polls of a second are used up, the next claim is worth while once there are this many again, or one.
+pub(crate) const POLLS_WORTH_WHILE: Duration = Duration::from_millis(50);
 
 /// What changes; what is `None` stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -212,6 +221,21 @@ pub(crate) const LOOKS: usize = 100;
 /// How long a job without a price waits before it is looked at again.
 pub(crate) const UNPRICED_WAIT: Duration = Duration::from_secs(600);
 
+/// Most delayed jobs that one claim makes ready.
+pub(crate) const PROMOTED: i64 = 100;
+
+/// Most batches that come in in one claim because their window opens.
+pub(crate) const WOKEN: u32 = 10;
+
+/// How long an arrival is kept that no rule looks at any more, for a rate that is changed to a longer one.
+pub(crate) const ARRIVALS_KEPT: Duration = Duration::from_secs(60);
+
+/// Between two claims while the day of the daily budget is over, and no worker has said when the next one ends.
+pub(crate) const DAY_WAIT: Duration = Duration::from_secs(1);
+
+/// Beyond the time limit of a call, for its worker to tell what became of it, after the server was replaced.
+pub(crate) const RECOVERY_MARGIN: Duration = Duration::from_secs(10);
+
 /// Troubles in a row that close the gate.
 pub const TROUBLES: u32 = 3;
 
@@ -219,16 +243,16 @@ pub const TROUBLES: u32 = 3;
 pub const TROUBLE_WAIT: Duration = Duration::from_secs(10);
 
 /// What is left of the allowance when the service says that it was too much.
-const LOWER: f64 = 0.7;
+pub(crate) const LOWER: f64 = 0.7;
 
 /// From this part of what was too much on, the allowance is found again [`CAREFULLY`].
-const CAREFUL_FROM: f64 = 0.9;
+pub(crate) const CAREFUL_FROM: f64 = 0.9;
 
 /// So many times as slowly.
-const CAREFULLY: f64 = 15.0;
+pub(crate) const CAREFULLY: f64 = 15.0;
 
 /// In a minute, one of so many parts of N is found again.
-const STEPS: f64 = 20.0;
+pub(crate) const STEPS: f64 = 20.0;
 
 /// An allowance that was lowered.
 #[derive(Clone, Copy, Debug, PartialEq)]

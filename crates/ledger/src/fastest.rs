@@ -13,13 +13,13 @@
 /// Answers before their minimum is relied on. With ways spread over 0.15 s and answers over 0.3 s the least of so many is
 /// within the margin of the true one but for six times in a hundred, and only a slow send that is followed by a fast one can
 /// tell; with 20, as it was first, it is not every second time, and an independent run met a 429.
-const ENOUGH: u32 = 100;
+pub(crate) const ENOUGH: u32 = 100;
 
 /// The older half of what is remembered is forgotten when so many are new: a minimum over 250 to 500 answers.
-const GENERATION: u32 = 250;
+pub(crate) const GENERATION: u32 = 250;
 
 /// What a minimum over them may miss, in ms.
-const MARGIN: u32 = 50;
+pub(crate) const MARGIN: u32 = 50;
 
 /// The fastest of the last answers, in ms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

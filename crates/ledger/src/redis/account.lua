@@ -46,14 +46,16 @@ if new.prices and (new.asked or not call('HGET', P .. 'meta', 'priced')) then
   call('DEL', P .. 'price')
   for class, price in pairs(new.prices) do call('HSET', P .. 'price', class, price) end
   if new.asked then call('HSET', P .. 'meta', 'priced', 1) end
-  -- Jobs that wait for a price are looked at again now.
-  call('ZUNIONSTORE', P .. 'unpriced', 1, P .. 'unpriced', 'WEIGHTS', 0)
+  look_for_prices()
+  -- The next job of a batch that waits for its budget may be cheap enough now.
+  for _, n in ipairs(call('SMEMBERS', P .. 'short')) do enter(n) end
 end
 if new.daily then
   if day[2] ~= new.daily.zone then call('HDEL', P .. 'acct', 'day_from', 'day_until', 'day_spent') end
   call('HSET', P .. 'acct', 'daily', new.daily.credits, 'zone', new.daily.zone)
 elseif new.daily == false then
   call('HDEL', P .. 'acct', 'daily', 'zone', 'day_from', 'day_until', 'day_spent')
+  look_for_prices()
 end
 if new.day and call('HGET', P .. 'acct', 'zone') == new.day.zone then
   local till = tonumber(call('HGET', P .. 'acct', 'day_until') or 0)

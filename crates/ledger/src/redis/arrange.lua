@@ -17,5 +17,6 @@ for _, name in ipairs({ 'weight', 'priority', 'schedule', 'from', 'until', 'budg
 end
 -- What it has had counts among those of its priority only.
 if new.priority and tonumber(new.priority) ~= before.priority then call('HDEL', part(n, ''), 'vt') end
+if new.budget then look_for_prices() end
 if first_ready(n) then enter(n) end
 return 1

@@ -1,20 +1,15 @@
 -- Shared: the end of a paid call is known to the account: the bound of its arrival, and what it says of the gate.
 
-local GATE_MAX, TROUBLES = 300000, 3
-
 local function wait_of(wait, closings)
-  return math.min(wait * 2 ^ math.min(math.max(closings - 1, 0), 16), math.max(GATE_MAX, wait))
+  return math.min(wait * 2 ^ math.min(math.max(closings - 1, 0), 16), math.max(K.GATE_MAX, wait))
 end
-
--- What is left of the allowance when the service says that it was too much.
-local LOWER = 0.7
 
 -- Closes the gate, for longer each time in a row. Troubles and the trial start anew.
 local function close(a, wait, why, no_credits, too_many)
   local closings = a.closings + 1
   local till = NOW + wait_of(wait, closings)
   if too_many then
-    call('HSET', P .. 'acct', 'low', string.format('%.6f', math.max(1, LOWER * a.allowed)), 'low_since', till,
+    call('HSET', P .. 'acct', 'low', string.format('%.6f', math.max(1, K.LOWER * a.allowed)), 'low_since', till,
       'peak', string.format('%.6f', a.allowed))
   end
   call('HSET', P .. 'acct', 'until', till, 'why', why, 'no_credits', no_credits and '1' or '0',
@@ -24,19 +19,17 @@ end
 
 -- An answer took this many ms; returns how many ms before it its submission arrived, at least. As in `fastest.rs`, where the
 -- numbers are explained.
-local ENOUGH, GENERATION, MARGIN = 100, 250, 50
-
 local function lead(took)
   local f = call('HMGET', P .. 'acct', 'fast', 'fast_n', 'fast_was')
   local fast, n, was = math.min(took, tonumber(f[1] or took)), tonumber(f[2] or 0) + 1, f[3] and tonumber(f[3])
-  if n < GENERATION then
+  if n < K.GENERATION then
     call('HSET', P .. 'acct', 'fast', fast, 'fast_n', n)
   else
     call('HSET', P .. 'acct', 'fast_was', fast)
     call('HDEL', P .. 'acct', 'fast', 'fast_n')
   end
-  if not was and n < ENOUGH then return 0 end
-  return math.max(0, math.min(fast, was or fast) - MARGIN)
+  if not was and n < K.ENOUGH then return 0 end
+  return math.max(0, math.min(fast, was or fast) - K.MARGIN)
 end
 
 -- `arrival` is 'never', 'unknown' or how many ms ago, and `took` how long an answered call took; `gate` is 'healthy', 'troubled', 'closed' or 'silent'.
@@ -60,6 +53,6 @@ local function settle(s)
     if tried or not a.closed then close(a, s.wait, s.why, s.no_credits, s.too_many) end
   elseif s.gate == 'troubled' then
     local troubles = call('HINCRBY', P .. 'acct', 'troubles', 1)
-    if tried or (troubles >= TROUBLES and not a.closed) then close(a, s.wait, s.why, false, false) end
+    if tried or (troubles >= K.TROUBLES and not a.closed) then close(a, s.wait, s.why, false, false) end
   end
 end

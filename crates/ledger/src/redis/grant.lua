@@ -21,8 +21,8 @@ local function granted(n, seq, job, stored, deliveries)
   return { 'granted', NOW, row(n, seq, name, job, stored, NOW + lease, fence, deliveries), replicas }
 end
 
--- A call that was granted before the change ends within `stall`; ten seconds more to tell what became of it.
-local recovers = recovering(stall + 10000)
+-- A call that was granted before the change ends within `stall`; the margin is to tell what became of it.
+local recovers = recovering(stall + K.RECOVERY_MARGIN)
 
 -- Asked again: the same grant. The call is yet to be made, so its bounds start anew; unless they are over, for then its
 -- slot may be another's.
@@ -49,7 +49,7 @@ if in_flight() >= a.cap then
   return wait('cap', tonumber(first[2] or 0))
 end
 -- What no rule looks at any more; the minute is for a rate that is changed to a longer one.
-call('ZREMRANGEBYSCORE', P .. 'log', '-inf', NOW - a.w - 60000)
+call('ZREMRANGEBYSCORE', P .. 'log', '-inf', NOW - a.w - K.ARRIVALS_KEPT)
 if EXACT < slot then return wait('slot', math.ceil(slot)) end
 
 -- The virtual times of those batches that may go, if only some may.
@@ -160,7 +160,7 @@ price = price or 0
 if daily then
   local from, till = tonumber(day[2] or 0), tonumber(day[3] or 0)
   -- A day that is over is followed by the next once a worker says when that ends.
-  if NOW < from or NOW >= till then return wait('budget', NOW + 1000) end
+  if NOW < from or NOW >= till then return wait('budget', NOW + K.DAY_WAIT) end
   if tonumber(day[4] or 0) + price > daily then return wait('budget', till) end
 end
 

@@ -2,18 +2,18 @@
 -- since the last one was used, in slots, but for the one slot of credit.
 -- In `u<hour>` 'used' is what was granted; 'lost' (with its worker) and 'unsent' are among those, the others are not.
 
-local HOUR, KEEP = 3600000, 80
+local HOUR = 3600000
 
 local function count(reason, at, amount)
   local key = P .. 'u' .. string.format('%.0f', math.floor(at / HOUR))
   local all = tonumber(call('HINCRBYFLOAT', key, reason, string.format('%.6f', amount)))
   -- The first of its kind may be the first of all.
-  if all < amount + 0.5 then call('EXPIRE', key, KEEP * 3600) end
+  if all < amount + 0.5 then call('EXPIRE', key, (K.SLOT_HOURS + 1) * 3600) end
 end
 
 -- The slots from `from` to `till` were not used for this reason.
 local function unused(reason, from, till, gap)
-  from = math.max(from, till - KEEP * HOUR)
+  from = math.max(from, till - K.SLOT_HOURS * HOUR)
   while from < till do
     local to = math.min(till, (math.floor(from / HOUR) + 1) * HOUR)
     count(reason, from, (to - from) / gap)

@@ -4,7 +4,7 @@
 local function poll_rate()
   local rate = call('HGET', P .. 'polls', 'rate')
   if rate then return tonumber(rate) end
-  return math.max(10, math.floor(tonumber(call('HGET', P .. 'acct', 'cap') or 100) / 25))
+  return math.max(K.POLLS_AT_LEAST, math.floor(tonumber(call('HGET', P .. 'acct', 'cap') or K.CAP) / K.CAP_PER_POLL))
 end
 
 -- How many of `max`, and what `take_leave` needs.
@@ -12,6 +12,11 @@ local function leave(lane, max)
   if lane ~= 'follow' or max == 0 then return max, nil end
   local gap = 1000 / poll_rate()
   local used = math.max(tonumber(call('HGET', P .. 'polls', 'used') or 0), EXACT - 1000)
+  if used > EXACT then
+    -- The clock went back. That must neither lift the limit nor stop everything until it is there again.
+    used = EXACT
+    call('HSET', P .. 'polls', 'used', string.format('%.3f', used))
+  end
   return math.min(max, math.floor((EXACT - used) / gap + 0.000001)), { used = used, gap = gap }
 end
 
@@ -20,5 +25,5 @@ local function take_leave(state, count)
   if not state then return 0 end
   local used = state.used + count * state.gap
   if count > 0 then call('HSET', P .. 'polls', 'used', string.format('%.3f', used)) end
-  return math.ceil(used + math.max(state.gap, 50))
+  return math.ceil(used + math.max(state.gap, K.POLLS_WORTH_WHILE))
 end

@@ -3,23 +3,22 @@
 
 -- How many submissions in W the service is taken to allow now: N, or less for a while after it said "too many". It is
 -- found again by a twentieth of N a minute up to nine tenths of what was too many, and then fifteen times as carefully.
-local CAREFUL_FROM, CAREFULLY, STEPS = 0.9, 15, 20
 
 local function allowance(n, low, since, peak)
   if not low then return n end
-  local minutes, step = math.max(0, NOW - since) / 60000, n / STEPS
-  local near = math.max(low, CAREFUL_FROM * peak)
+  local minutes, step = math.max(0, NOW - since) / 60000, n / K.STEPS
+  local near = math.max(low, K.CAREFUL_FROM * peak)
   local soon = (near - low) / step
   if minutes <= soon then return math.min(n, low + minutes * step) end
-  return math.min(n, near + (minutes - soon) * step / CAREFULLY)
+  return math.min(n, near + (minutes - soon) * step / K.CAREFULLY)
 end
 
 local function account()
   local a = call('HMGET', P .. 'acct', 'n', 'w', 'cap', 'tat', 'until', 'why', 'no_credits', 'closings', 'troubles',
     'probe', 'probe_until', 'low', 'low_since', 'peak', 'idle', 'idle_from')
-  local n = tonumber(a[1] or 20)
+  local n = tonumber(a[1] or K.SUBMISSIONS)
   return {
-    n = n, w = tonumber(a[2] or 10000), cap = tonumber(a[3] or 100), tat = tonumber(a[4] or 0),
+    n = n, w = tonumber(a[2] or K.PER), cap = tonumber(a[3] or K.CAP), tat = tonumber(a[4] or 0),
     closed = a[5] and tonumber(a[5]), why = a[6] or '', no_credits = a[7] == '1', closings = tonumber(a[8] or 0),
     troubles = tonumber(a[9] or 0), probe = a[10], probe_until = tonumber(a[11] or 0),
     allowed = math.max(1, allowance(n, a[12] and tonumber(a[12]), tonumber(a[13] or 0), tonumber(a[14] or 0))),

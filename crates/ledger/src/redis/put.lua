@@ -45,7 +45,11 @@ end
 
 -- The place in the queue. `kept`: a lease goes on, and with it the time at which it ends.
 local function requeue(n, seq, member, old, new, kept)
-  if old.state == 'queued' then unready(n, seq) end
+  if old.state == 'queued' then
+    unready(n, seq)
+    call('ZREM', P .. 'unpriced', member)
+    reconsider(n)
+  end
   local from, to = lane_of(old), lane_of(new)
   if from ~= '-' and from ~= to then later('ZREM', P .. 'd:' .. from, member) end
   if to ~= '-' and not kept then later('ZADD', P .. 'd:' .. to, new.due == '-' and NOW or new.due, member) end
@@ -70,7 +74,7 @@ local function count_credits(n, old, new)
   call('HINCRBY', part(n, ''), 'credits', more)
   local from = old.at ~= '-' and call('HGET', P .. 'acct', 'day_from')
   if from and tonumber(old.at) >= tonumber(from) then call('HINCRBY', P .. 'acct', 'day_spent', more) end
-  if call('SISMEMBER', P .. 'short', n) == 1 then enter(n) end
+  reconsider(n)
 end
 
 -- A token is known as long as its attempt is open.

@@ -49,9 +49,19 @@ local function enter(n)
   call('ZADD', P .. 'run', 'NX', math.max(t.vt, all) - t.priority * BATCH_LEVEL, n)
 end
 
--- Batches whose time has come; at most 10.
+-- A batch that waits for its budget may have another first job now, or more to spend.
+local function reconsider(n)
+  if call('SISMEMBER', P .. 'short', n) == 1 then enter(n) end
+end
+
+-- Batches whose time has come; so many at most.
 local function wake()
-  for _, n in ipairs(call('ZRANGEBYSCORE', P .. 'asleep', '-inf', NOW, 'LIMIT', 0, 10)) do enter(n) end
+  for _, n in ipairs(call('ZRANGEBYSCORE', P .. 'asleep', '-inf', NOW, 'LIMIT', 0, K.WOKEN)) do enter(n) end
+end
+
+-- Jobs that wait for a price are looked at again now: there may be one, or no budget any more that needs one.
+local function look_for_prices()
+  call('ZUNIONSTORE', P .. 'unpriced', 1, P .. 'unpriced', 'WEIGHTS', 0)
 end
 
 local function ready(n, seq, priority)
@@ -70,15 +80,17 @@ local function unready(n, seq)
   if call('SETBIT', part(n, ':q'), seq, 0) == 0 then call('ZREM', part(n, ':r'), seq) end
 end
 
--- Moves queued jobs whose time has come to the ready ones; at most 100 of those that wait for a time, and of those that
+-- Moves queued jobs whose time has come to the ready ones; so many at most of those that wait for a time, and of those that
 -- wait for a price.
 local function promote()
   for _, waiting in ipairs({ P .. 'd:submit', P .. 'unpriced' }) do
-    for _, member in ipairs(call('ZRANGEBYSCORE', waiting, '-inf', NOW, 'LIMIT', 0, 100)) do
+    for _, member in ipairs(call('ZRANGEBYSCORE', waiting, '-inf', NOW, 'LIMIT', 0, K.PROMOTED)) do
       local n, seq = place(member)
-      local h = head(call('HGET', part(n, ':s'), seq))
+      -- Each of them has an entry, unless its batch was forgotten.
+      local stored = call('HGET', part(n, ':s'), seq)
+      local h = stored and head(stored)
       call('ZREM', waiting, member)
-      if h.state == 'queued' then
+      if h and h.state == 'queued' then
         ready(n, seq, tonumber(h.priority))
       end
     end

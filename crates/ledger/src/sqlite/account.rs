@@ -286,9 +286,11 @@ pub(super) fn configure(step: &mut Step<'_>, settings: &Settings) -> Result<Pace
     }
     if let Some(list) = &settings.prices {
         set_prices(step.sql, list)?;
+        step.nudge = true;
     }
     if let Some(budget) = &settings.daily {
         set_daily(step.sql, budget.as_ref())?;
+        look_for_prices(step.sql)?;
         step.nudge = true;
     }
     if let Some(Day { zone, span }) = &settings.day {
@@ -309,18 +311,25 @@ fn set_prices(sql: &Connection, list: &PriceList) -> Result<(), LedgerError> {
     if priced && !list.asked {
         return Ok(());
     }
-    // Jobs that wait for a price are looked at again now.
-    sql.execute(
-        "UPDATE job SET due = 0 WHERE lane = ?1 AND state = ?2 AND \
-         (SELECT class FROM spec WHERE spec.job = job.id) NOT IN (SELECT class FROM price)",
-        (super::row::put_lane(Lane::Submit), super::row::put_state(StateName::Queued)),
-    )?;
+    look_for_prices(sql)?;
+    // The next job of a batch that waits for its budget may be cheap enough now.
+    sql.execute(&format!("UPDATE batch SET {}, short = 0 WHERE short = 1", super::sums::PRESENT), [])?;
     sql.execute("DELETE FROM price", [])?;
     let mut insert = sql.prepare_cached("INSERT OR REPLACE INTO price (class, credits) VALUES (?, ?)")?;
     for (class, credits) in &list.by_class {
         insert.execute((class, credits.as_millis()))?;
     }
     sql.execute("UPDATE account SET priced = priced OR ?", [list.asked])?;
+    Ok(())
+}
+
+/// Jobs that wait for a price are looked at again now: there may be one, or no budget any more that needs one.
+pub(super) fn look_for_prices(sql: &Connection) -> Result<(), LedgerError> {
+    sql.execute(
+        "UPDATE job SET due = 0 WHERE lane = ?1 AND state = ?2 AND \
+         (SELECT class FROM spec WHERE spec.job = job.id) NOT IN (SELECT class FROM price)",
+        (super::row::put_lane(Lane::Submit), super::row::put_state(StateName::Queued)),
+    )?;
     Ok(())
 }
 

@@ -58,6 +58,9 @@ pub(super) fn arrange(step: &mut Step<'_>, name: &BatchId, new: &Arrangement) ->
              WHERE id = ?",
         )?
         .execute([id])?;
+    if new.budget.is_some() {
+        super::account::look_for_prices(step.sql)?;
+    }
     step.nudge = true;
     Ok(())
 }

@@ -7,7 +7,7 @@ use veobatch_core::{Lane, Timestamp};
 use super::row::{put_time, time};
 use super::writer::Step;
 use crate::LedgerError;
-use crate::account::default_poll_rate;
+use crate::account::{POLLS_WORTH_WHILE, default_poll_rate};
 
 /// `rate` is absent until somebody told one; `used` is until when leave was used up, in microseconds.
 pub(super) const TABLE: &str = "CREATE TABLE polls (one INTEGER PRIMARY KEY CHECK (one = 1), rate INTEGER, \
@@ -15,9 +15,6 @@ pub(super) const TABLE: &str = "CREATE TABLE polls (one INTEGER PRIMARY KEY CHEC
 
 /// A second, in microseconds.
 const SECOND: i64 = 1_000_000;
-
-/// When leave is used up, the next claim is worth while once there is this much of it, or one.
-const WORTH_WHILE: Duration = Duration::from_millis(50);
 
 /// Leave to claim.
 #[derive(Debug)]
@@ -41,7 +38,12 @@ impl Leave {
             return Ok(Self { count: max, bucket: None });
         }
         let now = put_time(step.now) * 1000;
-        let used: i64 = step.sql.prepare_cached("SELECT used FROM polls")?.query_row([], |row| row.get(0))?;
+        let mut used: i64 = step.sql.prepare_cached("SELECT used FROM polls")?.query_row([], |row| row.get(0))?;
+        if used > now {
+            // Of a clock that was ahead. That must neither lift the limit nor stop everything until it is there again.
+            used = now;
+            step.sql.prepare_cached("UPDATE polls SET used = ?")?.execute([used])?;
+        }
         let bucket = Bucket { used: used.max(now - SECOND), gap: (SECOND / i64::from(rate(step)?)).max(1) };
         Ok(Self { count: max.min((now - bucket.used) / bucket.gap), bucket: Some(bucket) })
     }
@@ -54,7 +56,7 @@ impl Leave {
             step.sql.prepare_cached("UPDATE polls SET used = ?")?.execute([used])?;
         }
         let one = Duration::from_micros(gap.unsigned_abs());
-        Ok(time((used + 999) / 1000).after(one.max(WORTH_WHILE)))
+        Ok(time((used + 999) / 1000).after(one.max(POLLS_WORTH_WHILE)))
     }
 }
 

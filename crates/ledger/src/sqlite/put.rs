@@ -35,7 +35,7 @@ pub(super) fn put(step: &mut Step<'_>, put: &Put) -> Result<Version, LedgerError
     sql.prepare_cached(
         "UPDATE job SET state = ?2, rank = ?3, lane = ?4, due = ?5, flight = ?6, version = version + 1, nonce = ?7, \
          body = ?8, compact = 0, credits = ?12, fence = iif(?9, fence, NULL), deliveries = iif(?9, deliveries, 0), \
-         token = iif(?10, token, NULL), at = iif(?11, at, NULL), writer = iif(?11, writer, NULL) WHERE id = ?1",
+         token = iif(?10, token, NULL), at = iif(?10, at, NULL), writer = iif(?11, writer, NULL) WHERE id = ?1",
     )?
     .execute((
         id,

@@ -12,12 +12,9 @@ use super::row::{
 use super::writer::Step;
 use super::{slots, sums};
 use crate::LedgerError;
-use crate::account::{Arrival, LOOKS, Settle, UNPRICED_WAIT, Waiting};
+use crate::account::{ARRIVALS_KEPT, Arrival, DAY_WAIT, LOOKS, PROMOTED, Settle, UNPRICED_WAIT, WOKEN, Waiting};
 use crate::job::{Claimed, Fence, SubmissionClaim};
 use crate::unreadable::{SET_ASIDE, Unreadable};
-
-/// Most delayed jobs that one claim makes ready.
-const PROMOTED: i64 = 100;
 
 /// Most places in flight that one claim takes back because their time is over.
 const LANDED: i64 = 1000;
@@ -140,7 +137,7 @@ fn expect_arrival(step: &Step<'_>, wanted: &Wanted) -> Result<(), LedgerError> {
 
 /// Forgets arrivals that no rule looks at any more; the minute is for a rate that is changed to a longer one.
 fn forget_arrivals(step: &Step<'_>, books: &Books) -> Result<(), LedgerError> {
-    let old = put_time(step.now) - ms(books.pace.per) - 60_000;
+    let old = put_time(step.now) - ms(books.pace.per) - ms(ARRIVALS_KEPT);
     step.sql.prepare_cached("DELETE FROM arrival WHERE bound < ?")?.execute([old])?;
     Ok(())
 }
@@ -272,8 +269,8 @@ fn next(step: &Step<'_>, only: Option<&[String]>) -> Result<Next, LedgerError> {
 
 /// Batches whose time has come come in at the present turn.
 fn wake(sql: &Connection, now: i64) -> Result<(), LedgerError> {
-    let asleep = "SELECT id FROM batch WHERE asleep = 1 AND opens <= ?1 AND closes > ?1 LIMIT 10";
-    if sql.prepare_cached(asleep)?.exists([now])? {
+    let asleep = format!("SELECT id FROM batch WHERE asleep = 1 AND opens <= ?1 AND closes > ?1 LIMIT {WOKEN}");
+    if sql.prepare_cached(&asleep)?.exists([now])? {
         sql.prepare_cached(&format!("UPDATE batch SET {}, asleep = 0 WHERE id IN ({asleep})", sums::PRESENT))?
             .execute([now])?;
     }
@@ -310,7 +307,7 @@ fn over_the_day(step: &Step<'_>, price: i64) -> Result<Option<Hindered>, LedgerE
     let Some(daily) = super::account::daily(step.sql)? else { return Ok(None) };
     if !daily.day.contains(step.clock.wall) {
         // A day that is over is followed by the next once a worker says when that ends.
-        return Ok(Some((Waiting::Budget, Some(step.now.after(Duration::from_secs(1))))));
+        return Ok(Some((Waiting::Budget, Some(step.now.after(DAY_WAIT)))));
     }
     let is_over = daily.spent.as_millis() + price > daily.budget.credits.as_millis();
     Ok(is_over.then_some((Waiting::Budget, Some(step.clock.when_wall_is(daily.day.until)))))

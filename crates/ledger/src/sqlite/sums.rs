@@ -17,7 +17,8 @@ pub(super) fn moved(sql: &Connection, batch: i64, old: &Place, new: &Place) -> R
     }
     let change = |old: bool, new: bool| i64::from(new) - i64::from(old);
     let ready = change(old.is_ready(), new.is_ready());
-    if ready != 0 {
+    let is_reranked = old.is_ready() && new.is_ready() && old.rank != new.rank;
+    if ready != 0 || is_reranked {
         readied(sql, batch, ready)?;
     }
     let flying = change(old.flight.is_some(), new.flight.is_some());
@@ -37,9 +38,9 @@ pub(super) fn counted(sql: &Connection, batch: i64, state: i64, n: i64) -> Resul
 }
 
 /// `n` more queued jobs of `batch` wait for nothing but a slot. A batch that had none comes in at the present turn:
-/// what it did not use is not saved up.
+/// what it did not use is not saved up. One that waits for its budget may have another first job now, which fits.
 pub(super) fn readied(sql: &Connection, batch: i64, n: i64) -> Result<(), LedgerError> {
-    sql.prepare_cached(&format!("UPDATE batch SET {PRESENT}, ready = ready + ?2 WHERE id = ?1"))?
+    sql.prepare_cached(&format!("UPDATE batch SET {PRESENT}, ready = ready + ?2, short = 0 WHERE id = ?1"))?
         .execute((batch, n))?;
     Ok(())
 }

@@ -181,6 +181,14 @@ conformance! {
         what_is_set_aside_is_in_the_record_until_it_is_refused
         a_day_has_its_own_budget
         prices_that_were_asked_for_stay
+        a_batch_over_budget_goes_on_once_its_dear_job_is_cancelled
+        a_batch_over_budget_goes_on_once_its_dear_job_waits_for_a_time
+        a_batch_over_budget_goes_on_once_a_cheap_job_comes_first
+        a_batch_over_budget_goes_on_once_a_cheap_job_is_admitted_before_it
+        a_batch_over_budget_goes_on_once_prices_fall
+        a_doubt_that_turns_out_refused_comes_back_to_its_batch_and_its_day
+        a_job_that_waited_for_a_price_leaves_nothing_behind
+        a_job_without_a_price_goes_once_no_budget_needs_one
     }
     account {
         settings_hold_for_all_and_what_was_before_is_told
@@ -213,6 +221,7 @@ conformance! {
         the_limit_of_polls_holds_for_all_and_follows_the_cap_until_it_is_told
         no_more_than_a_seconds_worth_is_followed_at_once
         a_backlog_is_followed_at_the_limit
+        a_clock_that_was_ahead_neither_lifts_the_limit_nor_stops_everything
     }
     seen {
         what_was_seen_is_added_up_for_all_by_kind

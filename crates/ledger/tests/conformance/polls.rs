@@ -5,7 +5,8 @@ use std::time::Duration;
 use veobatch_core::{Lane, Timestamp};
 use veobatch_ledger::{Settings, SharedLedger};
 
-use crate::bench::{Bench, LONG, admit, downloading, ending, generating, jobs, put, submission};
+use crate::bench::{Bench, LONG, admit, downloading, ending, generating, jobs, put, submission, until};
+use crate::store_itself::{script, sql};
 
 /// So many jobs that have been due for long, the last `saved` of them in the save lane.
 async fn due(ledger: &SharedLedger, count: usize, saved: usize) {
@@ -65,4 +66,27 @@ pub(crate) async fn a_backlog_is_followed_at_the_limit(bench: &Bench) {
     }
     let took = ledger.now().await.unwrap().since(began);
     assert!(took >= Duration::from_millis(1_200) && took < Duration::from_secs(10), "{took:?}");
+}
+
+pub(crate) async fn a_clock_that_was_ahead_neither_lifts_the_limit_nor_stops_everything(bench: &Bench) {
+    let ledger = &bench.ledger;
+    due(ledger, 20, 0).await;
+    ledger.limit_polls(Some(5)).await.unwrap();
+    // As if some had been followed in an hour from now.
+    let hence = ledger.now().await.unwrap().after(Duration::from_secs(3600)).as_millis();
+    if bench.file().is_some() {
+        sql(bench, &format!("UPDATE polls SET used = {hence}000"));
+    } else {
+        let set = "return redis.call('HSET', KEYS[1] .. 'polls', 'used', ARGV[1])";
+        let _: i64 = script(bench, set, &[hence.to_string().as_bytes()]).await;
+    }
+    let began = ledger.now().await.unwrap();
+    let some = until("leave is there again", async || {
+        let (count, _) = claimed(ledger, Lane::Follow, 64).await;
+        (count > 0).then_some(count)
+    })
+    .await;
+    let elapsed = ledger.now().await.unwrap().since(began);
+    let allowed = 1 + usize::try_from(elapsed.as_millis() / 200).unwrap();
+    assert!(some <= allowed, "{some} after {elapsed:?}");
 }

@@ -341,3 +341,114 @@ pub(crate) async fn prices_that_were_asked_for_stay(bench: &Bench) {
         assert_eq!(price().await, Some(Credits::whole(then)));
     }
 }
+
+/// Asks for a model whose price is not in [`prices`].
+fn of_model(id: &str, priority: i16, model: &str) -> NewJob {
+    let NewJob { id, spec } = crate::bench::ranked(id, priority);
+    NewJob { id, spec: Spec { model: model.into(), ..spec } }
+}
+
+/// A batch with room for one cheap job, whose first job is a dear one.
+async fn over_budget(bench: &Bench) {
+    let ledger = &bench.ledger;
+    let mut list = prices();
+    list.by_class.push(("veo3/720p".into(), PRICE.times(4)));
+    ledger.configure(&Settings { prices: Some(list), ..Settings::default() }).await.unwrap();
+    admit(ledger, "n", &[of_model("dear", 3, "veo3"), job("cheap")]).await;
+    arrange(ledger, "n", Arrangement { budget: Some(Some(PRICE)), ..Arrangement::default() }).await;
+    assert_eq!(hindrance(ledger, None).await.0, Waiting::Budget);
+}
+
+async fn is_submitted(bench: &Bench, id: &str) {
+    assert_eq!(submission(&bench.ledger).await.stored.key.job.as_str(), id);
+}
+
+pub(crate) async fn a_batch_over_budget_goes_on_once_its_dear_job_is_cancelled(bench: &Bench) {
+    over_budget(bench).await;
+    let dear = read(&bench.ledger, "n", "dear").await;
+    put(&bench.ledger, &put_of(&dear, None, &moved(&dear.record, State::Cancelled))).await;
+    is_submitted(bench, "cheap").await;
+}
+
+pub(crate) async fn a_batch_over_budget_goes_on_once_its_dear_job_waits_for_a_time(bench: &Bench) {
+    over_budget(bench).await;
+    let dear = read(&bench.ledger, "n", "dear").await;
+    let due = Some(Timestamp::from_millis(4_000_000_000_000));
+    put(&bench.ledger, &put_of(&dear, None, &moved(&dear.record, State::Queued { due }))).await;
+    is_submitted(bench, "cheap").await;
+}
+
+pub(crate) async fn a_batch_over_budget_goes_on_once_a_cheap_job_comes_first(bench: &Bench) {
+    over_budget(bench).await;
+    let dear = read(&bench.ledger, "n", "dear").await;
+    let lower = Record { priority: -3, ..dear.record.clone() };
+    put(&bench.ledger, &put_of(&dear, None, &lower)).await;
+    is_submitted(bench, "cheap").await;
+}
+
+pub(crate) async fn a_batch_over_budget_goes_on_once_a_cheap_job_is_admitted_before_it(bench: &Bench) {
+    over_budget(bench).await;
+    admit(&bench.ledger, "n", &[crate::bench::ranked("new", 9)]).await;
+    is_submitted(bench, "new").await;
+}
+
+pub(crate) async fn a_batch_over_budget_goes_on_once_prices_fall(bench: &Bench) {
+    over_budget(bench).await;
+    let mut list = prices();
+    list.by_class.push(("veo3/720p".into(), PRICE));
+    bench.ledger.configure(&Settings { prices: Some(list), ..Settings::default() }).await.unwrap();
+    is_submitted(bench, "dear").await;
+}
+
+pub(crate) async fn a_doubt_that_turns_out_refused_comes_back_to_its_batch_and_its_day(bench: &Bench) {
+    let ledger = &bench.ledger;
+    priced(ledger).await;
+    admit(ledger, "n", &[job("a")]).await;
+    let daily = Some(Some(DailyBudget { credits: PRICE, zone: "UTC".into() }));
+    ledger.configure(&Settings { daily, ..Settings::default() }).await.unwrap();
+    let now = ledger.now().await.unwrap();
+    let day = Some(Day { zone: "UTC".into(), span: Span { from: now, until: now.after(LONG) } });
+    ledger.configure(&Settings { day, ..Settings::default() }).await.unwrap();
+    let claimed = submission(ledger).await;
+    let doubt = crate::bench::in_doubt(&claimed.stored);
+    put(ledger, &put_of(&claimed.stored, Some(&claimed.lease), &moved(&claimed.stored.record, doubt))).await;
+    let spent = async || ledger.account().await.unwrap().daily.unwrap().spent;
+    assert_eq!((spent().await, summary(ledger, "n").await.credits), (PRICE, PRICE));
+    let doubted = read(ledger, "n", "a").await;
+    let refused = Record { credits: Credits::default(), ..moved(&doubted.record, State::Queued { due: None }) };
+    put(ledger, &put_of(&doubted, None, &refused)).await;
+    assert_eq!((spent().await, summary(ledger, "n").await.credits), (Credits::default(), Credits::default()));
+    submission(ledger).await;
+}
+
+pub(crate) async fn a_job_that_waited_for_a_price_leaves_nothing_behind(bench: &Bench) {
+    let ledger = &bench.ledger;
+    priced(ledger).await;
+    admit(ledger, "n", &[of_model("x", 0, "veo9")]).await;
+    arrange(ledger, "n", Arrangement { budget: Some(Some(PRICE)), ..Arrangement::default() }).await;
+    assert!(hindrance(ledger, None).await.1.is_some(), "it is looked at again");
+    let waits = read(ledger, "n", "x").await;
+    put(ledger, &put_of(&waits, None, &moved(&waits.record, State::Cancelled))).await;
+    assert_eq!(hindrance(ledger, None).await, (Waiting::Work, None), "nobody waits for it any more");
+    ledger.forget(&batch("n")).await.unwrap();
+    priced(ledger).await;
+    assert_eq!(hindrance(ledger, None).await, (Waiting::Work, None));
+    while ledger.clear().await.unwrap() {}
+    assert_eq!(ledger.batches().await.unwrap(), []);
+}
+
+pub(crate) async fn a_job_without_a_price_goes_once_no_budget_needs_one(bench: &Bench) {
+    let ledger = &bench.ledger;
+    priced(ledger).await;
+    admit(ledger, "n", &[of_model("x", 0, "veo9")]).await;
+    admit(ledger, "m", &[of_model("y", 0, "veo9")]).await;
+    arrange(ledger, "n", Arrangement { budget: Some(Some(PRICE)), ..Arrangement::default() }).await;
+    let daily = Some(Some(DailyBudget { credits: PRICE, zone: "UTC".into() }));
+    ledger.configure(&Settings { daily, ..Settings::default() }).await.unwrap();
+    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work);
+    arrange(ledger, "n", Arrangement { budget: Some(None), ..Arrangement::default() }).await;
+    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work, "there is the day's still");
+    ledger.configure(&Settings { daily: Some(None), ..Settings::default() }).await.unwrap();
+    let both = [submission(ledger).await, submission(ledger).await].map(|claimed| claimed.stored.key.job.to_string());
+    assert!(both.contains(&"x".to_owned()) && both.contains(&"y".to_owned()), "{both:?}");
+}
