@@ -36,7 +36,7 @@ pub(crate) async fn run(arguments: &Arguments, mut signals: Signals) -> Result<u
         Which::Status(status) => signals.unless(status.run(settings)).await,
         Which::Jobs(jobs) => signals.unless(jobs.run(settings)).await,
         Which::Show(show) => signals.unless(show.run(settings)).await,
-        Which::Retry(retry) => signals.unless(retry.run(settings)).await,
+        Which::Retry(retry) => signals.unless(Box::pin(retry.run(settings))).await,
         Which::Cancel(cancel) => signals.unless(cancel.run(settings)).await,
         Which::Pause(pause) => signals.unless(pause.run(settings)).await,
         Which::Resume(resume) => signals.unless(resume.run(settings)).await,

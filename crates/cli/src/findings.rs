@@ -4,7 +4,7 @@
 //! Looks at a bounded number of jobs of each batch and says so where there are more.
 
 use serde_json::{Value, json};
-use veobatch_core::{FailureKind, JobKey, State, StateName, Stray};
+use veobatch_core::{FailureKind, JobKey, OpenAttempt, State, StateName, Stray};
 use veobatch_ledger::{BatchSummary, Ledger, Stored, Unreadable};
 
 use crate::failure::Result;
@@ -34,6 +34,8 @@ pub(crate) struct Findings {
     pub(crate) strays: Vec<(JobKey, Stray)>,
     /// What this program cannot read.
     pub(crate) unreadable: Vec<Unreadable>,
+    /// Attempts that may have been paid for beside a job that has a task of its own.
+    pub(crate) open: Vec<(JobKey, OpenAttempt)>,
     /// There are more jobs than were looked at.
     pub(crate) is_partial: bool,
 }
@@ -52,6 +54,8 @@ pub(crate) struct Failures {
 pub(crate) struct Doubt {
     pub(crate) key: JobKey,
     pub(crate) why: String,
+    /// Attempts of it that may have been paid for.
+    pub(crate) open: usize,
 }
 
 impl Findings {
@@ -79,6 +83,9 @@ impl Findings {
     }
 
     fn take(&mut self, job: &Stored) {
+        if !matches!(job.record.state, State::InDoubt { .. }) {
+            self.open.extend(job.record.open.iter().map(|open| (job.key.clone(), open.clone())));
+        }
         self.strays.extend(job.record.strays.iter().map(|stray| (job.key.clone(), stray.clone())));
         match &job.record.state {
             State::Failed { failure, .. } => {
@@ -95,7 +102,10 @@ impl Findings {
                     }),
                 }
             }
-            State::InDoubt { why, .. } => self.doubts.push(Doubt { key: job.key.clone(), why: why.clone() }),
+            State::InDoubt { why, .. } => {
+                let open = job.record.open.len() + 1;
+                self.doubts.push(Doubt { key: job.key.clone(), why: why.clone(), open });
+            }
             State::Downloading { .. } => self.take_unsaved(job),
             State::Queued { .. }
             | State::Submitting { .. }
@@ -121,7 +131,7 @@ impl Findings {
                    "count": failures.count, "example": failures.first.job})
         });
         let doubts =
-            self.doubts.iter().map(|doubt| json!({"batch": doubt.key.batch, "job": doubt.key.job, "why": doubt.why}));
+            self.doubts.iter().map(|doubt| json!({"batch": doubt.key.batch, "job": doubt.key.job, "why": doubt.why, "open_attempts": doubt.open}));
         let unsaved = self.unsaved.iter().map(
             |(reason, count, key)| json!({"reason": reason, "count": count, "batch": key.batch, "example": key.job}),
         );
@@ -137,7 +147,11 @@ impl Findings {
             json!({"batch": job.key.batch, "job": job.key.job, "state": job.state.map(StateName::as_str),
                    "why": job.why, "since": shapes::Time(job.since)})
         });
+        let open = self.open.iter().map(
+            |(key, open)| json!({"batch": key.batch, "job": key.job, "attempt": open.attempt.number, "why": open.why}),
+        );
         let Value::Object(document) = document else { return };
+        document.insert("open_attempts".to_owned(), open.collect());
         document.insert("failures".to_owned(), failures.collect());
         document.insert("in_doubt".to_owned(), doubts.collect());
         document.insert("unsaved".to_owned(), unsaved.collect());

@@ -185,7 +185,8 @@ pub(crate) fn findings(findings: &Findings) -> Vec<String> {
     if !findings.doubts.is_empty() {
         lines.push("in doubt; each may have been paid for, so a person decides:".to_owned());
         for doubt in findings.doubts.iter().take(SHOWN) {
-            lines.push(format!("  {}: {}", doubt.key, plain(&doubt.why, REASON)));
+            let others = if doubt.open > 1 { format!(" ({} attempts are open)", doubt.open) } else { String::new() };
+            lines.push(format!("  {}: {}{others}", doubt.key, plain(&doubt.why, REASON)));
             lines.push(format!(
                 "    veobatch resolve {} {} --task-id ID   (see https://kie.ai/logs), --resubmit or --give-up",
                 doubt.key.batch, doubt.key.job
@@ -199,6 +200,13 @@ pub(crate) fn findings(findings: &Findings) -> Vec<String> {
             lines.push(format!("  {:>5} × {}, such as {first}", number(*count), plain(reason, REASON)));
         }
         more(&mut lines, findings.unsaved.len(), "reason");
+    }
+    if !findings.open.is_empty() {
+        lines.push("may have been paid for beside their job's own video; kept for their callback, and no further attempt is made:".to_owned());
+        for (key, open) in findings.open.iter().take(SHOWN) {
+            lines.push(format!("  {key}: attempt {}: {}", open.attempt.number, plain(&open.why, REASON)));
+        }
+        more(&mut lines, findings.open.len(), "attempt");
     }
     if !findings.strays.is_empty() {
         lines.push("paid for beside their job's own video, and followed and saved like it:".to_owned());

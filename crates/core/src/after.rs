@@ -2,8 +2,9 @@
 //!
 //! Which stories it cannot tell: a poll, an upgrade or a download never leads to a submission; nothing leads from an
 //! accepted submission to a second one except the service's own word that the attempt failed; a job in doubt is moved
-//! only by evidence about its own token, by a person, or by the policy that a person chose; what was paid for is never
-//! dropped by a command; what becomes of a stray moves nothing but the stray.
+//! only by evidence about its own token, by a person, or by the policy that a person chose; no job rests, or waits to be
+//! paid for, while any attempt of it is open; what was paid for is never dropped by a command; what becomes of a stray moves
+//! nothing but the stray.
 
 mod callbacks;
 mod evidence;
@@ -16,7 +17,7 @@ mod strays;
 use crate::delay::Policy;
 use crate::event::Event;
 use crate::id::TaskId;
-use crate::record::Record;
+use crate::record::{Record, State};
 use crate::time::Timestamp;
 
 /// The circumstances of a change.
@@ -64,8 +65,25 @@ pub fn after(record: &Record, event: &Event, moment: &Moment<'_>) -> After {
         Event::Resolve(verdict) => orders::resolve(record, verdict, moment),
     };
     match moved {
-        Ok(record) => After::Moved(Box::new(record)),
+        Ok(record) => After::Moved(Box::new(settled(record, moment))),
         Err(reason) => After::Same(reason),
+    }
+}
+
+/// What holds after every event: a job that would be queued beside a task that was paid for takes that task up; and one that
+/// would be queued, failed or cancelled while another attempt may have been paid for is in doubt about that attempt.
+fn settled(mut next: Record, moment: &Moment<'_>) -> Record {
+    if matches!(next.state, State::Queued { .. }) && strays::promoted(&mut next, moment) {
+        return next;
+    }
+    match &next.state {
+        State::Queued { .. } | State::Failed { .. } | State::Cancelled => evidence::reopened(next, moment),
+        State::Submitting { .. }
+        | State::Generating { .. }
+        | State::Upscaling { .. }
+        | State::Downloading { .. }
+        | State::Done { .. }
+        | State::InDoubt { .. } => next,
     }
 }
 

@@ -11,6 +11,7 @@
 use std::time::Duration;
 
 use crate::id::Token;
+use crate::payable::{Unpayable, payable_once_settled};
 use crate::record::{Attempt, Called, Record, State};
 use crate::time::Timestamp;
 
@@ -103,18 +104,22 @@ pub fn outlook(record: &Record, rule: InDoubt, heard: Option<Heard>, hearing: bo
 
 /// Why the record speaks against a presumption; completes "… was left as it is: it …".
 pub(crate) fn objection(record: &Record, because: Presumption) -> Option<&'static str> {
-    let State::InDoubt { attempt, called, .. } = &record.state else { return Some("is not in doubt") };
+    let State::InDoubt { attempt, called, failed, .. } = &record.state else { return Some("is not in doubt") };
     if record.cancelled {
         return Some("was cancelled by a person");
     }
-    if attempt.number >= MAX_PRESUMED_ATTEMPTS {
+    if record.attempts.max(attempt.number) >= MAX_PRESUMED_ATTEMPTS {
         return Some("was submitted three times already, which is enough without a person");
     }
     if is_compared(called.as_ref()) {
         return Some("was called back with a task id, and a worker compares it first");
     }
-    if record.strays.iter().any(|stray| !stray.fate.is_gone()) {
-        return Some("has the task of an earlier attempt, which was paid for");
+    if failed.is_some() {
+        return Some("had failed before: only a person may pay for another attempt");
+    }
+    match payable_once_settled(record) {
+        Err(Unpayable::HasTask(_)) => return Some("has the task of an earlier attempt, which was paid for"),
+        Err(Unpayable::InDoubt | Unpayable::Done) | Ok(()) => {}
     }
     match because {
         Presumption::Silent(_) if !attempt.token.carries_callback() => Some("was not sent with a callback URL"),
@@ -161,7 +166,13 @@ mod tests {
     fn doubtful(carries_callback: bool) -> Record {
         let token = Token::of_attempt(7 << 8, carries_callback);
         let attempt = Attempt { token, number: 1, at: SENT, price: crate::price::Credits::default() };
-        let state = State::InDoubt { attempt: attempt.clone(), why: "lost".to_owned(), called: None, balances: None };
+        let state = State::InDoubt {
+            attempt: attempt.clone(),
+            why: "lost".to_owned(),
+            called: None,
+            balances: None,
+            failed: None,
+        };
         Record { state, attempts: 1, last: Some(attempt), ..Record::fresh(&Spec::default()) }
     }
 

@@ -20,6 +20,7 @@ mod kind;
 mod life_table;
 mod name;
 mod outcome;
+mod payable;
 mod plan;
 mod price;
 mod record;
@@ -43,10 +44,12 @@ pub use kind::VideoKind;
 pub use life_table::{GENERATION, LifeTable, Seen};
 pub use name::{BatchId, JobId, JobKey, MAX_NAME_BYTES, NameError, fold};
 pub use outcome::{Outcome, Progress, Refusal, RefusalKind, TaskFailure, Trouble, TroubleKind, Upgrade};
+pub use payable::{Unpayable, payable, payable_once_settled};
 pub use plan::{Step, plan};
 pub use price::{Credits, ModelPrice, Prices};
 pub use record::{
-    Attempt, Called, Comparison, Entry, Failure, FailureKind, Files, Intent, Record, SOFT_DEADLINE, State, Task,
+    Attempt, Called, Comparison, Entry, Failed, Failure, FailureKind, Files, Intent, OpenAttempt, Record,
+    SOFT_DEADLINE, State, Task,
 };
 pub use rhythm::{ENOUGH_ENDED, Rhythm, Rhythms, Spread};
 pub use schedule::{Cron, MAX_STAMP_BYTES, Schedule, ScheduleError, Start, Window, Zone};

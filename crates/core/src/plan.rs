@@ -2,6 +2,7 @@
 
 use crate::facets::Lane;
 use crate::id::{TaskId, Token};
+use crate::payable::payable_once_settled;
 use crate::record::{Attempt, Called, Record, State, Task};
 use crate::spec::Resolution;
 use crate::stray::{Fate, Stray};
@@ -11,6 +12,8 @@ use crate::stray::{Fate, Stray};
 pub enum Step {
     /// Make the paid call of this attempt, whose intent this claim wrote.
     Submit(Attempt),
+    /// Make no call: something was, or may have been, paid for meanwhile. Report that nothing was sent.
+    Withdraw,
     /// Its writer is gone: report it as orphaned. Never a call.
     Orphan,
     /// Ask how the task is.
@@ -29,13 +32,19 @@ pub enum Step {
 
 /// The next step of a job claimed in `lane`; `mine` is the token that this claim wrote as an intent, if it wrote one.
 ///
-/// [`Step::Submit`] comes out for one input only: the submit lane, in state `submitting`, with this claim's own token.
+/// [`Step::Submit`] comes out for one input only: the submit lane, in state `submitting`, with this claim's own token,
+/// and nothing beside it that was or may have been paid for.
 pub fn plan(record: &Record, lane: Lane, mine: Option<&Token>) -> Step {
     if let Some(stray) = record.next_stray() {
         return look_after(stray, lane);
     }
     match (&record.state, lane) {
-        (State::Submitting { attempt }, Lane::Submit) if mine == Some(&attempt.token) => Step::Submit(attempt.clone()),
+        (State::Submitting { attempt }, Lane::Submit) if mine == Some(&attempt.token) => {
+            match payable_once_settled(record) {
+                Ok(()) => Step::Submit(attempt.clone()),
+                Err(_) => Step::Withdraw,
+            }
+        }
         (State::Submitting { .. }, Lane::Submit | Lane::Follow) => Step::Orphan,
         (State::Generating { task, .. }, Lane::Follow) => Step::Poll(task.clone()),
         (State::Upscaling { task, .. }, Lane::Follow) => Step::Upgrade(task.clone(), record.resolution),

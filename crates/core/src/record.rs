@@ -35,6 +35,10 @@ pub const SOFT_DEADLINE: Duration = Duration::from_secs(30 * 60);
 /// Most history entries that are kept; the oldest ones after the first go.
 const MAX_HISTORY: usize = 24;
 
+/// Most attempts that ended whose tokens are kept. Of one that was dropped a late word raises a doubt once more, which costs
+/// a person a question and never a payment.
+const MAX_ENDED: usize = 32;
+
 /// One job's life so far.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -74,9 +78,17 @@ pub struct Record {
     /// Tasks that were paid for beside the job's own.
     #[serde(rename = "x", default, skip_serializing_if = "Vec::is_empty")]
     pub strays: Vec<Stray>,
+    /// Attempts that may have been paid for beside the one that the state is about: a journal told of them after the
+    /// ledger had forgotten them. Oldest first.
+    #[serde(rename = "o", default, skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<OpenAttempt>,
     /// Attempts that were in doubt when the job was submitted again: what still comes for them is known by these.
     #[serde(rename = "e", default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Token>,
+    /// The other attempts that ended, [`Record::last`] aside: what is told of them late, or again, is known by these. Oldest
+    /// first, at most [`MAX_ENDED`]; a compact record has none.
+    #[serde(rename = "z", default, skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<Token>,
     /// Changes of state, oldest first.
     #[serde(rename = "h", default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Entry>,
@@ -168,6 +180,10 @@ pub enum State {
         /// The account's balance around it, once it was read. Nobody needs it any more once the doubt is settled.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         balances: Option<Balances>,
+        /// What the job had failed of when this doubt was raised, if it had: it fails of that again if the attempt turns out
+        /// not to have been paid for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed: Option<Box<Failed>>,
     },
     /// Ended without a video.
     Failed {
@@ -196,6 +212,31 @@ pub struct Attempt {
     /// What was set aside for it in its claim.
     #[serde(rename = "p", default, skip_serializing_if = "is_default")]
     pub price: Credits,
+}
+
+/// An attempt that may have been paid for, while the job's state is about something else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenAttempt {
+    /// Which attempt.
+    #[serde(rename = "a")]
+    pub attempt: Attempt,
+    /// Why nobody knows whether it was paid for.
+    #[serde(rename = "w")]
+    pub why: String,
+    /// The service called back for it without saying which task it is.
+    #[serde(rename = "c", default, skip_serializing_if = "is_default")]
+    pub called: bool,
+}
+
+/// How a job ended without a video.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// Why.
+    #[serde(rename = "f")]
+    pub failure: Failure,
+    /// The task, if there was one.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<Task>,
 }
 
 /// What the service told of an attempt in doubt by calling back: it was made. Which task it is must be compared first.
@@ -319,7 +360,9 @@ impl Record {
             cancelled: false,
             trouble: None,
             strays: Vec::new(),
+            open: Vec::new(),
             earlier: Vec::new(),
+            ended: Vec::new(),
             history: Vec::new(),
         }
     }
@@ -394,6 +437,21 @@ impl Record {
         }
     }
 
+    /// The task whose failure ended the job before it came to be in doubt about another attempt.
+    pub(crate) fn failed_before(&self) -> Option<&Failed> {
+        match &self.state {
+            State::InDoubt { failed, .. } => failed.as_deref(),
+            State::Queued { .. }
+            | State::Submitting { .. }
+            | State::Generating { .. }
+            | State::Upscaling { .. }
+            | State::Downloading { .. }
+            | State::Done { .. }
+            | State::Failed { .. }
+            | State::Cancelled => None,
+        }
+    }
+
     /// The number of the present or last attempt; 0 if none was made.
     pub fn attempt(&self) -> u32 {
         match &self.state {
@@ -411,8 +469,19 @@ impl Record {
 
     /// Whether `token` is that of an attempt of this job, as far as its record goes back.
     pub fn knows(&self, token: &Token) -> bool {
-        let open = match &self.state {
-            State::Submitting { attempt } | State::InDoubt { attempt, .. } => Some(attempt),
+        let open = self.attempts_open().map(|(attempt, _)| &attempt.token);
+        let last = self.last.iter().map(|attempt| &attempt.token);
+        let others = self.earlier.iter().chain(&self.ended).chain(self.strays.iter().map(|stray| &stray.token));
+        // Every one of them is compared, and each wholly: the time it takes says nothing of how near a guess was.
+        open.chain(last).chain(others).fold(false, |known, of| known | of.equals(token))
+    }
+
+    /// The attempts that may have been paid for and of which nobody knows it, with the reason; the one that the state is
+    /// about first.
+    pub fn attempts_open(&self) -> impl Iterator<Item = (&Attempt, Option<&str>)> {
+        let own = match &self.state {
+            State::Submitting { attempt } => Some((attempt, None)),
+            State::InDoubt { attempt, why, .. } => Some((attempt, Some(why.as_str()))),
             State::Queued { .. }
             | State::Generating { .. }
             | State::Upscaling { .. }
@@ -421,10 +490,25 @@ impl Record {
             | State::Failed { .. }
             | State::Cancelled => None,
         };
-        let attempts = open.into_iter().chain(&self.last).map(|attempt| &attempt.token);
-        let others = self.earlier.iter().chain(self.strays.iter().map(|stray| &stray.token));
-        // Every one of them is compared, and each wholly: the time it takes says nothing of how near a guess was.
-        attempts.chain(others).fold(false, |known, of| known | of.equals(token))
+        own.into_iter().chain(self.open.iter().map(|open| (&open.attempt, Some(open.why.as_str()))))
+    }
+
+    /// Makes `attempt` the last one; the one before it is remembered by its token.
+    pub(crate) fn succeed(&mut self, attempt: Attempt) {
+        if let Some(before) = self.last.replace(attempt) {
+            self.end(before.token);
+        }
+    }
+
+    /// Remembers that the attempt of `token` ended.
+    pub(crate) fn end(&mut self, token: Token) {
+        if self.knows(&token) {
+            return;
+        }
+        if self.ended.len() >= MAX_ENDED {
+            self.ended.remove(0);
+        }
+        self.ended.push(token);
     }
 
     pub(crate) fn note(&mut self, at: Timestamp, words: impl Into<String>) {

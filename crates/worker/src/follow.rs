@@ -38,7 +38,9 @@ pub(crate) async fn follow(worker: &Worker, claim: &Claim) {
         Step::Compare(attempt, task) => {
             Box::pin(compare(worker, claim, attempt, task).instrument(span::for_a_line(claim))).await
         }
-        Step::Submit(_) | Step::Relink(_) | Step::Save(..) | Step::Nothing => return worker.release(claim).await,
+        Step::Submit(_) | Step::Withdraw | Step::Relink(_) | Step::Save(..) | Step::Nothing => {
+            return worker.release(claim).await;
+        }
     };
     worker.tell(claim, &event).await;
 }

@@ -32,7 +32,13 @@ pub(crate) async fn save(worker: &Worker, claim: &Claim) {
             Err(why) => Event::NotSaved { task: task.id, why },
         },
         Step::Save(task, urls) => told(fetch_all(worker, claim, &task, &urls).await, task),
-        Step::Submit(_) | Step::Orphan | Step::Poll(_) | Step::Compare(..) | Step::Upgrade(..) | Step::Nothing => {
+        Step::Submit(_)
+        | Step::Withdraw
+        | Step::Orphan
+        | Step::Poll(_)
+        | Step::Compare(..)
+        | Step::Upgrade(..)
+        | Step::Nothing => {
             return worker.release(claim).await;
         }
     };

@@ -45,11 +45,23 @@ struct Ended {
 /// Pays for the claimed job, once, and tells the ledger what became of it.
 pub(crate) async fn submit(worker: &Worker, claim: &Claim, grant: &Grant) {
     let record = &claim.claimed.stored.record;
-    let Step::Submit(_) = plan(record, Lane::Submit, Some(&grant.token)) else {
-        error!(state = %record.state.name(), "the ledger granted a submission of a job that is not being submitted");
-        return worker.release(claim).await;
+    let ended = match plan(record, Lane::Submit, Some(&grant.token)) {
+        Step::Submit(_) => pay(worker, claim, grant).await,
+        Step::Withdraw => {
+            warn!("nothing is submitted: the job was, or may have been, paid for already");
+            Ended::unsent("it was, or may have been, paid for already".to_owned())
+        }
+        Step::Orphan
+        | Step::Poll(_)
+        | Step::Compare(..)
+        | Step::Upgrade(..)
+        | Step::Relink(_)
+        | Step::Save(..)
+        | Step::Nothing => {
+            error!(state = %record.state.name(), "the ledger granted a submission of a job that is not being submitted");
+            return worker.release(claim).await;
+        }
     };
-    let ended = pay(worker, claim, grant).await;
     if let Outcome::Refused(Refusal { kind: RefusalKind::KeyRefused, message, .. }) = &ended.outcome {
         worker.ending.key_refused(message);
     }

@@ -178,7 +178,11 @@ pub(crate) async fn prepare(
     let (output, journal) = (output?, journal.map_err(|error| unusable(&error))?);
     let ending = Ending::of(stop);
     let mut patience = Patience::until(ending.closing.clone());
-    let told = replay(&journal, Telling::New, ledger.as_ref(), &options.policy, &mut patience).await;
+    // A ledger that is recovering, as one that cannot be asked may be, may have forgotten what an earlier process of this
+    // machine told it; and this one may not live long enough to be reminded.
+    let is_sound = ledger.account().await.is_ok_and(|account| account.recovering_until.is_none());
+    let telling = if is_sound { Telling::New } else { Telling::Again };
+    let told = replay(&journal, telling, ledger.as_ref(), &options.policy, &mut patience).await;
     told.map_err(|error| unusable(&error))?;
     let learning = Learning::new(Policy { callbacks: options.callbacks.is_some(), ..options.policy.clone() });
     learning.step(ledger.as_ref()).await;

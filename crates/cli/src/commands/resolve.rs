@@ -1,7 +1,7 @@
 //! `veobatch resolve`: a person settles a job whose paid call had an unknown outcome.
 
 use clap::{ArgGroup, Args};
-use veobatch_core::{Event, Fate, JobKey, Policy, Progress, TaskId, Verdict};
+use veobatch_core::{Event, JobKey, Policy, Progress, Record, State, TaskId, Verdict, payable_once_settled};
 use veobatch_ledger::{Changed, Ledger, Stored};
 
 use crate::exit::DONE;
@@ -66,14 +66,9 @@ impl Resolve {
             None if self.resubmit => Verdict::Resubmit,
             None => Verdict::GiveUp,
         };
-        let beside = stored.record.strays.iter().find(|stray| !matches!(stray.fate, Fate::Gone(_)));
-        if let (Verdict::Resubmit, Some(stray)) = (&verdict, beside) {
-            let task = &stray.task;
-            say::words(format_args!(
-                "task {task} of {key} was paid for, and is followed and saved beside it: a resubmission pays for another one"
-            ));
-        }
-        if verdict == Verdict::Resubmit && !self.yes && say::can_ask() {
+        // Otherwise a task that was paid for is taken up, or another attempt is in doubt: this order pays for nothing.
+        let pays = verdict == Verdict::Resubmit && payable_once_settled(&stored.record).is_ok();
+        if pays && !self.yes && say::can_ask() {
             say::words(format_args!(
                 "{key} may have been paid for already ({}); if it was, this pays for it a second time",
                 shapes::error(&stored.record).unwrap_or("its outcome is unknown")
@@ -137,15 +132,8 @@ async fn settle(
     settings: &Settings,
 ) -> Result<u8> {
     let key = stored.key.clone();
-    let said = match &verdict {
-        Verdict::Adopt(task) => {
-            format!("{key} is task {task}: a worker follows and saves it, and nothing is paid again")
-        }
-        Verdict::Resubmit => format!("{key} is in the queue again: a worker submits it, possibly paid for twice"),
-        Verdict::GiveUp => format!("{key} is given up; it may have been paid for"),
-    };
     match order(ledger, stored, &Event::Resolve(verdict), policy).await? {
-        Changed::Moved { .. } => say::words(said),
+        Changed::Moved { to, .. } => say::words(settled(&key, &to)),
         Changed::Same(why) => return Err(unchanged(&key, why)),
         Changed::Lost => return Err(unchanged(&key, "is being worked on by somebody else")),
     }
@@ -155,6 +143,24 @@ async fn settle(
         say::json(&shapes::Job::of(&stored))?;
     }
     Ok(DONE)
+}
+
+/// What the job is now.
+fn settled(key: &JobKey, record: &Record) -> String {
+    match &record.state {
+        State::Queued { .. } => format!("{key} is in the queue again: a worker submits it, possibly paid for twice"),
+        State::Failed { .. } => format!("{key} is given up; it may have been paid for"),
+        State::InDoubt { attempt, .. } => format!(
+            "that is settled, but attempt {} of {key} may have been paid for too: `veobatch show {} {}`, then settle it as well",
+            attempt.number, key.batch, key.job
+        ),
+        State::Generating { task, .. } | State::Done { task, .. } => {
+            format!("{key} is task {}: a worker follows and saves it, and nothing is paid again", task.id)
+        }
+        State::Submitting { .. } | State::Upscaling { .. } | State::Downloading { .. } | State::Cancelled => {
+            format!("{key} is {}", record.state.name())
+        }
+    }
 }
 
 fn unchanged(key: &JobKey, why: &str) -> Failure {

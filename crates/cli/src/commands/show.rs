@@ -4,7 +4,7 @@ mod doubt;
 
 use clap::Args;
 use serde_json::{Value, json};
-use veobatch_core::{BatchId, JobId, JobKey, Spec};
+use veobatch_core::{Attempt, BatchId, JobId, JobKey, Spec};
 use veobatch_ledger::{Ledger, LedgerError, Stored};
 
 use crate::exit::DONE;
@@ -93,6 +93,13 @@ fn lines(stored: &Stored, why: Option<&Waiting>, doubt: Option<&Doubt>, settings
     for line in doubt.map(|doubt| doubt.lines(stored.now)).unwrap_or_default() {
         say("doubt", &line);
     }
+    for open in &record.open {
+        let Attempt { number, at, token, .. } = &open.attempt;
+        say(
+            "doubt",
+            &plain(&format!("attempt {number} may have been paid for too, by {at}: {} (token {token})", open.why), 500),
+        );
+    }
     if let Some(task) = record.task() {
         say("task", &format!("{} (submitted {})", task.id, task.at));
     }
@@ -147,6 +154,9 @@ fn document(stored: &Stored, why: Option<&Waiting>, doubt: Option<&Doubt>) -> Va
     let (record, spec) = (&stored.record, &stored.spec);
     let history = record.history.iter().map(|entry| json!({"at": Time(entry.0), "what": entry.1}));
     let strays = record.strays.iter().map(|stray| shapes::stray(stray, &stored.key));
+    let open = record.attempts_open().map(
+        |(attempt, why)| json!({"attempt": attempt.number, "token": attempt.token, "at": Time(attempt.at), "why": why}),
+    );
     let mut document = json!(shapes::Job::of(stored));
     if let Value::Object(object) = &mut document {
         object.insert("waiting".to_owned(), json!(why.map(|why| why.word)));
@@ -158,6 +168,7 @@ fn document(stored: &Stored, why: Option<&Waiting>, doubt: Option<&Doubt>) -> Va
         object.insert("doubt".to_owned(), json!(doubt.map(Doubt::document)));
         object.insert("history".to_owned(), history.collect());
         object.insert("strays".to_owned(), strays.collect());
+        object.insert("open_attempts".to_owned(), open.collect());
         let spec = json!({
             "prompt": spec.prompt, "model": spec.model, "aspect_ratio": spec.aspect_ratio.as_str(),
             "resolution": spec.resolution.as_str(), "images": spec.images,

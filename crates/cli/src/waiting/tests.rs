@@ -176,7 +176,8 @@ fn every_state_has_its_reason_and_what_is_over_has_none() {
     let attempt = || Attempt { token: Token::from_bits(7), number: 1, at: NOW, price: PRICE };
     let urls = Vec::new;
     let named = Called { task: Some(task().id), comparison: Some(Comparison { since: NOW, misses: 0, due: later(8) }) };
-    let doubt = |called| State::InDoubt { attempt: attempt(), why: "lost".into(), called, balances: None };
+    let doubt =
+        |called| State::InDoubt { attempt: attempt(), why: "lost".into(), called, balances: None, failed: None };
     let failure = Failure { kind: FailureKind::Lost, message: "gone".into() };
     // What a worker that holds it makes of the reason.
     let (held, apart) = (Some("lease"), Some("person"));

@@ -30,8 +30,19 @@ pub(super) fn called_back(record: &Record, token: &Token, task: Option<&TaskId>,
             }
             Ok(next)
         }
-        (_, None) => Err("has nothing to learn from a callback that names no task"),
+        (_, None) => called_namelessly(record, token, moment),
     }
+}
+
+/// A callback that names no task: an open attempt was made, so no word that it was not may end it.
+fn called_namelessly(record: &Record, token: &Token, moment: &Moment<'_>) -> Moved {
+    let mut next = record.clone();
+    let open = next.open.iter_mut().find(|open| open.attempt.token == *token && !open.called);
+    let open = open.ok_or("has nothing to learn from a callback that names no task")?;
+    open.called = true;
+    let number = open.attempt.number;
+    next.note(moment.now, format!("attempt {number} was called back without a task id: it was made"));
+    Ok(next)
 }
 
 fn due_now(record: &Record, moment: &Moment<'_>) -> Moved {
@@ -102,10 +113,8 @@ pub(super) fn compared(record: &Record, token: &Token, task: &TaskId, found: &Ki
     next.trouble = None;
     match found {
         Kinship::Ours => {
-            next.attempts = attempt.number;
             next.note(moment.now, format!("attempt {} accepted, as its callback said: task {task}", attempt.number));
             let task = Task { id: task.clone(), attempt: attempt.number, at: attempt.at };
-            next.last = Some(attempt.clone());
             next.state = State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false, seen: None };
         }
         Kinship::Another(why) => {

@@ -1,12 +1,12 @@
 //! What became of the paid call: evidence, carried by the attempt's token, that needs no lease and may come late.
 
-use super::{Moment, Moved, strays};
+use super::{Moment, Moved};
 use crate::balances::Balances;
 use crate::delay::{self, Looked};
 use crate::id::{TaskId, Token};
 use crate::outcome::{Outcome, Refusal, RefusalKind};
 use crate::price::Credits;
-use crate::record::{Attempt, Called, Failure, FailureKind, Record, State, Task};
+use crate::record::{Attempt, Called, Failed, Failure, FailureKind, OpenAttempt, Record, State, Task};
 use crate::stray::Stray;
 use crate::time::Timestamp;
 
@@ -17,14 +17,7 @@ pub(super) fn submission(record: &Record, token: &Token, outcome: &Outcome, mome
         let first = moment.now.after(moment.policy.first_poll(&looked, moment.jitter));
         return accepted(record, token, task, first, moment);
     }
-    // A forgotten attempt raises a doubt where nothing else is under way: a queued job would be submitted again, and of a
-    // cancelled one nobody would look for the video. Of one that the record knows, it says nothing new: that was settled,
-    // or its task is kept beside the job's own.
-    let is_at_rest = matches!(record.state, State::Queued { .. } | State::Cancelled);
-    let raises_doubt = matches!(outcome, Outcome::Unknown(_)) && is_at_rest && !record.knows(token);
-    let attempt = open_attempt(record, token)
-        .or_else(|| raises_doubt.then(|| forgotten_attempt(record, token, moment)).flatten())
-        .ok_or("has moved on since that attempt")?;
+    let Some(attempt) = open_attempt(record, token) else { return beside_the_state(record, token, outcome, moment) };
     if is_called_back(record) {
         return Err("was called back since: it was made");
     }
@@ -39,16 +32,88 @@ pub(super) fn submission(record: &Record, token: &Token, outcome: &Outcome, mome
     }
 }
 
+/// What is told, other than a task, of an attempt that the state is not about.
+fn beside_the_state(record: &Record, token: &Token, outcome: &Outcome, moment: &Moment<'_>) -> Moved {
+    let mut next = record.clone();
+    let open = record.open.iter().position(|open| open.attempt.token == *token).map(|at| next.open.remove(at));
+    match (open, outcome) {
+        (Some(open), Outcome::Refused(_) | Outcome::NotSent(_)) if open.called => {
+            Err("was called back since: it was made")
+        }
+        (Some(OpenAttempt { attempt, .. }), Outcome::Refused(_) | Outcome::NotSent(_)) => {
+            next.note(moment.now, format!("attempt {} was not paid for", attempt.number));
+            next.attempts = next.attempts.saturating_sub(1);
+            next.credits = next.credits.minus(attempt.price);
+            next.end(attempt.token);
+            Ok(next)
+        }
+        (None, Outcome::Unknown(why)) => forgotten(record, token, why, moment),
+        (Some(_), Outcome::Unknown(_)) => Err("is in doubt about that attempt already"),
+        (_, Outcome::Accepted(_)) | (None, Outcome::Refused(_) | Outcome::NotSent(_)) => {
+            Err("has moved on since that attempt")
+        }
+    }
+}
+
+/// An attempt that may have been paid for, and that the record does not know: the ledger went back in time and lost it.
+/// Of one that is known this says nothing new: it was settled, or its task is kept beside the job's own.
+fn forgotten(record: &Record, token: &Token, why: &str, moment: &Moment<'_>) -> Moved {
+    if record.knows(token) {
+        return Err("knows what became of that attempt");
+    }
+    if matches!(record.state, State::Done { .. }) && record.last.is_none() && record.ended.is_empty() {
+        return Err("is done and compact: its attempts are no longer known");
+    }
+    let mut next = record.clone();
+    next.attempts = next.attempts.saturating_add(1);
+    if let State::Submitting { attempt } = &mut next.state {
+        // As it is read from now on.
+        attempt.number = next.attempts.saturating_add(1);
+    }
+    let (number, price) = (next.attempts, Credits::default());
+    next.note(moment.now, format!("attempt {number}, which the ledger had forgotten, may have been paid for: {why}"));
+    let attempt = Attempt { token: token.clone(), number, at: moment.now, price };
+    next.open.push(OpenAttempt { attempt, why: why.to_owned(), called: false });
+    Ok(next)
+}
+
+/// A job that would rest, or wait to be paid for, comes to be in doubt about its oldest open attempt, if it has one.
+pub(super) fn reopened(mut next: Record, moment: &Moment<'_>) -> Record {
+    if next.open.is_empty() {
+        return next;
+    }
+    let OpenAttempt { attempt, why, called } = next.open.remove(0);
+    let failed = match &next.state {
+        State::Failed { failure, task } => Some(Box::new(Failed { failure: failure.clone(), task: task.clone() })),
+        State::Queued { .. }
+        | State::Submitting { .. }
+        | State::Generating { .. }
+        | State::Upscaling { .. }
+        | State::Downloading { .. }
+        | State::Done { .. }
+        | State::InDoubt { .. }
+        | State::Cancelled => None,
+    };
+    next.trouble = None;
+    next.note(moment.now, format!("in doubt about attempt {}: {why}", attempt.number));
+    next.succeed(attempt.clone());
+    let called = called.then_some(Called { task: None, comparison: None });
+    next.state = State::InDoubt { attempt, why, called, balances: None, failed };
+    next
+}
+
 /// A task id is known for `token`. Whatever state the job is in, the task was paid for and is not forgotten.
 pub(super) fn accepted(record: &Record, token: &Token, task: &TaskId, due: Timestamp, moment: &Moment<'_>) -> Moved {
     if record.strays.iter().any(|stray| stray.task == *task)
         || record.failed_task.as_ref() == Some(task)
+        || record.failed_before().and_then(|failed| failed.task.as_ref()).is_some_and(|known| known.id == *task)
         || record.task().is_some_and(|known| known.id == *task)
     {
         return Err("knows that task already");
     }
     let mut next = record.clone();
     let Some(attempt) = adoptable(record, token, moment) else {
+        next.open.retain(|open| open.attempt.token != *token);
         next.strays.push(Stray::new(task.clone(), token.clone(), moment.now));
         next.note(moment.now, format!("a late answer names task {task}: kept beside the job's own"));
         return Ok(next);
@@ -61,11 +126,14 @@ pub(super) fn accepted(record: &Record, token: &Token, task: &TaskId, due: Times
     if let State::Failed { failure: Failure { kind: FailureKind::Refused, .. }, .. } = &record.state {
         next.credits = next.credits.plus(attempt.price);
     }
-    next.attempts = attempt.number;
+    next.attempts = next.attempts.max(attempt.number);
     next.trouble = None;
     next.note(moment.now, format!("attempt {} accepted", attempt.number));
+    if let Some(failed) = record.failed_before().and_then(|failed| failed.task.as_ref()) {
+        next.failed_task = Some(failed.id.clone());
+    }
     let task = Task { id: task.clone(), attempt: attempt.number, at: attempt.at };
-    next.last = Some(attempt);
+    next.succeed(attempt);
     next.state = State::Generating { task, polls: 0, misses: 0, due, called: false, seen: None };
     Ok(next)
 }
@@ -177,12 +245,13 @@ fn doubted(record: &Record, attempt: &Attempt, why: &str, moment: &Moment<'_>) -
         return Err("is in doubt already");
     }
     let mut next = record.clone();
-    next.attempts = attempt.number;
-    next.last = Some(attempt.clone());
+    next.attempts = next.attempts.max(attempt.number);
+    next.succeed(attempt.clone());
     next.trouble = None;
     next.note(moment.now, format!("attempt {} may have been paid for: {why}", attempt.number));
     next.failed_task = None;
-    next.state = State::InDoubt { attempt: attempt.clone(), why: why.to_owned(), called: None, balances: None };
+    let (attempt, why) = (attempt.clone(), why.to_owned());
+    next.state = State::InDoubt { attempt, why, called: None, balances: None, failed: None };
     Ok(next)
 }
 
@@ -191,12 +260,14 @@ fn refused(record: &Record, attempt: &Attempt, refusal: &Refusal, moment: &Momen
     match refusal.kind {
         RefusalKind::Job => {
             let mut next = record.clone();
-            next.attempts = attempt.number;
-            next.last = Some(attempt.clone());
+            next.attempts = next.attempts.max(attempt.number);
+            next.succeed(attempt.clone());
             next.credits = next.credits.minus(attempt.price);
             next.trouble = None;
             next.note(moment.now, format!("attempt {} refused: {words}", attempt.number));
-            next.state = State::Failed { failure: Failure { kind: FailureKind::Refused, message: words }, task: None };
+            let refused = Failed { failure: Failure { kind: FailureKind::Refused, message: words }, task: None };
+            let Failed { failure, task } = record.failed_before().cloned().unwrap_or(refused);
+            next.state = State::Failed { failure, task };
             next
         }
         // Nothing is wrong with the job: the account's gate makes it wait, and no attempt is used up.
@@ -209,22 +280,26 @@ fn refused(record: &Record, attempt: &Attempt, refusal: &Refusal, moment: &Momen
 /// Back to the queue with the attempt undone, because nothing was paid; or cancelled, if a person asked for that.
 fn requeued(record: &Record, attempt: &Attempt, due: Option<Timestamp>, why: &str, moment: &Moment<'_>) -> Record {
     let mut next = record.clone();
-    next.attempts = attempt.number.saturating_sub(1);
-    next.credits = next.credits.minus(attempt.price);
-    if next.last.as_ref() == Some(attempt) {
-        next.last = None;
+    // An attempt counts from when it may have been sent; one that is still being submitted does not yet.
+    if matches!(record.state, State::InDoubt { .. }) {
+        next.attempts = next.attempts.saturating_sub(1);
     }
+    next.credits = next.credits.minus(attempt.price);
+    next.last = next.last.filter(|last| last.token != attempt.token);
     if next.trouble.as_deref() != Some(why) {
         next.note(moment.now, format!("back in the queue: {why}"));
     }
     next.trouble = Some(why.to_owned());
     next.state = State::Queued { due };
-    if next.cancelled {
+    next.end(attempt.token.clone());
+    if let Some(Failed { failure, task }) = record.failed_before().cloned() {
+        next.trouble = None;
+        next.note(moment.now, "failed, as before");
+        next.state = State::Failed { failure, task };
+    } else if next.cancelled {
         next.trouble = None;
         next.note(moment.now, "cancelled");
         next.state = State::Cancelled;
-    } else {
-        strays::promoted(&mut next, moment);
     }
     next
 }

@@ -101,9 +101,6 @@ fn generation_failed(record: &Record, task: &Task, failure: &TaskFailure, moment
         next.state = State::Failed { failure: Failure { kind, message: words }, task: Some(task.clone()) };
     } else {
         next.failed_task = Some(task.id.clone());
-        if strays::promoted(&mut next, moment) {
-            return next;
-        }
         next.state = State::Queued { due: Some(moment.now.after(NEXT_ATTEMPT)) };
     }
     next

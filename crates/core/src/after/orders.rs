@@ -109,6 +109,8 @@ pub(super) fn resolve(record: &Record, verdict: &Verdict, moment: &Moment<'_>) -
         Verdict::Resubmit => {
             next.cancelled = false;
             next.earlier.push(attempt.token);
+            next.failed_task =
+                record.failed_before().and_then(|failed| failed.task.as_ref()).map(|task| task.id.clone());
             next.note(moment.now, "resolved by hand: to be submitted again, possibly paid for twice");
             next.state = State::Queued { due: None };
         }

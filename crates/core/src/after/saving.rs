@@ -42,8 +42,11 @@ pub(super) fn saved(
     let mut next = record.clone();
     next.trouble = None;
     next.note(moment.now, remark.map_or_else(|| "saved".to_owned(), |remark| format!("saved; {remark}")));
-    // Nothing can come of the attempt any more; finished jobs are the most numerous, and are kept small.
-    (next.last, next.failed_task) = (None, None);
+    // Finished jobs are the most numerous, and are kept small; but what is told of its attempts later must be recognized.
+    next.failed_task = None;
+    if let Some(last) = next.last.take() {
+        next.end(last.token);
+    }
     next.state = State::Done { task: task.clone(), files: files.clone() };
     Ok(next)
 }

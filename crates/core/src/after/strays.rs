@@ -8,6 +8,7 @@ use crate::delay::{self, Looked, MISSING_GRACE, MISSING_POLLS, RETENTION};
 use crate::event::Hindrance;
 use crate::id::TaskId;
 use crate::outcome::{Progress, Trouble};
+use crate::payable::live_stray;
 use crate::price::Credits;
 use crate::record::{Attempt, Files, Record, State, Task};
 use crate::stray::{Fate, Stray};
@@ -91,17 +92,19 @@ pub(super) fn stuck(record: &Record, why: &str, deliveries: u32, moment: &Moment
 /// Takes a task beside the job's own for its own, if one was paid for and not in vain: where the job would be queued, and
 /// paid for once more. `false` if there is none.
 pub(super) fn promoted(next: &mut Record, moment: &Moment<'_>) -> bool {
-    let Some(at) = next.strays.iter().position(|stray| !stray.fate.is_gone()) else { return false };
+    let Some(task) = live_stray(next).map(|stray| stray.task.clone()) else { return false };
+    let Some(at) = next.strays.iter().position(|stray| stray.task == task) else { return false };
     let stray = next.strays.remove(at);
     let task = Task { attempt: next.attempts, ..stray.as_task() };
     next.note(moment.now, format!("task {} was paid for too: nothing is submitted again", stray.task));
     let price = Credits::default();
-    next.last = Some(Attempt { token: stray.token, number: next.attempts, at: stray.at, price });
+    next.succeed(Attempt { token: stray.token, number: next.attempts, at: stray.at, price });
     next.trouble = None;
     next.state = match stray.fate {
         Fate::Saved(files) => State::Done { task, files },
         Fate::Awaited { .. } | Fate::Made { .. } | Fate::Gone(_) => {
-            State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false, seen: None }
+            // It may be a callback that told of it.
+            State::Generating { task, polls: 0, misses: 0, due: moment.now, called: true, seen: None }
         }
     };
     true

@@ -15,14 +15,14 @@ use crate::spec::{Resolution, Spec};
 use crate::time::Timestamp;
 
 impl Record {
-    /// The body of this record once nothing but a stray can change the job any more: without its history and its kind. `None` unless
-    /// the job is done and has no strays.
+    /// The body of this record once nothing but a stray can change the job any more: without its history, its kind and the
+    /// tokens of its attempts. `None` unless the job is done, and nothing was or may have been paid for beside its task.
     pub fn compact(&self) -> Option<Vec<u8>> {
         let State::Done { task, files } = &self.state else { return None };
-        if !self.strays.is_empty() {
+        if !self.strays.is_empty() || !self.open.is_empty() {
             return None;
         }
-        let kept = Self { history: Vec::new(), kind: VideoKind::default(), ..self.clone() };
+        let kept = Self { history: Vec::new(), kind: VideoKind::default(), ended: Vec::new(), ..self.clone() };
         let short = Short::of(&kept, task, files).body();
         let is_whole = Short::read(&short).is_ok_and(|read| read == kept);
         Some(if is_whole { short } else { kept.body() })

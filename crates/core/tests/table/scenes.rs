@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use veobatch_core::{
-    Attempt, Balances, Called, Comparison, Credits, Event, Failure, FailureKind, Files, Hindrance, Kinship, Outcome,
-    Policy, Presumption, Progress, Reading, Record, Refusal, RefusalKind, Resolution, Spec, State, Task, TaskFailure,
-    TaskId, Timestamp, Token, Trouble, TroubleKind, Upgrade, Verdict,
+    Attempt, Balances, Called, Comparison, Credits, Event, Failed, Failure, FailureKind, Files, Hindrance, Kinship,
+    OpenAttempt, Outcome, Policy, Presumption, Progress, Reading, Record, Refusal, RefusalKind, Resolution, Spec,
+    State, Task, TaskFailure, TaskId, Timestamp, Token, Trouble, TroubleKind, Upgrade, Verdict,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -40,7 +40,22 @@ fn failed(kind: FailureKind, task: Option<Task>) -> Record {
 }
 
 fn doubted(called: Option<Called>) -> Record {
-    sent(State::InDoubt { attempt: attempt(), why: "lost".into(), called, balances: None })
+    sent(State::InDoubt { attempt: attempt(), why: "lost".into(), called, balances: None, failed: None })
+}
+
+/// The attempt of token 7, of which a journal told after the ledger had forgotten it.
+fn open(called: bool) -> OpenAttempt {
+    let attempt = Attempt { token: token(7), number: 2, at: NOW, price: Credits::default() };
+    OpenAttempt { attempt, why: "its worker was cut off".into(), called }
+}
+
+/// Its task had failed when it came to be in doubt about another attempt.
+fn failed_before() -> Record {
+    let failure = Failure { kind: FailureKind::Generation, message: "no".into() };
+    let earlier = Task { id: task_id("task-0"), attempt: 1, at: NOW };
+    let failed = Some(Box::new(Failed { failure, task: Some(earlier) }));
+    let state = State::InDoubt { attempt: attempt(), why: "lost".into(), called: None, balances: None, failed };
+    Record { attempts: 2, ..sent(state) }
 }
 
 fn balances() -> Balances {
@@ -66,6 +81,7 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
         ("queued, 1 doubted", sent(State::Queued { due: None })),
         ("submitting", submitting.clone()),
         ("submitting, cancelled", Record { cancelled: true, ..submitting.clone() }),
+        ("submitting, another open", Record { open: vec![open(false)], attempts: 1, ..submitting.clone() }),
         (
             "submitting 2nd",
             Record {
@@ -78,7 +94,13 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
         ),
         ("generating", generating.clone()),
         ("generating, last try", Record { max_attempts: 1, ..generating.clone() }),
-        ("generating, cancelled", Record { cancelled: true, ..generating }),
+        ("generating, cancelled", Record { cancelled: true, ..generating.clone() }),
+        (
+            "generating, another open",
+            Record { open: vec![open(false)], attempts: 2, max_attempts: 3, ..generating.clone() },
+        ),
+        ("generating, open, last try", Record { open: vec![open(false)], attempts: 2, ..generating.clone() }),
+        ("generating, open, called", Record { open: vec![open(true)], attempts: 2, ..generating }),
         ("upscaling", sent(State::Upscaling { task: task(), base: urls(), since: NOW, tries: 0, due: NOW })),
         (
             "downloading",
@@ -97,8 +119,16 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
         ("in_doubt, cancelled", Record { cancelled: true, ..doubted(None) }),
         (
             "in_doubt, balance read",
-            sent(State::InDoubt { attempt: attempt(), why: "lost".into(), called: None, balances: Some(balances()) }),
+            sent(State::InDoubt {
+                attempt: attempt(),
+                why: "lost".into(),
+                called: None,
+                balances: Some(balances()),
+                failed: None,
+            }),
         ),
+        ("in_doubt, failed before", failed_before()),
+        ("in_doubt, another open", Record { open: vec![open(false)], attempts: 2, ..doubted(None) }),
         ("in_doubt, called back", doubted(Some(called(Some(NOW))))),
         ("in_doubt, called in vain", doubted(Some(called(None)))),
         ("failed: refused", failed(FailureKind::Refused, None)),
@@ -135,6 +165,9 @@ pub(crate) fn events() -> Vec<(&'static str, Event)> {
     vec![
         ("accepted", told(Outcome::Accepted(task().id))),
         ("accepted, another task", told(Outcome::Accepted(task_id("task-2")))),
+        ("refused, another token", Event::Submission { token: token(7), outcome: refusal(RefusalKind::RateLimited) }),
+        ("not sent, another token", Event::Submission { token: token(7), outcome: Outcome::NotSent("no".into()) }),
+        ("called back, other nameless", Event::CalledBack { token: token(7), task: None }),
         (
             "accepted, another token",
             Event::Submission { token: token(7), outcome: Outcome::Accepted(task_id("task-3")) },

@@ -32,18 +32,28 @@ enum Act {
     Poll { fails: bool },
     /// Something is learned about a stray.
     Stray(usize),
+    /// The ledger goes back in time, so many changes; journals are told again, from this one on, before anything is granted.
+    Rewind { back: usize, first: usize },
+    /// One of the journals is told.
+    Tell,
     /// Any event of the table, about whatever task the job has now.
     Any(usize),
 }
 
-/// The service's side, and what a person ordered.
+/// The service's side, what the workers' journals say, and what a person ordered.
 #[derive(Default)]
 struct World {
     accepted: Vec<(Token, TaskId)>,
     declared_failed: Vec<TaskId>,
     told: Vec<TaskId>,
-    /// Made, perhaps, when a person ordered to pay again all the same.
-    excused: Vec<TaskId>,
+    /// The attempts that a person, or a policy, ordered another payment beside.
+    ordered: Vec<Token>,
+    /// How each attempt ended, as its worker wrote it down.
+    journal: Vec<(Token, Outcome)>,
+    /// What the ledger, which went back in time, must still be told.
+    untold: Vec<(Token, Outcome)>,
+    past: Vec<Record>,
+    has_gone_back: bool,
     tokens: u128,
 }
 
@@ -56,6 +66,8 @@ fn act() -> impl Strategy<Value = Act> {
         2 => Just(Act::Compare),
         3 => any::<bool>().prop_map(|fails| Act::Poll { fails }),
         2 => (0..stray_events(&task_id("x")).len()).prop_map(Act::Stray),
+        1 => (0_usize..12, 0_usize..8).prop_map(|(back, first)| Act::Rewind { back, first }),
+        2 => Just(Act::Tell),
         6 => (0..events().len()).prop_map(Act::Any),
     ]
 }
@@ -74,6 +86,13 @@ fn apply(record: &mut Record, event: &Event, now: u64) -> bool {
 impl World {
     /// A claim, the intent, the call, and perhaps its answer.
     fn submit(&mut self, record: &mut Record, accepts: bool, answered: bool, crash: bool, now: u64) {
+        // Nothing is granted until every journal was told; who was cut off in between is found by the follow lane.
+        while !self.untold.is_empty() {
+            self.tell(record, now);
+        }
+        if record.state.name() == StateName::Submitting {
+            apply(record, &Event::Orphaned, now);
+        }
         if record.state.name() != StateName::Queued {
             return;
         }
@@ -85,7 +104,9 @@ impl World {
         *record = Record::load(Some(&body), Some(intent), &Spec::default()).unwrap();
         assert!(matches!(plan(record, Lane::Submit, Some(&token)), Step::Submit(_)));
         assert_eq!(plan(record, Lane::Follow, None), Step::Orphan, "nobody else may make the call");
+        self.past.push(record.clone());
         if crash {
+            self.journal.push((token, Outcome::NotSent("its worker stopped before anything was sent".into())));
             apply(record, &Event::Orphaned, now);
             return;
         }
@@ -97,21 +118,46 @@ impl World {
         } else {
             crate::scenes::refusal(veobatch_core::RefusalKind::RateLimited)
         };
-        if answered {
-            if let Outcome::Accepted(task) = &outcome {
-                self.told.push(task.clone());
-            }
-            assert!(apply(record, &Event::Submission { token, outcome }, now));
-        } else {
-            assert!(apply(record, &Event::Submission { token, outcome: Outcome::Unknown("lost".into()) }, now));
-        }
+        let outcome = if answered { outcome } else { Outcome::Unknown("lost".into()) };
+        self.journal.push((token.clone(), outcome.clone()));
+        assert!(self.bring(record, token, outcome, now));
     }
 
-    /// The paid call may be made: every earlier task was declared failed by the service, or a person ordered it.
+    fn bring(&mut self, record: &mut Record, token: Token, outcome: Outcome, now: u64) -> bool {
+        if let Outcome::Accepted(task) = &outcome {
+            self.told.push(task.clone());
+        }
+        apply(record, &Event::Submission { token, outcome }, now)
+    }
+
+    /// The paid call may be made: every earlier task was declared failed by the service; or a person ordered another payment
+    /// beside the attempt that made it, and the job has not been told since of the task that it made.
     fn must_be_allowed(&self) {
-        let settled = |task| self.declared_failed.contains(task) || self.excused.contains(task);
-        let open = self.accepted.iter().find(|(_, task)| !settled(task));
+        let is_settled = |token, task| {
+            self.declared_failed.contains(task) || self.ordered.contains(token) && !self.told.contains(task)
+        };
+        let open = self.accepted.iter().find(|(token, task)| !is_settled(token, task));
         assert!(open.is_none(), "a second payment while {open:?} may still be made");
+    }
+
+    /// The ledger forgets its last changes, and with them what it was told.
+    fn go_back(&mut self, record: &mut Record, back: usize, first: usize) {
+        let Some(at) = self.past.len().checked_sub(back + 1) else { return };
+        self.past.truncate(at + 1);
+        *record = self.past[at].clone();
+        self.has_gone_back = true;
+        self.told.clear();
+        self.untold = self.journal.clone();
+        let first = first % self.untold.len().max(1);
+        self.untold.rotate_left(first);
+        // What the service declared must be learned anew, or is known from what was kept.
+        self.told.extend(self.accepted.iter().map(|(_, task)| task.clone()).filter(|task| is_known(record, task)));
+    }
+
+    fn tell(&mut self, record: &mut Record, now: u64) {
+        if let Some((token, outcome)) = self.untold.pop() {
+            self.bring(record, token, outcome, now);
+        }
     }
 
     fn poll(&mut self, record: &mut Record, fails: bool, now: u64) {
@@ -128,8 +174,7 @@ impl World {
 
     fn late_answer(&mut self, record: &mut Record, n: usize, now: u64) {
         if let Some((token, task)) = self.accepted.get(n).cloned() {
-            self.told.push(task.clone());
-            apply(record, &Event::Submission { token, outcome: Outcome::Accepted(task) }, now);
+            self.bring(record, token, Outcome::Accepted(task), now);
         }
     }
 
@@ -156,11 +201,10 @@ impl World {
         let Some((_, event)) = events().into_iter().nth(n) else { return };
         let Some(event) = self.addressed(record, event) else { return };
         let pays_again = matches!(event, Event::Resolve(Verdict::Resubmit) | Event::Presumed { .. });
-        if pays_again && apply(record, &event, now) {
-            self.excused.extend(self.accepted.iter().map(|(_, task)| task.clone()));
-            return;
+        let about = doubted(record).cloned().or_else(|| record.last.as_ref().map(|last| last.token.clone()));
+        if apply(record, &event, now) && pays_again {
+            self.ordered.extend(about);
         }
-        apply(record, &event, now);
     }
 
     fn addressed(&mut self, record: &Record, event: Event) -> Option<Event> {
@@ -200,21 +244,32 @@ impl World {
     /// Every task that the record was told of is still known to it.
     fn must_be_remembered(&self, record: &Record) {
         for task in &self.told {
-            let known = record.task().is_some_and(|present| present.id == *task)
-                || record.failed_task.as_ref() == Some(task)
-                || record.strays.iter().any(|stray| stray.task == *task)
-                || compared(record).is_some_and(|(_, named)| named == *task)
-                || self.declared_failed.contains(task);
+            let known = is_known(record, task) || self.declared_failed.contains(task);
             assert!(known, "task {task} was paid for and is forgotten in {:?}", record.state);
         }
     }
 
     /// What was spent is never less than what the service was asked to make, and not more than for what was asked.
     fn must_be_counted(&self, record: &Record) {
+        if self.has_gone_back {
+            return; // Prices are forgotten with the claims that they were set aside in.
+        }
         let spent = record.credits;
         assert!(spent >= PRICE.times(self.accepted.len() as u64), "{spent} for {:?}", self.accepted);
         assert!(spent <= PRICE.times(u64::try_from(self.tokens).unwrap()), "{spent} in {} attempts", self.tokens);
     }
+}
+
+fn is_known(record: &Record, task: &TaskId) -> bool {
+    let failed_before = match &record.state {
+        State::InDoubt { failed: Some(failed), .. } => failed.task.as_ref().map(|task| task.id.clone()),
+        _ => None,
+    };
+    record.task().is_some_and(|present| present.id == *task)
+        || record.failed_task.as_ref() == Some(task)
+        || failed_before.as_ref() == Some(task)
+        || record.strays.iter().any(|stray| stray.task == *task)
+        || compared(record).is_some_and(|(_, named)| named == *task)
 }
 
 /// Something becomes of the last stray; its job does not notice.
@@ -245,6 +300,7 @@ proptest! {
         for (n, act) in acts.into_iter().enumerate() {
             let now = 1_800_000_000_000 + 60_000 * n as u64;
             let was = record.state.name();
+            let act_was = act.clone();
             let saving = matches!(act, Act::Any(n) if matches!(events().get(n), Some((_, Event::Saved { .. }))));
             match act {
                 Act::Submit { accepts, answered, crash_before_sending } => {
@@ -255,9 +311,13 @@ proptest! {
                 Act::Compare => world.compare(&mut record, now),
                 Act::Poll { fails } => world.poll(&mut record, fails, now),
                 Act::Stray(n) => about_a_stray(&mut record, n, now),
+                Act::Rewind { back, first } => world.go_back(&mut record, back, first),
+                Act::Tell => world.tell(&mut record, now),
                 Act::Any(n) => world.any(&mut record, n, now),
             }
-            if record.state.name() == StateName::Done && was != StateName::Done {
+            world.past.push(record.clone());
+            let has_gone_back = matches!(act_was, Act::Rewind { .. });
+            if !has_gone_back && record.state.name() == StateName::Done && was != StateName::Done {
                 prop_assert!(saving && was == StateName::Downloading, "done without a saved file");
             }
             world.must_be_remembered(&record);

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use veobatch_core::{
     After, Event, Fate, Files, Hindrance, Lane, Moment, Outcome, Presumption, Progress, Record, Refusal, RefusalKind,
-    State, StateName, Step, Stray, Task, TaskFailure, TaskId, Timestamp, Token, Trouble, TroubleKind, after, plan,
+    State, StateName, Step, Stray, Task, TaskFailure, TaskId, Timestamp, Token, Trouble, TroubleKind, Unpayable, after,
+    payable, plan,
 };
 
-use crate::scenes::{NOW, policy, records, task, task_id, token};
+use crate::scenes::{NOW, events, policy, records, task, task_id, token};
 
 fn stray_id() -> TaskId {
     task_id("stray-1")
@@ -102,6 +103,9 @@ fn nothing_that_becomes_of_a_stray_moves_its_job_or_pays() {
     for (name, record) in records() {
         for (_, fate) in fates() {
             let before = with(&record, fate);
+            if payable(&before) != payable(&record) {
+                continue; // No event leaves a job queued beside a task that was paid for.
+            }
             for (event, happens) in stray_events(&stray_id()) {
                 let Some(next) = happen(&before, &happens, NOW) else { continue };
                 let untouched = Record { strays: next.strays.clone(), history: next.history.clone(), ..before.clone() };
@@ -144,7 +148,7 @@ fn asks_for_another_attempt(record: &Record) -> Vec<Event> {
 fn a_task_that_was_paid_for_takes_the_place_of_another_attempt() {
     let mut queued = 0;
     for (name, record) in records() {
-        let record = Record { max_attempts: 9, cancelled: false, ..record };
+        let record = Record { max_attempts: 9, cancelled: false, open: Vec::new(), ..record };
         for event in asks_for_another_attempt(&record) {
             let is_queued =
                 |next: &Option<Record>| next.as_ref().is_some_and(|next| next.state.name() == StateName::Queued);
@@ -180,6 +184,62 @@ fn a_task_that_was_paid_for_takes_the_place_of_another_attempt() {
         }
     }
     assert!(queued > 3, "{queued}");
+}
+
+/// No job is queued beside a task that was paid for; none rests, or is queued, while an attempt may have been paid for.
+#[test]
+fn nothing_is_left_payable_beside_what_was_or_may_have_been_paid_for() {
+    let mut moved = 0;
+    for (name, record) in records() {
+        for stray in std::iter::once(None).chain(fates().into_iter().map(Some)) {
+            let record = match stray {
+                Some((_, fate)) => with(&record, fate),
+                None => record.clone(),
+            };
+            for (event, happens) in events().into_iter().chain(stray_events(&stray_id())) {
+                let Some(next) = happen(&record, &happens, NOW) else { continue };
+                moved += 1;
+                let is_at_rest = matches!(next.state, State::Queued { .. } | State::Failed { .. } | State::Cancelled);
+                assert!(!is_at_rest || next.open.is_empty(), "{name}: {event} leaves {:?}", next.open);
+                let is_queued = matches!(next.state, State::Queued { .. });
+                assert!(!is_queued || payable(&next).is_ok(), "{name}: {event} queues it: {:?}", payable(&next));
+            }
+        }
+    }
+    assert!(moved > 1000, "{moved}");
+}
+
+/// What an earlier version left queued beside a paid task, and what became known between a claim and its call.
+#[test]
+fn a_claim_beside_a_paid_task_or_an_open_attempt_makes_no_call() {
+    let submitting = records().into_iter().find(|(name, _)| *name == "submitting").unwrap().1;
+    assert!(matches!(plan(&submitting, Lane::Submit, Some(&token(1))), Step::Submit(_)));
+    let open = records().into_iter().find(|(name, _)| *name == "submitting, another open").unwrap().1;
+    for record in [with(&submitting, Fate::default()), with(&submitting, made(false)), open] {
+        assert_eq!(plan(&record, Lane::Submit, Some(&token(1))), Step::Withdraw);
+        let not_sent = Event::Submission { token: token(1), outcome: Outcome::NotSent("withdrawn".into()) };
+        let next = happen(&record, &not_sent, NOW).unwrap();
+        assert_ne!(next.state.name(), StateName::Queued);
+    }
+    let gone = with(&submitting, Fate::Gone("failed".into()));
+    assert!(matches!(plan(&gone, Lane::Submit, Some(&token(1))), Step::Submit(_)));
+}
+
+#[test]
+fn what_may_be_paid_for_is_told_for_every_state() {
+    let told = |name: &str| payable(&records().into_iter().find(|(known, _)| *known == name).unwrap().1);
+    for name in ["queued", "queued, 1 failed", "failed: refused", "failed: policy", "failed: generation", "cancelled"] {
+        assert_eq!(told(name), Ok(()), "{name}");
+    }
+    for name in ["submitting", "in_doubt", "in_doubt, failed before", "failed: given up"] {
+        assert_eq!(told(name), Err(Unpayable::InDoubt), "{name}");
+    }
+    for name in ["generating", "upscaling", "downloading", "failed: no output", "failed: lost"] {
+        assert_eq!(told(name), Err(Unpayable::HasTask(task().id)), "{name}");
+    }
+    assert_eq!(told("done"), Err(Unpayable::Done));
+    let failed = records().into_iter().find(|(name, _)| *name == "failed: generation").unwrap().1;
+    assert_eq!(payable(&with(&failed, made(false))), Err(Unpayable::HasTask(stray_id())));
 }
 
 #[test]

@@ -241,7 +241,7 @@ pub(crate) fn downloading(id: &str, due: Timestamp) -> State {
 pub(crate) fn in_doubt(stored: &Stored) -> State {
     let State::Submitting { attempt } = &stored.record.state else { panic!("{:?}", stored.record.state) };
     let Attempt { .. } = attempt;
-    State::InDoubt { attempt: attempt.clone(), why: "no answer".into(), called: None, balances: None }
+    State::InDoubt { attempt: attempt.clone(), why: "no answer".into(), called: None, balances: None, failed: None }
 }
 
 pub(crate) fn settled(token: &Token, gate: GateReport) -> Settle {

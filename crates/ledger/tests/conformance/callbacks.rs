@@ -37,7 +37,7 @@ pub(crate) async fn a_job_in_doubt_may_be_due_to_be_looked_at(bench: &Bench) {
         let State::InDoubt { attempt, why, balances, .. } = in_doubt(&claimed.stored) else { panic!("in doubt") };
         let comparison = Comparison { since: now, misses: 0, due };
         let called = Some(Called { task: Some(task("t-1")), comparison: Some(comparison) });
-        State::InDoubt { attempt, why, called, balances }
+        State::InDoubt { attempt, why, called, balances, failed: None }
     };
     put(ledger, &ending(&claimed, doubt(now))).await;
     let (due, _) = ledger.claim(Lane::Follow, 8, LONG).await.unwrap();

@@ -72,7 +72,9 @@ fn is_signed(receiver: &Receiver, headers: &HeaderMap, task: Option<&TaskId>) ->
 async fn tell(worker: &Worker, receiver: &Receiver, callback: Callback) -> Result<Fate, LedgerError> {
     let Callback { token, key, task } = callback;
     let Some(stored) = worker.ledger.read(&key).await?.filter(|stored| stored.record.knows(&token)) else {
-        return Ok(Fate::Unknown);
+        // A ledger that went back in time learns of its attempts again while it recovers: the sender is to come back.
+        let is_recovering = worker.ledger.account().await?.recovering_until.is_some();
+        return Ok(if is_recovering { Fate::Deferred } else { Fate::Unknown });
     };
     if matches!(stored.record.state, State::Submitting { .. }) && task.is_none() {
         // Its outcome is not known yet, and this tells too little of it: it says more once the job is in doubt.

@@ -110,7 +110,8 @@ impl Line {
     async fn way(&self) -> Answer<()> {
         let weather = self.world.weather();
         if self.world.chance(weather.slow) {
-            let wait = self.world.roll(|dice| dice.one_of(&[100, 3_000, 12_000, LONGEST_WAY]));
+            let longest = if weather.rewinds { 12_000 } else { LONGEST_WAY };
+            let wait = self.world.roll(|dice| dice.one_of(&[100, 3_000, 12_000, longest]));
             sleep(Duration::from_millis(wait)).await;
         } else if self.world.chance(0.5) {
             tokio::task::yield_now().await;

@@ -1,8 +1,8 @@
-//! A ledger that goes back in time, as a Redis does that lost what it was told last: to what it was up to 25 s ago. Then, as
+//! A ledger that goes back in time, as a Redis does that lost what it was told last: to what it was up to 90 s ago. Then, as
 //! there, the first who asks for a submission begins a pause in which nothing is granted.
 //!
 //! What was admitted stays: a file that is gone is another story. So is a worker that is cut off or stopped for all of the
-//! pause: what its journal knows is not told in time, and no seed has that weather together with this one.
+//! pause: what its journal knows is not told in time, so stops, outages and slow calls are shorter than that in these stories.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use veobatch_core::Timestamp;
 
 use super::process::Scene;
 
-/// Nothing that was undone is older: a job that failed waits longer before it is submitted again.
-const AGO: u64 = 25_000;
+/// Nothing that was undone is older, in milliseconds.
+const AGO: u64 = 90_000;
 
 /// How it is with the ledger's past.
 #[derive(Debug, Default)]

@@ -162,7 +162,9 @@ pub(super) async fn chance(scene: Scene) {
         let weather = world.weather();
         let alive: Vec<_> = world.berths.lock().unwrap().keys().copied().collect();
         let victim = alive.get(world.below(alive.len() as u64) as usize).copied();
-        let span = world.roll(|dice| dice.one_of(&[3_000, 25_000, 40_000, 100_000]));
+        // A ledger that goes back waits for a minute and a half for what workers know.
+        let longest = if weather.rewinds { 25_000 } else { 100_000 };
+        let span = world.roll(|dice| dice.one_of(&[3_000, 25_000, 40_000, longest]));
         let span = Duration::from_millis(span);
         match (world.below(9), victim) {
             (0, Some(owner)) if weather.stops => {

@@ -2,7 +2,7 @@
 //! grant. A ledger that went back in time forgets what was spent, so stories with one have no budgets.
 
 use veobatch_core::{Credits, Schedule, Start, Timestamp};
-use veobatch_ledger::{Arrangement, PriceList};
+use veobatch_ledger::{Arrangement, LedgerError, PriceList};
 
 use super::person::File;
 use super::process::Scene;
@@ -56,14 +56,19 @@ pub(super) async fn change(scene: &Scene, file: &File) {
 }
 
 async fn allow(scene: &Scene, file: &File, videos: u64) {
-    {
-        let mut service = scene.world.service.lock().unwrap();
-        let bound = service.bound(file.batch.as_str());
-        // Before it is asked for: what is granted meanwhile may be by the old terms or by the new ones.
-        bound.videos = Some(bound.videos.map_or(videos, |before| before.max(videos)));
-    }
+    let name = file.batch.as_str();
+    let before = scene.world.service.lock().unwrap().bound(name).videos;
+    // Before it is asked for: what is granted meanwhile may be by the old terms or by the new ones.
+    let most = before.map_or(videos, |before| before.max(videos));
+    scene.world.service.lock().unwrap().bound(name).videos = Some(most);
     let budget = Some(Some(Credits::whole(60 * i64::try_from(videos).unwrap())));
-    drop(scene.ledger.arrange(&file.batch, &Arrangement { budget, ..Arrangement::default() }).await);
+    let terms = Arrangement { budget, ..Arrangement::default() };
+    match scene.ledger.arrange(&file.batch, &terms).await {
+        Ok(()) => {}
+        // It has not been enqueued yet, so it has no terms.
+        Err(LedgerError::UnknownBatch(_)) => scene.world.service.lock().unwrap().bound(name).videos = before,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// After the storm as many may be paid for as there are.

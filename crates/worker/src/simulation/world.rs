@@ -84,8 +84,8 @@ impl Weather {
             return weather;
         }
         // Whoever cannot tell what it knows for all of the pause is another story.
-        let ledger = weather.ledger.min(0.1);
-        Self { ledger, slow: 0.0, stops: false, sleeps: false, disks: 0.0, locked_out: 0.0, ..weather }
+        let (ledger, slow) = (weather.ledger.min(0.1), weather.slow.min(0.02));
+        Self { ledger, slow, sleeps: false, disks: 0.0, locked_out: 0.0, ..weather }
     }
 }
 
