@@ -17,6 +17,7 @@ mod callbacks;
 mod compaction;
 mod flags;
 mod forgetting;
+mod forgotten;
 mod interleavings;
 mod lease;
 mod polls;
@@ -69,6 +70,10 @@ conformance! {
         a_ledger_of_an_unknown_format_is_refused_and_left_alone
         only_one_process_works_on_a_file
         a_change_that_makes_something_due_nudges
+    }
+    forgotten {
+        a_forgotten_attempt_is_kept_while_its_job_is_being_submitted
+        a_forgotten_attempt_that_is_told_after_the_other_ended_is_kept_as_well
     }
     admission {
         staged_jobs_are_seen_by_nobody_until_they_are_published
