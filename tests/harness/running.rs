@@ -50,6 +50,11 @@ impl Running {
         self.signal("-TERM").await
     }
 
+    /// SIGHUP: the terminal closes.
+    pub async fn hang_up(&self) -> Result<()> {
+        self.signal("-HUP").await
+    }
+
     /// SIGSTOP: the process does nothing until [`Running::go_on`], like one on a laptop that was closed.
     pub async fn stop(&self) -> Result<()> {
         self.signal("-STOP").await

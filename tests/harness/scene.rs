@@ -180,6 +180,18 @@ impl Scene {
         }
     }
 
+    /// Waits until a process has said these words.
+    pub async fn until_said(&self, running: &Running, words: &str) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while !running.said().contains(words) {
+            if Instant::now() > deadline {
+                bail!("waited in vain for the words {words:?}\n{}", self.said());
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
     /// Waits until the bill is as wanted; `what` completes "waited in vain for …".
     pub async fn until_billed(&self, what: &str, wanted: impl Fn(&Bill) -> bool) -> Result<Bill> {
         let deadline = Instant::now() + PATIENCE;

@@ -14,6 +14,8 @@ mod controls;
 mod doubt;
 /// Killed at every edge between what a step does and what it does next.
 mod edges;
+/// An output directory that hangs, and files that are too large.
+mod hung;
 /// From a line of a file to a video.
 mod life;
 /// Never pay twice; never lose what was paid for.

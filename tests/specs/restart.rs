@@ -1,6 +1,9 @@
 //! Interrupted, killed, started again.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
+use veobatch_simulator::{Fault, Rule};
 use veobatch_tests::{Link, Prompts, RedisServer, quick};
 
 use crate::{PATIENCE, on_redis, on_sqlite};
@@ -20,6 +23,25 @@ async fn an_interrupted_run_goes_on_where_it_was_and_pays_for_each_prompt_once()
     scene.run(&["run", "garden.yaml"]).await?.with_code(0)?;
     assert_eq!(scene.bill().await.submissions, 40);
     assert_eq!(scene.most_per_prompt().await, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_terminal_that_closes_stops_a_run_gracefully_and_only_that() -> Result<()> {
+    let mut config = quick();
+    config.faults.submit.push(Rule::always(Fault::Stall).delay_ms(4_000));
+    let scene = on_sqlite(config).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 3))?;
+    let run = scene.start(&["run", "garden.yaml"])?;
+    scene.until_billed("the calls to be under way", |bill| bill.accepted.len() == 3).await?;
+    run.hang_up().await?;
+    scene.until_said(&run, "stopping: no new submissions").await?;
+    // Longer after the first than two signals that are one order; still no reason to cut off a paid call.
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    run.hang_up().await?;
+    run.wait(PATIENCE).await?.with_code(130)?;
+    let counts = scene.counts("garden").await?;
+    assert_eq!((counts.submitting, counts.in_doubt), (0, 0), "{counts:?}");
     Ok(())
 }
 

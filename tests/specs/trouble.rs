@@ -269,6 +269,30 @@ async fn a_page_for_people_in_place_of_an_answer_confuses_nobody() -> Result<()>
 }
 
 #[tokio::test]
+async fn a_firewalls_page_among_the_polls_of_six_videos_ends_no_run() -> Result<()> {
+    let mut config = quick();
+    config.faults.poll = vec![Rule::nth(Fault::Html, [2]).code(403).times(1)];
+    let scene = on_sqlite(config).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 6))?;
+    let run = scene.run(&["run", "garden.yaml"]).await?.with_code(0)?;
+    run.saying("turns requests away: the gate closes for a while")?;
+    let status = scene.run(&["status"]).await?.with_code(0)?;
+    ensure!((status.stdout + &status.stderr).contains("a web page"), "status does not say why the gate is closed");
+    assert_eq!(scene.bill().await.submissions, 6);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_that_travels_in_clear_text_is_warned_of() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    let words = "the API key travels to http://veobatch.invalid/ in clear text";
+    scene.run(&["credits", "--api-base", "http://veobatch.invalid"]).await?.saying(words)?;
+    let here = scene.run(&["credits"]).await?.with_code(0)?;
+    ensure!(!here.stderr.contains("clear text"), "{}", here.stderr);
+    Ok(())
+}
+
+#[tokio::test]
 async fn maintenance_is_waited_out() -> Result<()> {
     let mut config = quick();
     config.faults.submit = vec![Rule::nth(Fault::Code, [1]).code(455)];

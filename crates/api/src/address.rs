@@ -47,7 +47,7 @@ pub(crate) fn check_literal(url: &Url) -> Result<(), RefusedAddress> {
 }
 
 /// Whether `url` is on this machine, as far as its text tells.
-pub(crate) fn is_loopback(url: &Url) -> bool {
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),

@@ -65,6 +65,7 @@ pub(crate) fn answered(wire: Wire) -> Result<Reply, Trouble> {
 pub(crate) fn unlucky(reply: &Reply, envelope: Option<&Envelope>) -> Trouble {
     let code = envelope.map_or(reply.status, |envelope| envelope.effective(reply.status));
     let kind = match code {
+        403 if reply.is_blocked() => TroubleKind::Blocked,
         401 | 403 => TroubleKind::KeyRefused,
         429 | 430 => TroubleKind::RateLimited,
         455 | 550 => TroubleKind::Busy,

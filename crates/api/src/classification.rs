@@ -56,15 +56,18 @@ fn spoken(status: u16, envelope: &Envelope) -> Option<(RefusalKind, u16)> {
 
 /// The refusal in an answer without the service's envelope: a gateway, a firewall, a proxy, or the bare HTTP server.
 ///
-/// Below 500 the listed codes are definite. Whatever stands in front of the service and answers 400, 401, 403, 404, 413
-/// or 429 itself does so *instead of* handing the request on; and a program that made a task and then answers 4xx with a
-/// foreign body is not plausible. Besides, a refusal of this kind leads to a new submission by itself only for 429 (and
+/// Below 500 the listed codes are definite. Whatever stands in front of the service and answers 400, 401, 404, 413 or 429
+/// itself does so *instead of* handing the request on; and a program that made a task and then answers 4xx with a foreign
+/// body is not plausible. Besides, a refusal of this kind leads to a new submission by itself only for 401 and 429 (and
 /// for 402, 430, 433 and 455, which nothing but the service uses), where the answer is given before any work by its very
-/// meaning; and for 401 and 403, once a person has started a process again, as whoever checks keys or addresses does so
-/// before anything else. From 500 on a gateway speaks of a request that it *did* hand on, so nothing is definite (505,
+/// meaning.
+///
+/// 403 is not among them. Firewalls and filtering proxies give it to requests that they do not hand on, and also *in place
+/// of answers* that they do not like: behind such a page there may be a task that was made. From 500 on a gateway speaks of a request that it *did* hand on, so nothing is definite (505,
 /// 550 included).
 fn bare(status: u16) -> Option<(RefusalKind, u16)> {
     match status {
+        403 => None,
         413 => Some((RefusalKind::Job, status)),
         400..500 => refusal(status).map(|kind| (kind, status)),
         _ => None,

@@ -17,7 +17,7 @@ use crate::key::ApiKey;
 use crate::line::{Line, paying};
 use crate::permit::SubmitPermit;
 use crate::record_info::RecordInfo;
-use crate::wire::Wire;
+use crate::wire::{Reply, Wire};
 use crate::{balance, classification, masked, record_info, tls, upgrade, wire, words};
 
 /// A connection, TLS included, gets this part of the whole paid call's time: 15 s of 60 s. Far less than the whole on
@@ -86,6 +86,8 @@ pub struct Answer {
     pub is_answered: bool,
     /// How long the answer asked us to wait, whatever became of the call.
     pub retry_after: Option<Duration>,
+    /// Something in front of the service answered in its place (403): the next call would meet the same.
+    pub is_blocked: bool,
 }
 
 /// The Veo API.
@@ -133,18 +135,20 @@ impl Client {
     /// Dropping the future half-way leaves an unknown outcome; so does a crash.
     pub async fn submit(&self, permit: SubmitPermit, spec: &Spec, callback: Option<&Url>) -> Answer {
         let started = Instant::now();
-        let (outcome, is_answered, retry_after) = match self.submission(spec, callback) {
+        let (outcome, is_answered, retry_after, is_blocked) = match self.submission(spec, callback) {
             Ok(request) => {
                 let wire = wire::pay(&self.paid, request, permit).await;
                 let reply = if let Wire::Answered(reply) = &wire { Some(reply) } else { None };
                 let (is_answered, retry_after) = (reply.is_some(), reply.and_then(|reply| reply.retry_after));
-                (classification::outcome(wire), is_answered, retry_after)
+                let is_blocked = reply.is_some_and(Reply::is_blocked);
+                (classification::outcome(wire), is_answered, retry_after, is_blocked)
             }
-            Err(outcome) => (outcome, false, None),
+            Err(outcome) => (outcome, false, None, false),
         };
         let answered_at = Instant::now();
         let outcome = masked::outcome(&self.config.key, outcome);
-        Answer { outcome, took: answered_at.duration_since(started), answered_at, is_answered, retry_after }
+        let took = answered_at.duration_since(started);
+        Answer { outcome, took, answered_at, is_answered, retry_after, is_blocked }
     }
 
     /// How the task is.

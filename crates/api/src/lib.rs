@@ -33,6 +33,7 @@ mod upgrade;
 mod wire;
 mod words;
 
+pub use address::is_loopback;
 pub use client::{Answer, Client, ClientConfig, ConfigError};
 pub use dialect::Dialect;
 pub use download::{Download, DownloadError, FileHost, FileHostConfig, Resume};

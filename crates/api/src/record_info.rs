@@ -116,7 +116,7 @@ fn unflagged(reply: &Reply, envelope: &Envelope) -> Progress {
     let message = envelope.message.clone().unwrap_or_default();
     match code {
         _ if !envelope.has_code() => Progress::Trouble(unlucky(reply, Some(envelope))),
-        400 | 451 | 501 => Progress::Failed(failure(envelope, reply.status, "")),
+        400 | 451 | 501 | 531 => Progress::Failed(failure(envelope, reply.status, "")),
         404 => Progress::Missing(missing(&message, code)),
         422 if !is_unfinished(&message) => Progress::Missing(missing(&message, code)),
         code if is_success(code) => match made(envelope) {

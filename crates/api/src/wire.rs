@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Method, Request, Response};
 
+use crate::envelope::Envelope;
 use crate::line::{Line, Undelivered};
 use crate::permit::SubmitPermit;
 use crate::words;
@@ -37,6 +38,14 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
     /// Why the body is not whole, if it is not.
     pub(crate) broken: Option<String>,
+}
+
+impl Reply {
+    /// Whether something in front of the service turned the request away, or hid the answer: 403 without the service's
+    /// own code.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.status == 403 && !Envelope::read(&self.body).is_some_and(|envelope| envelope.has_code())
+    }
 }
 
 /// Sends `request`, which pays, at most once and while `permit` is good, and reads the answer.

@@ -14,7 +14,7 @@ pub const BAD_INPUT: u8 = 2;
 /// The ledger or the API cannot be reached, the key is refused, or another worker has the only place.
 pub const UNAVAILABLE: u8 = 3;
 
-/// Interrupted by Ctrl-C or SIGTERM.
+/// Interrupted by Ctrl-C, SIGTERM or SIGHUP.
 pub const INTERRUPTED: u8 = 130;
 
 /// For the end of `--help`.

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use url::{Host, Url};
-use veobatch_api::{ApiKey, Client, ClientConfig, FileHostConfig};
+use veobatch_api::{ApiKey, Client, ClientConfig, FileHostConfig, is_loopback};
 use veobatch_core::{Credits, TroubleKind};
 use veobatch_ledger::Ledger;
 use veobatch_simulator::{Config, Simulator};
 
-use crate::environment;
 use crate::failure::{Failure, Result};
 use crate::opened::Opened;
 use crate::settings::Settings;
+use crate::{environment, say};
 
 /// What a simulated ledger is bound to: its service listens on another port every time.
 const SIMULATOR: &str = "simulator";
@@ -45,6 +45,11 @@ impl Account {
             return Ok(Self::Simulated);
         }
         let base = base(settings)?;
+        if base.scheme() == "http" && !is_loopback(&base) {
+            say::words(format_args!(
+                "warning: the API key travels to {base} in clear text, where everybody on the way can read it; use https"
+            ));
+        }
         Ok(Self::Real { base, key: environment::api_key()? })
     }
 
@@ -137,8 +142,8 @@ impl Remote {
                         .hint("check KIE_API_KEY, and the key's IP list and limits at https://kie.ai/api-key"));
                 }
                 TroubleKind::RateLimited | TroubleKind::Busy => return Ok(Balance::Later(trouble.message)),
-                TroubleKind::Transport if tries < TRIES => sleep(PAUSE).await,
-                TroubleKind::Transport => return Ok(Balance::Unreachable(trouble.message)),
+                TroubleKind::Transport | TroubleKind::Blocked if tries < TRIES => sleep(PAUSE).await,
+                TroubleKind::Transport | TroubleKind::Blocked => return Ok(Balance::Unreachable(trouble.message)),
             }
         }
     }

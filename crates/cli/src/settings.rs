@@ -10,7 +10,7 @@ use veobatch_api::Dialect;
 use veobatch_core::{InDoubt, Lane, Policy};
 use veobatch_ledger::DailyBudget;
 use veobatch_producer::Wish;
-use veobatch_worker::Concurrency;
+use veobatch_worker::{Concurrency, Downloads};
 
 use crate::callbacks;
 use crate::configure::parse_daily;
@@ -40,6 +40,11 @@ pub(crate) struct Settings {
     #[arg(long, global = true, value_name = "SIZE", env = "VEOBATCH_MIN_FREE", default_value = "1GiB",
           value_parser = parse_size)]
     pub(crate) min_free: u64,
+
+    /// Save no file that is larger than this; its job waits and says so. 0 sets no limit
+    #[arg(long, global = true, value_name = "SIZE", env = "VEOBATCH_MAX_DOWNLOAD_SIZE", default_value = "4GiB",
+          value_parser = parse_size)]
+    pub(crate) max_download_size: u64,
 
     /// The API's base URL
     #[arg(long, global = true, value_name = "URL", env = "VEOBATCH_API_BASE", default_value = API_BASE)]
@@ -167,6 +172,7 @@ const ACCOUNT: &[&str] = &["api_base", "rate", "max_in_flight", "daily_budget", 
 const WORK: &[&str] = &[
     "output",
     "min_free",
+    "max_download_size",
     "dialect",
     "poll_first",
     "poll_max",
@@ -228,6 +234,12 @@ impl Settings {
             Once::Aged(age) => Some(age),
             Once::Never => None,
         }
+    }
+
+    /// What is put up with from file hosts.
+    pub(crate) fn downloads(&self) -> Downloads {
+        let largest = if self.max_download_size == 0 { u64::MAX } else { self.max_download_size };
+        Downloads { largest, ..Downloads::default() }
     }
 
     pub(crate) fn concurrency(&self) -> Concurrency {

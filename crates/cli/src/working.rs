@@ -1,5 +1,7 @@
 //! A worker at work in this process: its options, its signals, and what is shown meanwhile.
 
+use std::time::Duration;
+
 use tokio::time::{sleep, timeout};
 use veobatch_core::{BatchId, StateName};
 use veobatch_ledger::{BatchSummary, LedgerError};
@@ -13,6 +15,9 @@ use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::units::counted;
 use crate::{budgets, callbacks, findings, outlook, say, words};
+
+/// From a second order to stop to the end of the work, whatever hangs.
+const AT_ONCE: Duration = Duration::from_secs(4);
 
 /// How a worker's time ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +47,7 @@ pub(crate) fn options(settings: &Settings, opened: &Opened, remote: &Remote, unt
         until,
         submit_ceiling: None,
         min_free: settings.min_free,
+        downloads: settings.downloads(),
         private_hosts: remote.private_hosts,
         accept_data_loss: settings.accept_data_loss,
         compact_after: settings.compact_after(),
@@ -70,7 +76,7 @@ pub(crate) async fn work(
     }
 }
 
-/// Passes on what signals say. Ends when even the second one did not help.
+/// Passes on what signals say. Ends soon after the second one, whatever does not.
 async fn obey(opened: &Opened, stop: &Stop, signals: &mut Signals) {
     signals.next().await;
     // Said first: the work may end sooner than it is said.
@@ -85,7 +91,7 @@ async fn obey(opened: &Opened, stop: &Stop, signals: &mut Signals) {
         "stopping at once: a paid call that was under way may leave its job in doubt; see `veobatch status`, \
          and settle it with `veobatch resolve`",
     );
-    signals.next().await;
+    drop(timeout(AT_ONCE, signals.next()).await);
 }
 
 /// Shows how far the work is, for ever.

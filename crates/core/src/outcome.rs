@@ -49,7 +49,7 @@ pub enum RefusalKind {
     Busy,
     /// The account's credits or the key's own cap are used up: 402, 433.
     NoCredits,
-    /// The key is wrong, or not allowed from here: 401, 403.
+    /// The key is wrong, or not allowed from here: 401, and 403 in the service's own words.
     KeyRefused,
 }
 
@@ -119,6 +119,8 @@ pub enum TroubleKind {
     RateLimited,
     /// 455, 550.
     Busy,
-    /// 401, 403: the process must stop and say so.
+    /// 401, and 403 in the service's own words. One such answer may be a mistake: it is confirmed before anything ends.
     KeyRefused,
+    /// 403 from something in front of the service, a firewall's page for instance. Says nothing of the key.
+    Blocked,
 }

@@ -78,6 +78,9 @@ pub struct Settings {
     pub day: Option<Day>,
     /// The credits are back: a gate that is closed for want of them lets one through now. It does not open by this.
     pub solvent: bool,
+    /// The service turned a call away that no settling tells of: a gate that is open, or would be tried by now, closes for so
+    /// long, with these words.
+    pub closes: Option<(String, Duration)>,
     /// A worker begins, and nobody knows yet how near it is to the service: what was heard of fast answers so far bounds the
     /// arrival of nothing that comes from now on.
     pub joins: bool,

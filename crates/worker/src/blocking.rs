@@ -2,7 +2,11 @@
 //!
 //! A simulation has one thread and a clock that stands still while it works: there, such work is done on the spot.
 
+use std::fmt;
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -13,6 +17,35 @@ pub(crate) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
         return Ok(work());
     }
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
+}
+
+/// Work that may never come back, such as a question to a network disk. One at a time: each that hangs holds a thread.
+pub(crate) struct Slow<T>(Option<Pin<Box<dyn Future<Output = io::Result<T>> + Send>>>);
+
+impl<T: Send + 'static> Slow<T> {
+    /// What `work` came to, if that is known `within` this time. If not, the next call waits for the same work.
+    pub(crate) async fn run(
+        &mut self,
+        within: Duration,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<io::Result<T>> {
+        let under_way = self.0.get_or_insert_with(|| Box::pin(run(work)));
+        let result = tokio::time::timeout(within, under_way.as_mut()).await.ok()?;
+        self.0 = None;
+        Some(result)
+    }
+}
+
+impl<T> Default for Slow<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> fmt::Debug for Slow<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Slow").field(&self.0.is_some()).finish()
+    }
 }
 
 /// Feeds `fed`, on a thread that may block, what comes through `inbox` until that ends, and finishes it.
@@ -63,6 +96,8 @@ pub(crate) mod on_the_spot {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Arc, Mutex};
     use std::thread;
 
     use super::*;
@@ -77,6 +112,33 @@ mod tests {
         let add = |sum: u64, next: u64| if next == 13 { Err(io::Error::other("unlucky")) } else { Ok(sum + next) };
         let ((), sum) = tokio::join!(send, feed(inbox, 0, add, Ok));
         (sum, run(|| thread::current().id()).await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_hangs_is_asked_once_and_its_answer_is_heard_when_it_comes() {
+        let asked = Arc::new(AtomicU32::new(0));
+        let (answer, hangs) = std::sync::mpsc::channel::<u32>();
+        let hangs = Arc::new(Mutex::new(hangs));
+        let mut disk = Slow::default();
+        let mut ask = async || {
+            let (asked, hangs) = (Arc::clone(&asked), Arc::clone(&hangs));
+            let question = move || {
+                asked.fetch_add(1, Ordering::SeqCst);
+                hangs.lock().unwrap().recv().unwrap()
+            };
+            disk.run(Duration::from_millis(20), question).await.map(Result::unwrap)
+        };
+        assert_eq!((ask().await, ask().await), (None, None));
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "one thread waits, however often it is asked");
+        answer.send(7).unwrap();
+        let heard = async {
+            loop {
+                if let Some(heard) = ask().await {
+                    return heard;
+                }
+            }
+        };
+        assert_eq!(tokio::time::timeout(Duration::from_secs(20), heard).await.unwrap(), 7);
     }
 
     #[tokio::test]

@@ -1,20 +1,30 @@
 //! Submissions wait while what they would make could not be saved: the output directory is gone, its disk is nearly full, or
 //! saving is far behind.
 //!
-//! Looked at every few seconds by the maintenance, beside the work; the claimer of submissions only reads the outcome.
-//! Finished videos wait at the service for 14 days, so what is in flight when the brake is put on is not in danger. The
-//! ledger is told, for people who look from elsewhere.
+//! Looked at every few seconds beside the work, by a task of its own: the disk may hang. The claimer of submissions only
+//! reads the outcome. Finished videos wait at the service for 14 days, so what is in flight when the brake is put on is not
+//! in danger. The ledger is told, for people who look from elsewhere.
 
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::{info, warn};
 use veobatch_core::StateName;
 use veobatch_ledger::{BatchSummary, LedgerError, NoteKind, Settings};
 
-use crate::blocking;
+use crate::blocking::Slow;
+use crate::maintenance::SHORT;
+use crate::upkeep::Duty;
 use crate::worker::Worker;
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// A disk that does not answer in this time hangs.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// So many videos may always wait to be saved.
 const FEW: u64 = 50;
@@ -50,6 +60,8 @@ enum Hindered {
     Disk(u64),
     /// So many videos wait to be saved.
     Behind(u64),
+    /// The service does not let this process in.
+    Access(String),
 }
 
 impl Brake {
@@ -62,13 +74,19 @@ impl Brake {
         self.state().why.is_some()
     }
 
-    /// Looks at the disk and at the batches; says it once if submissions begin to wait, or go on.
-    pub(crate) async fn look(&self, worker: &Worker, batches: &[BatchSummary]) -> Result<(), LedgerError> {
+    /// Looks at the batches, and takes note of what is known of the `disk`; says it once if submissions begin to wait, or
+    /// go on.
+    async fn look(
+        &self,
+        worker: &Worker,
+        batches: &[BatchSummary],
+        disk: Result<Option<u64>, String>,
+    ) -> Result<(), LedgerError> {
         let behind = batches.iter().map(|batch| batch.count(StateName::Downloading)).sum();
         // The cap is asked for only where it may matter.
         let cap = if behind > FEW { worker.ledger.account().await?.pace.max_in_flight } else { 0 };
-        let disk = if self.min_free.is_some() { disk(worker).await } else { Ok(None) };
         let is = hindered(disk, self.min_free.unwrap_or_default(), behind, cap);
+        let is = is.or_else(|| worker.access.words().map(Hindered::Access));
         let words = is.as_ref().map(|why| self.words(why));
         let was = std::mem::replace(&mut self.state().why, is.clone());
         let kind = |why: &Option<Hindered>| why.as_ref().map(std::mem::discriminant);
@@ -76,7 +94,7 @@ impl Brake {
             if let Some(words) = &words {
                 warn!("submissions wait: {words}");
             } else {
-                info!("submissions go on: there is room for what they make");
+                info!("submissions go on");
             }
         }
         if self.submits { self.tell(worker, words).await } else { Ok(()) }
@@ -104,6 +122,7 @@ impl Brake {
                 size(*free),
                 size(self.min_free.unwrap_or_default())
             ),
+            Hindered::Access(words) => words.clone(),
             Hindered::Behind(waiting) => format!("{waiting} videos wait to be saved"),
         }
     }
@@ -113,11 +132,40 @@ impl Brake {
     }
 }
 
-/// Bytes that are free on the output's disk, if that can be asked; or why nothing can be saved there.
-async fn disk(worker: &Worker) -> Result<Option<u64>, String> {
-    let output = worker.output.clone();
-    let look = move || output.check().map(|()| output.free().ok());
-    blocking::run(look).await.flatten().map_err(|error| error.to_string())
+/// Looks whether there is room for what submissions would make.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    disk: Slow<io::Result<Option<u64>>>,
+}
+
+impl Room {
+    /// Bytes that are free on the output's disk, if that can be asked; or why nothing can be saved there.
+    async fn disk(&mut self, worker: &Worker) -> Result<Option<u64>, String> {
+        let output = worker.output.clone();
+        let look = move || output.check().map(|()| output.free().ok());
+        match self.disk.run(ANSWERS_WITHIN, look).await {
+            Some(free) => free.flatten().map_err(|error| error.to_string()),
+            None => Err("the output directory does not answer (a network disk whose server is gone?)".to_owned()),
+        }
+    }
+}
+
+#[async_trait]
+impl Duty for Room {
+    fn name(&self) -> &'static str {
+        "look whether there is room for videos"
+    }
+
+    fn limit(&self) -> Duration {
+        SHORT
+    }
+
+    async fn turn(&mut self, worker: &Worker) -> Result<Duration, LedgerError> {
+        let brake = &worker.brake;
+        let disk = if brake.min_free.is_some() { self.disk(worker).await } else { Ok(None) };
+        brake.look(worker, &worker.batches.latest(), disk).await?;
+        Ok(LOOK)
+    }
 }
 
 fn hindered(disk: Result<Option<u64>, String>, min_free: u64, behind: u64, cap: u32) -> Option<Hindered> {

@@ -5,10 +5,15 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 use veobatch_core::{BatchId, JobId, StateName};
 use veobatch_ledger::{BatchSummary, Compaction, Ledger, LedgerError, Stored};
+
+use crate::maintenance::{SELDOM, SHORT};
+use crate::upkeep::Duty;
+use crate::worker::Worker;
 
 /// Jobs that are read and made compact at a time.
 const PAGE: usize = 200;
@@ -70,7 +75,7 @@ impl Press {
     }
 
     /// Looks at some batches, from where the last step ended. Also clears away what forgotten ones left behind.
-    pub(crate) async fn step(&mut self, ledger: &dyn Ledger, batches: &[BatchSummary]) {
+    async fn step(&mut self, ledger: &dyn Ledger, batches: &[BatchSummary]) {
         if self.at.is_none() && Instant::now() < self.begin {
             return;
         }
@@ -128,4 +133,26 @@ async fn clear(ledger: &dyn Ledger) -> Result<(), LedgerError> {
         }
     }
     Ok(())
+}
+
+#[async_trait]
+impl Duty for Press {
+    fn name(&self) -> &'static str {
+        "make finished jobs compact"
+    }
+
+    /// A step goes on where the last one ended, or was cut off.
+    fn limit(&self) -> Duration {
+        4 * SHORT
+    }
+
+    async fn turn(&mut self, worker: &Worker) -> Result<Duration, LedgerError> {
+        self.step(worker.ledger.as_ref(), &worker.batches.latest()).await;
+        Ok(SELDOM)
+    }
+
+    /// What ended with the worker itself.
+    async fn last(&mut self, worker: &Worker) {
+        self.step(worker.ledger.as_ref(), &worker.batches.latest()).await;
+    }
 }

@@ -5,11 +5,14 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::{error, info};
 use veobatch_core::Zone;
 use veobatch_ledger::{Account, Day, LedgerError, Settings};
 
+use crate::maintenance::{SELDOM, SHORT};
+use crate::upkeep::Duty;
 use crate::worker::Worker;
 
 /// Between two looks at a day that is over.
@@ -23,7 +26,7 @@ pub(crate) struct Days {
 
 impl Days {
     /// Begins the present day, if the one that is counted is over.
-    pub(crate) async fn step(&mut self, worker: &Worker, account: &Account) -> Result<(), LedgerError> {
+    async fn step(&mut self, worker: &Worker, account: &Account) -> Result<(), LedgerError> {
         let Some(daily) = &account.daily else {
             self.over = None;
             return Ok(());
@@ -45,7 +48,24 @@ impl Days {
     }
 
     /// How long until a look at it is worth while, if it is before `gap` has passed.
-    pub(crate) fn within(&self, gap: Duration) -> Duration {
+    fn within(&self, gap: Duration) -> Duration {
         self.over.map_or(gap, |over| over.saturating_duration_since(Instant::now()).min(gap))
+    }
+}
+
+#[async_trait]
+impl Duty for Days {
+    fn name(&self) -> &'static str {
+        "begin the days of the daily budget"
+    }
+
+    fn limit(&self) -> Duration {
+        SHORT
+    }
+
+    async fn turn(&mut self, worker: &Worker) -> Result<Duration, LedgerError> {
+        let account = worker.ledger.account().await?;
+        self.step(worker, &account).await?;
+        Ok(self.within(SELDOM))
     }
 }

@@ -1,10 +1,7 @@
 //! The door through which journals, part files and sidecars get to disk. It adds nothing to what the system does: a
 //! simulation makes disks full and read-only here, which no test can do to a real one without being root.
 
-#![cfg_attr(
-    not(test),
-    expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "only the disks of a simulation fail here")
-)]
+#![cfg_attr(not(test), expect(clippy::unnecessary_wraps, reason = "only the disks of a simulation fail here"))]
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -19,8 +16,20 @@ pub(crate) enum Disk {
 }
 
 impl Disk {
+    /// To be called before anything on this disk is looked at: there a specification makes it hang.
+    #[cfg(feature = "edges")]
+    pub(crate) fn is_there(self) {
+        crate::edge::hangs(self);
+    }
+
+    /// To be called before anything on this disk is looked at.
+    #[cfg(not(feature = "edges"))]
+    #[expect(clippy::unused_self, reason = "no disk hangs here")]
+    pub(crate) fn is_there(self) {}
+
     /// Writes all of `bytes`. If that fails, some of them may be there.
     pub(crate) fn write(self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+        self.is_there();
         #[cfg(test)]
         if let Some(fault) = fault::of(self) {
             return fault.write(file, bytes);
@@ -36,6 +45,7 @@ impl Disk {
 
     /// To be asked before anything on this disk is changed by other means: a name, say.
     pub(crate) fn is_writable(self) -> io::Result<()> {
+        self.is_there();
         #[cfg(test)]
         if let Some(fault) = fault::of(self) {
             return fault.rename();

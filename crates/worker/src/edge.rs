@@ -68,6 +68,34 @@ pub enum Fate {
     Sleep,
 }
 
+/// From now on the disk of the output directory hangs whenever there is a file at `path`, as one of a server that is gone.
+#[cfg(feature = "edges")]
+pub fn hang_while_there_is(path: std::path::PathBuf) {
+    drop(hanging::WHILE.set(path));
+}
+
+#[cfg(feature = "edges")]
+pub(crate) fn hangs(disk: crate::disk::Disk) {
+    hanging::hangs(disk);
+}
+
+#[cfg(feature = "edges")]
+mod hanging {
+    use std::path::PathBuf;
+    use std::sync::OnceLock;
+    use std::time::Duration;
+
+    use crate::disk::Disk;
+
+    pub(super) static WHILE: OnceLock<PathBuf> = OnceLock::new();
+
+    pub(super) fn hangs(disk: Disk) {
+        while disk == Disk::Output && WHILE.get().is_some_and(|path| path.exists()) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
 #[cfg(feature = "edges")]
 mod deadly {
     use std::process::{Command, id};

@@ -35,7 +35,7 @@ impl Ending {
         self.closing.cancel();
     }
 
-    /// The service refuses the key: nothing of this process can go on, and a person must act.
+    /// The service refuses the key for certain: nothing of this process can go on, and a person must act.
     pub(crate) fn key_refused(&self, words: &str) {
         if self.reason.set(Reason::KeyRefused(words.to_owned())).is_ok() {
             error!(%words, "the service refuses the API key: stopping");

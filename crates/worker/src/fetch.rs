@@ -4,6 +4,8 @@
 //! network ─▶ chunks ─▶ small bounded channel ─▶ a blocking thread that writes and hashes ─▶ fsync ─▶ check
 //! ```
 
+mod limits;
+
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
@@ -11,14 +13,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use tracing::debug;
+use tokio::time::Instant;
+use tracing::{debug, warn};
 use veobatch_api::{Download, DownloadError, FileHost, Resume, redact};
 use veobatch_core::Hindrance;
 
+use self::limits::{Watch, too_large};
+use crate::Downloads;
 use crate::blocking;
 use crate::edge::Edge;
 use crate::leases::Hold;
-use crate::mp4::{self, CheckError, Picture};
+use crate::mp4::{self, CheckError, Measured};
 use crate::output::Content;
 use crate::part::{Part, Source};
 
@@ -37,7 +42,7 @@ pub(crate) struct Fetched {
     pub(crate) part: Part,
     pub(crate) url: String,
     pub(crate) content: Content,
-    pub(crate) picture: Option<Picture>,
+    pub(crate) picture: Measured,
 }
 
 /// What the writing thread is told.
@@ -52,8 +57,14 @@ enum Order {
 /// Fetches `url` into `part`, from where that ends if the host still has the same file.
 ///
 /// Whatever goes wrong on the way, the part is left for a later step to go on with; but not if it is in the way on a
-/// disk that is full, nor if what came is no video.
-pub(crate) async fn fetch(host: &FileHost, url: &str, part: Part, hold: &Hold) -> Result<Fetched, Hindrance> {
+/// disk that is full, nor if what came is no video, or too much.
+pub(crate) async fn fetch(
+    host: &FileHost,
+    url: &str,
+    part: Part,
+    hold: &Hold,
+    limits: &Downloads,
+) -> Result<Fetched, Hindrance> {
     let path = part.path();
     let (orders, inbox) = mpsc::channel(CHUNKS);
     let (from, is_whole) = (resume(&part, url), part.is_whole());
@@ -64,12 +75,22 @@ pub(crate) async fn fetch(host: &FileHost, url: &str, part: Part, hold: &Hold) -
             drop(orders.send(Order::Whole).await);
             return Ok(None);
         }
-        stream(host, url, from, hold, orders).await
+        stream(host, url, from, (hold, limits), orders).await
     };
     let (streamed, written) = tokio::join!(streaming, writer);
     // A disk that failed is the cause, even where the stream then failed as well.
     let (part, content) = written.map_err(|error| disk(&path, &error))?;
-    if let Some(total) = streamed?.filter(|total| *total != content.bytes) {
+    let total = match streamed {
+        Ok(total) => total,
+        Err(Broken::TooLarge(why)) => {
+            part.discard();
+            let words = format!("the file is not fetched: {why} ({})", redact(url));
+            warn!(%words, "a video that is paid for is not saved");
+            return Err(Hindrance::Transfer(words));
+        }
+        Err(Broken::Off(why)) => return Err(why),
+    };
+    if let Some(total) = total.filter(|total| *total != content.bytes) {
         part.discard();
         return Err(Hindrance::Content(format!("{} of {total} bytes came from {}", content.bytes, redact(url))));
     }
@@ -92,52 +113,74 @@ fn resume(part: &Part, url: &str) -> Option<Resume> {
     Some(Resume { offset: part.bytes(), validator }).filter(|resume| resume.offset > 0)
 }
 
+/// Why a file is not there.
+enum Broken {
+    /// It is larger than a person allowed.
+    TooLarge(String),
+    /// For any other reason.
+    Off(Hindrance),
+}
+
 /// Streams the file to the writing thread; returns its length if the host said it.
 async fn stream(
     host: &FileHost,
     url: &str,
     mut from: Option<Resume>,
-    hold: &Hold,
+    (hold, limits): (&Hold, &Downloads),
     orders: mpsc::Sender<Order>,
-) -> Result<Option<u64>, Hindrance> {
-    let mut resumptions = 0;
+) -> Result<Option<u64>, Broken> {
+    let (mut resumptions, mut watch) = (0, Watch::new(limits));
     loop {
         let offset = from.as_ref().map_or(0, |resume| resume.offset);
-        let mut download = host.open(url, from).await.map_err(|error| hindrance(url, &error))?;
+        let mut download = host.open(url, from).await.map_err(|error| Broken::Off(hindrance(url, &error)))?;
         let mut at = download.starts_at;
+        let least = download.total.unwrap_or_else(|| at.saturating_add(download.length.unwrap_or_default()));
+        if let Some(why) = too_large(limits, least) {
+            return Err(Broken::TooLarge(why));
+        }
         if offset > 0 {
             debug!(offset, at, "a fetch goes on where an earlier one ended");
         }
         let source = Source::new(url, download.validator.clone(), download.total);
         drop(orders.send(Order::From(source, at == 0)).await);
-        match pass_on(&mut download, &mut at, hold, &orders).await {
+        match pass_on(&mut download, &mut at, (hold, &mut watch), &orders).await {
             Ok(()) => {
+                if let Some(why) = too_large(limits, at) {
+                    return Err(Broken::TooLarge(why));
+                }
                 drop(orders.send(Order::Whole).await);
                 return Ok(download.total);
             }
-            Err(error) if resumptions < RESUMPTIONS && at > offset && is_transfer(&error) => {
+            Err(error) if resumptions < RESUMPTIONS && at > offset && is_transfer(&error) && !watch.is_over() => {
                 debug!(%error, at, "a fetch broke off; it goes on");
                 resumptions += 1;
                 from = download.validator.take().map(|validator| Resume { offset: at, validator });
             }
-            Err(error) => return Err(hindrance(url, &error)),
+            Err(error) => return Err(Broken::Off(hindrance(url, &error))),
         }
     }
 }
 
-/// Passes on what comes, and counts it in `at`. Ends early if the writing thread has ended, which knows why.
+/// Passes on what comes, and counts it in `at`. Ends early if the writing thread has ended, which knows why, and once it is
+/// more than is allowed.
 async fn pass_on(
     download: &mut Download,
     at: &mut u64,
-    hold: &Hold,
+    (hold, watch): (&Hold, &mut Watch<'_>),
     orders: &mpsc::Sender<Order>,
 ) -> Result<(), DownloadError> {
     loop {
         let silent = |_| DownloadError::Transfer { message: "nothing came for a minute".to_owned(), retry_after: None };
+        let asked = Instant::now();
         let chunk = tokio::time::timeout(SILENCE, download.chunk()).await.map_err(silent)??;
         let Some(chunk) = chunk else { return Ok(()) };
         hold.alive();
-        *at += chunk.len() as u64;
+        let bytes = chunk.len() as u64;
+        *at += bytes;
+        if watch.is_too_much(*at) {
+            return Ok(());
+        }
+        watch.came(bytes, asked.elapsed())?;
         if orders.send(Order::Write(chunk)).await.is_err() {
             return Ok(());
         }
@@ -210,7 +253,7 @@ impl Writing {
     }
 }
 
-async fn check(path: PathBuf, length: u64) -> Result<Option<Picture>, CheckError> {
+async fn check(path: PathBuf, length: u64) -> Result<Measured, CheckError> {
     blocking::run(move || mp4::check(&mut BufReader::new(File::open(path)?), length)).await?
 }
 

@@ -45,10 +45,11 @@ pub(crate) async fn follow(worker: &Worker, claim: &Claim) {
     worker.tell(claim, &event).await;
 }
 
-/// A refused key stops this process; the job keeps its trouble and is followed by whoever comes next.
+/// What an answer says of this process's access to the service; the job keeps its trouble and is asked about again.
 pub(crate) fn heed(worker: &Worker, trouble: &Trouble) {
     match trouble.kind {
-        TroubleKind::KeyRefused => worker.ending.key_refused(&trouble.message),
+        TroubleKind::KeyRefused => worker.access.refused(&trouble.message),
+        TroubleKind::Blocked => worker.access.blocked(&trouble.message, trouble.retry_after),
         TroubleKind::Transport | TroubleKind::RateLimited | TroubleKind::Busy => {}
     }
 }

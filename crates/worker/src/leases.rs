@@ -7,11 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use veobatch_core::Lane;
-use veobatch_ledger::{CLAIM_MAX, Lease, Ledger};
+use veobatch_ledger::{CLAIM_MAX, Lease, LedgerError};
+
+use crate::upkeep::Duty;
+use crate::worker::Worker;
 
 /// How long a lease lasts.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
@@ -90,13 +93,24 @@ impl Drop for Hold {
     }
 }
 
-/// Renews what is held, until `stop`.
-pub(crate) async fn keep(leases: Arc<Leases>, ledger: Arc<dyn Ledger>, stop: CancellationToken) {
-    let mut wait = EVERY;
-    while stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_some() {
-        wait = EVERY;
-        for some in leases.live().chunks(CLAIM_MAX) {
-            match ledger.renew(some, LEASE).await {
+/// Renews what is held.
+#[derive(Debug)]
+pub(crate) struct Renewals;
+
+#[async_trait]
+impl Duty for Renewals {
+    fn name(&self) -> &'static str {
+        "renew leases"
+    }
+
+    /// A lease lasts longer, so one that is cut off here may still be renewed in time.
+    fn limit(&self) -> Duration {
+        EVERY
+    }
+
+    async fn turn(&mut self, worker: &Worker) -> Result<Duration, LedgerError> {
+        for some in worker.leases.live().chunks(CLAIM_MAX) {
+            match worker.ledger.renew(some, LEASE).await {
                 Ok(held) => {
                     let lost = held.iter().filter(|held| !**held).count();
                     if lost > 0 {
@@ -105,10 +119,10 @@ pub(crate) async fn keep(leases: Arc<Leases>, ledger: Arc<dyn Ledger>, stop: Can
                 }
                 Err(error) => {
                     warn!(%error, "leases could not be renewed");
-                    wait = RETRY;
-                    break;
+                    return Ok(RETRY);
                 }
             }
         }
+        Ok(EVERY)
     }
 }

@@ -10,6 +10,7 @@
 //! sleeps in a step: "come back at T" is a due time. Everything that could be told twice is harmless to tell twice, but
 //! for the paid call, which is made once for each intent in the ledger, between two lines of the journal.
 
+mod access;
 mod awaited;
 mod balance;
 mod blocking;
@@ -50,6 +51,7 @@ mod span;
 mod step;
 mod submit;
 mod sweep;
+mod upkeep;
 mod work;
 mod worker;
 
@@ -63,7 +65,7 @@ pub use callback::{Callbacks, WebhookKey};
 pub use compaction::compact;
 pub use edge::Edge;
 #[cfg(feature = "edges")]
-pub use edge::Fate;
+pub use edge::{Fate, hang_while_there_is};
 pub use sweep::sweep;
 pub use work::work;
 
@@ -90,6 +92,8 @@ pub struct Options {
     pub submit_ceiling: Option<u32>,
     /// Free bytes on the output's file system below which nothing is submitted.
     pub min_free: u64,
+    /// What is put up with from file hosts.
+    pub downloads: Downloads,
     /// Fetch files from private and loopback addresses too (the API base is one itself).
     pub private_hosts: bool,
     /// Submit although the ledger may lose paid work.
@@ -100,6 +104,19 @@ pub struct Options {
     pub in_doubt: InDoubt,
     /// Jobs that are done for so long are made compact; `None`: never.
     pub compact_after: Option<Duration>,
+}
+
+/// What is put up with from file hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Downloads {
+    /// Most bytes of a file.
+    pub largest: u64,
+    /// Fewest bytes a second, on the average of [`Self::over`].
+    pub slowest: u64,
+    /// So long a host may send less than that.
+    pub over: Duration,
+    /// Longest time of one try.
+    pub within: Duration,
 }
 
 /// Steps at a time, by lane.
@@ -150,7 +167,7 @@ pub enum WorkError {
     /// Callbacks cannot be listened for.
     #[error("callbacks cannot be listened for: {0}")]
     Listen(String),
-    /// The service refuses the key (401, 403).
+    /// The service refuses the key, and did so again when it was asked for the balance.
     #[error("the service refuses the API key: {0}")]
     KeyRefused(String),
     /// The ledger may lose paid work.

@@ -1,9 +1,9 @@
 //! What is looked after beside the lanes: schedules, the days of the daily budget, cancellations to finish, journals of
-//! the dead, jobs in doubt, finished jobs to make compact, and whether all is done.
+//! the dead, room for what is made, jobs in doubt, finished jobs to make compact, and whether all is done.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use veobatch_core::{BatchId, InDoubt, Schedule, StateName, Timestamp};
@@ -11,6 +11,7 @@ use veobatch_ledger::{Account, BatchSummary, LedgerError};
 
 use crate::Until;
 use crate::awaited::Awaited;
+use crate::brake::Room;
 use crate::compaction::Press;
 use crate::days::Days;
 use crate::doubts::look_through;
@@ -18,6 +19,7 @@ use crate::journal::replay::{Telling, replay};
 use crate::patience::Patience;
 use crate::schedules::Schedules;
 use crate::sweep::sweep;
+use crate::upkeep::Duty;
 use crate::worker::Worker;
 
 /// Between two looks, if somebody waits for the end.
@@ -27,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(500);
 const PUNCTUAL: Duration = Duration::from_secs(1);
 
 /// Between two looks, if nobody waits for anything.
-const SELDOM: Duration = Duration::from_secs(5);
+pub(crate) const SELDOM: Duration = Duration::from_secs(5);
 
 /// Between two looks for journals that other processes left behind.
 const REPLAY: Duration = Duration::from_secs(60);
@@ -39,37 +41,28 @@ const RETOLD: Duration = Duration::from_secs(15);
 /// Most unreadable jobs that whoever waits for the end leaves out of account.
 const UNREADABLE: usize = 10_000;
 
+/// The limit of a turn that asks a few questions.
+pub(crate) const SHORT: Duration = Duration::from_secs(30);
+
+/// The limit of a turn that may have a whole batch to go through.
+const LONG: Duration = Duration::from_secs(15 * 60);
+
 /// Between two looks through the jobs in doubt.
 const DOUBTS: Duration = Duration::from_secs(2);
 
-/// Looks after all that until the worker is closing. Jobs are made compact at `age`, if it is given.
-pub(crate) async fn maintain(worker: Arc<Worker>, until: Until, age: Option<Duration>) {
+/// Everything that is looked after, each by itself. Jobs are made compact at `age`, if it is given.
+pub(crate) fn duties(until: &Until, age: Option<Duration>) -> Vec<Box<dyn Duty>> {
+    let until = until.clone();
     let (doubts, awaited, schedules) = (Doubts::default(), Awaited::default(), Schedules::default());
-    let mut looks = Looks { doubts, awaited, schedules, days: Days::default(), press: Press::new(age) };
-    let mut patience = Patience::until(worker.ending.closing.clone());
-    let mut reminder = Reminder::new();
-    while worker.ending.closing.run_until_cancelled(tokio::time::sleep(looks.gap(&until))).await.is_some() {
-        match step(&worker, &until, &mut looks, &mut reminder).await {
-            Ok(true) => {
-                info!("nothing is left to do");
-                return worker.ending.finished();
-            }
-            Ok(false) => patience.over(),
-            Err(error) => {
-                patience.wait("the batches cannot be looked at", &error).await;
-                reminder.outage(&worker);
-            }
-        }
-    }
-}
-
-/// One look at everything; says whether what this worker waits for has come true.
-async fn step(worker: &Worker, until: &Until, looks: &mut Looks, reminder: &mut Reminder) -> Result<bool, LedgerError> {
-    let account = worker.ledger.account().await?;
-    worker.clock.saw_both(account.now, account.calendar);
-    reminder.step(worker, &account, looks.schedules.any).await;
-    looks.days.step(worker, &account).await?;
-    look(worker, until, looks).await
+    vec![
+        Box::new(Looks { until, doubts, awaited, schedules }),
+        Box::new(Reminder::new()),
+        Box::new(Days::default()),
+        Box::new(Room::default()),
+        Box::new(Lessons),
+        Box::new(Cancellations),
+        Box::new(Press::new(age)),
+    ]
 }
 
 /// Tells the ledger what the journals know: what is new once in a while, and everything as soon as it may have gone back
@@ -103,7 +96,7 @@ impl Reminder {
     }
 
     /// What was told to nobody during the outage is in journals; and it may have been longer than a recovery.
-    fn outage(&mut self, worker: &Worker) {
+    fn forget(&mut self, worker: &Worker) {
         if worker.journal.keeps_told() {
             self.telling = Telling::Again;
         }
@@ -111,30 +104,116 @@ impl Reminder {
     }
 }
 
+#[async_trait]
+impl Duty for Reminder {
+    fn name(&self) -> &'static str {
+        "tell the ledger what the journals know"
+    }
+
+    fn limit(&self) -> Duration {
+        LONG
+    }
+
+    async fn turn(&mut self, worker: &Worker) -> Result<Duration, LedgerError> {
+        let account = worker.ledger.account().await?;
+        worker.clock.saw_both(account.now, account.calendar);
+        self.step(worker, &account, worker.batches.latest().iter().any(has_schedule)).await;
+        // Nobody is granted anything for much longer, if it recovers.
+        Ok(SELDOM)
+    }
+
+    fn outage(&mut self, worker: &Worker) {
+        self.forget(worker);
+    }
+}
+
+fn has_schedule(batch: &BatchSummary) -> bool {
+    !batch.terms.schedule.is_empty()
+}
+
 /// Whether everything is to be told again: in a recovery that is not the `known` one, and in that too once it `is_late`.
 fn is_to_be_told(recovery: Option<Timestamp>, known: Option<Timestamp>, is_late: bool) -> bool {
     recovery.is_some() && (recovery != known || is_late)
 }
 
-/// What one look leaves to the next.
+/// Looks at all batches: keeps schedules, applies what `--in-doubt` says, finds that all is done.
 #[derive(Debug)]
 struct Looks {
+    until: Until,
     doubts: Doubts,
     awaited: Awaited,
     schedules: Schedules,
-    days: Days,
-    press: Press,
 }
 
-impl Looks {
-    /// How long until the next look.
-    fn gap(&self, until: &Until) -> Duration {
-        let gap = match until {
+#[async_trait]
+impl Duty for Looks {
+    fn name(&self) -> &'static str {
+        "look at the batches"
+    }
+
+    fn limit(&self) -> Duration {
+        LONG
+    }
+
+    async fn turn(&mut self, worker: &Worker) -> Result<Duration, LedgerError> {
+        let until = self.until.clone();
+        if look(worker, &until, self).await? {
+            info!("nothing is left to do");
+            worker.ending.finished();
+        }
+        Ok(match until {
             Until::Stopped if self.schedules.any => PUNCTUAL,
             Until::Stopped => SELDOM,
             Until::Idle | Until::Settled(_) => LOOK,
-        };
-        self.days.within(gap)
+        })
+    }
+}
+
+/// Learns how long videos take, from what all workers saw.
+#[derive(Debug)]
+struct Lessons;
+
+#[async_trait]
+impl Duty for Lessons {
+    fn name(&self) -> &'static str {
+        "learn how long videos take"
+    }
+
+    fn limit(&self) -> Duration {
+        SHORT
+    }
+
+    async fn turn(&mut self, worker: &Worker) -> Result<Duration, LedgerError> {
+        worker.learning.step(worker.ledger.as_ref()).await;
+        Ok(SELDOM)
+    }
+}
+
+/// Finishes cancellations of whole batches.
+#[derive(Debug)]
+struct Cancellations;
+
+#[async_trait]
+impl Duty for Cancellations {
+    fn name(&self) -> &'static str {
+        "finish cancellations"
+    }
+
+    /// What was cancelled stays so.
+    fn limit(&self) -> Duration {
+        LONG
+    }
+
+    async fn turn(&mut self, worker: &Worker) -> Result<Duration, LedgerError> {
+        if worker.batches.latest().iter().any(|batch| batch.cancelling) {
+            for batch in worker.ledger.batches().await?.iter().filter(|batch| batch.cancelling) {
+                let swept = sweep(worker.ledger.as_ref(), &batch.batch, &worker.learning.policy()).await?;
+                if swept > 0 {
+                    info!(batch = %batch.batch, swept, "a cancellation was carried out");
+                }
+            }
+        }
+        Ok(LOOK)
     }
 }
 
@@ -145,24 +224,14 @@ struct Doubts {
     may_move: bool,
 }
 
-/// Keeps schedules, looks at the brake, finishes cancellations, makes some jobs compact, applies what `--in-doubt` says;
-/// says whether what this worker waits for has come true.
+/// Keeps schedules and applies what `--in-doubt` says; says whether what this worker waits for has come true.
 async fn look(worker: &Worker, until: &Until, looks: &mut Looks) -> Result<bool, LedgerError> {
-    let batches = worker.ledger.batches().await?;
+    let batches = worker.batches.keep(worker.ledger.batches().await?);
     worker.hours.look(&batches);
     worker.refusals.look(&batches);
     let is_moving = looks.schedules.step(worker, &batches).await?;
-    worker.brake.look(worker, &batches).await?;
-    worker.learning.step(worker.ledger.as_ref()).await;
-    for batch in batches.iter().filter(|batch| batch.cancelling) {
-        let swept = sweep(worker.ledger.as_ref(), &batch.batch, &worker.learning.policy()).await?;
-        if swept > 0 {
-            info!(batch = %batch.batch, swept, "a cancellation was carried out");
-        }
-    }
-    looks.press.step(worker.ledger.as_ref(), &batches).await;
     // What was looked at knows nothing of a run that was made since.
-    let at_rest = !is_moving && is_over(worker, until, batches.clone()).await?;
+    let at_rest = !is_moving && is_over(worker, until, batches.to_vec()).await?;
     if !at_rest {
         looks.awaited.forget();
     }

@@ -10,12 +10,18 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use tracing::info;
 use veobatch_core::BatchId;
+use veobatch_ledger::LedgerError;
 
+use crate::blocking::Slow;
 use crate::disk::Disk;
 use crate::journal::sync_dir;
+use crate::maintenance::SHORT;
+use crate::upkeep::Duty;
+use crate::worker::Worker;
 use crate::{WorkError, part, random};
 
 /// Part files of this age belong to nobody.
@@ -55,16 +61,14 @@ impl Output {
             fs::remove_file(&probe)?;
             identity(root)
         });
-        let identity = tried.map_err(|error| {
-            let hint = "name another one with --output, or make it writable";
-            WorkError::Directory(format!("the output directory {} cannot be used: {error} ({hint})", root.display()))
-        })?;
+        let identity = tried.map_err(|error| unusable(root, &error))?;
         Ok(Self { root: root.to_owned(), identity })
     }
 
     /// Fails if the directory is not the one that it was at the start. If a disk is not mounted any more, there may be
     /// another directory in its place: nobody would look for the videos there, and they would fill another disk.
     pub(crate) fn check(&self) -> io::Result<()> {
+        Disk::Output.is_there();
         let words = |what: &str| format!("the output directory {what} (is a disk not mounted?)");
         match identity(&self.root) {
             Ok(identity) if identity == self.identity => Ok(()),
@@ -96,7 +100,8 @@ impl Output {
     }
 
     /// Removes part files that nobody has written to for a day.
-    pub(crate) fn tidy(&self) {
+    fn tidy(&self) {
+        Disk::Output.is_there();
         let Ok(folders) = fs::read_dir(&self.root) else { return };
         let mut removed = 0;
         for folder in folders.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
@@ -114,6 +119,33 @@ impl Output {
         if removed > 0 {
             info!(removed, "old part files were removed");
         }
+    }
+}
+
+pub(crate) fn unusable(root: &Path, error: &io::Error) -> WorkError {
+    let hint = "name another one with --output, or make it writable";
+    WorkError::Directory(format!("the output directory {} cannot be used: {error} ({hint})", root.display()))
+}
+
+/// Removes what nobody needs any more from the output directory.
+#[derive(Debug, Default)]
+pub(crate) struct Tidy(Slow<()>);
+
+#[async_trait]
+impl Duty for Tidy {
+    fn name(&self) -> &'static str {
+        "remove old part files"
+    }
+
+    fn limit(&self) -> Duration {
+        2 * SHORT
+    }
+
+    async fn turn(&mut self, worker: &Worker) -> Result<Duration, LedgerError> {
+        let output = worker.output.clone();
+        // A large directory may take longer, and one that hangs for ever: the next turn waits for the same work.
+        let done = self.0.run(SHORT, move || output.tidy()).await;
+        Ok(if done.is_some() { FORGOTTEN } else { SHORT })
     }
 }
 

@@ -101,7 +101,7 @@ async fn fetch_one(
 ) -> Result<Fetched, Hindrance> {
     let place = saving.clone();
     let part = blocking(move || place.part(number)).await?;
-    fetch(&worker.files, url, part, &claim.hold).await
+    fetch(&worker.files, url, part, &claim.hold, &worker.downloads).await
 }
 
 /// Leaves what was fetched already to a later step. It is on disk, so even a full one need not give it back.

@@ -14,7 +14,7 @@ use veobatch_core::{Resolution, Spec, Task, TaskId, Timestamp};
 use veobatch_ledger::{Fence, Stored};
 
 use crate::disk::Disk;
-use crate::mp4::Picture;
+use crate::mp4::Measured;
 use crate::output::{self, Content, Placed};
 
 /// A sidecar's content. Members may be added, never changed.
@@ -49,17 +49,21 @@ pub(crate) struct FileEntry {
     width: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     height: Option<u32>,
+    /// Why there are no width and height.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    size_unknown: Option<String>,
 }
 
 impl FileEntry {
-    pub(crate) fn new(name: String, url: &str, content: &Content, picture: Option<Picture>) -> Self {
+    pub(crate) fn new(name: String, url: &str, content: &Content, picture: Measured) -> Self {
         Self {
             name,
             source: redact(url),
             bytes: content.bytes,
             sha256: content.sha256.clone(),
-            width: picture.map(|picture| picture.width),
-            height: picture.map(|picture| picture.height),
+            width: picture.ok().map(|picture| picture.width),
+            height: picture.ok().map(|picture| picture.height),
+            size_unknown: picture.err().map(str::to_owned),
         }
     }
 }
@@ -131,6 +135,7 @@ pub(crate) enum Found {
 
 /// The sidecar of `stem`.
 pub(crate) fn read(folder: &Path, stem: &str) -> io::Result<Found> {
+    Disk::Output.is_there();
     match fs::read(path(folder, stem)) {
         Ok(text) if text.is_empty() => Ok(Found::Nothing),
         Ok(text) => {
@@ -182,10 +187,13 @@ fn parameters(spec: &Spec) -> Map<String, Value> {
     parameters
 }
 
-/// What a person should know about a picture: another shape than asked for, or a smaller size.
-pub(crate) fn remark(spec: &Spec, picture: Option<Picture>) -> Option<String> {
+/// What a person should know about a picture: another shape than asked for, or a smaller size, or that nobody can tell.
+pub(crate) fn remark(spec: &Spec, picture: Measured) -> Option<String> {
     use veobatch_core::AspectRatio::{Auto, Landscape, Portrait};
-    let picture = picture?;
+    let picture = match picture {
+        Ok(picture) => picture,
+        Err(why) => return Some(format!("the size of its picture is not known: {why}")),
+    };
     let (width, height) = (u64::from(picture.width), u64::from(picture.height));
     let wrong = match spec.aspect_ratio {
         Landscape => (width * 9).abs_diff(height * 16) * 50 > height * 16,
@@ -211,9 +219,10 @@ mod tests {
     use veobatch_core::AspectRatio;
 
     use super::*;
+    use crate::mp4::Picture;
 
     fn said(aspect_ratio: AspectRatio, resolution: Resolution, width: u32, height: u32) -> Option<String> {
-        remark(&Spec { aspect_ratio, resolution, ..Spec::default() }, Some(Picture { width, height }))
+        remark(&Spec { aspect_ratio, resolution, ..Spec::default() }, Ok(Picture { width, height }))
     }
 
     #[test]
@@ -228,6 +237,8 @@ mod tests {
         assert_eq!(said(Portrait, P720, 1280, 720), words("9:16", "1280×720"));
         assert_eq!(said(Landscape, P1080, 1280, 720), words("1080p", "1280×720"));
         assert_eq!(said(Portrait, K4, 1920, 1080), words("9:16 4k", "1920×1080"));
+        let unknown = remark(&Spec::default(), Err("its track has no header"));
+        assert_eq!(unknown.unwrap(), "the size of its picture is not known: its track has no header");
     }
 
     #[test]

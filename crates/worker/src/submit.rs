@@ -17,6 +17,7 @@ use veobatch_api::{Answer, SubmitPermit};
 use veobatch_core::{Lane, Outcome, Refusal, RefusalKind, State, Step, plan};
 use veobatch_ledger::{Arrival, GateReport, LedgerError, Settle, TROUBLE_WAIT};
 
+use crate::access::BLOCKED_WAIT;
 use crate::balance::Sender;
 use crate::claim::{Claim, Grant};
 use crate::edge::Edge;
@@ -63,7 +64,7 @@ pub(crate) async fn submit(worker: &Worker, claim: &Claim, grant: &Grant) {
         }
     };
     if let Outcome::Refused(Refusal { kind: RefusalKind::KeyRefused, message, .. }) = &ended.outcome {
-        worker.ending.key_refused(message);
+        worker.access.refused(message);
     }
     let outcome = ended.outcome.clone();
     settle(worker, claim, grant, ended).await;
@@ -105,7 +106,12 @@ async fn pay(worker: &Worker, claim: &Claim, grant: &Grant) -> Ended {
     worker.balance.sending();
     let call = AssertUnwindSafe(worker.client.submit(permit, &stored.spec, callback.as_ref())).catch_unwind().await;
     let ended = match call {
-        Ok(answer) => Ended::answered(answer),
+        Ok(answer) => {
+            if let (true, Outcome::Unknown(why)) = (answer.is_blocked, &answer.outcome) {
+                worker.access.blocked(why, answer.retry_after);
+            }
+            Ended::answered(answer)
+        }
         Err(panic) => Ended::unknown(format!("the call broke off: {}", panic_words(panic.as_ref()))),
     };
     Edge::Answered.reached();
@@ -164,7 +170,7 @@ impl Ended {
     }
 
     fn answered(answer: Answer) -> Self {
-        let Answer { outcome, took, answered_at, is_answered, retry_after } = answer;
+        let Answer { outcome, took, answered_at, is_answered, retry_after, is_blocked } = answer;
         let ago = Instant::now().duration_since(answered_at);
         let (arrival, gate) = match &outcome {
             Outcome::Accepted(_) => (Arrival::Answered { took, ago }, GateReport::Healthy),
@@ -174,7 +180,7 @@ impl Ended {
             Outcome::NotSent(why) => (Arrival::Never, troubled(why, retry_after)),
             Outcome::Unknown(why) => {
                 let arrival = if is_answered { Arrival::Answered { took, ago } } else { Arrival::Unknown };
-                (arrival, troubled(why, retry_after))
+                (arrival, if is_blocked { blocked(why, retry_after) } else { troubled(why, retry_after) })
             }
         };
         Self { outcome, arrival, gate }
@@ -185,6 +191,12 @@ impl Ended {
 /// answer `asked`, at least.
 fn troubled(why: &str, asked: Option<Duration>) -> GateReport {
     GateReport::Troubled { why: why.to_owned(), wait: TROUBLE_WAIT.max(asked.unwrap_or_default()) }
+}
+
+/// Something in front of the service answers in its place: the next call would meet the same, and be in doubt too.
+fn blocked(why: &str, asked: Option<Duration>) -> GateReport {
+    let wait = BLOCKED_WAIT.max(asked.unwrap_or_default());
+    GateReport::Closed { why: why.to_owned(), wait, no_credits: false, too_many: false }
 }
 
 /// What a refusal says about the service: whether others should wait, and for what.

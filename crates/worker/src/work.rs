@@ -1,5 +1,6 @@
 //! One working process from its first check to its last lease.
 
+use std::io;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +14,9 @@ use veobatch_api::{Client, FileHost, FileHostConfig};
 use veobatch_core::{InDoubt, Lane, Policy};
 use veobatch_ledger::{CLAIM_MAX, Guarantee, NoteKind, Settings, SharedLedger};
 
+use crate::access::{self, Access};
 use crate::balance::{self, Balance};
-use crate::brake::Brake;
+use crate::brake::{Brake, Room};
 use crate::callback::Receiver;
 use crate::callback::door::serve;
 use crate::claim::Claim;
@@ -27,16 +29,23 @@ use crate::journal::Journal;
 use crate::journal::replay::{Telling, replay};
 use crate::lane::{self, LaneOfWork};
 use crate::learning::Learning;
-use crate::leases::{Leases, keep};
-use crate::maintenance::maintain;
-use crate::output::Output;
+use crate::leases::{Leases, Renewals};
+use crate::maintenance::duties;
+use crate::output::{self, Output, Tidy};
 use crate::patience::Patience;
 use crate::refusals::Refusals;
-use crate::worker::Worker;
+use crate::upkeep::{Duty, supervise};
+use crate::worker::{Batches, Worker};
 use crate::{Ended, Options, Stop, WorkError, blocking, random, submit};
 
 /// How long the last leases are tried to be given back; they end by themselves otherwise.
 const HAND_BACK_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long claims under way are waited for at the end. They have no limit of their own, as their answers may be grants.
+const CLAIMERS_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long the directories are waited for at the start.
+const OPEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// Works until it is told to stop or `options.until` comes true.
 ///
@@ -67,9 +76,9 @@ async fn run(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: 
         ..Settings::default()
     };
     worker.ledger.configure(&begins).await?;
-    let batches = worker.ledger.batches().await?;
-    worker.hours.look(&batches);
-    worker.brake.look(&worker, &batches).await?;
+    worker.hours.look(&worker.batches.keep(worker.ledger.batches().await?));
+    // Before anything is submitted, and then again and again.
+    Room::default().turn(&worker).await?;
     info!(lanes = ?options.lanes, output = %options.output.display(), "working");
 
     let mut lanes = Vec::new();
@@ -77,34 +86,21 @@ async fn run(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: 
     for lane in &options.lanes {
         lanes.push(start_lane(&worker, *lane, &options, &mut claimers));
     }
-    let mut beside = JoinSet::new();
     let kept = CancellationToken::new();
-    let (leases, ledger, until) = (Arc::clone(&worker.leases), Arc::clone(&worker.ledger), kept.clone());
-    let keeper = lasting(move || keep(Arc::clone(&leases), Arc::clone(&ledger), until.clone()));
-    beside.spawn(keeper.in_current_span());
-    let (reading, until) = (Arc::clone(&worker), kept.clone());
-    beside.spawn(lasting(move || balance::watch(Arc::clone(&reading), until.clone())).in_current_span());
-    let (looking, until, age) = (Arc::clone(&worker), options.until.clone(), options.compact_after);
-    beside.spawn(lasting(move || maintain(Arc::clone(&looking), until.clone(), age)).in_current_span());
-    if let Some((listener, receiver)) = listener.zip(worker.receiver.clone()) {
-        // To the last, so that what ends meanwhile is still heard.
-        let (worker, until) = (Arc::clone(&worker), kept.clone());
-        let serving =
-            lasting(move || serve(Arc::clone(&worker), Arc::clone(&receiver), Arc::clone(&listener), until.clone()));
-        beside.spawn(serving.in_current_span());
-    }
-    let output = worker.output.clone();
-    beside.spawn_blocking(move || output.tidy());
+    let mut beside = start_beside(&worker, &options, listener, &kept);
 
     lane::run(&worker, &lanes).await;
-    ended(claimers).await;
+    if tokio::time::timeout(CLAIMERS_WITHIN, ended(&mut claimers)).await.is_err() {
+        warn!("a claim hangs, as a disk or the ledger does; the journal knows that nothing was sent for it");
+    }
+    drop(claimers);
     hand_back(&worker, lanes.iter().flat_map(LaneOfWork::left).collect()).await;
     // Not waited for if the ledger is away.
     drop(tokio::time::timeout(HAND_BACK_WITHIN, worker.learning.tell(worker.ledger.as_ref())).await);
     kept.cancel();
-    ended(beside).await;
+    ended(&mut beside).await;
     drop(place);
-    let ended = finish(&worker);
+    let ended = finish(&worker).await;
     if let Err(WorkError::KeyRefused(words)) = &ended {
         let note = Some((NoteKind::KeyRefused, Some(words.clone())));
         let settings = Settings { note, ..Settings::default() };
@@ -114,8 +110,39 @@ async fn run(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: 
     ended
 }
 
+/// Starts what goes on beside the lanes, in part until the worker is closing and in part until it `kept` its leases to the
+/// last.
+fn start_beside(
+    worker: &Arc<Worker>,
+    options: &Options,
+    listener: Option<Arc<TcpListener>>,
+    kept: &CancellationToken,
+) -> JoinSet<()> {
+    let mut beside = JoinSet::new();
+    let closing = &worker.ending.closing;
+    let mut tasks: Vec<(Box<dyn Duty>, &CancellationToken)> = Vec::new();
+    tasks.push((Box::new(Renewals), kept));
+    tasks.push((Box::new(Tidy::default()), closing));
+    tasks.extend(duties(&options.until, options.compact_after).into_iter().map(|duty| (duty, closing)));
+    for (duty, end) in tasks {
+        beside.spawn(supervise(Arc::clone(worker), duty, end.clone()).in_current_span());
+    }
+    let (reading, until) = (Arc::clone(worker), kept.clone());
+    beside.spawn(lasting(move || balance::watch(Arc::clone(&reading), until.clone())).in_current_span());
+    let (asking, until) = (Arc::clone(worker), kept.clone());
+    beside.spawn(lasting(move || access::watch(Arc::clone(&asking), until.clone())).in_current_span());
+    if let Some((listener, receiver)) = listener.zip(worker.receiver.clone()) {
+        // To the last, so that what ends meanwhile is still heard.
+        let (worker, until) = (Arc::clone(worker), kept.clone());
+        let serving =
+            lasting(move || serve(Arc::clone(&worker), Arc::clone(&receiver), Arc::clone(&listener), until.clone()));
+        beside.spawn(serving.in_current_span());
+    }
+    beside
+}
+
 /// Waits until all of `tasks` have ended.
-async fn ended(mut tasks: JoinSet<()>) {
+async fn ended(tasks: &mut JoinSet<()>) {
     while let Some(result) = tasks.join_next().await {
         if let Err(error) = result {
             warn!(%error, "a task did not end as it should");
@@ -172,10 +199,10 @@ pub(crate) async fn prepare(
         ))
     };
     let (root, state_dir, keeps_told) = (options.output.clone(), options.state_dir.clone(), guarantee.may_go_back);
-    let open = move || (Output::open(&root), Journal::start(&state_dir, keeps_told));
-    let opened = blocking::run(open).await;
-    let (output, journal) = opened.map_err(|error| unusable(&error))?;
-    let (output, journal) = (output?, journal.map_err(|error| unusable(&error))?);
+    let opened = answered(blocking::run(move || Output::open(&root))).await;
+    let output = opened.map_err(|error| output::unusable(&options.output, &error))??;
+    let journal = answered(blocking::run(move || Journal::start(&state_dir, keeps_told))).await;
+    let journal = journal.flatten().map_err(|error| unusable(&error))?;
     let ending = Ending::of(stop);
     let mut patience = Patience::until(ending.closing.clone());
     // A ledger that is recovering, as one that cannot be asked may be, may have forgotten what an earlier process of this
@@ -191,6 +218,7 @@ pub(crate) async fn prepare(
         client,
         files,
         output,
+        downloads: options.downloads,
         journal,
         learning,
         receiver: options.callbacks.as_ref().map(|callbacks| Arc::new(Receiver::new(callbacks))),
@@ -204,9 +232,17 @@ pub(crate) async fn prepare(
             options.lanes.contains(&Lane::Submit),
         ),
         balance: Balance::default(),
+        access: Access::default(),
         refusals: Refusals::default(),
+        batches: Batches::default(),
         ending,
     })
+}
+
+/// What `work` on a directory came to; an error if that does not answer.
+async fn answered<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let silent = |_| Err(io::Error::new(io::ErrorKind::TimedOut, "it does not answer (a network disk that hangs?)"));
+    tokio::time::timeout(OPEN_WITHIN, work).await.unwrap_or_else(silent)
 }
 
 fn start_lane(worker: &Arc<Worker>, lane: Lane, options: &Options, claimers: &mut JoinSet<()>) -> LaneOfWork {
@@ -251,8 +287,12 @@ pub(crate) async fn hand_back(worker: &Worker, claims: Vec<Claim>) {
     }
 }
 
-fn finish(worker: &Worker) -> Result<Ended, WorkError> {
-    if let Err(error) = worker.journal.finish() {
+async fn finish(worker: &Worker) -> Result<Ended, WorkError> {
+    let journal = worker.journal.clone();
+    // Nobody waits for a disk that hangs.
+    let removed = tokio::time::timeout(HAND_BACK_WITHIN, blocking::run(move || journal.finish())).await;
+    let removed = removed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).flatten();
+    if let Err(error) = removed {
         debug!(%error, "the journal could not be removed; its replay will find nothing to do");
     }
     worker.ending.result()

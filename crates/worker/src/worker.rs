@@ -1,13 +1,14 @@
 //! What every step has at hand, and how a step tells the ledger what happened.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tracing::{Instrument as _, debug, error, info, warn};
 use veobatch_api::{Client, FileHost};
 use veobatch_core::{BatchId, Event, InDoubt, Record, State, doubted};
-use veobatch_ledger::{Change, Changed, LedgerError, SharedLedger, change};
+use veobatch_ledger::{BatchSummary, Change, Changed, LedgerError, SharedLedger, change};
 
+use crate::access::Access;
 use crate::balance::{Balance, Sender};
 use crate::brake::Brake;
 use crate::callback::Receiver;
@@ -21,7 +22,7 @@ use crate::leases::Leases;
 use crate::output::Output;
 use crate::patience::Patience;
 use crate::refusals::Refusals;
-use crate::{random, span};
+use crate::{Downloads, random, span};
 
 /// One working process.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ pub(crate) struct Worker {
     pub(crate) client: Arc<Client>,
     pub(crate) files: FileHost,
     pub(crate) output: Output,
+    pub(crate) downloads: Downloads,
     pub(crate) journal: Journal,
     pub(crate) learning: Learning,
     /// Of callbacks, if this process hears them.
@@ -41,8 +43,26 @@ pub(crate) struct Worker {
     pub(crate) clock: LedgerClock,
     pub(crate) brake: Brake,
     pub(crate) balance: Balance,
+    pub(crate) access: Access,
     pub(crate) refusals: Refusals,
+    pub(crate) batches: Batches,
     pub(crate) ending: Ending,
+}
+
+/// The batches as they were looked at last, by one task for all others.
+#[derive(Debug, Default)]
+pub(crate) struct Batches(Mutex<Arc<Vec<BatchSummary>>>);
+
+impl Batches {
+    pub(crate) fn keep(&self, batches: Vec<BatchSummary>) -> Arc<Vec<BatchSummary>> {
+        let batches = Arc::new(batches);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&batches);
+        batches
+    }
+
+    pub(crate) fn latest(&self) -> Arc<Vec<BatchSummary>> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Worker {

@@ -1,12 +1,15 @@
 //! The program under test: exactly what `veobatch` does, except that it can be told where to die, or to fall asleep.
 
-use veobatch_worker::{Edge, Fate};
+use veobatch_worker::{Edge, Fate, hang_while_there_is};
 
 /// `EDGE:N`: the program kills itself when it comes to this edge for the Nth time.
 const DIE_AT: &str = "VEOBATCH_TEST_DIE_AT";
 
 /// The same, but it stops itself there (SIGSTOP), until somebody lets it go on.
 const STOP_AT: &str = "VEOBATCH_TEST_STOP_AT";
+
+/// The output directory's disk hangs whenever there is a file at this path.
+const HANG_WHILE: &str = "VEOBATCH_TEST_HANG_WHILE";
 
 fn main() -> std::process::ExitCode {
     for (name, fate) in [(DIE_AT, Fate::Death), (STOP_AT, Fate::Sleep)] {
@@ -17,6 +20,10 @@ fn main() -> std::process::ExitCode {
             return std::process::ExitCode::from(99);
         };
         edge.brings(fate, nth.parse().unwrap_or(1));
+    }
+    #[expect(clippy::disallowed_methods, reason = "this is the specifications' own switch, and not a setting")]
+    if let Ok(path) = std::env::var(HANG_WHILE) {
+        hang_while_there_is(path.into());
     }
     veobatch::main()
 }

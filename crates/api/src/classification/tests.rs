@@ -100,7 +100,7 @@ fn a_refusal_without_an_envelope_is_definite_below_500_only() {
             (400, Some(Job)),
             (401, Some(KeyRefused)),
             (402, Some(NoCredits)),
-            (403, Some(KeyRefused)),
+            (403, None),
             (404, Some(Job)),
             (413, Some(Job)),
             (422, Some(Job)),

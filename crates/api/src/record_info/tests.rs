@@ -129,7 +129,7 @@ fn a_failure_whose_words_speak_of_the_content_is_a_matter_of_policy() {
 
 #[test]
 fn a_code_alone_fails_a_task_only_if_the_service_itself_gave_it() {
-    for code in [400, 451, 501] {
+    for code in [400, 451, 501, 531] {
         let body = format!(r#"{{"code":{code},"msg":"no","data":null}}"#);
         for status in [200, code] {
             assert_eq!(failed(http(status, &body).progress).code, Some(code));
@@ -179,7 +179,11 @@ fn trouble_is_of_the_kind_that_the_code_says() {
     ] {
         let body = format!(r#"{{"code":{code},"msg":"x","data":null}}"#);
         assert_eq!(trouble(&progress(&body)), Some(kind), "{code}");
-        assert_eq!(trouble(&http(code, "<html>").progress), Some(kind), "HTTP {code}");
+        // A firewall's page says nothing of the key.
+        let kind = if code == 403 { TroubleKind::Blocked } else { kind };
+        for body in ["<html>", "", r#"{"error":"denied"}"#] {
+            assert_eq!(trouble(&http(code, body).progress), Some(kind), "HTTP {code}: {body}");
+        }
     }
     let nothing = read(Wire::NoAnswer("reset".into()), &task());
     assert_eq!(trouble(&nothing.progress), Some(Transport));

@@ -50,6 +50,22 @@ fn assert_not_sent(outcome: &Outcome) {
 }
 
 #[tokio::test]
+async fn a_firewalls_page_may_hide_an_acceptance_and_is_told_apart_from_a_refused_key() {
+    for (body, is_blocked) in [("<html><title>Attention</title>", true), (r#"{"code":403,"msg":"not allowed"}"#, false)]
+    {
+        let server = Server::saying(with(403, "retry-after: 70\r\n", body));
+        let spec = Spec { prompt: "a cat".into(), ..Spec::default() };
+        let answer = client(server.url()).submit(permit(), &spec, None).await;
+        assert_eq!((answer.is_blocked, answer.retry_after), (is_blocked, Some(Duration::from_secs(70))));
+        match answer.outcome {
+            Outcome::Unknown(why) => assert!(is_blocked && why.contains("Attention"), "{why}"),
+            Outcome::Refused(refusal) => assert!(!is_blocked && refusal.kind == RefusalKind::KeyRefused),
+            outcome @ (Outcome::Accepted(_) | Outcome::NotSent(_)) => panic!("{outcome:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_accepted_submission_was_one_post_with_key_type_and_a_plain_user_agent() {
     let server = Server::saying(answer(200, ACCEPTED));
     assert_eq!(submit(server.url()).await, accepted());

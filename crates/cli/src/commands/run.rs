@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use veobatch_core::BatchId;
 use veobatch_worker::Until;
 
@@ -46,6 +46,9 @@ pub(crate) struct Run {
     files: Files,
 }
 
+/// How long an interrupted run tries to say how far its batches are.
+const LAST_LOOK: Duration = Duration::from_secs(2);
+
 /// What is worked on.
 struct Start {
     opened: Opened,
@@ -63,8 +66,11 @@ impl Run {
         match toil(settings, &start, &mut signals).await? {
             Work::Finished | Work::NoPlace => self.end(settings, &start).await,
             Work::Interrupted => {
-                for batch in summaries(&*start.opened.ledger, &start.batches).await? {
-                    say::words(format_args!("{}: {}", batch.batch, words::counts(&batch)));
+                // A ledger that does not answer keeps nobody who wants to leave.
+                if let Ok(batches) = timeout(LAST_LOOK, summaries(&*start.opened.ledger, &start.batches)).await {
+                    for batch in batches? {
+                        say::words(format_args!("{}: {}", batch.batch, words::counts(&batch)));
+                    }
                 }
                 say::words("interrupted: everything is recorded, and the same command goes on from here");
                 Ok(INTERRUPTED)
@@ -79,8 +85,8 @@ impl Run {
         let checked = self.files.check().await?;
         let opened = Opened::open(settings).await?;
         account.bind(settings, &*opened.ledger).await?;
-        writable::check(&settings.output, "--output")?;
-        writable::check(&opened.state_dir(settings), "--state-dir")?;
+        writable::check(&settings.output, "--output").await?;
+        writable::check(&opened.state_dir(settings), "--state-dir").await?;
         opened.configure(settings).await?;
         let admission = Admission { settings, opened: &opened, account: Some(&account), files: &self.files };
         let batches = admission.admit(checked).await?;

@@ -15,8 +15,8 @@ use crate::working::{self, Work};
 
 /// Work on every batch in the ledger until told to stop: submit, follow, save
 ///
-/// Its log is its voice; look from elsewhere with `veobatch status`. Ctrl-C or SIGTERM once: calls under way are waited
-/// for, 75 s at most. Twice: at once, which may leave jobs in doubt. A ledger in a file takes one worker at a
+/// Its log is its voice; look from elsewhere with `veobatch status`. Ctrl-C, SIGTERM or SIGHUP once: calls under way are
+/// waited for, 75 s at most. Ctrl-C or SIGTERM twice: at once, which may leave jobs in doubt. A ledger in a file takes one worker at a
 /// time; one on Redis any number of them, on any number of machines.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:

@@ -1,7 +1,7 @@
 -- The account as it was, and from now on with this pace and cap.
 -- ARGV: JSON of what changes: n, w, cap; prices (class → thousandths), and whether they were asked for; daily (false for
--- none): credits, zone; day: zone, from, until; solvent: a gate closed for want of credits may be tried; joins: fast answers are forgotten; rereads: what
--- could not be read is claimed again now; note: kind, and
+-- none): credits, zone; day: zone, from, until; solvent: a gate closed for want of credits may be tried; closes: a gate that
+-- lets one through closes: why, wait; joins: fast answers are forgotten; rereads: what could not be read is claimed again now; note: kind, and
 -- words to be remembered (none: forgotten). Returns now, N, how many of them are
 -- taken to be allowed now (in thousandths), W, cap, in flight, next
 -- slot, the gate: until, why, credits, closings; until when nothing is granted because the server may have gone back in
@@ -26,6 +26,7 @@ if new.n then
   call('HDEL', P .. 'acct', 'low', 'low_since', 'peak')
 end
 if new.solvent and a.no_credits and a.closed and NOW < a.closed then call('HSET', P .. 'acct', 'until', NOW) end
+if new.closes and (not a.closed or a.closed <= NOW) then close(a, tonumber(new.closes.wait), new.closes.why, false, false) end
 if new.joins then call('HDEL', P .. 'acct', 'fast', 'fast_n', 'fast_was') end
 if new.rereads then
   for _, member in ipairs(call('HKEYS', P .. 'unreadable')) do

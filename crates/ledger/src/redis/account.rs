@@ -82,6 +82,9 @@ fn changes(settings: &Settings) -> serde_json::Value {
     if settings.solvent {
         set("solvent", json!(true));
     }
+    if let Some((why, wait)) = &settings.closes {
+        set("closes", json!({"why": why, "wait": wait.as_millis().to_string()}));
+    }
     if settings.joins {
         set("joins", json!(true));
     }

@@ -103,7 +103,7 @@ impl Scripts {
             ),
             leases: script!(k, "leases.lua"),
             read: script!(k, "index.lua", "finished.lua", "read.lua"),
-            account: script!(k, "queue.lua", "pace.lua", "account.lua"),
+            account: script!(k, "queue.lua", "pace.lua", "gate.lua", "account.lua"),
             slots: script!(k, "pace.lua", "idle.lua", "slots.lua"),
             flag: script!(k, "queue.lua", "flag.lua"),
             arrange: script!(k, "queue.lua", "arrange.lua"),

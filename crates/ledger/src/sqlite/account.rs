@@ -271,7 +271,15 @@ pub(super) fn configure(step: &mut Step<'_>, settings: &Settings) -> Result<Pace
     if settings.solvent {
         books.solvent(step.now);
     }
-    if books.pace != before || settings.rate.is_some() || settings.solvent {
+    let lets_through = match books.gate {
+        Gate::Open => true,
+        Gate::Closed { until, .. } => until <= step.now,
+    };
+    let closes = settings.closes.as_ref().filter(|_| lets_through);
+    if let Some((why, wait)) = closes {
+        books.close(why, *wait, false, step.now);
+    }
+    if books.pace != before || settings.rate.is_some() || settings.solvent || closes.is_some() {
         books.store(step.sql)?;
         step.nudge = true;
     }

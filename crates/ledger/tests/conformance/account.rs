@@ -429,6 +429,32 @@ pub(crate) async fn credits_that_are_back_let_one_through_at_once(bench: &Bench)
     assert_eq!(hindrance(ledger, None).await.0, Waiting::Gate, "it is closed for another reason by now");
 }
 
+pub(crate) async fn a_worker_that_is_turned_away_closes_a_gate_that_would_let_one_through(bench: &Bench) {
+    let ledger = &bench.ledger;
+    let close = async |why: &str, wait| {
+        let closes = Some((why.to_owned(), wait));
+        ledger.configure(&Settings { closes, ..Settings::default() }).await.unwrap();
+        ledger.account().await.unwrap()
+    };
+    let short = Duration::from_millis(100);
+    assert!(matches!(close("short", short).await.gate, Gate::Closed { closings: 1, .. }));
+    until("the gate is half-open", async || {
+        let account = ledger.account().await.unwrap();
+        matches!(account.gate, Gate::Closed { until, .. } if until <= account.now).then_some(())
+    })
+    .await;
+    let account = close("a firewall's page", LONG).await;
+    let first = account.gate.clone();
+    let Gate::Closed { until, why, no_credits: false, closings: 2 } = account.gate else {
+        panic!("{:?}", account.gate)
+    };
+    assert_eq!(why, "a firewall's page");
+    assert!(until.since(account.now) <= 2 * LONG && until.since(account.now) > LONG, "{until:?} {:?}", account.now);
+    admit(ledger, "n", &jobs("a", 1)).await;
+    assert_eq!(hindrance(ledger, None).await.0, Waiting::Gate);
+    assert_eq!(close("another", 2 * LONG).await.gate, first, "it is closed already");
+}
+
 pub(crate) async fn a_trial_that_says_nothing_lets_another_through(bench: &Bench) {
     let ledger = &bench.ledger;
     admit(ledger, "n", &jobs("a", 5)).await;

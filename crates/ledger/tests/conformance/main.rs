@@ -213,6 +213,7 @@ conformance! {
         a_trial_that_never_ends_does_not_close_the_gate_for_ever
         credits_that_are_back_let_one_through_at_once
         a_trial_that_says_nothing_lets_another_through
+        a_worker_that_is_turned_away_closes_a_gate_that_would_let_one_through
         three_troubles_in_a_row_close_the_gate
         troubles_close_the_gate_for_as_long_as_the_service_asks
         a_healthy_answer_forgets_troubles

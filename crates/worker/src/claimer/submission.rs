@@ -114,7 +114,7 @@ impl Submissions {
                 return Asked::Closing(uncertain);
             }
             // A grant whose answer was lost is asked for all the same: it may be there.
-            if !uncertain && worker.brake.is_on() {
+            if !uncertain && (worker.brake.is_on() || !worker.access.is_open()) {
                 rest(worker, None).await;
                 continue;
             }

@@ -65,8 +65,8 @@ impl Saving {
     /// What a person should know about the video.
     fn remark(&self, fetched: &[Fetched]) -> Option<String> {
         // What was asked for is not known of a compact job.
-        let picture = fetched.first().and_then(|file| file.picture).filter(|_| !self.stored.compacted);
-        let picture = sidecar::remark(&self.stored.spec, picture);
+        let picture = fetched.first().map(|file| file.picture).filter(|_| !self.stored.compacted);
+        let picture = picture.and_then(|picture| sidecar::remark(&self.stored.spec, picture));
         let beside = self.is_stray().then(|| "paid for beside the job's own video".to_owned());
         match (beside, picture) {
             (Some(beside), Some(picture)) => Some(format!("{beside}; {picture}")),

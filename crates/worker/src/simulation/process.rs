@@ -18,13 +18,15 @@ use super::ledger::{Leases, Line};
 use super::network::{Inbox, Wire};
 use super::stage::{Owner, Stage};
 use super::world::World;
+use crate::access;
 use crate::balance::watch;
 use crate::claim::Claim;
 use crate::claimer::{Due, Submissions, lasting};
 use crate::journal::line::Line as JournalLine;
-use crate::leases::keep;
-use crate::maintenance::maintain;
+use crate::leases::Renewals;
+use crate::maintenance::duties;
 use crate::step::step;
+use crate::upkeep::supervise;
 use crate::work::{hand_back, prepare};
 use crate::worker::Worker;
 use crate::{Callbacks, Concurrency, Options, Stop, Until, WorkError};
@@ -83,6 +85,7 @@ impl Scene {
             private_hosts: true,
             accept_data_loss: false,
             min_free: 0,
+            downloads: crate::Downloads::default(),
             callbacks: self.policy.callbacks.then(|| Callbacks {
                 listen: String::new(),
                 url: url::Url::parse("http://127.0.0.1/callbacks").unwrap(),
@@ -121,14 +124,16 @@ impl Scene {
         for lane in lanes {
             self.lane(owner, *lane, &worker, (&claimers, &steps), &left);
         }
-        let (leases, ledger) = (Arc::clone(&worker.leases), Arc::clone(&worker.ledger));
         let kept = tokio_util::sync::CancellationToken::new();
-        let until = kept.clone();
-        self.stage.enter(owner, "leases", keep(leases, ledger, until));
+        let renewals = supervise(Arc::clone(&worker), Box::new(Renewals), kept.clone());
+        self.stage.enter(owner, "leases", renewals);
         self.stage.enter(owner, "balance", watch(Arc::clone(&worker), kept.clone()));
-        let looking = Arc::clone(&worker);
-        let maintenance = claimers.track_future(maintain(looking, Until::Stopped, options.compact_after));
-        self.stage.enter(owner, "maintenance", maintenance);
+        self.stage.enter(owner, "access", access::watch(Arc::clone(&worker), kept.clone()));
+        for duty in duties(&Until::Stopped, options.compact_after) {
+            let (name, closing) = (duty.name(), worker.ending.closing.clone());
+            let supervised = claimers.track_future(supervise(Arc::clone(&worker), duty, closing));
+            self.stage.enter(owner, name, supervised);
+        }
         worker.ending.closing.cancelled().await;
         self.end(owner, &worker, (claimers, steps), &left).await;
         kept.cancel();

@@ -1,33 +1,60 @@
 //! The days of the daily budget.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use veobatch_core::{Credits, Span, StateName, Timestamp, Zone};
 use veobatch_ledger::{DailyBudget, Day, PriceList, Settings};
-use veobatch_worker::{Ended, Until};
+use veobatch_worker::{Ended, Stop, Until};
 
+use crate::faulty::{Faulty, Trick};
 use crate::scene::{Scene, hurried};
 
 const ZONE: &str = "Europe/Berlin";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_day_that_is_over_is_followed_by_the_present_one() {
+const YESTERDAY: Span = Span { from: Timestamp::from_millis(1), until: Timestamp::from_millis(2) };
+
+/// Three jobs, and a budget for them whose day is over.
+async fn with_a_budget_of_yesterday() -> Scene {
     let scene = Scene::new(hurried()).await;
-    scene.admit("n", 3).await;
-    let ledger = scene.ledger();
+    scene.admit("garden", 3).await;
     let daily = DailyBudget { credits: Credits::whole(180), zone: ZONE.into() };
-    let yesterday = Span { from: Timestamp::from_millis(1), until: Timestamp::from_millis(2) };
     let by_class = vec![("veo3_fast/720p".to_owned(), Credits::whole(60))];
     let settings = Settings {
         prices: Some(PriceList { by_class, asked: true }),
         daily: Some(Some(daily)),
-        day: Some(Day { zone: ZONE.into(), span: yesterday }),
+        day: Some(Day { zone: ZONE.into(), span: YESTERDAY }),
         ..Settings::default()
     };
-    ledger.configure(&settings).await.unwrap();
-    assert_eq!(ledger.account().await.unwrap().daily.unwrap().day, yesterday);
+    scene.ledger().configure(&settings).await.unwrap();
+    scene
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_that_is_over_is_followed_by_the_present_one() {
+    let scene = with_a_budget_of_yesterday().await;
+    let ledger = scene.ledger();
+    assert_eq!(ledger.account().await.unwrap().daily.unwrap().day, YESTERDAY);
     assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
     assert_eq!(scene.count(StateName::Done).await, 3);
     let account = ledger.account().await.unwrap();
     let daily = account.daily.unwrap();
     let today = Zone::parse(ZONE).unwrap().day_of(account.now).unwrap();
     assert_eq!((daily.day, daily.spent), (today, Credits::whole(180)), "unless midnight passed meanwhile");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_at_the_batches_that_hangs_stops_neither_the_days_of_the_budget_nor_the_end() {
+    let scene = with_a_budget_of_yesterday().await;
+    let faulty = Arc::new(Faulty::new(scene.ledger(), Trick::HangLooks));
+    let stop = Stop::default();
+    let look = async {
+        faulty.tricked().await;
+        scene.until(|batch| batch.count(StateName::Done) == 3).await;
+        stop.graceful.cancel();
+        tokio::time::Instant::now()
+    };
+    let (ended, stopped) = tokio::join!(scene.work_on(faulty.clone(), Until::Stopped, stop.clone()), look);
+    assert_eq!(ended.unwrap(), Ended::Stopped);
+    assert!(stopped.elapsed() < Duration::from_secs(30), "{:?}", stopped.elapsed());
 }

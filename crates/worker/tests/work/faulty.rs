@@ -29,6 +29,8 @@ pub(crate) enum Trick {
     Recover,
     /// Before a run of the template `daily` is staged, others deal with its instant; and nobody sees that run any more.
     TakeTurn,
+    /// Every look at all batches but the first hangs.
+    HangLooks,
     /// Jobs cannot be read, as callbacks do, until it comes back.
     AwayForCallbacks,
 }
@@ -217,6 +219,10 @@ impl Ledger for Faulty {
     }
 
     async fn batches(&self) -> Answer<Vec<BatchSummary>> {
+        if self.trick == Trick::HangLooks && self.count.fetch_add(1, Ordering::SeqCst) > 0 {
+            self.tricked.notify_one();
+            std::future::pending::<()>().await;
+        }
         self.inner.batches().await
     }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a scene that breaks is a failed test")]
 #![expect(clippy::disallowed_methods, reason = "a test's own tasks are awaited in it")]
 
+mod access;
 mod callbacks;
 mod days;
 mod faulty;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use veobatch_core::{Event, Fate, Files, Lane, Outcome, State, StateName, TaskId, Token, Verdict};
 use veobatch_ledger::{BatchSummary, Stored};
 use veobatch_simulator::{Config, Endpoint, Fault, Faults, Rule};
-use veobatch_worker::{Ended, Options, Stop, Until, compact};
+use veobatch_worker::{Downloads, Ended, Options, Stop, Until, compact};
 
 use crate::scene::{Scene, hurried};
 
@@ -207,4 +207,36 @@ async fn a_worker_that_ends_by_itself_waits_for_a_task_beside_its_job_that_is_st
     scene.simulator.update(config).unwrap();
     assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
     assert!(scene.names("garden").contains(&format!("job-0.stray-{stray}.mp4")), "{:?}", scene.names("garden"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_larger_than_allowed_is_not_fetched_and_not_given_up() {
+    let scene = Scene::new(hurried()).await;
+    scene.admit("garden", 1).await;
+    let downloads = Downloads { largest: 50_000, ..Downloads::default() };
+    let options = Options { downloads, ..scene.options(Until::Stopped) };
+    let stop = Stop::default();
+    let look = async {
+        let trouble = scene.until_trouble("--max-download-size").await;
+        assert!(trouble.contains("not fetched"), "{trouble}");
+        stop.graceful.cancel();
+    };
+    assert_eq!(tokio::join!(scene.work_as(options, stop.clone()), look).0.unwrap(), Ended::Stopped);
+    assert_eq!(scene.names("garden"), Vec::<String>::new(), "nothing of it is left");
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!((scene.count(StateName::Done).await, scene.simulator.bill().await.submissions), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_comes_in_drops_is_asked_for_again() {
+    let mut config = hurried();
+    config.faults.download.push(Rule::nth(Fault::Trickle, [1]).delay_ms(60_000));
+    let scene = Scene::new(config).await;
+    scene.admit("garden", 1).await;
+    let downloads = Downloads { slowest: 1 << 20, over: Duration::from_secs(2), ..Downloads::default() };
+    let options = Options { downloads, ..scene.options(Until::Idle) };
+    let began = tokio::time::Instant::now();
+    assert_eq!(scene.work_with(options).await.unwrap(), Ended::Finished);
+    assert!(began.elapsed() < Duration::from_secs(50), "{:?}", began.elapsed());
+    assert_eq!(scene.count(StateName::Done).await, 1);
 }

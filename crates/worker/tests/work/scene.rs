@@ -18,7 +18,7 @@ use veobatch_ledger::{
     Settings, SharedLedger, Stored, change, open,
 };
 use veobatch_simulator::{Config, Endpoint, Rate, Simulator};
-use veobatch_worker::{Concurrency, Ended, Options, Stop, Until, WorkError, work};
+use veobatch_worker::{Concurrency, Downloads, Ended, Options, Stop, Until, WorkError, work};
 
 /// Whatever is waited for comes within this, or not at all.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -144,6 +144,7 @@ impl Scene {
             until,
             submit_ceiling: None,
             min_free: 0,
+            downloads: Downloads::default(),
             private_hosts: true,
             accept_data_loss: false,
             callbacks: None,
@@ -235,6 +236,35 @@ impl Scene {
             }
         };
         tokio::time::timeout(PATIENCE, look).await.expect("what is waited for does not come");
+    }
+
+    /// Waits until something with these `words` is in the way of a job of `garden`.
+    pub(crate) async fn until_trouble(&self, words: &str) -> String {
+        let look = async {
+            loop {
+                let jobs = self.ledger.page(&Self::batch("garden"), None, None, 100).await.unwrap();
+                let mut troubles = jobs.into_iter().filter_map(|job| job.record.trouble);
+                if let Some(trouble) = troubles.find(|trouble| trouble.contains(words)) {
+                    return trouble;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.expect("what is waited for is not said")
+    }
+
+    /// Waits until a worker says of itself something with these `words`.
+    pub(crate) async fn until_noted(&self, words: &str) -> String {
+        let look = async {
+            loop {
+                let notes = self.ledger.account().await.unwrap().notes;
+                if let Some(note) = notes.into_iter().find(|note| note.words.contains(words)) {
+                    return note.words;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.expect("what is waited for is not said")
     }
 
     /// Waits until a file of so many bytes is in the folder of `batch`, whatever its name.

@@ -55,7 +55,8 @@ fn fetched(saving: &Saving, texts: &[&str]) -> Vec<Fetched> {
         let mut part = saving.part(number).unwrap();
         part.write(text.as_bytes()).unwrap();
         let content = part.seal().unwrap();
-        Fetched { part, url: "https://host/v.mp4?sig=secret".into(), content, picture: None }
+        let picture = crate::mp4::Picture { width: 1280, height: 720 };
+        Fetched { part, url: "https://host/v.mp4?sig=secret".into(), content, picture: Ok(picture) }
     });
     each.collect()
 }

@@ -1,0 +1,94 @@
+use std::sync::Mutex;
+
+use veobatch_api::{ApiKey, Client, ClientConfig, FileHost, FileHostConfig};
+use veobatch_core::{InDoubt, Policy};
+use veobatch_ledger::{Guarantee, LedgerUrl};
+
+use super::*;
+use crate::work::prepare;
+use crate::{Concurrency, Downloads, Options, Stop, Until};
+
+/// Everything that can happen to a turn, one after the other.
+struct Unlucky {
+    turns: Arc<Mutex<Vec<&'static str>>>,
+    done: CancellationToken,
+}
+
+#[async_trait]
+impl Duty for Unlucky {
+    fn name(&self) -> &'static str {
+        "be unlucky"
+    }
+
+    fn limit(&self) -> Duration {
+        Duration::from_millis(100)
+    }
+
+    async fn turn(&mut self, _: &Worker) -> Result<Duration, LedgerError> {
+        let turn = self.turns.lock().unwrap().len();
+        let say = |what| self.turns.lock().unwrap().push(what);
+        match turn {
+            0 => {
+                say("hangs");
+                std::future::pending().await
+            }
+            1 => {
+                say("panics");
+                panic!("as it was told to")
+            }
+            2 => {
+                say("no ledger");
+                Err(LedgerError::Unavailable("away".to_owned()))
+            }
+            _ => {
+                say("again");
+                self.done.cancel();
+                Ok(Duration::from_secs(3600))
+            }
+        }
+    }
+
+    fn outage(&mut self, _: &Worker) {
+        self.turns.lock().unwrap().push("outage");
+    }
+
+    async fn last(&mut self, _: &Worker) {
+        self.turns.lock().unwrap().push("last");
+    }
+}
+
+async fn worker(dir: &std::path::Path) -> Worker {
+    let ledger = veobatch_ledger::open(&LedgerUrl::Sqlite(dir.join("ledger.db"))).await.unwrap();
+    let base = url::Url::parse("http://127.0.0.1:9").unwrap();
+    let files = FileHost::new(&FileHostConfig::beside(&base)).unwrap();
+    let client = Arc::new(Client::new(ClientConfig::new(base, ApiKey::parse("key").unwrap())).unwrap());
+    let options = Options {
+        output: dir.join("videos"),
+        state_dir: dir.join("state"),
+        lanes: Vec::new(),
+        concurrency: Concurrency::default(),
+        policy: Policy::default(),
+        only: None,
+        window: None,
+        until: Until::Stopped,
+        submit_ceiling: None,
+        min_free: 0,
+        downloads: Downloads::default(),
+        private_hosts: true,
+        accept_data_loss: false,
+        callbacks: None,
+        in_doubt: InDoubt::Hold,
+        compact_after: None,
+    };
+    prepare(ledger, client, files, &options, &Guarantee::default(), &Stop::default()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_task_that_hangs_panics_or_finds_no_ledger_starts_again_and_ends_with_the_worker() {
+    let dir = tempfile::tempdir().unwrap();
+    let worker = Arc::new(worker(dir.path()).await);
+    let (turns, end) = (Arc::default(), CancellationToken::new());
+    let duty = Box::new(Unlucky { turns: Arc::clone(&turns), done: end.clone() });
+    timeout(Duration::from_secs(30), supervise(worker, duty, end)).await.unwrap();
+    assert_eq!(*turns.lock().unwrap(), ["hangs", "panics", "no ledger", "outage", "again", "last"]);
+}
