@@ -240,8 +240,8 @@ impl Night {
             0 => self.command(&["pause", &batch]).await,
             1 => self.command(&["resume", &batch]).await,
             2 => self.command(&["cancel", &batch, &job]).await,
-            3 => self.command(&["retry", &batch]).await,
-            4 => self.command(&["retry", &batch, &job]).await,
+            3 => self.command(&["retry", &batch, "--state", "cancelled"]).await,
+            4 => self.command(&["retry", &batch, &job, "--state", "cancelled"]).await,
             _ => self.admit_all().await,
         }
     }

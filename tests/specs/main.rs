@@ -1,5 +1,7 @@
 //! What veobatch promises, as scenes: the real program, a simulated service, a real Redis. The table of contents.
 
+/// When something is away, large, or read by a program.
+mod answers;
 /// Which crate may know which; the files that machines are set up from.
 mod architecture;
 /// Stopped beyond its lease, and continued.
@@ -28,6 +30,10 @@ mod pace;
 mod purge;
 /// Interrupted, killed, started again.
 mod restart;
+/// What `retry` takes up, what that may cost, and what it leaves alone.
+mod retry;
+/// Flags per command, and the account that is stored in the ledger.
+mod settings;
 /// What goes wrong out there, and what a person sees of it.
 mod trouble;
 /// One record that this program cannot read.

@@ -1,13 +1,15 @@
 //! From prompt files to jobs in the ledger, with a person told what it means and asked before it costs.
 
-use std::path::PathBuf;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use veobatch_api::Dialect;
 use veobatch_core::{BatchId, Credits, StateName};
 use veobatch_producer::{AdmitError, Admitted, Checked, Comparison, Estimate, Problems, Source};
 
 use crate::costs::{Costs, New, expected};
+use crate::counting::Counting;
 use crate::exit::UNFINISHED;
 use crate::failure::{Failure, Result};
 use crate::opened::Opened;
@@ -18,9 +20,6 @@ use crate::settings::Settings;
 use crate::terms::Terms;
 use crate::units::{counted, number};
 use crate::{asking, prices, say, words};
-
-/// Fewer jobs than this are admitted before anybody could read a progress bar.
-const WORTH_A_BAR: u64 = 5_000;
 
 /// The prompt files that were named.
 #[derive(Args, Debug)]
@@ -111,6 +110,8 @@ pub(crate) struct Admission<'a> {
     pub(crate) opened: &'a Opened,
     pub(crate) account: Option<&'a Account>,
     pub(crate) files: &'a Files,
+    /// The price list that was named.
+    pub(crate) prices: Option<&'a Path>,
 }
 
 impl Admission<'_> {
@@ -129,7 +130,7 @@ impl Admission<'_> {
             self.arrange(&checked).await?;
             return Ok(batches);
         }
-        let prices = prices::of(self.settings)?;
+        let prices = prices::of(self.prices)?;
         let estimate = comparison.estimate(&prices);
         let outlook = Outlook::of(ledger).await?;
         let expected = expected(&outlook, &checked, &New::of_each(&checked, Some(&comparison), &prices));
@@ -188,16 +189,14 @@ impl Admission<'_> {
         let (Some(account @ Account::Real { .. }), false) = (self.account, self.settings.simulate) else {
             return Ok(None);
         };
-        let remote = account.connect(self.settings, None).await?;
+        let remote = account.connect(Dialect::default(), None).await?;
         match remote.balance().await? {
             Balance::Credits(credits) => Ok(Some(credits)),
-            Balance::Later(why) => {
-                say::words(format_args!("warning: the balance is not known: {why}"));
+            // The ledger is bound, so key and base were right once: the jobs wait for the service.
+            Balance::Later(why) | Balance::Unreachable(why) => {
+                say::words(format_args!("warning: balance unknown: {why}"));
                 Ok(None)
             }
-            Balance::Unreachable(why) => Err(Failure::unavailable("ask the API for the balance; nothing was admitted")
-                .since(why)
-                .hint("try again in a minute; is the API base right? See `veobatch credits`")),
         }
     }
 
@@ -214,17 +213,10 @@ impl Admission<'_> {
     }
 
     async fn store(&self, checked: Checked, new: u64) -> Result<Vec<Admitted>> {
-        let total = checked.total();
-        let bar = (total >= WORTH_A_BAR).then(|| say::bars().add(ProgressBar::new(total).with_style(style())));
-        let admitted = veobatch_producer::admit(&self.opened.ledger, checked, self.files.limit, |done| {
-            if let Some(bar) = &bar {
-                bar.set_position(done);
-            }
-        })
-        .await;
-        if let Some(bar) = &bar {
-            bar.finish_and_clear();
-        }
+        let counting = RefCell::new(Counting::new("admitting", checked.total()));
+        let told = |done| counting.borrow_mut().set(done);
+        let admitted = veobatch_producer::admit(&self.opened.ledger, checked, self.files.limit, told).await;
+        drop(counting);
         let admitted = admitted.map_err(|error| failed(&error))?;
         for batch in admitted.iter().filter(|batch| !batch.terms.is_empty()) {
             say::words(format_args!("{}: {}", batch.batch, batch.terms.join(", ")));
@@ -271,12 +263,6 @@ fn failed(error: &AdmitError) -> Failure {
             .because(error)
             .hint("is there space left in the temporary directory?"),
     }
-}
-
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template("   admitting {bar:24.green/dim} {human_pos}/{human_len} {per_sec}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("━╸─")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use veobatch_core::{CALLED_BACK_WITHIN, InDoubt};
 use veobatch_worker::Callbacks;
 
 use crate::failure::{Failure, Result};
-use crate::settings::Settings;
+use crate::settings::{Service, Settings, WorkSettings};
 use crate::units::{duration, parse_duration};
 use crate::{environment, remote, say};
 
@@ -27,12 +27,12 @@ pub(crate) fn parse_in_doubt(text: &str) -> std::result::Result<InDoubt, String>
 }
 
 /// What the settings and the environment say about callbacks; `None` if they are not wanted.
-pub(crate) fn of(settings: &Settings) -> Result<Option<Callbacks>> {
+pub(crate) fn of(work: &WorkSettings) -> Result<Option<Callbacks>> {
     let refused = || Failure::bad_input("set up callbacks");
     let hint = "--callback-listen 0.0.0.0:8090 --callback-url https://hooks.example/veobatch";
-    let (listen, url) = match (&settings.callback_listen, &settings.callback_url) {
+    let (listen, url) = match (&work.callback_listen, &work.callback_url) {
         (None, None) => {
-            return match settings.in_doubt {
+            return match work.in_doubt {
                 InDoubt::Silence(_) => Err(refused()
                     .since("--in-doubt silence=… needs callbacks: only what should have been called back can be missed")
                     .hint(hint)),
@@ -60,9 +60,9 @@ pub(crate) fn of(settings: &Settings) -> Result<Option<Callbacks>> {
 }
 
 /// Refuses settings that cannot work, and says what will not work as it is meant.
-pub(crate) fn check(settings: &Settings) -> Result<()> {
-    let Some(callbacks) = of(settings)? else { return Ok(()) };
-    let is_real = !settings.simulate && Url::parse(&settings.api_base).is_ok_and(|base| !remote::is_private(&base));
+pub(crate) fn check(settings: &Settings, service: &Service, work: &WorkSettings) -> Result<()> {
+    let Some(callbacks) = of(work)? else { return Ok(()) };
+    let is_real = !settings.simulate && Url::parse(&service.api_base).is_ok_and(|base| !remote::is_private(&base));
     if !is_real {
         return Ok(());
     }

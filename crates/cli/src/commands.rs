@@ -1,5 +1,6 @@
 //! One file per command: what only it takes, its help, and what it does.
 
+pub(crate) mod account;
 pub(crate) mod arrange;
 pub(crate) mod cancel;
 pub(crate) mod check;
@@ -43,6 +44,7 @@ pub(crate) async fn run(arguments: &Arguments, mut signals: Signals) -> Result<u
         Which::Resolve(resolve) => signals.unless(resolve.run(settings)).await,
         Which::Priority(priority) => signals.unless(priority.run(settings)).await,
         Which::Arrange(arrange) => signals.unless(arrange.run(settings)).await,
+        Which::Account(account) => signals.unless(account.run(settings)).await,
         Which::Purge(purge) => signals.unless(purge.run(settings)).await,
         Which::Credits(credits) => signals.unless(credits.run(settings)).await,
         Which::Completions(completions) => completions.run(),

@@ -10,7 +10,7 @@ use veobatch_producer::{Wish, parse_budget};
 use crate::failure::{Failure, Result};
 use crate::named::looking;
 use crate::opened::Opened;
-use crate::settings::Settings;
+use crate::settings::{AccountSettings, Settings};
 use crate::units::{Rate, duration};
 use crate::{prices, say};
 
@@ -32,41 +32,44 @@ pub(crate) fn parse_daily(text: &str) -> std::result::Result<Wish<DailyBudget>, 
 }
 
 impl Opened {
-    /// Stores what was asked for, and the prices that budgets reckon with; says what that changed.
-    pub(crate) async fn configure(&self, settings: &Settings) -> Result<()> {
+    /// Stores what was asked for, and the prices that budgets reckon with; says what that changed, and returns whether
+    /// anything was.
+    pub(crate) async fn configure(&self, settings: &Settings, account: &AccountSettings) -> Result<bool> {
         let ledger = &*self.ledger;
-        self.limit_polls(settings).await?;
+        let polls = self.limit_polls(settings, account).await?;
         let before = ledger.account().await.map_err(|error| looking(&error))?;
-        let wanted = wanted(settings, &before)?;
+        let wanted = wanted(account, &before)?;
         ledger.configure(&wanted).await.map_err(|error| Failure::ledger("store the settings in the ledger", &error))?;
         let after = ledger.account().await.map_err(|error| looking(&error))?;
         let changes = [
+            polls,
             pace(&before.pace, &after.pace),
             repriced(&before.prices, &after.prices),
             daily(before.daily.as_ref(), after.daily.as_ref()),
         ];
+        let mut is_changed = false;
         for change in changes.into_iter().flatten() {
+            is_changed = true;
             tracing::info!("the account's settings were changed: {change}");
             say::words(format_args!("{change}; for every worker of this ledger"));
         }
-        Ok(())
+        Ok(is_changed)
     }
 
-    /// Stores how many looks a second are allowed, if it was given. The simulated videos take seconds.
-    async fn limit_polls(&self, settings: &Settings) -> Result<()> {
+    /// Stores how many polls a second are allowed, if it was given, and says what that changed. The simulated videos
+    /// take seconds.
+    async fn limit_polls(&self, settings: &Settings, account: &AccountSettings) -> Result<Option<String>> {
         let quick = settings.simulate.then_some(SIMULATED_POLL_RATE);
-        let Some(rate) = settings.poll_rate.or(quick) else { return Ok(()) };
+        let Some(rate) = account.poll_rate.or(quick) else { return Ok(None) };
         let stored = self.ledger.limit_polls(Some(rate)).await;
-        let before = stored.map_err(|error| Failure::ledger("store the rate of looks in the ledger", &error))?;
-        if before != rate && settings.poll_rate.is_some() {
-            tracing::info!(per_second = rate, before, "the rate of looks was changed");
-            say::words(format_args!("looks: {rate} a second (was {before}); for all workers of this ledger together"));
-        }
-        Ok(())
+        let before = stored.map_err(|error| Failure::ledger("store the rate of polls in the ledger", &error))?;
+        let is_told = before != rate && account.poll_rate.is_some();
+        Ok(is_told.then(|| format!("polls: {rate} per second (was {before})")))
     }
 }
 
-fn wanted(settings: &Settings, account: &Account) -> Result<Wanted> {
+fn wanted(settings: &AccountSettings, account: &Account) -> Result<Wanted> {
+    let pace = &settings.pace;
     let daily = match &settings.daily_budget {
         None | Some(Wish::Kept) => None,
         Some(Wish::Gone) => Some(None),
@@ -79,11 +82,11 @@ fn wanted(settings: &Settings, account: &Account) -> Result<Wanted> {
         let span = Span { from: account.calendar, until };
         Some(Day { zone: budget.zone.clone(), span })
     });
-    let by_class = prices::of(settings)?.by_class();
+    let by_class = prices::of(pace.prices.as_deref())?.by_class();
     Ok(Wanted {
-        rate: settings.rate.map(|Rate { count, per }| (count, per)),
-        max_in_flight: settings.max_in_flight,
-        prices: Some(PriceList { by_class, asked: settings.prices.is_some() }),
+        rate: pace.rate.map(|Rate { count, per }| (count, per)),
+        max_in_flight: pace.max_in_flight,
+        prices: Some(PriceList { by_class, asked: pace.prices.is_some() }),
         daily,
         day,
         ..Wanted::default()

@@ -53,6 +53,11 @@ pub(crate) fn has_key() -> bool {
     variable("KIE_API_KEY").or_else(|| variable("KIE_API_KEY_FILE")).is_some()
 }
 
+/// Whether colours are not wanted (<https://no-color.org>).
+pub(crate) fn is_colourless() -> bool {
+    variable("NO_COLOR").is_some()
+}
+
 /// Whether `name` is set, but to nothing.
 pub(crate) fn is_empty(name: &str) -> bool {
     read(name).is_some_and(|value| value.is_empty())

@@ -141,7 +141,7 @@ impl Failure {
     /// Prints it, unless there is nothing to say.
     pub(crate) fn say(&self) {
         if !self.0.what.is_empty() {
-            say::words(self);
+            say::error(self);
         }
     }
 }

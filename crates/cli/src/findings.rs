@@ -36,8 +36,10 @@ pub(crate) struct Findings {
     pub(crate) unreadable: Vec<Unreadable>,
     /// Attempts that may have been paid for beside a job that has a task of its own.
     pub(crate) open: Vec<(JobKey, OpenAttempt)>,
-    /// There are more jobs than were looked at.
+    /// More jobs failed, or are in doubt, than were looked at.
     pub(crate) is_partial: bool,
+    /// More jobs may have a task beside them, or a video that cannot be saved, than were looked at.
+    pub(crate) is_partial_beside: bool,
 }
 
 /// Jobs of one batch that failed for the same reason.
@@ -68,9 +70,18 @@ impl Findings {
                 if batch.count(state) == 0 {
                     continue;
                 }
-                let jobs = ledger.page(&batch.batch, Some(state), None, LOOK).await.map_err(|error| looking(&error))?;
-                let is_all = jobs.len() < LOOK || batch.count(state) <= LOOK as u64;
-                findings.is_partial |= !is_all && !STRAYS_IN.contains(&state);
+                let jobs = if state == StateName::Done {
+                    // What is compact has no task beside it.
+                    ledger.whole(&batch.batch, None, LOOK).await
+                } else {
+                    ledger.page(&batch.batch, Some(state), None, LOOK).await
+                };
+                let jobs = jobs.map_err(|error| looking(&error))?;
+                let is_all =
+                    jobs.len() < LOOK || u64::try_from(jobs.len()).is_ok_and(|seen| seen >= batch.count(state));
+                let is_partial =
+                    if more.contains(&state) { &mut findings.is_partial_beside } else { &mut findings.is_partial };
+                *is_partial |= !is_all;
                 for job in &jobs {
                     findings.take(job);
                 }
@@ -158,6 +169,7 @@ impl Findings {
         document.insert("strays".to_owned(), strays.collect());
         document.insert("unreadable".to_owned(), unreadable.collect());
         document.insert("partial".to_owned(), json!(self.is_partial));
+        document.insert("partial_beside".to_owned(), json!(self.is_partial_beside));
     }
 }
 

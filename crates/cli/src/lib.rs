@@ -17,6 +17,7 @@ mod callbacks;
 mod commands;
 mod configure;
 mod costs;
+mod counting;
 mod environment;
 mod exit;
 mod failure;

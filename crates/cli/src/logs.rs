@@ -12,14 +12,14 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, registry};
 
 use crate::failure::{Failure, Result};
-use crate::say;
 use crate::settings::{LogFormat, Settings};
+use crate::{environment, say};
 
 /// Starts logging as `settings` say; `usual` is the level where they say nothing.
 pub(crate) fn start(settings: &Settings, usual: &str) -> Result<()> {
     let filter = filter(settings, usual)?;
     let (sink, is_terminal) = match &settings.log_file {
-        None => (Sink::Words, io::stderr().is_terminal()),
+        None => (Sink::Words, io::stderr().is_terminal() && !environment::is_colourless()),
         Some(path) => {
             let file =
                 OpenOptions::new().create(true).append(true).open(path).map_err(|error| {
@@ -34,7 +34,12 @@ pub(crate) fn start(settings: &Settings, usual: &str) -> Result<()> {
     let log = fmt::layer().with_writer(sink).with_ansi(is_terminal);
     let started = match settings.log_format {
         LogFormat::Text => registry().with(log.compact().with_filter(filter.or(spans))).try_init(),
-        LogFormat::Json => registry().with(log.json().with_filter(filter.or(spans))).try_init(),
+        LogFormat::Json => {
+            if settings.log_file.is_none() {
+                say::as_json();
+            }
+            registry().with(log.json().with_filter(filter.or(spans))).try_init()
+        }
     };
     // A second start in one process (a specification) keeps the first one's log.
     drop(started);
@@ -94,7 +99,7 @@ impl Write for Line {
 impl Drop for Line {
     fn drop(&mut self) {
         match &self.sink {
-            Sink::Words => say::words(String::from_utf8_lossy(&self.text).trim_end()),
+            Sink::Words => say::line(String::from_utf8_lossy(&self.text).trim_end()),
             // A full disk must not stop the work.
             Sink::File(file) => drop((&**file).write_all(&self.text)),
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use veobatch_ledger::{LedgerError, LedgerUrl, SharedLedger};
 
 use crate::failure::{Failure, Result};
-use crate::settings::Settings;
+use crate::settings::{Settings, WorkSettings};
 
 /// The ledger's default, and that of `--simulate`.
 const USUAL: &str = "sqlite:veobatch.db";
@@ -63,8 +63,8 @@ impl Opened {
     }
 
     /// Where the journal of paid calls is kept.
-    pub(crate) fn state_dir(&self, settings: &Settings) -> PathBuf {
-        match (&settings.state_dir, &self.url) {
+    pub(crate) fn state_dir(&self, work: &WorkSettings) -> PathBuf {
+        match (&work.state_dir, &self.url) {
             (Some(path), _) => path.clone(),
             (None, LedgerUrl::Sqlite(path)) => beside(path, "state"),
             // Each queue is an account of its own: what was paid for there is no evidence here.

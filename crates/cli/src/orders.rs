@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
-use veobatch_core::{BatchId, Event, JobKey, Policy, StateName};
-use veobatch_ledger::{Change, Changed, Impatient, Ledger, Stored, change};
+use veobatch_core::{BatchId, Event, JobKey, Policy, Record, StateName};
+use veobatch_ledger::{Change, Changed, Impatient, Ledger, Stored, change_unless};
 
+use crate::counting::Counting;
 use crate::exit::{DONE, UNFINISHED};
 use crate::failure::{Failure, Result};
 use crate::named::{self, looking};
@@ -15,7 +17,10 @@ use crate::units::counted;
 use crate::{say, words};
 
 /// Jobs that are read at a time.
-const PAGE: usize = 500;
+const PAGE: usize = 1000;
+
+/// Jobs that are changed at a time. The ledgers make one transaction, or a few calls, of changes that come together.
+const TOGETHER: usize = 256;
 
 /// Lines about single jobs before the rest is only counted.
 const LINES: usize = 20;
@@ -30,6 +35,21 @@ pub(crate) struct Meant {
     pub(crate) jobs: Vec<String>,
 }
 
+/// What is to happen to jobs, and to which of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Order<'a> {
+    pub(crate) event: &'a Event,
+    /// Why a job is not meant, if it is not; completes "it …". Asked again of a job that others changed meanwhile.
+    pub(crate) spared: &'a (dyn Fn(&Record) -> Option<&'static str> + Sync),
+}
+
+impl<'a> Order<'a> {
+    /// For every job.
+    pub(crate) fn all(event: &'a Event) -> Self {
+        Self { event, spared: &|_| None }
+    }
+}
+
 /// What came of an order.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
@@ -37,68 +57,91 @@ pub(crate) struct Outcome {
     left: Vec<(JobKey, StateName, &'static str)>,
 }
 
-/// Makes `event` happen to the job that was read as `stored`.
-pub(crate) async fn order(ledger: &dyn Ledger, stored: Stored, event: &Event, policy: &Policy) -> Result<Changed> {
+/// Carries out `order` for the job that was read as `stored`. How often it is polled is a worker's affair.
+pub(crate) async fn order(ledger: &dyn Ledger, stored: Stored, order: Order<'_>) -> Result<Changed> {
     let key = stored.key.clone();
-    let order = Change { event, lease: None, settle: None, jitter: 0.5, policy };
-    change(ledger, stored, &order, &mut Impatient)
+    let policy = Policy::default();
+    let change = Change { event: order.event, lease: None, settle: None, jitter: 0.5, policy: &policy };
+    change_unless(ledger, stored, &change, &mut Impatient, order.spared)
         .await
         .map_err(|error| Failure::ledger(format!("change job {key}"), &error))
 }
 
+/// The jobs called `names`; a failure if one of them is unknown.
+pub(crate) async fn jobs(ledger: &dyn Ledger, batch: &BatchId, names: &[String]) -> Result<Vec<Stored>> {
+    let mut jobs = Vec::with_capacity(names.len());
+    for name in names {
+        jobs.push(named::job(ledger, batch, name).await?);
+    }
+    Ok(jobs)
+}
+
+/// Passes every job of `batch` in one of `states` to `take`, page by page.
+pub(crate) async fn pages(
+    ledger: &dyn Ledger,
+    batch: &BatchId,
+    states: &[StateName],
+    mut take: impl AsyncFnMut(Vec<Stored>) -> Result<()>,
+) -> Result<()> {
+    for &state in states {
+        let mut after = None;
+        loop {
+            let jobs = ledger.page(batch, Some(state), after.as_ref(), PAGE).await.map_err(|error| looking(&error))?;
+            let is_last = jobs.len() < PAGE;
+            after = jobs.last().map(|last| last.key.job.clone());
+            take(jobs).await?;
+            if is_last {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
 impl Outcome {
-    /// Makes `event` happen to the jobs called `names`. Nothing happens if one of them is unknown.
-    pub(crate) async fn named(
-        ledger: &dyn Ledger,
-        batch: &BatchId,
-        names: &[String],
-        event: &Event,
-        policy: &Policy,
-    ) -> Result<Self> {
-        let mut jobs = Vec::with_capacity(names.len());
-        for name in names {
-            jobs.push(named::job(ledger, batch, name).await?);
-        }
+    /// Of jobs that were named: of each it is told what came of it.
+    pub(crate) async fn of_named(ledger: &dyn Ledger, jobs: Vec<Stored>, order: Order<'_>) -> Result<Self> {
         let mut outcome = Self::default();
-        for stored in jobs {
-            outcome.take(ledger, stored, event, policy).await?;
-        }
+        outcome.take(ledger, jobs, order, &mut Counting::none()).await?;
         Ok(outcome)
     }
 
-    /// Makes `event` happen to every job of `batch` in one of `states`.
-    pub(crate) async fn every(
+    /// Of every job of `batch` that is in one of `states` and meant.
+    pub(crate) async fn of_every(
         ledger: &dyn Ledger,
         batch: &BatchId,
         states: &[StateName],
-        event: &Event,
-        policy: &Policy,
+        order: Order<'_>,
+        counting: &mut Counting,
     ) -> Result<Self> {
         let mut outcome = Self::default();
-        for &state in states {
-            let mut after = None;
-            loop {
-                let jobs =
-                    ledger.page(batch, Some(state), after.as_ref(), PAGE).await.map_err(|error| looking(&error))?;
-                let is_last = jobs.len() < PAGE;
-                for stored in jobs {
-                    after = Some(stored.key.job.clone());
-                    outcome.take(ledger, stored, event, policy).await?;
-                }
-                if is_last {
-                    break;
-                }
-            }
-        }
+        pages(ledger, batch, states, async |jobs| {
+            let meant = jobs.into_iter().filter(|stored| (order.spared)(&stored.record).is_none()).collect();
+            outcome.take(ledger, meant, order, counting).await
+        })
+        .await?;
         Ok(outcome)
     }
 
-    async fn take(&mut self, ledger: &dyn Ledger, stored: Stored, event: &Event, policy: &Policy) -> Result<()> {
-        let (key, state) = (stored.key.clone(), stored.record.state.name());
-        match order(ledger, stored, event, policy).await? {
-            Changed::Moved { to, .. } => self.changed.push((key, to.state.name())),
-            Changed::Same(why) => self.left.push((key, state, why)),
-            Changed::Lost => self.left.push((key, state, "is being worked on by somebody else")),
+    async fn take(
+        &mut self,
+        ledger: &dyn Ledger,
+        jobs: Vec<Stored>,
+        given: Order<'_>,
+        counting: &mut Counting,
+    ) -> Result<()> {
+        let carried_out = async |stored: Stored| {
+            let (key, state) = (stored.key.clone(), stored.record.state.name());
+            Ok::<_, Failure>((key, state, order(ledger, stored, given).await?))
+        };
+        let mut results = stream::iter(jobs).map(carried_out).buffered(TOGETHER);
+        while let Some((key, state, changed)) = results.try_next().await? {
+            counting.add(1);
+            match changed {
+                Changed::Moved { to, .. } => self.changed.push((key, to.state.name())),
+                Changed::Same(why) => self.left.push((key, state, why)),
+                Changed::Lost => self.left.push((key, state, "is being worked on by somebody else")),
+            }
         }
         Ok(())
     }

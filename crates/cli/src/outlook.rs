@@ -15,7 +15,7 @@ use veobatch_producer::Asked;
 use crate::budgets::{self, Scarce};
 use crate::failure::Result;
 use crate::named::looking;
-use crate::settings::Settings;
+use crate::settings::PaceSettings;
 use crate::shapes::Time;
 use crate::units::{Rate, counted, duration, number, rounded};
 
@@ -74,7 +74,7 @@ impl Outlook {
     }
 
     /// At the pace that `settings` name, as far as they do: a run with them would store it first.
-    pub(crate) fn paced(mut self, settings: &Settings) -> Self {
+    pub(crate) fn paced(mut self, settings: &PaceSettings) -> Self {
         if let Some(Rate { count, per }) = settings.rate {
             self.pace = Pace { submissions: count, per, ..self.pace };
         }
@@ -399,8 +399,10 @@ mod tests {
     #[test]
     fn the_pace_that_is_named_is_the_one_that_is_reckoned_with() {
         let words = |line: &str| {
-            let arguments = crate::arguments::parse(line).unwrap();
-            let outlook = outlook("2026-11-23T23:00:00Z", Vec::new()).paced(&arguments.settings);
+            let crate::arguments::Which::Check(check) = crate::arguments::parse(line).unwrap().command else {
+                panic!()
+            };
+            let outlook = outlook("2026-11-23T23:00:00Z", Vec::new()).paced(&check.pace);
             outlook.with(&BatchId::parse("few").unwrap(), 100, None, &Asked::default()).unwrap().words()
         };
         let told = words("check few.yaml --rate 1/10s --max-in-flight 3");

@@ -1,13 +1,14 @@
 //! The price list that estimates use.
 
+use std::path::Path;
+
 use veobatch_core::Prices;
 
 use crate::failure::{Failure, Result};
-use crate::settings::Settings;
 
 /// The list that `--prices` names, or the one that is built in.
-pub(crate) fn of(settings: &Settings) -> Result<Prices> {
-    let Some(path) = &settings.prices else { return Ok(Prices::default()) };
+pub(crate) fn of(path: Option<&Path>) -> Result<Prices> {
+    let Some(path) = path else { return Ok(Prices::default()) };
     let what = || {
         Failure::bad_input(format!("read the prices {}", path.display()))
             .hint("a price list is {MODEL: {720p: CREDITS, 1080p: CREDITS, 4k: CREDITS}}, in YAML or JSON")

@@ -6,7 +6,6 @@
 mod bars;
 mod lines;
 
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,6 +14,7 @@ use veobatch_ledger::{BatchSummary, Ledger};
 
 use crate::failure::Result;
 use crate::named::looking;
+use crate::say;
 use bars::Bars;
 use lines::Lines;
 
@@ -31,7 +31,7 @@ pub(crate) enum Progress {
 impl Progress {
     /// A display that suits standard error.
     pub(crate) fn new() -> Self {
-        if std::io::stderr().is_terminal() { Self::Bars(Bars::default()) } else { Self::Lines(Lines::default()) }
+        if say::can_show_bars() { Self::Bars(Bars::default()) } else { Self::Lines(Lines::default()) }
     }
 
     /// Shows how far `batches` are, with what is in the way of all of them.

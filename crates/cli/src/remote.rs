@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use url::{Host, Url};
-use veobatch_api::{ApiKey, Client, ClientConfig, FileHostConfig, is_loopback};
+use veobatch_api::{ApiKey, Client, ClientConfig, Dialect, FileHostConfig, is_loopback};
 use veobatch_core::{Credits, TroubleKind};
 use veobatch_ledger::Ledger;
 use veobatch_simulator::{Config, Simulator};
 
 use crate::failure::{Failure, Result};
 use crate::opened::Opened;
-use crate::settings::Settings;
+use crate::settings::{Service, Settings};
 use crate::{environment, say};
 
 /// What a simulated ledger is bound to: its service listens on another port every time.
@@ -39,12 +39,12 @@ pub(crate) struct Remote {
 }
 
 impl Account {
-    /// The account that `settings` and the environment name. Calls nobody.
-    pub(crate) fn of(settings: &Settings) -> Result<Self> {
+    /// The account that was named and whose key is in the environment. Calls nobody.
+    pub(crate) fn of(settings: &Settings, service: &Service) -> Result<Self> {
         if settings.simulate {
             return Ok(Self::Simulated);
         }
-        let base = base(settings)?;
+        let base = base(service)?;
         if base.scheme() == "http" && !is_loopback(&base) {
             say::words(format_args!(
                 "warning: the API key travels to {base} in clear text, where everybody on the way can read it; use https"
@@ -56,14 +56,14 @@ impl Account {
     /// Binds the ledger to this account, or finds that it is bound to another.
     ///
     /// The first time only once the service has taken the key: a mistyped key or base must not claim the ledger.
-    pub(crate) async fn bind(&self, settings: &Settings, ledger: &dyn Ledger) -> Result<()> {
+    pub(crate) async fn bind(&self, ledger: &dyn Ledger) -> Result<()> {
         let refused = |error| Failure::ledger("use this ledger with this account", &error);
         match self {
             Self::Real { base, key } => {
                 let fingerprint = |salt: &[u8]| key.fingerprint(salt);
                 let base = base.as_str().trim_end_matches('/');
                 if !ledger.is_bound(base, &fingerprint).await.map_err(refused)? {
-                    self.confirm(settings).await?;
+                    self.confirm().await?;
                 }
                 ledger.bind(base, &fingerprint).await
             }
@@ -73,8 +73,8 @@ impl Account {
     }
 
     /// Finds out whether the service is there and takes the key.
-    async fn confirm(&self, settings: &Settings) -> Result<()> {
-        let remote = self.connect(settings, None).await?;
+    async fn confirm(&self) -> Result<()> {
+        let remote = self.connect(Dialect::default(), None).await?;
         match remote.balance().await? {
             Balance::Credits(_) | Balance::Later(_) => Ok(()),
             Balance::Unreachable(why) => Err(Failure::unavailable("reach the service")
@@ -85,11 +85,11 @@ impl Account {
 
     /// A client of its API. Starts the simulated service, which keeps its tasks beside the ledger; one process at a
     /// time may do that, the one that could work on the ledger.
-    pub(crate) async fn connect(&self, settings: &Settings, opened: Option<&Opened>) -> Result<Remote> {
+    pub(crate) async fn connect(&self, dialect: Dialect, opened: Option<&Opened>) -> Result<Remote> {
         match self {
             Self::Real { base, key } => {
                 let private_hosts = is_private(base);
-                Ok(Remote { client: client(settings, base.clone(), key.clone())?, private_hosts, simulator: None })
+                Ok(Remote { client: client(dialect, base.clone(), key.clone())?, private_hosts, simulator: None })
             }
             Self::Simulated => {
                 if let Some(opened) = opened
@@ -105,7 +105,7 @@ impl Account {
                     .map_err(|error| Failure::unavailable("find the simulated service").because(&error))?;
                 let key = ApiKey::parse(SIMULATOR)
                     .map_err(|error| Failure::unavailable("start the simulated service").because(&error))?;
-                Ok(Remote { client: client(settings, base, key)?, private_hosts: true, simulator: Some(simulator) })
+                Ok(Remote { client: client(dialect, base, key)?, private_hosts: true, simulator: Some(simulator) })
             }
         }
     }
@@ -157,16 +157,16 @@ impl Remote {
 }
 
 /// The API base as it was set.
-fn base(settings: &Settings) -> Result<Url> {
-    Url::parse(&settings.api_base).map_err(|error| {
-        Failure::bad_input(format!("understand the API base {:?}", settings.api_base))
+fn base(service: &Service) -> Result<Url> {
+    Url::parse(&service.api_base).map_err(|error| {
+        Failure::bad_input(format!("understand the API base {:?}", service.api_base))
             .because(&error)
             .hint("--api-base https://api.kie.ai")
     })
 }
 
-fn client(settings: &Settings, base: Url, key: ApiKey) -> Result<Arc<Client>> {
-    let config = ClientConfig { dialect: settings.dialect(), ..ClientConfig::new(base, key) };
+fn client(dialect: Dialect, base: Url, key: ApiKey) -> Result<Arc<Client>> {
+    let config = ClientConfig { dialect, ..ClientConfig::new(base, key) };
     Client::new(config)
         .map(Arc::new)
         .map_err(|error| Failure::bad_input("set up the API client").because(&error).hint("veobatch credits --help"))

@@ -1,5 +1,5 @@
-//! Every setting, with its flag, its environment variable and its default. Accepted by every command; a command's help
-//! lists those that matter to it ([`VISIBLE`]).
+//! Every setting, with its flag, its environment variable and its default, in groups. A command takes the groups that it
+//! obeys; what it does not take is an error, and [`crate::arguments`] then says which command does.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, ValueEnum};
 use veobatch_api::Dialect;
-use veobatch_core::{InDoubt, Lane, Policy};
+use veobatch_core::{InDoubt, Policy};
 use veobatch_ledger::DailyBudget;
 use veobatch_producer::Wish;
 use veobatch_worker::{Concurrency, Downloads};
@@ -19,7 +19,7 @@ use crate::units::{Once, Rate, parse_duration, parse_once, parse_rate, parse_siz
 /// The real API.
 const API_BASE: &str = "https://api.kie.ai";
 
-/// What can be set.
+/// What every command takes, before or after its name.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Settings")]
 pub(crate) struct Settings {
@@ -31,108 +31,6 @@ pub(crate) struct Settings {
     /// Use a simulated API inside this process, with a ledger of its own: no key, no cost
     #[arg(long, global = true)]
     pub(crate) simulate: bool,
-
-    /// Where finished videos are written: DIR/<batch>/<job>.mp4
-    #[arg(long, global = true, value_name = "DIR", env = "VEOBATCH_OUTPUT", default_value = "videos")]
-    pub(crate) output: PathBuf,
-
-    /// Submit nothing while the output's disk has less free space than this; 0 never waits
-    #[arg(long, global = true, value_name = "SIZE", env = "VEOBATCH_MIN_FREE", default_value = "1GiB",
-          value_parser = parse_size)]
-    pub(crate) min_free: u64,
-
-    /// Save no file that is larger than this; its job waits and says so. 0 sets no limit
-    #[arg(long, global = true, value_name = "SIZE", env = "VEOBATCH_MAX_DOWNLOAD_SIZE", default_value = "4GiB",
-          value_parser = parse_size)]
-    pub(crate) max_download_size: u64,
-
-    /// The API's base URL
-    #[arg(long, global = true, value_name = "URL", env = "VEOBATCH_API_BASE", default_value = API_BASE)]
-    pub(crate) api_base: String,
-
-    /// How submissions are spelled: both names of the aspect ratio, the current one, or that of 2025
-    #[arg(long, global = true, value_name = "NAME", env = "VEOBATCH_DIALECT", default_value = "both",
-          value_parser = PossibleValuesParser::new(dialects()))]
-    pub(crate) dialect: String,
-
-    /// Prices for estimates and budgets, as YAML or JSON: {MODEL: {720p: N, 1080p: N, 4k: N}}; changes them in the
-    /// ledger, for every worker
-    #[arg(long, global = true, value_name = "FILE", env = "VEOBATCH_PRICES")]
-    pub(crate) prices: Option<PathBuf>,
-
-    /// The account's allowance of submissions; changes it in the ledger, for every worker [default: 20/10s]
-    #[arg(long, global = true, value_name = "N/TIME", env = "VEOBATCH_RATE", value_parser = parse_rate)]
-    pub(crate) rate: Option<Rate>,
-
-    /// Most videos being generated at once; changes it in the ledger, for every worker [default: 100]
-    #[arg(long, global = true, value_name = "N", env = "VEOBATCH_MAX_IN_FLIGHT",
-          value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) max_in_flight: Option<u32>,
-
-    /// What the submissions of a day may cost, and whose days: "5000 Europe/Berlin", or 5000 for those of UTC; `none`
-    /// removes it. Counted from when it is set. Changes it in the ledger, for every worker
-    #[arg(long, global = true, value_name = "CREDITS [ZONE]", env = "VEOBATCH_DAILY_BUDGET", value_parser = parse_daily)]
-    pub(crate) daily_budget: Option<Wish<DailyBudget>>,
-
-    /// From a submission to the first look at it [default: as the last videos took; 45s before anything is known]
-    #[arg(long, global = true, value_name = "TIME", env = "VEOBATCH_POLL_FIRST", value_parser = parse_duration)]
-    pub(crate) poll_first: Option<Duration>,
-
-    /// Longest gap between two looks at the same video, whatever was learned [default: 120s; with --simulate: 5s]
-    #[arg(long, global = true, value_name = "TIME", env = "VEOBATCH_POLL_MAX", value_parser = parse_duration)]
-    pub(crate) poll_max: Option<Duration>,
-
-    /// Most looks per second of all workers together; changes it in the ledger [default: --max-in-flight / 25, at least 10]
-    #[arg(long, global = true, value_name = "N", env = "VEOBATCH_POLL_RATE",
-          value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) poll_rate: Option<u32>,
-
-    /// Where the journal of paid calls is kept [default: beside the ledger's file; with Redis: .veobatch]
-    #[arg(long, global = true, value_name = "DIR", env = "VEOBATCH_STATE_DIR")]
-    pub(crate) state_dir: Option<PathBuf>,
-
-    /// Submit although this ledger may lose the record of what was paid for
-    #[arg(long, global = true)]
-    pub(crate) accept_data_loss: bool,
-
-    /// Paid calls at a time
-    #[arg(long, global = true, value_name = "N", env = "VEOBATCH_CONCURRENCY_SUBMIT", default_value_t = 16,
-          value_parser = steps)]
-    pub(crate) concurrency_submit: usize,
-
-    /// Looks at a time
-    #[arg(long, global = true, value_name = "N", env = "VEOBATCH_CONCURRENCY_FOLLOW", default_value_t = 16,
-          value_parser = steps)]
-    pub(crate) concurrency_follow: usize,
-
-    /// Downloads at a time
-    #[arg(long, global = true, value_name = "N", env = "VEOBATCH_CONCURRENCY_SAVE", default_value_t = 4,
-          value_parser = steps)]
-    pub(crate) concurrency_save: usize,
-
-    /// Which work this process does: submit, follow, save
-    #[arg(long, global = true, value_name = "LIST", env = "VEOBATCH_LANES", value_delimiter = ',',
-          default_value = "submit,follow,save", value_parser = lane)]
-    pub(crate) lanes: Vec<Lane>,
-
-    /// Listen here for the service's callbacks; with --callback-url
-    #[arg(long, global = true, value_name = "HOST:PORT", env = "VEOBATCH_CALLBACK_LISTEN")]
-    pub(crate) callback_listen: Option<String>,
-
-    /// How the service reaches that: the base of the callback URLs that submissions carry
-    #[arg(long, global = true, value_name = "URL", env = "VEOBATCH_CALLBACK_URL")]
-    pub(crate) callback_url: Option<String>,
-
-    /// What becomes of a job whose paid call was cut off: hold (a person decides), resubmit (it may be paid for twice), or
-    /// silence=TIME (submitted again if no callback came in that time although later ones did)
-    #[arg(long, global = true, value_name = "POLICY", env = "VEOBATCH_IN_DOUBT", default_value = "hold",
-          value_parser = callbacks::parse_in_doubt)]
-    pub(crate) in_doubt: InDoubt,
-
-    /// Drop the details of jobs that are done for so long, or `never`; ids and content stay known (see `purge`)
-    #[arg(long, global = true, value_name = "TIME", env = "VEOBATCH_COMPACT_AFTER", default_value = "7d",
-          value_parser = parse_once)]
-    pub(crate) compact_after: Once,
 
     /// Print one JSON document on standard output
     #[arg(long, global = true)]
@@ -164,56 +62,143 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// Settings that every command's help shows.
-const ALWAYS: &[&str] = &["ledger", "simulate", "json", "log_format", "log_file", "log", "verbose"];
-
-const ACCOUNT: &[&str] = &["api_base", "rate", "max_in_flight", "daily_budget", "prices"];
-
-const WORK: &[&str] = &[
-    "output",
-    "min_free",
-    "max_download_size",
-    "dialect",
-    "poll_first",
-    "poll_max",
-    "poll_rate",
-    "state_dir",
-    "accept_data_loss",
-    "concurrency_submit",
-    "concurrency_follow",
-    "concurrency_save",
-    "callback_listen",
-    "callback_url",
-    "in_doubt",
-    "compact_after",
-];
-
-/// Which further settings the help of a command shows.
-const VISIBLE: &[(&str, &[&[&str]])] = &[
-    ("run", &[ACCOUNT, WORK]),
-    ("worker", &[ACCOUNT, WORK, &["lanes"]]),
-    ("enqueue", &[ACCOUNT]),
-    ("check", &[&["rate", "max_in_flight", "prices", "dialect"]]),
-    ("show", &[&["output"]]),
-    ("credits", &[&["api_base"]]),
-    ("resolve", &[&["api_base"]]),
-];
-
-/// Whether the help of `command` shows `setting`.
-pub(crate) fn is_visible(command: &str, setting: &str) -> bool {
-    let more = VISIBLE.iter().find(|(name, _)| *name == command).map(|(_, groups)| *groups).unwrap_or_default();
-    ALWAYS.contains(&setting) || more.iter().any(|group| group.contains(&setting))
+/// Which service is called.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Settings")]
+pub(crate) struct Service {
+    /// The API's base URL
+    #[arg(long, value_name = "URL", env = "VEOBATCH_API_BASE", default_value = API_BASE)]
+    pub(crate) api_base: String,
 }
 
-impl Settings {
+/// Where videos go.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Settings")]
+pub(crate) struct Output {
+    /// Where finished videos are written: DIR/<batch>/<job>.mp4
+    #[arg(long, value_name = "DIR", env = "VEOBATCH_OUTPUT", default_value = "videos")]
+    pub(crate) output: PathBuf,
+}
+
+/// The account's pace and prices: what `check` reckons with.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Settings of the account")]
+pub(crate) struct PaceSettings {
+    /// Maximum rate of submissions [default: 20/10s]
+    #[arg(long, value_name = "N/TIME", env = "VEOBATCH_RATE", value_parser = parse_rate)]
+    pub(crate) rate: Option<Rate>,
+
+    /// Maximum number of videos being generated at once [default: 100]
+    #[arg(long, value_name = "N", env = "VEOBATCH_MAX_IN_FLIGHT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_in_flight: Option<u32>,
+
+    /// Prices for estimates and budgets, as YAML or JSON: {MODEL: {720p: N, 1080p: N, 4k: N}}
+    #[arg(long, value_name = "FILE", env = "VEOBATCH_PRICES")]
+    pub(crate) prices: Option<PathBuf>,
+}
+
+/// What is stored in the ledger for every worker. What is not given stays as it is.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Settings of the account")]
+pub(crate) struct AccountSettings {
+    #[command(flatten)]
+    pub(crate) pace: PaceSettings,
+
+    /// Maximum number of status polls per second, across all workers [default: --max-in-flight / 25, at least 10]
+    #[arg(long, value_name = "N", env = "VEOBATCH_POLL_RATE", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) poll_rate: Option<u32>,
+
+    /// What the submissions of a day may cost, and whose days: "5000 Europe/Berlin", or 5000 for those of UTC; `none`
+    /// removes it. Counted from when it is set
+    #[arg(long, value_name = "CREDITS [ZONE]", env = "VEOBATCH_DAILY_BUDGET", value_parser = parse_daily)]
+    pub(crate) daily_budget: Option<Wish<DailyBudget>>,
+}
+
+/// How this process works.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Settings of this process")]
+pub(crate) struct WorkSettings {
+    #[command(flatten)]
+    pub(crate) output: Output,
+
+    /// Submit nothing while the output's disk has less free space than this; 0 never waits
+    #[arg(long, value_name = "SIZE", env = "VEOBATCH_MIN_FREE", default_value = "1GiB", value_parser = parse_size)]
+    pub(crate) min_free: u64,
+
+    /// Save no file that is larger than this; its job waits and says so. 0 sets no limit
+    #[arg(long, value_name = "SIZE", env = "VEOBATCH_MAX_DOWNLOAD_SIZE", default_value = "4GiB", value_parser = parse_size)]
+    pub(crate) max_download_size: u64,
+
+    /// How submissions are spelled: both names of the aspect ratio, the current one, or that of 2025
+    #[arg(long, value_name = "NAME", env = "VEOBATCH_DIALECT", default_value = "both",
+          value_parser = PossibleValuesParser::new(dialects()))]
+    pub(crate) dialect: String,
+
+    /// From a submission to the first look at it [default: as the last videos took; 45s before anything is known]
+    #[arg(long, value_name = "TIME", env = "VEOBATCH_POLL_FIRST", value_parser = parse_duration)]
+    pub(crate) poll_first: Option<Duration>,
+
+    /// Longest gap between two looks at the same video, whatever was learned [default: 120s; with --simulate: 5s]
+    #[arg(long, value_name = "TIME", env = "VEOBATCH_POLL_MAX", value_parser = parse_duration)]
+    pub(crate) poll_max: Option<Duration>,
+
+    /// Where the journal of paid calls is kept [default: beside the ledger's file; with Redis: .veobatch]
+    #[arg(long, value_name = "DIR", env = "VEOBATCH_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+
+    /// Submit although this ledger may lose the record of what was paid for
+    #[arg(long)]
+    pub(crate) accept_data_loss: bool,
+
+    /// Paid calls at a time
+    #[arg(long, value_name = "N", env = "VEOBATCH_CONCURRENCY_SUBMIT", default_value_t = 16, value_parser = steps)]
+    pub(crate) concurrency_submit: usize,
+
+    /// Looks at a time
+    #[arg(long, value_name = "N", env = "VEOBATCH_CONCURRENCY_FOLLOW", default_value_t = 16, value_parser = steps)]
+    pub(crate) concurrency_follow: usize,
+
+    /// Downloads at a time
+    #[arg(long, value_name = "N", env = "VEOBATCH_CONCURRENCY_SAVE", default_value_t = 4, value_parser = steps)]
+    pub(crate) concurrency_save: usize,
+
+    /// Listen here for the service's callbacks; with --callback-url
+    #[arg(long, value_name = "HOST:PORT", env = "VEOBATCH_CALLBACK_LISTEN")]
+    pub(crate) callback_listen: Option<String>,
+
+    /// How the service reaches that: the base of the callback URLs that submissions carry
+    #[arg(long, value_name = "URL", env = "VEOBATCH_CALLBACK_URL")]
+    pub(crate) callback_url: Option<String>,
+
+    /// What becomes of a job whose paid call was cut off: hold (a person decides), resubmit (it may be paid for twice), or
+    /// silence=TIME (submitted again if no callback came in that time although later ones did)
+    #[arg(long, value_name = "POLICY", env = "VEOBATCH_IN_DOUBT", default_value = "hold",
+          value_parser = callbacks::parse_in_doubt)]
+    pub(crate) in_doubt: InDoubt,
+
+    /// Drop the details of jobs that are done for so long, or `never`; ids and content stay known (see `purge`)
+    #[arg(long, value_name = "TIME", env = "VEOBATCH_COMPACT_AFTER", default_value = "7d", value_parser = parse_once)]
+    pub(crate) compact_after: Once,
+}
+
+impl AccountSettings {
+    /// Whether nothing is to be changed.
+    pub(crate) fn is_empty(&self) -> bool {
+        let PaceSettings { rate, max_in_flight, prices } = &self.pace;
+        let is_paced = rate.is_some() || max_in_flight.is_some() || prices.is_some();
+        !is_paced && self.poll_rate.is_none() && self.daily_budget.is_none()
+    }
+}
+
+impl WorkSettings {
     /// How the real API spells submissions.
     pub(crate) fn dialect(&self) -> Dialect {
         Dialect::WORDS.iter().find(|(word, _)| *word == self.dialect).map(|(_, dialect)| *dialect).unwrap_or_default()
     }
 
     /// How often to look. The simulated videos take seconds.
-    pub(crate) fn policy(&self) -> Policy {
-        let usual = if self.simulate {
+    pub(crate) fn policy(&self, settings: &Settings) -> Policy {
+        let usual = if settings.simulate {
             Policy {
                 poll_first: Duration::from_secs(2),
                 poll_max: Duration::from_secs(5),
@@ -256,8 +241,4 @@ fn steps(text: &str) -> Result<usize, String> {
         Ok(steps @ 1..=1024) => Ok(steps),
         Ok(_) | Err(_) => Err("a number from 1 to 1024 is wanted".to_owned()),
     }
-}
-
-fn lane(word: &str) -> Result<Lane, String> {
-    Lane::parse(word.trim()).ok_or_else(|| "the lanes are submit, follow and save".to_owned())
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use veobatch_core::{Schedule, StateName};
+use veobatch_core::{Credits, Schedule, StateName};
 use veobatch_ledger::{BatchSummary, Ledger};
 
 use crate::exit::{DONE, UNFINISHED};
@@ -37,6 +37,11 @@ pub(crate) async fn tell(ledger: &dyn Ledger, batches: &[BatchSummary], output: 
         say::words(line);
     }
     Ok(code(batches))
+}
+
+/// What `batches` have cost so far, by the price list.
+pub(crate) fn spent(batches: &[BatchSummary]) -> Credits {
+    batches.iter().map(|batch| batch.credits).sum()
 }
 
 /// [`DONE`] only if every job is; those of a template are not to be done themselves.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use veobatch_core::{Fate, JobKey, Schedule, StateName, Stray, Terms, Zone};
+use veobatch_core::{FailureKind, Fate, JobKey, Schedule, StateName, Stray, Terms, Zone};
 use veobatch_ledger::{Account, BatchSummary, Gate, Note, NoteKind};
 
 use crate::failure::UNREADABLE;
-use crate::findings::{Findings, kind};
+use crate::findings::{Failures, Findings, kind};
 use crate::outlook::moment;
 use crate::table::plain;
 use crate::units::{counted, duration, number};
@@ -163,24 +163,7 @@ pub(crate) fn gate(account: &Account) -> Option<String> {
 pub(crate) fn findings(findings: &Findings) -> Vec<String> {
     let mut lines = Vec::new();
     if !findings.failures.is_empty() {
-        lines.push("failed, by reason:".to_owned());
-        for failures in findings.failures.iter().take(SHOWN) {
-            let (first, reason) = (&failures.first, plain(&failures.reason, REASON));
-            lines.push(format!(
-                "  {:>5} × {} ({}), such as {first}",
-                number(failures.count),
-                reason,
-                kind(failures.kind).replace('_', " ")
-            ));
-        }
-        more(&mut lines, findings.failures.len(), "reason");
-        if let Some(failures) = findings.failures.first() {
-            let batch = &failures.first.batch;
-            lines.push(format!(
-                "  try them again: veobatch retry {batch}   (one of them: veobatch show {first})",
-                first = { format!("{} {}", batch, failures.first.job) }
-            ));
-        }
+        failed(&mut lines, &findings.failures);
     }
     if !findings.doubts.is_empty() {
         lines.push("in doubt; each may have been paid for, so a person decides:".to_owned());
@@ -201,19 +184,31 @@ pub(crate) fn findings(findings: &Findings) -> Vec<String> {
         }
         more(&mut lines, findings.unsaved.len(), "reason");
     }
-    if !findings.open.is_empty() {
-        lines.push("may have been paid for beside their job's own video; kept for their callback, and no further attempt is made:".to_owned());
-        for (key, open) in findings.open.iter().take(SHOWN) {
-            lines.push(format!("  {key}: attempt {}: {}", open.attempt.number, plain(&open.why, REASON)));
-        }
-        more(&mut lines, findings.open.len(), "attempt");
-    }
+    beside(&mut lines, findings);
     if !findings.strays.is_empty() {
         lines.push("paid for beside their job's own video, and followed and saved like it:".to_owned());
         let strays = findings.strays.iter().take(SHOWN);
         lines.extend(strays.map(|(key, beside)| format!("  {key}: task {}: {}", beside.task, stray(beside, key))));
         more(&mut lines, findings.strays.len(), "task");
     }
+    unreadable(&mut lines, findings);
+    lines.extend(cut(findings).into_iter().map(str::to_owned));
+    lines
+}
+
+/// Attempts beside a job's own task that may have been paid for.
+fn beside(lines: &mut Vec<String>, findings: &Findings) {
+    if !findings.open.is_empty() {
+        lines.push("may have been paid for beside their job's own video; kept for their callback, and no further attempt is made:".to_owned());
+        for (key, open) in findings.open.iter().take(SHOWN) {
+            lines.push(format!("  {key}: attempt {}: {}", open.attempt.number, plain(&open.why, REASON)));
+        }
+        more(lines, findings.open.len(), "attempt");
+    }
+}
+
+/// Jobs that this program cannot read.
+fn unreadable(lines: &mut Vec<String>, findings: &Findings) {
     if !findings.unreadable.is_empty() {
         lines.push(
             "cannot be read by this program; set aside, nothing is paid for them, and all others go on:".to_owned(),
@@ -222,11 +217,48 @@ pub(crate) fn findings(findings: &Findings) -> Vec<String> {
             let state = job.state.map_or("unknown", spoken);
             lines.push(format!("  {} ({state}): {}", job.key, plain(&job.why, REASON)));
         }
-        more(&mut lines, findings.unreadable.len(), "job");
+        more(lines, findings.unreadable.len(), "job");
         lines.push(format!("  {UNREADABLE}"));
     }
+}
+
+/// Failures by reason, and what may be done about them.
+fn failed(lines: &mut Vec<String>, failures: &[Failures]) {
+    lines.push("failed, by reason:".to_owned());
+    for failures in failures.iter().take(SHOWN) {
+        let (first, reason) = (&failures.first, plain(&failures.reason, REASON));
+        let kind = kind(failures.kind).replace('_', " ");
+        lines.push(format!("  {:>5} × {reason} ({kind}), such as {first}", number(failures.count)));
+    }
+    more(lines, failures.len(), "reason");
+    // What was given up in doubt may have been paid for: `retry` leaves it.
+    let is_given_up = |failures: &&Failures| failures.kind == FailureKind::GivenUp;
+    if let Some(failures) = failures.iter().find(|failures| !is_given_up(failures)) {
+        let JobKey { batch, job } = &failures.first;
+        lines.push(format!(
+            "  try them again: veobatch retry {batch}   (some: --code C, --reason TEXT; one: veobatch show {batch} {job})"
+        ));
+    }
+    if let Some(failures) = failures.iter().find(is_given_up) {
+        let JobKey { batch, job } = &failures.first;
+        lines.push(format!("  what was given up in doubt: veobatch resolve {batch} {job} --resubmit"));
+    }
+}
+
+/// Where not all jobs were looked at.
+fn cut(findings: &Findings) -> Vec<&'static str> {
+    let mut lines = Vec::new();
     if findings.is_partial {
-        lines.push("(the first 1,000 jobs of each batch and state were looked at)".to_owned());
+        lines.push(
+            "(more failed or are in doubt: the first 1,000 of each batch were looked at; all of them: veobatch jobs BATCH \
+             --state STATE)",
+        );
+    }
+    if findings.is_partial_beside {
+        lines.push(
+            "(tasks beside a job, and videos that cannot be saved, were looked for among the first 1,000 jobs of each batch \
+             and state)",
+        );
     }
     lines
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
-use veobatch_core::{BatchId, StateName};
+use veobatch_core::{BatchId, Lane, StateName};
 use veobatch_ledger::{BatchSummary, LedgerError};
 use veobatch_worker::{Ended, Options, Stop, Until, WorkError};
 
@@ -11,7 +11,7 @@ use crate::failure::{Failure, Result};
 use crate::opened::Opened;
 use crate::progress::{Progress, TICK, is_settled, summaries};
 use crate::remote::Remote;
-use crate::settings::Settings;
+use crate::settings::{Settings, WorkSettings};
 use crate::signals::Signals;
 use crate::units::counted;
 use crate::{budgets, callbacks, findings, outlook, say, words};
@@ -30,29 +30,35 @@ pub(crate) enum Work {
     NoPlace,
 }
 
-/// The worker's options as `settings` say.
-pub(crate) fn options(settings: &Settings, opened: &Opened, remote: &Remote, until: Until) -> Result<Options> {
+/// The worker's options as `work` says, with every lane and at every hour.
+pub(crate) fn options(
+    settings: &Settings,
+    work: &WorkSettings,
+    opened: &Opened,
+    remote: &Remote,
+    until: Until,
+) -> Result<Options> {
     let only = match &until {
         Until::Settled(batches) => Some(batches.clone()),
         Until::Stopped | Until::Idle => None,
     };
     Ok(Options {
-        output: settings.output.clone(),
-        state_dir: opened.state_dir(settings),
-        lanes: settings.lanes.clone(),
-        concurrency: settings.concurrency(),
-        policy: settings.policy(),
+        output: work.output.output.clone(),
+        state_dir: opened.state_dir(work),
+        lanes: Lane::ALL.to_vec(),
+        concurrency: work.concurrency(),
+        policy: work.policy(settings),
         only,
         window: None,
         until,
         submit_ceiling: None,
-        min_free: settings.min_free,
-        downloads: settings.downloads(),
+        min_free: work.min_free,
+        downloads: work.downloads(),
         private_hosts: remote.private_hosts,
-        accept_data_loss: settings.accept_data_loss,
-        compact_after: settings.compact_after(),
-        callbacks: callbacks::of(settings)?,
-        in_doubt: settings.in_doubt,
+        accept_data_loss: work.accept_data_loss,
+        compact_after: work.compact_after(),
+        callbacks: callbacks::of(work)?,
+        in_doubt: work.in_doubt,
     })
 }
 

@@ -68,12 +68,29 @@ pub enum Changed {
 /// has given up; what else the ledger says. [`LedgerError::UnknownBatch`] if the job is gone.
 pub async fn change(
     ledger: &dyn Ledger,
-    mut stored: Stored,
+    stored: Stored,
     change: &Change<'_>,
     patience: &mut dyn Patience,
 ) -> Result<Changed, LedgerError> {
+    change_unless(ledger, stored, change, patience, &|_| None).await
+}
+
+/// As [`change`], but leaves the job as it is if `spared` says why, also when others have changed it meanwhile.
+///
+/// # Errors
+/// As there.
+pub async fn change_unless(
+    ledger: &dyn Ledger,
+    mut stored: Stored,
+    change: &Change<'_>,
+    patience: &mut dyn Patience,
+    spared: &(dyn Fn(&Record) -> Option<&'static str> + Sync),
+) -> Result<Changed, LedgerError> {
     let mut fence = change.lease.map(|lease| lease.fence.clone());
     for _ in 0..MAX_TURNS {
+        if let Some(why) = spared(&stored.record) {
+            return Ok(Changed::Same(why));
+        }
         let moment = Moment { now: stored.now, jitter: change.jitter, policy: change.policy };
         let (next, reason) = match after(&stored.record, change.event, &moment) {
             After::Moved(next) => (Some(next), ""),

@@ -37,7 +37,7 @@ pub use account::{
     Account, Arrival, Daily, DailyBudget, Day, GATE_MAX, Gate, GateReport, Note, NoteKind, Pace, PriceList, Settings,
     Settle, TROUBLE_WAIT, TROUBLES, Waiting,
 };
-pub use change::{Change, Changed, Impatient, Patience, change};
+pub use change::{Change, Changed, Impatient, Patience, change, change_unless};
 pub use error::LedgerError;
 pub use job::{
     Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Fence, JobRef, Lease, NewJob, Nonce, Put,

@@ -207,7 +207,7 @@ impl Duty for Cancellations {
     async fn turn(&mut self, worker: &Worker) -> Result<Duration, LedgerError> {
         if worker.batches.latest().iter().any(|batch| batch.cancelling) {
             for batch in worker.ledger.batches().await?.iter().filter(|batch| batch.cancelling) {
-                let swept = sweep(worker.ledger.as_ref(), &batch.batch, &worker.learning.policy()).await?;
+                let swept = sweep(worker.ledger.as_ref(), &batch.batch, &worker.learning.policy(), &mut |_| {}).await?;
                 if swept > 0 {
                     info!(batch = %batch.batch, swept, "a cancellation was carried out");
                 }

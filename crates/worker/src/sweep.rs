@@ -1,12 +1,16 @@
 //! Carries out the cancellation of a whole batch, in bounded steps that anyone may begin, repeat or finish.
 
+use futures::stream::{self, StreamExt, TryStreamExt};
 use veobatch_core::{BatchId, Event, JobId, Policy, StateName};
 use veobatch_ledger::{BatchFlag, Change, Changed, Impatient, Ledger, LedgerError, Stored, change};
 
 use crate::random;
 
 /// Jobs that are read at a time.
-const PAGE: usize = 200;
+const PAGE: usize = 1000;
+
+/// Jobs that are cancelled at a time. The ledgers make one transaction, or a few calls, of changes that come together.
+const TOGETHER: usize = 256;
 
 /// Most unreadable jobs that are looked through; of more, any may be one of the batch.
 const UNREADABLE: usize = 10_000;
@@ -15,18 +19,24 @@ const UNREADABLE: usize = 10_000;
 /// by this call: queued ones are cancelled; those that are being submitted, generated, upscaled or downloaded are marked,
 /// so that they are followed and saved and get no further attempt. What is in doubt is marked too, and stays in doubt.
 ///
-/// True once it returns `Ok`: nothing of the batch that was published before is queued, but for what this program cannot
-/// read; while there is such a job the flag stays set. May be repeated, and run by several at a time.
-pub async fn sweep(ledger: &dyn Ledger, batch: &BatchId, policy: &Policy) -> Result<u64, LedgerError> {
+/// `told` is told of every further jobs that were changed. True once it returns `Ok`: nothing of the batch that was published
+/// before is queued, but for what this program cannot read; while there is such a job the flag stays set. May be repeated, and
+/// run by several at a time.
+pub async fn sweep(
+    ledger: &dyn Ledger,
+    batch: &BatchId,
+    policy: &Policy,
+    told: &mut (dyn FnMut(u64) + Send),
+) -> Result<u64, LedgerError> {
     let mut swept = 0;
     for state in
         [StateName::Submitting, StateName::Generating, StateName::Upscaling, StateName::Downloading, StateName::InDoubt]
     {
-        swept += pass(ledger, batch, state, policy).await?;
+        swept += pass(ledger, batch, state, policy, told).await?;
     }
     // What was being submitted meanwhile may have come back to the queue since it was looked at.
     loop {
-        let cancelled = pass(ledger, batch, StateName::Queued, policy).await?;
+        let cancelled = pass(ledger, batch, StateName::Queued, policy, told).await?;
         if cancelled == 0 {
             break;
         }
@@ -48,15 +58,23 @@ async fn may_be_paid_for(ledger: &dyn Ledger, batch: &BatchId) -> Result<bool, L
 }
 
 /// Cancels every job of `batch` that is found in `state`, page by page.
-async fn pass(ledger: &dyn Ledger, batch: &BatchId, state: StateName, policy: &Policy) -> Result<u64, LedgerError> {
+async fn pass(
+    ledger: &dyn Ledger,
+    batch: &BatchId,
+    state: StateName,
+    policy: &Policy,
+    told: &mut (dyn FnMut(u64) + Send),
+) -> Result<u64, LedgerError> {
     let mut moved = 0;
     let mut after: Option<JobId> = None;
     loop {
         let page = ledger.page(batch, Some(state), after.as_ref(), PAGE).await?;
         let Some(last) = page.last() else { return Ok(moved) };
         after = Some(last.key.job.clone());
-        for stored in page {
-            moved += u64::from(cancel(ledger, stored, policy).await?);
+        let mut cancelled = stream::iter(page).map(|stored| cancel(ledger, stored, policy)).buffered(TOGETHER);
+        while let Some(is_cancelled) = cancelled.try_next().await? {
+            moved += u64::from(is_cancelled);
+            told(u64::from(is_cancelled));
         }
     }
 }

@@ -2,14 +2,15 @@
 
 use clap::Args;
 use serde_json::json;
-use veobatch_core::{BatchId, Event, StateName};
+use veobatch_core::{BatchId, Event, Policy, StateName};
 use veobatch_ledger::{BatchFlag, BatchSummary, Ledger};
 
+use crate::counting::Counting;
 use crate::exit::{DONE, UNFINISHED};
 use crate::failure::{Failure, Result};
 use crate::named::looking;
 use crate::opened::Opened;
-use crate::orders::Outcome;
+use crate::orders::{self, Order, Outcome};
 use crate::settings::Settings;
 use crate::units::{counted, number};
 use crate::{asking, named, say, shapes, words};
@@ -17,7 +18,7 @@ use crate::{asking, named, say, shapes, words};
 /// Cancel a batch, or some of its jobs: nothing more is paid for them
 ///
 /// Queued jobs become `cancelled`. What is paid for already is still followed and saved: the service has no way to stop
-/// it, and it costs the same. Undo with `veobatch retry`. Of a recurring batch it ends all further runs.
+/// it, and it costs the same. Undo with `veobatch retry --state cancelled`. Of a recurring batch it ends all further runs.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   veobatch cancel garden             the whole batch
@@ -49,17 +50,16 @@ impl Cancel {
         let Some(name) = &self.batch else { return self.everything(settings, ledger).await };
         let batch = named::batch(ledger, name).await?;
         if !self.jobs.is_empty() {
-            let policy = settings.policy();
-            let outcome = Outcome::named(ledger, &batch.batch, &self.jobs, &Event::Cancel, &policy).await?;
+            let jobs = orders::jobs(ledger, &batch.batch, &self.jobs).await?;
+            let outcome = Outcome::of_named(ledger, jobs, Order::all(&Event::Cancel)).await?;
             return outcome.tell(settings, "cancelled");
         }
         cancel(settings, ledger, vec![batch]).await
     }
 
     async fn everything(&self, settings: &Settings, ledger: &dyn Ledger) -> Result<u8> {
-        let is_over = |batch: &BatchSummary| OVER.iter().map(|state| batch.count(*state)).sum::<u64>() == batch.total();
         let mut batches = ledger.batches().await.map_err(|error| looking(&error))?;
-        batches.retain(|batch| !is_over(batch));
+        batches.retain(|batch| over(batch) < batch.total());
         let queued = batches.iter().map(|batch| batch.count(StateName::Queued)).sum();
         if !self.yes && !batches.is_empty() && say::can_ask() {
             let question = format!("cancel everything ({})?", counted(queued, "queued job"));
@@ -78,6 +78,11 @@ impl Cancel {
 /// States that a cancellation changes nothing of.
 const OVER: [StateName; 3] = [StateName::Done, StateName::Failed, StateName::Cancelled];
 
+/// How many jobs of `batch` are in one of those.
+fn over(batch: &BatchSummary) -> u64 {
+    OVER.iter().map(|state| batch.count(*state)).sum()
+}
+
 /// Cancels whole batches, and tells what became of each.
 async fn cancel(settings: &Settings, ledger: &dyn Ledger, batches: Vec<BatchSummary>) -> Result<u8> {
     let failed = |batch: &BatchId, error| Failure::ledger(format!("cancel batch {batch}"), &error);
@@ -88,8 +93,10 @@ async fn cancel(settings: &Settings, ledger: &dyn Ledger, batches: Vec<BatchSumm
     let mut shown = Vec::new();
     for before in batches {
         let batch = &before.batch;
-        let swept = veobatch_worker::sweep(ledger, batch, &settings.policy()).await;
+        let mut counting = Counting::new("cancelling", before.total() - over(&before));
+        let swept = veobatch_worker::sweep(ledger, batch, &Policy::default(), &mut |more| counting.add(more)).await;
         swept.map_err(|error| failed(batch, error))?;
+        drop(counting);
         let after = named::batch(ledger, batch.as_str()).await?;
         tell(&before, &after);
         shown.push(shapes::batch(&after));

@@ -12,7 +12,7 @@ use crate::exit::{BAD_INPUT, DONE};
 use crate::failure::{Failure, Result};
 use crate::opened::Opened;
 use crate::outlook::Outlook;
-use crate::settings::Settings;
+use crate::settings::{PaceSettings, Settings};
 use crate::table::plain;
 use crate::terms::Terms;
 use crate::units::{counted, number};
@@ -42,6 +42,9 @@ pub(crate) struct Check {
 
     #[command(flatten)]
     terms: Terms,
+
+    #[command(flatten)]
+    pub(crate) pace: PaceSettings,
 }
 
 impl Check {
@@ -68,8 +71,8 @@ impl Check {
             Some(opened) => Outlook::of(&*opened.ledger).await?,
             None => Outlook::usual(),
         };
-        let outlook = outlook.paced(settings);
-        let prices = prices::of(settings)?;
+        let outlook = outlook.paced(&self.pace);
+        let prices = prices::of(self.pace.prices.as_deref())?;
         let new = New::of_each(&checked, comparison.as_ref(), &prices);
         let estimate: Estimate = new.iter().map(|new| new.estimate.clone()).sum();
         let expected = costs::expected(&outlook, &checked, &new);

@@ -2,13 +2,14 @@
 
 use clap::Args;
 use serde_json::json;
+use veobatch_api::Dialect;
 
 use crate::exit::DONE;
 use crate::failure::{Failure, Result};
 use crate::opened::Opened;
 use crate::remote::{Account, Balance};
 use crate::say;
-use crate::settings::Settings;
+use crate::settings::{Service, Settings};
 
 /// Print the account's balance
 ///
@@ -19,13 +20,16 @@ use crate::settings::Settings;
   veobatch credits --json     {\"credits\": 812.5}
 
 Exits with 3 if the API cannot be reached or refuses the key.")]
-pub(crate) struct Credits {}
+pub(crate) struct Credits {
+    #[command(flatten)]
+    service: Service,
+}
 
 impl Credits {
     pub(crate) async fn run(&self, settings: &Settings) -> Result<u8> {
-        let account = Account::of(settings)?;
+        let account = Account::of(settings, &self.service)?;
         let opened = if settings.simulate { Opened::existing(settings).await? } else { None };
-        let remote = account.connect(settings, opened.as_ref()).await?;
+        let remote = account.connect(Dialect::default(), opened.as_ref()).await?;
         let balance = remote.balance().await?;
         remote.stop().await;
         let credits = match balance {

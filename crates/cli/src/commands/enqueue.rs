@@ -9,7 +9,7 @@ use crate::failure::Result;
 use crate::opened::Opened;
 use crate::progress::summaries;
 use crate::remote::Account;
-use crate::settings::Settings;
+use crate::settings::{AccountSettings, Service, Settings};
 use crate::{environment, say, shapes};
 
 /// Admit prompt files to the ledger and return; a worker makes the videos
@@ -29,18 +29,26 @@ be reached or the key is refused.")]
 pub(crate) struct Enqueue {
     #[command(flatten)]
     files: Files,
+
+    #[command(flatten)]
+    service: Service,
+
+    #[command(flatten)]
+    account: AccountSettings,
 }
 
 impl Enqueue {
     pub(crate) async fn run(&self, settings: &Settings) -> Result<u8> {
-        let account = if settings.simulate || environment::has_key() { Some(Account::of(settings)?) } else { None };
+        let has_account = settings.simulate || environment::has_key();
+        let account = if has_account { Some(Account::of(settings, &self.service)?) } else { None };
         let checked = self.files.check().await?;
         let opened = Opened::open(settings).await?;
         if let Some(account) = &account {
-            account.bind(settings, &*opened.ledger).await?;
+            account.bind(&*opened.ledger).await?;
         }
-        opened.configure(settings).await?;
-        let admission = Admission { settings, opened: &opened, account: account.as_ref(), files: &self.files };
+        opened.configure(settings, &self.account).await?;
+        let prices = self.account.pace.prices.as_deref();
+        let admission = Admission { settings, opened: &opened, account: account.as_ref(), files: &self.files, prices };
         let batches = admission.admit(checked).await?;
         if settings.json {
             let batches = summaries(&*opened.ledger, &batches).await?;

@@ -85,14 +85,14 @@ impl Jobs {
             say::words(UNREADABLE);
         }
         let all = state.map_or(summary.total(), |state| summary.count(state));
-        if let (None, None, Some(last)) = (self.limit, &self.after, &pages.after)
-            && u64::try_from(shown).is_ok_and(|shown| shown < all)
-        {
-            let (shown, all) = (number(LINES as u64), counted(all, "job"));
-            say::words(format_args!(
-                "{shown} of {all} shown; the next: veobatch jobs {} --after {last}",
-                summary.batch
-            ));
+        if self.limit.is_none() && shown >= LINES {
+            pages.left = 1;
+            let last = pages.after.clone();
+            if let (Some(last), Some(_)) = (last, pages.next().await?) {
+                let (shown, all) = (number(LINES as u64), counted(all, "job"));
+                let name = &summary.batch;
+                say::words(format_args!("{shown} of {all} shown; the next: veobatch jobs {name} --after {last}"));
+            }
         }
         Ok(DONE)
     }

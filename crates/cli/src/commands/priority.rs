@@ -8,7 +8,7 @@ use super::arrange;
 use crate::failure::{Failure, Result};
 use crate::named;
 use crate::opened::Opened;
-use crate::orders::Outcome;
+use crate::orders::{self, Order, Outcome};
 use crate::settings::Settings;
 
 /// Give a batch another rank among the batches, or queued jobs another one within their batch
@@ -48,7 +48,8 @@ impl Priority {
         let ledger = &*opened.ledger;
         let batch = named::batch(ledger, &self.batch).await?;
         let event = Event::Prioritize(self.rank);
-        let outcome = Outcome::named(ledger, &batch.batch, &self.jobs, &event, &settings.policy()).await?;
+        let jobs = orders::jobs(ledger, &batch.batch, &self.jobs).await?;
+        let outcome = Outcome::of_named(ledger, jobs, Order::all(&event)).await?;
         outcome.tell(settings, "moved in the queue")
     }
 }

@@ -1,15 +1,16 @@
 //! `veobatch resolve`: a person settles a job whose paid call had an unknown outcome.
 
 use clap::{ArgGroup, Args};
-use veobatch_core::{Event, JobKey, Policy, Progress, Record, State, TaskId, Verdict, payable_once_settled};
+use veobatch_api::Dialect;
+use veobatch_core::{Event, JobKey, Progress, Record, State, TaskId, Verdict, payable_once_settled};
 use veobatch_ledger::{Changed, Ledger, Stored};
 
-use crate::exit::DONE;
+use crate::exit::{DONE, UNFINISHED};
 use crate::failure::{Failure, Result};
 use crate::opened::Opened;
-use crate::orders::order;
+use crate::orders::{Order, order};
 use crate::remote::Account;
-use crate::settings::Settings;
+use crate::settings::{Service, Settings};
 use crate::{asking, named, say, shapes};
 
 /// Settle a job in doubt: one whose paid call was cut off, so that it may or may not have been paid for
@@ -24,7 +25,7 @@ use crate::{asking, named, say, shapes};
   veobatch resolve garden cat-01 --resubmit      it is not in the logs: submit it again
   veobatch resolve garden cat-01 --give-up       let it go
 
-Exits with 1 if the job is not in doubt, 2 if the task is not this job's, 3 if the API cannot be asked.")]
+Exits with 1 if the job is not in doubt or you say no, 2 if the task is not this job's, 3 if the API cannot be asked.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Resolve {
     /// The batch
@@ -52,6 +53,9 @@ pub(crate) struct Resolve {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
+
+    #[command(flatten)]
+    service: Service,
 }
 
 impl Resolve {
@@ -74,10 +78,11 @@ impl Resolve {
                 shapes::error(&stored.record).unwrap_or("its outcome is unknown")
             ));
             if !asking::confirmed("submit it again?").await? {
-                return Err(Failure::interrupted());
+                say::words("nothing was changed");
+                return Err(Failure::silent(UNFINISHED));
             }
         }
-        settle(ledger, stored, verdict, &settings.policy(), settings).await
+        settle(ledger, stored, verdict, settings).await
     }
 
     /// The task `id`, if it can be this job's.
@@ -93,17 +98,16 @@ impl Resolve {
                 .hint(format!("veobatch show {} {}", owner.batch, owner.job)));
         }
         if !self.force {
-            compare(settings, opened, stored, &task).await?;
+            compare(&Account::of(settings, &self.service)?, opened, stored, &task).await?;
         }
         Ok(task)
     }
 }
 
 /// Asks the service for the task's prompt, which must be the job's.
-async fn compare(settings: &Settings, opened: &Opened, stored: &Stored, task: &TaskId) -> Result<()> {
-    let account = Account::of(settings)?;
-    account.bind(settings, &*opened.ledger).await?;
-    let remote = account.connect(settings, Some(opened)).await?;
+async fn compare(account: &Account, opened: &Opened, stored: &Stored, task: &TaskId) -> Result<()> {
+    account.bind(&*opened.ledger).await?;
+    let remote = account.connect(Dialect::default(), Some(opened)).await?;
     let info = remote.client.poll(task).await;
     remote.stop().await;
     let refused = || Failure::bad_input(format!("take task {task} for job {}", stored.key));
@@ -124,15 +128,9 @@ async fn compare(settings: &Settings, opened: &Opened, stored: &Stored, task: &T
     }
 }
 
-async fn settle(
-    ledger: &dyn Ledger,
-    stored: Stored,
-    verdict: Verdict,
-    policy: &Policy,
-    settings: &Settings,
-) -> Result<u8> {
+async fn settle(ledger: &dyn Ledger, stored: Stored, verdict: Verdict, settings: &Settings) -> Result<u8> {
     let key = stored.key.clone();
-    match order(ledger, stored, &Event::Resolve(verdict), policy).await? {
+    match order(ledger, stored, Order::all(&Event::Resolve(verdict))).await? {
         Changed::Moved { to, .. } => say::words(settled(&key, &to)),
         Changed::Same(why) => return Err(unchanged(&key, why)),
         Changed::Lost => return Err(unchanged(&key, "is being worked on by somebody else")),

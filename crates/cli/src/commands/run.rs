@@ -10,7 +10,8 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
-use veobatch_core::BatchId;
+use veobatch_core::{BatchId, Credits};
+use veobatch_ledger::BatchSummary;
 use veobatch_worker::Until;
 
 use crate::admission::{Admission, Files};
@@ -19,8 +20,9 @@ use crate::failure::Result;
 use crate::opened::Opened;
 use crate::progress::{Progress, TICK, summaries};
 use crate::remote::Account;
-use crate::settings::Settings;
+use crate::settings::{AccountSettings, Service, Settings, WorkSettings};
 use crate::signals::Signals;
+use crate::units::{dollars, duration};
 use crate::working::{self, Shown, Work};
 use crate::{callbacks, say, shapes, summary, words, writable};
 
@@ -44,6 +46,15 @@ setting is wrong, 3 if the ledger or the API cannot be used, 130 when interrupte
 pub(crate) struct Run {
     #[command(flatten)]
     files: Files,
+
+    #[command(flatten)]
+    service: Service,
+
+    #[command(flatten)]
+    account: AccountSettings,
+
+    #[command(flatten)]
+    work: WorkSettings,
 }
 
 /// How long an interrupted run tries to say how far its batches are.
@@ -55,6 +66,18 @@ struct Start {
     account: Account,
     batches: Vec<BatchId>,
     is_done: bool,
+    /// What the batches had cost when the work began, and when that was.
+    spent: Credits,
+    began: Instant,
+}
+
+impl Start {
+    /// Says what `batches` cost since then, and how long that took.
+    fn tell_cost(&self, settings: &Settings, batches: &[BatchSummary]) {
+        let spent = summary::spent(batches).minus(self.spent);
+        let money = if settings.simulate { "of simulated money".to_owned() } else { format!("({})", dollars(spent)) };
+        say::words(format_args!("spent {spent} credits {money} in {}", duration(self.began.elapsed())));
+    }
 }
 
 impl Run {
@@ -63,14 +86,16 @@ impl Run {
         if start.is_done {
             return self.end(settings, &start).await;
         }
-        match toil(settings, &start, &mut signals).await? {
+        match self.toil(settings, &start, &mut signals).await? {
             Work::Finished | Work::NoPlace => self.end(settings, &start).await,
             Work::Interrupted => {
                 // A ledger that does not answer keeps nobody who wants to leave.
                 if let Ok(batches) = timeout(LAST_LOOK, summaries(&*start.opened.ledger, &start.batches)).await {
-                    for batch in batches? {
-                        say::words(format_args!("{}: {}", batch.batch, words::counts(&batch)));
+                    let batches = batches?;
+                    for batch in &batches {
+                        say::words(format_args!("{}: {}", batch.batch, words::counts(batch)));
                     }
+                    start.tell_cost(settings, &batches);
                 }
                 say::words("interrupted: everything is recorded, and the same command goes on from here");
                 Ok(INTERRUPTED)
@@ -80,18 +105,58 @@ impl Run {
 
     /// Everything up to the admission.
     async fn start(&self, settings: &Settings) -> Result<Start> {
-        let account = Account::of(settings)?;
-        callbacks::check(settings)?;
+        let account = Account::of(settings, &self.service)?;
+        callbacks::check(settings, &self.service, &self.work)?;
         let checked = self.files.check().await?;
         let opened = Opened::open(settings).await?;
-        account.bind(settings, &*opened.ledger).await?;
-        writable::check(&settings.output, "--output").await?;
-        writable::check(&opened.state_dir(settings), "--state-dir").await?;
-        opened.configure(settings).await?;
-        let admission = Admission { settings, opened: &opened, account: Some(&account), files: &self.files };
+        account.bind(&*opened.ledger).await?;
+        writable::check(&self.work.output.output, "--output").await?;
+        writable::check(&opened.state_dir(&self.work), "--state-dir").await?;
+        opened.configure(settings, &self.account).await?;
+        let prices = self.account.pace.prices.as_deref();
+        let admission = Admission { settings, opened: &opened, account: Some(&account), files: &self.files, prices };
         let batches = admission.admit(checked).await?;
-        let is_done = summary::code(&summaries(&*opened.ledger, &batches).await?) == DONE;
-        Ok(Start { opened, account, batches, is_done })
+        let known = summaries(&*opened.ledger, &batches).await?;
+        let (is_done, spent) = (summary::code(&known) == DONE, summary::spent(&known));
+        Ok(Start { opened, account, batches, is_done, spent, began: Instant::now() })
+    }
+
+    /// Works until the batches are settled; while another process has the place, watches it, and takes over when it ends.
+    async fn toil(&self, settings: &Settings, start: &Start, signals: &mut Signals) -> Result<Work> {
+        let mut shown = Shown { progress: Progress::new(), batches: &start.batches };
+        let mut is_told = false;
+        let result = loop {
+            if start.opened.has_place().await? {
+                let remote = start.account.connect(self.work.dialect(), Some(&start.opened)).await?;
+                let until = Until::Settled(start.batches.clone());
+                let options = working::options(settings, &self.work, &start.opened, &remote, until)?;
+                let work = working::work(&start.opened, &remote, options, signals, Some(&mut shown)).await;
+                remote.stop().await;
+                match work {
+                    Ok(Work::NoPlace) => {}
+                    other => break other,
+                }
+            }
+            if !is_told {
+                is_told = true;
+                say::words(format_args!(
+                    "another veobatch process works on {}: watching it, and going on here when it ends",
+                    start.opened.url.shown()
+                ));
+            }
+            tokio::select! {
+                is_settled = watch(&start.opened, &mut shown) => if is_settled {
+                    break Ok(Work::Finished);
+                },
+                () = signals.next() => {
+                    say::words("no longer watching; the jobs stay admitted, and the other process goes on");
+                    break Ok(Work::Interrupted);
+                }
+            }
+        };
+        shown.update(&start.opened).await;
+        shown.progress.end();
+        result
     }
 
     async fn end(&self, settings: &Settings, start: &Start) -> Result<u8> {
@@ -100,45 +165,12 @@ impl Run {
         if settings.json {
             say::json(&json!({"batches": batches.iter().map(shapes::batch).collect::<Vec<_>>()}))?;
         }
-        summary::tell(ledger, &batches, &settings.output).await
+        let code = summary::tell(ledger, &batches, &self.work.output.output).await?;
+        if !start.is_done {
+            start.tell_cost(settings, &batches);
+        }
+        Ok(code)
     }
-}
-
-/// Works until the batches are settled; while another process has the place, watches it, and takes over when it ends.
-async fn toil(settings: &Settings, start: &Start, signals: &mut Signals) -> Result<Work> {
-    let mut shown = Shown { progress: Progress::new(), batches: &start.batches };
-    let mut is_told = false;
-    let result = loop {
-        if start.opened.has_place().await? {
-            let remote = start.account.connect(settings, Some(&start.opened)).await?;
-            let options = working::options(settings, &start.opened, &remote, Until::Settled(start.batches.clone()))?;
-            let work = working::work(&start.opened, &remote, options, signals, Some(&mut shown)).await;
-            remote.stop().await;
-            match work {
-                Ok(Work::NoPlace) => {}
-                other => break other,
-            }
-        }
-        if !is_told {
-            is_told = true;
-            say::words(format_args!(
-                "another veobatch process works on {}: watching it, and going on here when it ends",
-                start.opened.url.shown()
-            ));
-        }
-        tokio::select! {
-            is_settled = watch(&start.opened, &mut shown) => if is_settled {
-                break Ok(Work::Finished);
-            },
-            () = signals.next() => {
-                say::words("no longer watching; the jobs stay admitted, and the other process goes on");
-                break Ok(Work::Interrupted);
-            }
-        }
-    };
-    shown.update(&start.opened).await;
-    shown.progress.end();
-    result
 }
 
 /// Watches who works, until the batches are settled (true) or it is time to try to take over (false).

@@ -2,6 +2,8 @@
 
 mod doubt;
 
+use std::path::Path;
+
 use clap::Args;
 use serde_json::{Value, json};
 use veobatch_core::{Attempt, BatchId, JobId, JobKey, Spec};
@@ -11,7 +13,7 @@ use crate::exit::DONE;
 use crate::failure::{Result, UNREADABLE};
 use crate::named::{self, looking};
 use crate::opened::Opened;
-use crate::settings::Settings;
+use crate::settings::{Output, Settings};
 use crate::shapes::{self, Time};
 use crate::table::plain;
 use crate::waiting::Waiting;
@@ -32,6 +34,9 @@ pub(crate) struct Show {
 
     /// The job
     job: String,
+
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Show {
@@ -49,7 +54,7 @@ impl Show {
         if settings.json {
             say::json(&document(&stored, why.as_ref(), doubt.as_ref()))?;
         } else {
-            for line in lines(&stored, why.as_ref(), doubt.as_ref(), settings) {
+            for line in lines(&stored, why.as_ref(), doubt.as_ref(), &self.output.output) {
                 say::data(line)?;
             }
         }
@@ -77,7 +82,7 @@ fn tell_unreadable(settings: &Settings, key: &JobKey, why: &str) -> Result<u8> {
     Ok(DONE)
 }
 
-fn lines(stored: &Stored, why: Option<&Waiting>, doubt: Option<&Doubt>, settings: &Settings) -> Vec<String> {
+fn lines(stored: &Stored, why: Option<&Waiting>, doubt: Option<&Doubt>, output: &Path) -> Vec<String> {
     let record = &stored.record;
     let mut lines = vec![format!("{}: {}", stored.key, words::spoken(record.state.name()))];
     let mut say = |name: &str, value: &str| lines.push(format!("  {name:<9} {value}"));
@@ -107,11 +112,11 @@ fn lines(stored: &Stored, why: Option<&Waiting>, doubt: Option<&Doubt>, settings
     let by_hand = if attempt > allowed { ", ordered by hand" } else { "" };
     say("attempt", &format!("{attempt} ({allowed} allowed by the file{by_hand})"));
     for file in shapes::files(stored) {
-        say("file", &settings.output.join(file).display().to_string());
+        say("file", &output.join(file).display().to_string());
     }
     if stored.compacted {
         let files = shapes::files(stored);
-        let sidecar = files.first().map(|file| settings.output.join(file).with_extension("json").display().to_string());
+        let sidecar = files.first().map(|file| output.join(file).with_extension("json").display().to_string());
         let place = sidecar.map(|path| format!("; they are in {path}")).unwrap_or_default();
         say("details", &format!("prompt, parameters and history were dropped when the job was compacted{place}"));
     } else {

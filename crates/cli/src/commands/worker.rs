@@ -1,15 +1,15 @@
 //! `veobatch worker`: work on everything in the ledger.
 
 use clap::Args;
-use veobatch_core::Window;
+use veobatch_core::{Lane, Window};
 use veobatch_worker::{Options, Until};
 
 use crate::callbacks;
 use crate::exit::{DONE, INTERRUPTED};
 use crate::failure::{Failure, Result};
 use crate::opened::Opened;
-use crate::remote::Account;
-use crate::settings::Settings;
+use crate::remote::{Account, Remote};
+use crate::settings::{AccountSettings, Service, Settings, WorkSettings};
 use crate::signals::Signals;
 use crate::working::{self, Work};
 
@@ -37,14 +37,28 @@ pub(crate) struct Worker {
     /// window of their own; what is under way is followed and saved at any time
     #[arg(long, value_name = "HOURS", env = "VEOBATCH_WINDOW", value_parser = Window::parse)]
     window: Option<Window>,
+
+    /// Which work this process does: submit, follow, save
+    #[arg(long, value_name = "LIST", env = "VEOBATCH_LANES", value_delimiter = ',', default_value = "submit,follow,save",
+          value_parser = lane)]
+    pub(crate) lanes: Vec<Lane>,
+
+    #[command(flatten)]
+    service: Service,
+
+    #[command(flatten)]
+    account: AccountSettings,
+
+    #[command(flatten)]
+    work: WorkSettings,
 }
 
 impl Worker {
     pub(crate) async fn run(&self, settings: &Settings, mut signals: Signals) -> Result<u8> {
-        let (opened, remote) = signals.unless(start(settings)).await?;
+        let (opened, remote) = signals.unless(self.start(settings)).await?;
         let until = if self.until_idle { Until::Idle } else { Until::Stopped };
-        let options = working::options(settings, &opened, &remote, until)?;
-        let options = Options { window: self.window.clone(), ..options };
+        let options = working::options(settings, &self.work, &opened, &remote, until)?;
+        let options = Options { window: self.window.clone(), lanes: self.lanes.clone(), ..options };
         tracing::info!(ledger = opened.url.shown(), output = %options.output.display(), "worker started");
         let work = working::work(&opened, &remote, options, &mut signals, None).await;
         remote.stop().await;
@@ -54,19 +68,23 @@ impl Worker {
             Work::NoPlace => Err(no_place(&opened)),
         }
     }
+
+    async fn start(&self, settings: &Settings) -> Result<(Opened, Remote)> {
+        let account = Account::of(settings, &self.service)?;
+        callbacks::check(settings, &self.service, &self.work)?;
+        let opened = Opened::open(settings).await?;
+        account.bind(&*opened.ledger).await?;
+        opened.configure(settings, &self.account).await?;
+        if !opened.has_place().await? {
+            return Err(no_place(&opened));
+        }
+        let remote = account.connect(self.work.dialect(), Some(&opened)).await?;
+        Ok((opened, remote))
+    }
 }
 
-async fn start(settings: &Settings) -> Result<(Opened, crate::remote::Remote)> {
-    let account = Account::of(settings)?;
-    callbacks::check(settings)?;
-    let opened = Opened::open(settings).await?;
-    account.bind(settings, &*opened.ledger).await?;
-    opened.configure(settings).await?;
-    if !opened.has_place().await? {
-        return Err(no_place(&opened));
-    }
-    let remote = account.connect(settings, Some(&opened)).await?;
-    Ok((opened, remote))
+fn lane(word: &str) -> std::result::Result<Lane, String> {
+    Lane::parse(word.trim()).ok_or_else(|| "the lanes are submit, follow and save".to_owned())
 }
 
 fn no_place(opened: &Opened) -> Failure {

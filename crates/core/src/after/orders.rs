@@ -84,7 +84,7 @@ pub(super) fn prioritize(record: &Record, priority: i16, moment: &Moment<'_>) ->
         State::Done { .. } => return Err("is done"),
         State::InDoubt { .. } => return Err("is in doubt: settle it with `veobatch resolve`"),
         State::Failed { .. } => return Err("has failed already: `veobatch retry` puts it back into the queue"),
-        State::Cancelled => return Err("is cancelled: `veobatch retry` puts it back into the queue"),
+        State::Cancelled => return Err("is cancelled: `veobatch retry --state cancelled` puts it back into the queue"),
     }
     let mut next = record.clone();
     next.note(moment.now, format!("priority {priority} by hand (was {})", record.priority));

@@ -132,7 +132,7 @@ async fn cancel_all(scene: &Scene, line: &Line, file: &File) {
         scene.world.service.lock().unwrap().orders(job.id.as_str()).cancels += 1;
     }
     if line.flag(&file.batch, BatchFlag::Cancelling(true)).await.is_ok() {
-        drop(sweep(line, &file.batch, &scene.policy).await);
+        drop(sweep(line, &file.batch, &scene.policy, &mut |_| {}).await);
     }
 }
 

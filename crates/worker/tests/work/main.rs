@@ -227,7 +227,7 @@ async fn a_cancelled_batch_is_swept_by_whoever_works() {
     assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
     assert_eq!(scene.count(StateName::Cancelled).await, 450);
     assert_eq!(scene.simulator.bill().await.submissions, 0);
-    let again = sweep(scene.ledger().as_ref(), &batch, &scene.options(Until::Idle).policy).await;
+    let again = sweep(scene.ledger().as_ref(), &batch, &scene.options(Until::Idle).policy, &mut |_| {}).await;
     assert_eq!(again.unwrap(), 0);
 }
 
