@@ -86,7 +86,9 @@ async fn many_jobs_are_cancelled_and_taken_up_again_in_few_calls() -> Result<()>
     let scene = on_redis(quick()).await?;
     scene.prompts("garden.yaml", &Prompts::numbered("garden", usize::try_from(JOBS)?))?;
     scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
-    for (words, state) in [(&["cancel", "garden"][..], "cancelled"), (&["retry", "garden", "--state", "cancelled"], "queued")] {
+    for (words, state) in
+        [(&["cancel", "garden"][..], "cancelled"), (&["retry", "garden", "--state", "cancelled"], "queued")]
+    {
         calls(&scene)?;
         scene.run(words).await?.with_code(0)?;
         let calls = calls(&scene)?;
