@@ -1,7 +1,7 @@
 //! Never pay twice; never lose what was paid for.
 
 use anyhow::{Context, Result, ensure};
-use veobatch_simulator::{Fault, Rule};
+use veobatch_simulator::{Fault, Rule, Size};
 use veobatch_tests::{Movie, Prompts, prompt, quick};
 
 use crate::{PATIENCE, on_redis, on_sqlite};
@@ -51,6 +51,21 @@ async fn a_submission_that_loses_its_answer_is_not_paid_for_twice_and_a_person_s
     scene.run(&["run", "garden.yaml"]).await?.with_code(0)?;
     assert_eq!(scene.bill().await.submissions, 4);
     Movie::open(&scene.path(format!("videos/garden/{}.mp4", doubtful.job)))?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_4k_version_that_is_there_already_is_not_bought_again() -> Result<()> {
+    let mut config = quick();
+    config.dialect.size = Size::Unlabelled;
+    let scene = on_sqlite(config).await?;
+    scene.prompts("garden.yaml", &Prompts::of("garden").job("large", "a large cat", "resolution: 4k"))?;
+    scene.run(&["run", "garden.yaml"]).await?.with_code(0)?;
+    let movie = Movie::open(&scene.path("videos/garden/large.mp4"))?;
+    assert_eq!(movie, Movie { width: 3840, height: 2160 });
+    let bill = scene.bill().await;
+    let task = bill.accepted.first().context("a task")?;
+    assert_eq!((bill.charged, task.upgrades.len()), (180, 0));
     Ok(())
 }
 

@@ -1,23 +1,26 @@
-//! The client of the Veo API: one paid call, and the calls that follow what was paid for.
+//! The client of the Veo API: the calls that pay, and those that follow what was paid for.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, InvalidHeaderValue};
 use reqwest::{ClientBuilder, Method, Request, redirect, retry};
 use serde_json::{Value, json};
 use thiserror::Error;
-use tokio::time::Instant;
 use url::Url;
-use veobatch_core::{Credits, Outcome, Refusal, RefusalKind, Resolution, Spec, TaskId, Trouble, Upgrade};
+use veobatch_core::{
+    Credits, Outcome, Refusal, RefusalKind, Resolution, Spec, Submission, TaskId, Trouble, Upgrade, Upgrading,
+};
 
 use crate::address::is_loopback;
 use crate::dialect::Dialect;
 use crate::key::ApiKey;
 use crate::line::{Line, paying};
-use crate::permit::SubmitPermit;
+use crate::paid::{Answer, pay};
+use crate::permit::Permit;
 use crate::record_info::RecordInfo;
-use crate::wire::{Reply, Wire};
+use crate::wire::Wire;
 use crate::{balance, classification, masked, record_info, tls, upgrade, wire, words};
 
 /// A connection, TLS included, gets this part of the whole paid call's time: 15 s of 60 s. Far less than the whole on
@@ -73,32 +76,15 @@ pub enum ConfigError {
     Setup(String),
 }
 
-/// How a paid call ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// What became of it.
-    pub outcome: Outcome,
-    /// From handing the request to the network to the answer's end.
-    pub took: Duration,
-    /// When the answer was there. The request arrived at the service before this, if it did.
-    pub answered_at: Instant,
-    /// Something answered, however badly: then the request arrived before `answered_at`. Otherwise it may still arrive.
-    pub is_answered: bool,
-    /// How long the answer asked us to wait, whatever became of the call.
-    pub retry_after: Option<Duration>,
-    /// Something in front of the service answered in its place (403): the next call would meet the same.
-    pub is_blocked: bool,
-}
-
-/// The Veo API.
-#[derive(Clone)]
-pub struct Client {
+/// The Veo API. What pays takes permits that were made from grants of the issuer `I`, and no others.
+pub struct Client<I> {
     config: ClientConfig,
     paid: Line,
     free: Line,
+    issuer: PhantomData<fn() -> I>,
 }
 
-impl Client {
+impl<I> Client<I> {
     /// A client; sends nothing yet.
     ///
     /// # Errors
@@ -117,7 +103,7 @@ impl Client {
         let build = |builder: ClientBuilder| {
             builder.build().map(Line::Network).map_err(|error| ConfigError::Setup(words::causes(&error)))
         };
-        Ok(Self { paid: build(paid)?, free: build(free)?, config })
+        Ok(Self { paid: build(paid)?, free: build(free)?, config, issuer: PhantomData })
     }
 
     /// A client whose calls `network` carries.
@@ -125,7 +111,7 @@ impl Client {
     pub fn simulated(config: ClientConfig, network: std::sync::Arc<dyn crate::simulated::Network>) -> Self {
         let paid = Line::Simulated(std::sync::Arc::clone(&network), config.submit_timeout);
         let free = Line::Simulated(network, config.poll_timeout);
-        Self { config, paid, free }
+        Self { config, paid, free, issuer: PhantomData }
     }
 
     /// **Pays.** Asks the service once to make the video `spec`, and says what became of it. Never fails, never retries.
@@ -133,22 +119,12 @@ impl Client {
     /// At most one request leaves: no redirect is followed, no request repeated, no kept connection used. The permit's
     /// deadlines are checked before the connection is made, and again once it stands, before the first byte is sent.
     /// Dropping the future half-way leaves an unknown outcome; so does a crash.
-    pub async fn submit(&self, permit: SubmitPermit, spec: &Spec, callback: Option<&Url>) -> Answer {
-        let started = Instant::now();
-        let (outcome, is_answered, retry_after, is_blocked) = match self.submission(spec, callback) {
-            Ok(request) => {
-                let wire = wire::pay(&self.paid, request, permit).await;
-                let reply = if let Wire::Answered(reply) = &wire { Some(reply) } else { None };
-                let (is_answered, retry_after) = (reply.is_some(), reply.and_then(|reply| reply.retry_after));
-                let is_blocked = reply.is_some_and(Reply::is_blocked);
-                (classification::outcome(wire), is_answered, retry_after, is_blocked)
-            }
-            Err(outcome) => (outcome, false, None, false),
+    pub async fn submit(&self, permit: Permit<I, Submission>, spec: &Spec, callback: Option<&Url>) -> Answer<Outcome> {
+        let answer = match self.submission(spec, callback) {
+            Ok(request) => pay(&self.paid, request, permit.leave).await.map(classification::outcome),
+            Err(outcome) => Answer::unsent(outcome),
         };
-        let answered_at = Instant::now();
-        let outcome = masked::outcome(&self.config.key, outcome);
-        let took = answered_at.duration_since(started);
-        Answer { outcome, took, answered_at, is_answered, retry_after, is_blocked }
+        answer.map(|outcome| masked::outcome(&self.config.key, outcome))
     }
 
     /// How the task is.
@@ -157,12 +133,19 @@ impl Client {
         masked::record_info(&self.config.key, record_info::read(wire, task))
     }
 
-    /// Asks for a larger version of the task's video number `index` (0 for the first).
-    ///
-    /// **The first call of a size pays** for the upgrade, later ones fetch it: call it only for a job that wants it.
-    pub async fn upgrade(&self, task: &TaskId, to: Resolution, index: u32) -> Upgrade {
+    /// **Pays, if it is the first call of its size**; later ones fetch what it bought. Asks once for a larger version of the
+    /// task's video number `index` (0 for the first), as [`Client::submit`] asks for a video.
+    pub async fn upgrade(
+        &self,
+        permit: Permit<I, Upgrading>,
+        task: &TaskId,
+        to: Resolution,
+        index: u32,
+    ) -> Answer<Upgrade> {
         let request = match to {
-            Resolution::P720 => return Upgrade::Unavailable("720p is what every generation makes".to_owned()),
+            Resolution::P720 => {
+                return Answer::unsent(Upgrade::Unavailable("720p is what every generation makes".to_owned()));
+            }
             Resolution::P1080 => {
                 let query = [("taskId", task.as_str()), ("index", &index.to_string())];
                 self.request(Method::GET, "veo/get-1080p-video", &query, None)
@@ -172,11 +155,11 @@ impl Client {
                 self.request(Method::POST, "veo/get-4k-video", &[], Some(&body))
             }
         };
-        let wire = match request {
-            Ok(request) => wire::ask_once(&self.free, request).await,
-            Err(why) => Wire::NotSent(why),
+        let answer = match request {
+            Ok(request) => pay(&self.paid, request, permit.leave).await,
+            Err(why) => Answer::unsent(Wire::NotSent(why)),
         };
-        masked::upgrade(&self.config.key, upgrade::read(wire, index))
+        answer.map(|wire| masked::upgrade(&self.config.key, upgrade::read(wire, index)))
     }
 
     /// The account's balance.
@@ -230,7 +213,7 @@ impl Client {
     }
 }
 
-impl fmt::Debug for Client {
+impl<I> fmt::Debug for Client<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("config", &self.config).finish_non_exhaustive()
     }

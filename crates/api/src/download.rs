@@ -12,6 +12,7 @@ use reqwest::redirect;
 use thiserror::Error;
 use url::Url;
 
+use self::opening::Wanted;
 use crate::address::{PublicOnly, is_loopback};
 use crate::client::ConfigError;
 use crate::{tls, words};
@@ -61,6 +62,15 @@ pub struct Resume {
     pub offset: u64,
     /// The [`Download::validator`] of the fetch that brought them.
     pub validator: String,
+}
+
+/// Some bytes of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Where they begin: where they were asked for, or 0 from a host that sends no parts.
+    pub starts_at: u64,
+    /// As many as were asked for, if the file has so many.
+    pub bytes: Vec<u8>,
 }
 
 /// Why a file, or the rest of it, did not come. Named for what can be done.
@@ -143,15 +153,36 @@ impl FileHost {
     ///
     /// [`DownloadError`]'s variants are what to do next.
     pub async fn open(&self, url: &str, from: Option<Resume>) -> Result<Download, DownloadError> {
-        let opened = opening::open(self, url, from.as_ref()).await?;
+        let wanted = from.as_ref().filter(|from| from.offset > 0).map_or(Wanted::Whole, Wanted::Rest);
+        let opened = opening::open(self, url, wanted).await?;
         match opened {
             Some(download) => Ok(download),
             // What is there is no beginning of this file: all of it, then.
-            None => opening::open(self, url, None).await?.ok_or_else(|| {
+            None => opening::open(self, url, Wanted::Whole).await?.ok_or_else(|| {
                 let message = "the host refuses a part of the file that was not asked for".to_owned();
                 DownloadError::Transfer { message, retry_after: None }
             }),
         }
+    }
+
+    /// Fetches at most `most` bytes of the file at `url` from byte `from` on, or its first ones from a host that sends no
+    /// parts; none if the file ends before. Keeps nothing open.
+    ///
+    /// # Errors
+    ///
+    /// As [`FileHost::open`].
+    pub async fn part(&self, url: &str, from: u64, most: usize) -> Result<Part, DownloadError> {
+        let Some(mut download) = opening::open(self, url, Wanted::Part(from, most)).await? else {
+            return Ok(Part { starts_at: from, bytes: Vec::new() });
+        };
+        let mut bytes = Vec::new();
+        while bytes.len() < most
+            && let Some(chunk) = download.chunk().await?
+        {
+            bytes.extend_from_slice(&chunk);
+        }
+        bytes.truncate(most);
+        Ok(Part { starts_at: download.starts_at, bytes })
     }
 }
 

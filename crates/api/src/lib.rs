@@ -1,13 +1,14 @@
 //! Talks to the Veo API of kie.ai; the only crate that can spend money, and the only one that speaks HTTP.
 //!
 //! ```text
-//! Spec ── Dialect ──▶ JSON ─▶ Client::submit ══▶ the service        (takes a SubmitPermit by value)
-//!                             Client::poll …  ──▶ the service        (spend nothing, except an upgrade)
+//! Spec ── Dialect ──▶ JSON ─▶ Client::submit ══▶ the service        (takes a Permit by value)
+//!                             Client::upgrade ══▶ the service        (takes a Permit by value)
+//!                             Client::poll …  ──▶ the service        (spend nothing)
 //!                             FileHost::open  ──▶ the result's host  (never with the key)
 //! bytes on the wire ── classification ──▶ accepted, refused, not sent, unknown
 //! ```
 //!
-//! Promises: one call of [`Client::submit`] puts at most one request on the wire; what became of it is decided in one
+//! Promises: one permit puts at most one request on the wire; what became of a submission is decided in one
 //! pure function, and what is not provably free is *unknown*; the key reaches the API base and nothing else.
 //! Keeps no state, paces nothing, and repeats nothing but a free call whose connection ended without an answer: the rest
 //! is the ledger's and the worker's business.
@@ -23,6 +24,7 @@ mod key;
 mod line;
 mod links;
 mod masked;
+mod paid;
 mod permit;
 mod record_info;
 #[cfg(feature = "simulated")]
@@ -34,11 +36,12 @@ mod wire;
 mod words;
 
 pub use address::is_loopback;
-pub use client::{Answer, Client, ClientConfig, ConfigError};
+pub use client::{Client, ClientConfig, ConfigError};
 pub use dialect::Dialect;
-pub use download::{Download, DownloadError, FileHost, FileHostConfig, Resume};
+pub use download::{Download, DownloadError, FileHost, FileHostConfig, Part, Resume};
 pub use key::{ApiKey, KeyError};
-pub use permit::{SubmitPermit, wall_clock};
+pub use paid::{Answer, Delivery};
+pub use permit::{Permit, wall_clock};
 pub use record_info::RecordInfo;
 pub use tls::install_crypto;
 pub use words::redact;

@@ -9,7 +9,7 @@ use reqwest::{Client, ClientBuilder, Request, Response};
 use tower::BoxError;
 use tower::util::AndThenLayer;
 
-use crate::permit::{SubmitPermit, TooLate};
+use crate::permit::{Leave, TooLate};
 use crate::words;
 
 /// What requests are handed to.
@@ -32,8 +32,8 @@ pub(crate) enum Undelivered {
 }
 
 tokio::task_local! {
-    /// The permit of the paid call that this task is making.
-    static PERMIT: SubmitPermit;
+    /// Of the paid call that this task is making.
+    static LEAVE: Leave;
 }
 
 /// Makes the clients of `builder` fit for [`Line::pay`], and for nothing else: each connection is a fresh one, and stands
@@ -50,18 +50,18 @@ pub(crate) fn paying(builder: ClientBuilder) -> ClientBuilder {
 /// Without a pool hyper-util makes the connection in the task that makes the call (`client/legacy/client.rs` of 0.1.21:
 /// `one_connection_for`). If another version did it elsewhere, no permit would be found, and nothing would be sent.
 fn in_time<C>(connection: C) -> Ready<Result<C, BoxError>> {
-    let checked = PERMIT.try_with(SubmitPermit::check).map_err(BoxError::from);
+    let checked = LEAVE.try_with(Leave::check).map_err(BoxError::from);
     ready(checked.and_then(|checked| checked.map_err(BoxError::from)).map(|()| connection))
 }
 
 impl Line {
     /// Sends a request that pays, at most once; returns the answer's head.
-    pub(crate) async fn pay(&self, request: Request, permit: SubmitPermit) -> Result<Response, Undelivered> {
-        permit.check().map_err(|late: TooLate| Undelivered::NotSent(late.to_string()))?;
+    pub(crate) async fn pay(&self, request: Request, leave: Leave) -> Result<Response, Undelivered> {
+        leave.check().map_err(|late: TooLate| Undelivered::NotSent(late.to_string()))?;
         match self {
-            Self::Network(client) => PERMIT.scope(permit, client.execute(request)).await.map_err(undelivered),
+            Self::Network(client) => LEAVE.scope(leave, client.execute(request)).await.map_err(undelivered),
             #[cfg(feature = "simulated")]
-            Self::Simulated(network, limit) => simulated(network, *limit, &request, Some(permit.token())).await,
+            Self::Simulated(network, limit) => simulated(network, *limit, &request, Some(&leave.token)).await,
         }
     }
 
@@ -79,15 +79,6 @@ impl Line {
                 }
                 .map_err(undelivered)
             }
-            #[cfg(feature = "simulated")]
-            Self::Simulated(network, limit) => simulated(network, *limit, &request, None).await,
-        }
-    }
-
-    /// Sends a request, once; returns the answer's head.
-    pub(crate) async fn ask_once(&self, request: Request) -> Result<Response, Undelivered> {
-        match self {
-            Self::Network(client) => client.execute(request).await.map_err(undelivered),
             #[cfg(feature = "simulated")]
             Self::Simulated(network, limit) => simulated(network, *limit, &request, None).await,
         }
@@ -127,19 +118,19 @@ async fn simulated(
 mod tests {
     use std::io::Read as _;
     use std::net::{TcpListener, TcpStream};
-    use std::time::{Duration, SystemTime};
+    use std::time::Duration;
 
     use reqwest::Method;
     use tokio::time::{Instant, sleep_until};
-    use veobatch_core::Token;
 
     use super::*;
+    use crate::permit::tests::leave;
     use crate::permit::wall_clock;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    /// A request paid for with `permit`, on a connection that stands at `stands`; and what the server read of it.
-    async fn pay(permit: SubmitPermit, stands: Instant) -> (Undelivered, Vec<u8>) {
+    /// A request paid for with `leave`, on a connection that stands at `stands`; and what the server read of it.
+    async fn pay(leave: Leave, stands: Instant) -> (Undelivered, Vec<u8>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let server = std::thread::spawn(move || {
@@ -155,15 +146,10 @@ mod tests {
         let builder = Client::builder().no_proxy().tls_certs_only([]).connector_layer(slow);
         let line = Line::Network(paying(builder).build().unwrap());
         let url = format!("http://{address}/").parse().unwrap();
-        let paid = line.pay(Request::new(Method::POST, url), permit).await;
+        let paid = line.pay(Request::new(Method::POST, url), leave).await;
         // One that was never made would be waited for.
         drop(TcpStream::connect(address));
         (paid.unwrap_err(), server.join().unwrap())
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "a permit is what is tested")]
-    fn permit(until: Instant, until_wall: SystemTime) -> SubmitPermit {
-        SubmitPermit::from_claim(Token::from_bits(1), until, until_wall)
     }
 
     #[tokio::test]
@@ -171,13 +157,13 @@ mod tests {
         crate::install_crypto();
         let soon = Duration::from_millis(300);
         for ahead in [(soon, HOUR), (HOUR, soon)] {
-            let late = permit(Instant::now() + ahead.0, wall_clock() + ahead.1);
+            let late = leave(Instant::now() + ahead.0, wall_clock() + ahead.1);
             let (undelivered, seen) = pay(late, Instant::now() + 2 * soon).await;
             let Undelivered::NotSent(why) = undelivered else { panic!("{undelivered:?}") };
             assert!(why.contains("the claim's time was over"), "{why}");
             assert_eq!(seen, b"", "the connection stood, and nothing was sent on it");
         }
-        let good = permit(Instant::now() + HOUR, wall_clock() + HOUR);
+        let good = leave(Instant::now() + HOUR, wall_clock() + HOUR);
         let (undelivered, seen) = pay(good, Instant::now() + soon).await;
         assert!(matches!(undelivered, Undelivered::NoAnswer(_)), "{undelivered:?}");
         assert!(seen.starts_with(b"POST / HTTP/1.1\r\n"));

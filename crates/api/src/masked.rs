@@ -32,6 +32,7 @@ pub(crate) fn upgrade(key: &ApiKey, upgrade: Upgrade) -> Upgrade {
         Upgrade::Ready(link) => Upgrade::Ready(link),
         Upgrade::Waiting(words) => Upgrade::Waiting(key.mask(&words)),
         Upgrade::Unavailable(words) => Upgrade::Unavailable(key.mask(&words)),
+        upgrade @ Upgrade::NotAsked(_) => upgrade,
         Upgrade::Trouble(met) => Upgrade::Trouble(trouble(key, &met)),
     }
 }

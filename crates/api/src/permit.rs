@@ -1,38 +1,46 @@
-//! The permit for one paid call.
+//! The permit for one call that may cost money.
 //!
-//! A claim of the submit lane is the intent to pay, and only such a claim may make a permit: it has checked window,
-//! pause, gate, cap and budget, holds the slot, and the intent is durable. The permit is neither `Clone` nor `Copy`, and
-//! [`crate::Client::submit`] takes it by value: one claim, one call.
+//! It is made from the ledger's [`Grant`] and from nothing else, and neither is `Clone` nor `Copy`. What pays takes the permit
+//! by value: one claim, one permit, one call.
 
+use std::marker::PhantomData;
 use std::time::SystemTime;
 
 use thiserror::Error;
 use tokio::time::Instant;
-use veobatch_core::Token;
+use veobatch_core::{Grant, Token};
 
-/// Leave to make one paid call, until a deadline.
+/// Leave to make one call, until a deadline. `I` issued the grant that it was made from, and `C` is what it is for.
 #[derive(Debug)]
-pub struct SubmitPermit {
-    token: Token,
+pub struct Permit<I, C> {
+    pub(crate) leave: Leave,
+    kind: PhantomData<(I, C)>,
+}
+
+/// What the line needs to know of a permit.
+#[derive(Debug)]
+pub(crate) struct Leave {
+    pub(crate) token: Token,
     until: Instant,
     until_wall: SystemTime,
 }
 
-impl SubmitPermit {
-    /// The permit of the claim that wrote `token` as its intent.
+impl<I, C> Permit<I, C> {
+    /// The permit that `grant` is good for, if the call begins before both deadlines: `until` by the monotonic clock, and
+    /// `until_wall` by the wall clock, which goes on while a laptop sleeps and the monotonic one stands still (Linux).
     ///
-    /// **The worker's submit lane is the only caller.** Both deadlines are the end of the claim's lease, seen when it
-    /// was claimed: `until` by the monotonic clock, and `until_wall` by the wall clock, which goes on while a laptop
-    /// sleeps and the monotonic one stands still (Linux).
-    pub fn from_claim(token: Token, until: Instant, until_wall: SystemTime) -> Self {
-        Self { token, until, until_wall }
+    /// Both are to be well before the end of the lease that the grant belongs to, counted from before it was asked for.
+    pub fn new(grant: Grant<I, C>, until: Instant, until_wall: SystemTime) -> Self {
+        Self { leave: Leave { token: grant.into_token(), until, until_wall }, kind: PhantomData }
     }
 
-    /// The attempt that it is for.
+    /// What it is known by: of a submission, the attempt's token.
     pub fn token(&self) -> &Token {
-        &self.token
+        &self.leave.token
     }
+}
 
+impl Leave {
     /// Whether the call may still leave. Asked before there is a connection, and once more when it stands: making one
     /// takes time, and a laptop may sleep meanwhile.
     pub(crate) fn check(&self) -> Result<(), TooLate> {
@@ -79,25 +87,22 @@ pub(crate) mod simulated {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::time::Duration;
 
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    #[expect(clippy::disallowed_methods, reason = "a permit is what is tested")]
-    fn permit(until: Instant, ahead: bool) -> SubmitPermit {
-        let now = wall_clock();
-        let wall = if ahead { now + HOUR } else { now };
-        SubmitPermit::from_claim(Token::from_bits(1), until, wall)
+    pub(crate) fn leave(until: Instant, until_wall: SystemTime) -> Leave {
+        Permit::new(Grant::<(), ()>::by(&(), Token::from_bits(1)), until, until_wall).leave
     }
 
     #[tokio::test]
     async fn a_permit_is_good_only_while_both_clocks_say_so() {
-        let now = Instant::now();
-        assert!(permit(now + HOUR, true).check().is_ok());
-        assert!(permit(now, true).check().is_err());
-        assert!(permit(now + HOUR, false).check().is_err());
+        let (now, wall) = (Instant::now(), wall_clock());
+        assert!(leave(now + HOUR, wall + HOUR).check().is_ok());
+        assert!(leave(now, wall + HOUR).check().is_err());
+        assert!(leave(now + HOUR, wall).check().is_err());
     }
 }

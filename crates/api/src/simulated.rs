@@ -74,7 +74,7 @@ impl From<Lost> for Undelivered {
 impl Sent {
     pub(crate) fn of(request: &Request, attempt: Option<Token>) -> Self {
         let range = request.headers().get(reqwest::header::RANGE).and_then(|range| range.to_str().ok());
-        let from = range.and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+        let from = range.and_then(|range| range.strip_prefix("bytes=")?.split_once('-')?.0.parse().ok());
         Self {
             method: request.method().to_string(),
             url: request.url().clone(),

@@ -7,7 +7,7 @@ use reqwest::{Method, Request, Response};
 
 use crate::envelope::Envelope;
 use crate::line::{Line, Undelivered};
-use crate::permit::SubmitPermit;
+use crate::permit::Leave;
 use crate::words;
 
 /// Most bytes of an answer that are read; the service's answers have a few hundred.
@@ -48,22 +48,16 @@ impl Reply {
     }
 }
 
-/// Sends `request`, which pays, at most once and while `permit` is good, and reads the answer.
-pub(crate) async fn pay(line: &Line, request: Request, permit: SubmitPermit) -> Wire {
+/// Sends `request`, which pays, at most once and while `leave` is good, and reads the answer.
+pub(crate) async fn pay(line: &Line, request: Request, leave: Leave) -> Wire {
     let (method, path) = (request.method().clone(), request.url().path().to_owned());
-    received(line.pay(request, permit).await, &method, &path).await
+    received(line.pay(request, leave).await, &method, &path).await
 }
 
 /// Sends `request`, which is free, and reads the answer.
 pub(crate) async fn ask(line: &Line, request: Request) -> Wire {
     let (method, path) = (request.method().clone(), request.url().path().to_owned());
     received(line.ask(request).await, &method, &path).await
-}
-
-/// Sends `request` once, and reads the answer.
-pub(crate) async fn ask_once(line: &Line, request: Request) -> Wire {
-    let (method, path) = (request.method().clone(), request.url().path().to_owned());
-    received(line.ask_once(request).await, &method, &path).await
 }
 
 async fn received(answer: Result<Response, Undelivered>, method: &Method, path: &str) -> Wire {

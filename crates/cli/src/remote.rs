@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use url::{Host, Url};
-use veobatch_api::{ApiKey, Client, ClientConfig, Dialect, FileHostConfig, is_loopback};
+use veobatch_api::{ApiKey, ClientConfig, Dialect, FileHostConfig, is_loopback};
 use veobatch_core::{Credits, TroubleKind};
 use veobatch_ledger::Ledger;
 use veobatch_simulator::{Config, Simulator};
+use veobatch_worker::Client;
 
 use crate::failure::{Failure, Result};
 use crate::opened::Opened;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::id::Token;
 use crate::kind::VideoKind;
 use crate::rhythm::{Rhythm, Rhythms};
+use crate::spec::Resolution;
 
 /// Media are kept by the service for 14 days (kie-api.md, section 11); after that there is nothing to follow or save.
 pub(crate) const RETENTION: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -43,6 +44,10 @@ pub(crate) const AFTER_CALLBACK: Duration = Duration::from_secs(1);
 /// often. A lost callback then delays a video by half a minute or so, and the polls that it saves are most of them.
 const CALLED_BACK: u32 = 2;
 
+/// How much less often a 4k version is asked for: it takes five to ten minutes, not one to three (kie-api.md, section 11), and
+/// each asking takes a submission's slot.
+const SCARCE: u32 = 3;
+
 /// First wait of a job whose steps end without a result; doubles up to [`PARK_DOUBLINGS`] times.
 const PARK_FIRST: Duration = Duration::from_secs(3600);
 const PARK_DOUBLINGS: u32 = 4;
@@ -56,7 +61,7 @@ pub struct Policy {
     pub poll_first_told: bool,
     /// The longest gap between two polls of one task.
     pub poll_max: Duration,
-    /// Between two askings for a larger version.
+    /// Between two askings for a larger version in 1080p; [`SCARCE`] times as long for 4k.
     pub upgrade_gap: Duration,
     /// How long the service may answer that a larger version is being made before the base video is taken.
     pub upgrade_limit: Duration,
@@ -131,14 +136,21 @@ impl Policy {
     }
 
     /// How many answers that a larger version is being made there are in [`Policy::upgrade_limit`].
-    pub(crate) fn upgrade_tries(&self) -> u32 {
-        let gap = self.upgrade_gap.max(Duration::from_millis(1)).as_millis();
+    pub(crate) fn upgrade_tries(&self, to: Resolution) -> u32 {
+        let gap = self.upgrade_gap_of(to).max(Duration::from_millis(1)).as_millis();
         u32::try_from(self.upgrade_limit.as_millis() / gap).unwrap_or(u32::MAX)
     }
 
     /// The gap to the next asking for a larger version.
-    pub(crate) fn next_upgrade(&self, jitter: f64) -> Duration {
-        spread(self.upgrade_gap, jitter)
+    pub(crate) fn next_upgrade(&self, to: Resolution, jitter: f64) -> Duration {
+        spread(self.upgrade_gap_of(to), jitter)
+    }
+
+    fn upgrade_gap_of(&self, to: Resolution) -> Duration {
+        match to {
+            Resolution::P720 | Resolution::P1080 => self.upgrade_gap,
+            Resolution::K4 => self.upgrade_gap * SCARCE,
+        }
     }
 }
 

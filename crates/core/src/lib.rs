@@ -15,6 +15,7 @@ mod doubt;
 mod event;
 mod facets;
 mod forecast;
+mod grant;
 mod id;
 mod kind;
 mod life_table;
@@ -39,6 +40,7 @@ pub use doubt::{CALLED_BACK_WITHIN, Heard, InDoubt, MAX_PRESUMED_ATTEMPTS, Outlo
 pub use event::{Event, Hindrance, Kinship, Verdict};
 pub use facets::{Facets, Flight, Lane, StateName};
 pub use forecast::{Forecast, Rival, Throughput, forecast};
+pub use grant::{Grant, Submission, Upgrading};
 pub use id::{MAX_TASK_ID_BYTES, TaskId, Token};
 pub use kind::VideoKind;
 pub use life_table::{GENERATION, LifeTable, Seen};

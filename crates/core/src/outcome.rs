@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::TaskId;
 use crate::spec::Resolution;
+use crate::time::Timestamp;
 
 /// What became of one paid call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +63,8 @@ pub enum Progress {
     Made {
         /// Where the videos are, in the service's order; never empty.
         urls: Vec<String>,
-        /// The size the service says they have.
+        /// The size of the first one, as the service says or its picture shows; if nobody knows it, none that is larger is
+        /// bought.
         resolution: Option<Resolution>,
     },
     /// Finished, the service says, but with no video to fetch.
@@ -95,6 +97,8 @@ pub enum Upgrade {
     Waiting(String),
     /// There will be none; the base video is all there is.
     Unavailable(String),
+    /// It was not asked for: the account's pace leaves no room for the call before then.
+    NotAsked(Timestamp),
     /// Nothing was learned.
     Trouble(Trouble),
 }

@@ -245,6 +245,9 @@ pub const TROUBLES: u32 = 3;
 /// First wait after [`TROUBLES`], at least.
 pub const TROUBLE_WAIT: Duration = Duration::from_secs(10);
 
+/// How long after the slot that an upgrade was told to wait for it is kept for one: for a worker to come back for it.
+pub(crate) const UPGRADE_TURN: Duration = Duration::from_secs(1);
+
 /// What is left of the allowance when the service says that it was too much.
 pub(crate) const LOWER: f64 = 0.7;
 

@@ -8,6 +8,7 @@ use veobatch_core::{
 };
 
 use crate::account::{Settle, Waiting};
+use crate::grant::SubmissionGrant;
 
 /// How often a job's record was changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,7 +103,7 @@ pub struct Stored {
 }
 
 /// A job leased to this worker.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Claimed {
     /// The job.
     pub stored: Stored,
@@ -110,10 +111,12 @@ pub struct Claimed {
     pub lease: Lease,
     /// Claims since the last put by a holder or into another lane, this one included.
     pub deliveries: u32,
+    /// Leave to submit it, if that is what it was claimed for.
+    pub grant: Option<SubmissionGrant>,
 }
 
 /// The answer to a claim of a submission.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub enum SubmissionClaim {
     /// The slot is taken, the intent is written: make the call now.
     Granted(Box<Claimed>),

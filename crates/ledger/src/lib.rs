@@ -18,6 +18,7 @@ mod account;
 mod change;
 mod error;
 mod fastest;
+mod grant;
 mod job;
 mod kinds;
 mod open;
@@ -39,6 +40,7 @@ pub use account::{
 };
 pub use change::{Change, Changed, Impatient, Patience, change, change_unless};
 pub use error::LedgerError;
+pub use grant::{Issuer, SubmissionGrant, UpgradeClaim, UpgradeGrant};
 pub use job::{
     Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Fence, JobRef, Lease, NewJob, Nonce, Put,
     Staged, Stored, SubmissionClaim, Turn, Version,
@@ -155,6 +157,25 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
         lease: Duration,
         stall: Duration,
     ) -> Result<SubmissionClaim, LedgerError>;
+
+    /// Grants one upgrade call of the job that is held by `lease`: it is `upscaling`, or `downloading` what an upgrade made.
+    ///
+    /// With `stall` the call counts in the account's pace as a submission does: it takes a slot, but no job and no place
+    /// under the cap. Recovery, gate, spacing and the bounds of arrival are looked at as in [`Ledger::claim_submission`], and
+    /// `stall` is the first bound of its own arrival; what became of it is told with [`Put::settle`]. If there is no slot yet,
+    /// it is told when the next one is that no other upgrade waits for (of the next N), and until a second after that none is granted to a
+    /// submission, unless the upgrades have come for theirs before: what is paid for goes first. Without `stall` it takes no slot and waits for nothing.
+    ///
+    /// Called again with a token that was granted, it returns that same grant (first bound of arrival anew).
+    ///
+    /// # Errors
+    /// [`LedgerError::LostLease`] if the lease is no longer held, or the job is in another state.
+    async fn claim_upgrade(
+        &self,
+        lease: &Lease,
+        token: &Token,
+        stall: Option<Duration>,
+    ) -> Result<UpgradeClaim, LedgerError>;
 
     /// Returns once the claim that `token` was granted is stored as safely as the ledger can: on a disk, and on a replica
     /// if there is one. A call must not be paid for before.

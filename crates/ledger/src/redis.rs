@@ -33,13 +33,13 @@
 //! | `i` | token → job, while submitting or in doubt | grant | put |
 //! | `t<k>` | digest of a task → its job, in small hashes | put | clear |
 //! | `gone` | numbers of forgotten batches whose remains are still to be removed | forget | clear |
-//! | `log` | token → bound of its arrival | grant, lowered by put | when older than W |
+//! | `log` | token → bound of its arrival | grant, upgrade, lowered by put | when older than W |
 //! | `heard` | when the latest submission that was called back for was made, and when its callback came | hear | never |
 //! | `seen` | kind of video → when it was told of last, and a life table of what was seen | seen | when others are told of |
 //! | `polls` | how many follow-ups a second are allowed, and until when leave for them was used up | polls, claim | never |
 //! | `u<hour>` | what became of the slots of that hour, by reason | grant, put | after three days |
 //! | `notes` | kind → when a worker said so of itself, and what, for people | account | when that is over |
-//! | `acct` | pace, cap, next slot, allowance, since when and why no slot is used, gate, daily budget | account, grant, put | never |
+//! | `acct` | pace, cap, next slot, allowance, since when and why no slot is used, until when an upgrade's turn is, gate, daily budget | account, grant, upgrade, put | never |
 //!
 //! A job that was admitted and not touched costs its entries in `:j` and `:i<k>` and some bits: it needs no queue entry.
 //! One that is followed has its id in `:s` too, so that its polls need not read `:j`.
@@ -80,8 +80,8 @@ use self::scripts::Scripts;
 use self::server::Server;
 use crate::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
-    LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable, Version,
-    WorkerPlace,
+    LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable, UpgradeClaim,
+    Version, WorkerPlace,
 };
 
 /// What this program writes into `meta`; a server with another one is refused.
@@ -168,6 +168,15 @@ impl Ledger for RedisLedger {
         stall: Duration,
     ) -> Result<SubmissionClaim, LedgerError> {
         self.grant(token, only, lease, stall).await
+    }
+
+    async fn claim_upgrade(
+        &self,
+        lease: &Lease,
+        token: &Token,
+        stall: Option<Duration>,
+    ) -> Result<UpgradeClaim, LedgerError> {
+        self.grant_upgrade(lease, token, stall).await
     }
 
     async fn confirm(&self, token: &Token) -> Result<(), LedgerError> {

@@ -7,6 +7,7 @@
 //! | table | one row is | written by | dies |
 //! |---|---|---|---|
 //! | `account` | the account: clock, binding, pace, gate, sums over all jobs | every change | with the file |
+//! | `upgrade_turn` | until when no submission takes a slot, as an upgrade waits for one | `claim_upgrade` | as the upgrade takes it |
 //! | `note` | what a worker said of itself, for people | `configure` | when that is over |
 //! | `arrival` | a submission and the upper bound of its arrival | `claim_submission`; lowered by `put` | a minute after it stopped mattering |
 //! | `batch` | a batch, its flags, terms and credits, its turn, and the admission that stages into it | `stage`, `publish`, `flag`, claims | `abandon`, if nothing was published; `clear`, once it was forgotten |
@@ -51,6 +52,7 @@ mod slots;
 mod submission;
 mod sums;
 mod unreadable;
+mod upgrade;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -67,8 +69,8 @@ use self::reading::Which;
 use self::writer::{Desk, Step};
 use crate::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
-    LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable, Version,
-    WorkerPlace,
+    LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable, UpgradeClaim,
+    Version, WorkerPlace,
 };
 
 pub use self::clock::TimeSource;
@@ -240,6 +242,16 @@ impl Ledger for SqliteLedger {
     ) -> Result<SubmissionClaim, LedgerError> {
         let wanted = submission::Wanted { token: token.clone(), only: only.map(folded), lease, stall };
         self.write(move |step| submission::claim(step, &wanted)).await
+    }
+
+    async fn claim_upgrade(
+        &self,
+        lease: &Lease,
+        token: &Token,
+        stall: Option<Duration>,
+    ) -> Result<UpgradeClaim, LedgerError> {
+        let (lease, token) = (lease.clone(), token.clone());
+        self.write(move |step| upgrade::claim(step, &lease, &token, stall)).await
     }
 
     /// Whatever is granted is on the disk already.

@@ -158,6 +158,15 @@ impl Account {
         has_room
     }
 
+    /// Whether the window has room for a request that is no submission and counts as one; then it fills it.
+    pub(crate) fn enters_window_beside(&mut self, arrived: Duration, config: &Config) -> bool {
+        let has_room = self.enters_window(arrived, config);
+        if has_room && !config.limits.count_rejected {
+            self.window.push_back(arrived);
+        }
+        has_room
+    }
+
     /// Accepts a submission that has passed [`Self::enters_window`]: afterwards the task exists, is charged and stored.
     pub(crate) fn accept(&mut self, wanted: Wanted, arrival: Arrival<'_>) -> Result<String, Refusal> {
         let (config, now_ms) = (arrival.config, millis(arrival.now));

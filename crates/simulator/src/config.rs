@@ -23,7 +23,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use dialect::{AspectKey, BalanceForm, Dialect, FailureForm, NotReady, ResultUrls, Shape, Status, Times};
+pub use dialect::{AspectKey, BalanceForm, Dialect, FailureForm, NotReady, ResultUrls, Shape, Size, Status, Times};
 pub use terms::{Limits, Price, Rate};
 
 use crate::fault::Faults;

@@ -64,7 +64,7 @@ mod world;
 pub use bill::{Accepted, Bill, UpgradeBill};
 pub use config::{
     AspectKey, BalanceForm, CallbackForm, Callbacks, Config, ConfigError, Dialect, FailureForm, Files, Generation,
-    Limits, NotReady, Price, Rate, ResultUrls, Shape, SignatureFault, Status, Times, Upgrade,
+    Limits, NotReady, Price, Rate, ResultUrls, Shape, SignatureFault, Size, Status, Times, Upgrade,
 };
 pub use endpoint::Endpoint;
 pub use fault::{Fault, Faults, Rule};

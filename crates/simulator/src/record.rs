@@ -6,7 +6,7 @@ use crate::account::Held;
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::clock::iso;
-use crate::config::{Dialect, FailureForm, ResultUrls, Shape, Times};
+use crate::config::{Dialect, FailureForm, ResultUrls, Shape, Size, Times};
 use crate::dice::Dice;
 use crate::task::{Outcome, Resolution, Task, TaskKind, TaskState};
 
@@ -136,7 +136,7 @@ fn response(dialect: &Dialect, task: &Task, links: Option<&[String]>) -> Value {
         "resultUrls": links.map(|links| written(dialect.result_urls, links)),
         "originUrls": Value::Null,
         "fullResultUrls": joined,
-        "resolution": task.resolution.word(),
+        "resolution": (dialect.size == Size::Labelled).then(|| task.resolution.word()),
     })
 }
 

@@ -1,4 +1,5 @@
-//! Better versions of a finished video: 1080p (§4) and 4k (§5). The first request starts one and is charged.
+//! Better versions of a finished video: 1080p (§4) and 4k (§5). The first request starts one and is charged; each one for 4k
+//! counts in the rate limit (§11).
 
 use hyper::body::Incoming;
 use serde_json::{Value, json};
@@ -42,6 +43,9 @@ pub(crate) fn answer_1080p(call: &Call) -> Answer {
 
 pub(crate) async fn answer_4k(call: &Call, body: Incoming) -> Answer {
     let fields: Value = read(body).await.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
+    if !call.world.account().enters_window_beside(call.arrived, &call.config) {
+        return call.code(429);
+    }
     let id = fields.get("taskId").and_then(Value::as_str).unwrap_or_default().to_owned();
     let index = fields.get("index").and_then(Value::as_u64).and_then(|index| u32::try_from(index).ok()).unwrap_or(0);
     let (stage, nth) = stage(call, &id, Resolution::P4k, &call.config.upgrade_4k);

@@ -2,14 +2,16 @@
 
 use tracing::{Instrument as _, warn};
 use veobatch_api::RecordInfo;
-use veobatch_core::{Event, Lane, Progress, Step, Trouble, TroubleKind, Upgrade, plan};
+use veobatch_core::{Event, Lane, Progress, Step, Trouble, TroubleKind, plan};
 
 use crate::claim::Claim;
 use crate::compare::compare;
+use crate::measure::sized;
 use crate::span;
+use crate::upgrade::upgrade;
 use crate::worker::Worker;
 
-/// Looks after the claimed job: one question to the service at most.
+/// Looks after the claimed job: one question to the service at most, and a look at the file of a video without a label.
 pub(crate) async fn follow(worker: &Worker, claim: &Claim) {
     let event = match plan(&claim.claimed.stored.record, Lane::Follow, None) {
         Step::Orphan => {
@@ -17,8 +19,9 @@ pub(crate) async fn follow(worker: &Worker, claim: &Claim) {
             Event::Orphaned
         }
         Step::Poll(task) => {
-            let RecordInfo { progress, took, .. } = worker.client.poll(&task.id).await;
             let stored = &claim.claimed.stored;
+            let RecordInfo { progress, took, .. } = worker.client.poll(&task.id).await;
+            let progress = Box::pin(sized(worker, &stored.record, &task, progress)).await;
             let now = worker.clock.now().unwrap_or(stored.now);
             match &progress {
                 Progress::Trouble(trouble) => heed(worker, trouble),
@@ -29,10 +32,7 @@ pub(crate) async fn follow(worker: &Worker, claim: &Claim) {
             Event::Polled { task: task.id, progress }
         }
         Step::Upgrade(task, to) => {
-            let upgrade = Box::pin(worker.client.upgrade(&task.id, to, 0)).await;
-            if let Upgrade::Trouble(trouble) = &upgrade {
-                heed(worker, trouble);
-            }
+            let upgrade = Box::pin(upgrade(worker, claim, &task, to)).await;
             Event::Upgraded { task: task.id, to, upgrade }
         }
         Step::Compare(attempt, task) => {

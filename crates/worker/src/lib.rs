@@ -35,6 +35,7 @@ mod lane;
 mod learning;
 mod leases;
 mod maintenance;
+mod measure;
 mod mp4;
 mod output;
 mod part;
@@ -51,6 +52,7 @@ mod span;
 mod step;
 mod submit;
 mod sweep;
+mod upgrade;
 mod upkeep;
 mod work;
 mod worker;
@@ -60,6 +62,9 @@ use std::time::Duration;
 
 use veobatch_core::{BatchId, InDoubt, Lane, Policy, Window};
 use veobatch_ledger::LedgerError;
+
+/// The client of the service: it takes the ledger's grants, and no others.
+pub type Client = veobatch_api::Client<veobatch_ledger::Issuer>;
 
 pub use callback::{Callbacks, WebhookKey};
 pub use compaction::compact;

@@ -20,7 +20,9 @@ mod samples;
 mod track;
 
 use std::fmt;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+
+use veobatch_core::Resolution;
 
 use self::boxes::{Part, each};
 use self::samples::Media;
@@ -44,6 +46,15 @@ impl Picture {
     /// The same, turned by a quarter.
     fn turned(self) -> Self {
         Self { width: self.height, height: self.width }
+    }
+
+    /// The largest size that it has, by its shorter side.
+    pub(crate) fn resolution(self) -> Resolution {
+        match self.width.min(self.height) {
+            2160.. => Resolution::K4,
+            1080.. => Resolution::P1080,
+            _ => Resolution::P720,
+        }
     }
 }
 
@@ -121,6 +132,25 @@ fn not_even_begun<R: Read + Seek>(file: &mut R, otherwise: CheckError) -> CheckE
         Some(b'{') => NotAVideo("is a JSON text"),
         Some(_) => otherwise,
     }
+}
+
+/// Kind and size of the box that begins with `bytes`; `None` if they are too few, or it ends with the file.
+pub(crate) fn header(bytes: &[u8]) -> Option<([u8; 4], u64)> {
+    let [a, b, c, d, kind @ ..] = *bytes.first_chunk::<8>()?;
+    let (size, least) = match u32::from_be_bytes([a, b, c, d]) {
+        1 => (u64::from_be_bytes(*bytes.get(8..)?.first_chunk()?), 16),
+        size => (u64::from(size), 8),
+    };
+    (size >= least).then_some((kind, size))
+}
+
+/// The picture that an index, a whole `moov`, tells; `None` if it tells none.
+pub(crate) fn picture_of(index: &[u8]) -> Option<Picture> {
+    let (kind, size) = header(index)?;
+    let begin = if index.first_chunk()? == &1_u32.to_be_bytes() { 16 } else { 8 };
+    let movie = Part { kind, start: 0, begin, end: size.min(index.len() as u64) };
+    let tracks = track::all(&mut Cursor::new(index), movie).ok()?;
+    tracks.iter().find(|track| track.is_video)?.picture.ok()
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ type Saved = (Files, Option<String>);
 pub(crate) async fn save(worker: &Worker, claim: &Claim) {
     let record = &claim.claimed.stored.record;
     let event = match plan(record, Lane::Save, None) {
-        Step::Relink(task) => match renew(worker, &Download::of(record, &task), &task).await {
+        Step::Relink(task) => match renew(worker, claim, &Download::of(record, &task), &task).await {
             Ok(Links::Named(urls)) => Event::Relinked { task: task.id, urls },
             Ok(Links::Passing(urls)) => told(fetch_all(worker, claim, &task, &urls).await, task),
             Err(why) => Event::NotSaved { task: task.id, why },

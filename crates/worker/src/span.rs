@@ -33,7 +33,7 @@ fn of(claim: &Claim) -> Span {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::{Arc, Mutex, OnceLock};
 
     use tokio::sync::Semaphore;
     use tracing::subscriber::with_default;
@@ -51,7 +51,8 @@ mod tests {
         let lease = Lease { job, fence: Fence::random() };
         let hold = Arc::new(Leases::default()).hold(lease.clone(), lane);
         let slot = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        Claim { lane, claimed: Box::new(Claimed { stored, lease, deliveries: 1 }), grant: None, hold, _slot: slot }
+        let claimed = Box::new(Claimed { stored, lease, deliveries: 1, grant: None });
+        Claim { lane, claimed, permit: None, settle: OnceLock::new(), hold, _slot: slot }
     }
 
     #[tokio::test]

@@ -19,13 +19,13 @@ const TOO_MANY_DELIVERIES: u32 = 5;
 /// Takes the next step of a claimed job.
 ///
 /// Polls are many, so their future is kept small: the larger steps have places of their own.
-pub(crate) async fn step(worker: Arc<Worker>, claim: Claim) {
+pub(crate) async fn step(worker: Arc<Worker>, mut claim: Claim) {
     let span = span::around(&claim);
     async {
         claim.hold.alive();
-        match (claim.lane, &claim.grant) {
+        match (claim.lane, claim.permit.take()) {
             // Its panics are outcomes of a payment, and handled where the payment is.
-            (Lane::Submit, Some(grant)) => Box::pin(submit::submit(&worker, &claim, grant)).await,
+            (Lane::Submit, Some(permit)) => Box::pin(submit::submit(&worker, &claim, permit)).await,
             (Lane::Submit | Lane::Follow | Lane::Save, _) => guarded(&worker, &claim).await,
         }
     }

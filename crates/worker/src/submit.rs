@@ -1,4 +1,4 @@
-//! The submit lane's step: the only place where money is spent.
+//! The submit lane's step: the only place where a video is paid for.
 //!
 //! ```text
 //! intent in the ledger (the claim, confirmed) ─▶ fsync `sending` ══▶ the call ─▶ fsync `answer` ─▶ put ─▶ `settled`
@@ -13,13 +13,13 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use tokio::time::Instant;
 use tracing::{error, warn};
-use veobatch_api::{Answer, SubmitPermit};
-use veobatch_core::{Lane, Outcome, Refusal, RefusalKind, State, Step, plan};
+use veobatch_api::{Answer, Delivery};
+use veobatch_core::{Lane, Outcome, Refusal, RefusalKind, State, Step, Token, Trouble, TroubleKind, Upgrade, plan};
 use veobatch_ledger::{Arrival, GateReport, LedgerError, Settle, TROUBLE_WAIT};
 
 use crate::access::BLOCKED_WAIT;
 use crate::balance::Sender;
-use crate::claim::{Claim, Grant};
+use crate::claim::{Claim, SubmitPermit};
 use crate::edge::Edge;
 use crate::evidence::{Evidence, bring};
 use crate::patience::Patience;
@@ -44,10 +44,10 @@ struct Ended {
 }
 
 /// Pays for the claimed job, once, and tells the ledger what became of it.
-pub(crate) async fn submit(worker: &Worker, claim: &Claim, grant: &Grant) {
-    let record = &claim.claimed.stored.record;
-    let ended = match plan(record, Lane::Submit, Some(&grant.token)) {
-        Step::Submit(_) => pay(worker, claim, grant).await,
+pub(crate) async fn submit(worker: &Worker, claim: &Claim, permit: SubmitPermit) {
+    let (record, token) = (&claim.claimed.stored.record, permit.token().clone());
+    let ended = match plan(record, Lane::Submit, Some(&token)) {
+        Step::Submit(_) => pay(worker, claim, permit).await,
         Step::Withdraw => {
             warn!("nothing is submitted: the job was, or may have been, paid for already");
             Ended::unsent("it was, or may have been, paid for already".to_owned())
@@ -67,7 +67,7 @@ pub(crate) async fn submit(worker: &Worker, claim: &Claim, grant: &Grant) {
         worker.access.refused(message);
     }
     let outcome = ended.outcome.clone();
-    settle(worker, claim, grant, ended).await;
+    settle(worker, claim, &token, ended).await;
     if let State::Submitting { attempt } = &record.state {
         let batch = &claim.claimed.stored.key.batch;
         worker.refusals.weigh(worker.ledger.as_ref(), batch, attempt.at, &outcome).await;
@@ -75,15 +75,15 @@ pub(crate) async fn submit(worker: &Worker, claim: &Claim, grant: &Grant) {
 }
 
 /// Puts a granted job that will not be submitted by this process back into the queue.
-pub(crate) async fn hand_back(worker: &Worker, claim: &Claim, grant: &Grant) {
+pub(crate) async fn hand_back(worker: &Worker, claim: &Claim, token: &Token) {
     let why = "its worker was stopped before it".to_owned();
-    settle(worker, claim, grant, Ended::unsent(why)).await;
+    settle(worker, claim, token, Ended::unsent(why)).await;
 }
 
-async fn pay(worker: &Worker, claim: &Claim, grant: &Grant) -> Ended {
-    let stored = &claim.claimed.stored;
+async fn pay(worker: &Worker, claim: &Claim, permit: SubmitPermit) -> Ended {
+    let (stored, token) = (&claim.claimed.stored, permit.token().clone());
     Edge::Granted.reached();
-    match worker.ledger.confirm(&grant.token).await {
+    match worker.ledger.confirm(&token).await {
         Ok(()) => {}
         // As if it had never been granted: another server is there now, and it grants nothing for a while by itself.
         Err(LedgerError::LostLease) => {
@@ -95,14 +95,12 @@ async fn pay(worker: &Worker, claim: &Claim, grant: &Grant) -> Ended {
             return Ended { gate: troubled(&why, None), ..Ended::unsent(why) };
         }
     }
-    if let Err(error) = worker.journal.sending(&grant.token, &stored.key).await {
+    if let Err(error) = worker.journal.sending(&token, &stored.key).await {
         error!(%error, "the journal cannot be written: nothing is submitted without it");
         return Ended::unsent(format!("the journal cannot be written: {error}"));
     }
     Edge::Sending.reached();
-    #[expect(clippy::disallowed_methods, reason = "this is the submit lane, and the grant is its claim")]
-    let permit = SubmitPermit::from_claim(grant.token.clone(), grant.until, grant.until_wall);
-    let callback = worker.receiver.as_ref().map(|receiver| receiver.url(&grant.token, &stored.key));
+    let callback = worker.receiver.as_ref().map(|receiver| receiver.url(&token, &stored.key));
     worker.balance.sending();
     let call = AssertUnwindSafe(worker.client.submit(permit, &stored.spec, callback.as_ref())).catch_unwind().await;
     let ended = match call {
@@ -115,7 +113,7 @@ async fn pay(worker: &Worker, claim: &Claim, grant: &Grant) -> Ended {
         Err(panic) => Ended::unknown(format!("the call broke off: {}", panic_words(panic.as_ref()))),
     };
     Edge::Answered.reached();
-    if let Err(error) = worker.journal.answer(&grant.token, &ended.outcome).await {
+    if let Err(error) = worker.journal.answer(&token, &ended.outcome).await {
         // The ledger is told next; only if this process dies before that, the job is in doubt.
         warn!(%error, "an answer could not be written to the journal");
     }
@@ -124,17 +122,13 @@ async fn pay(worker: &Worker, claim: &Claim, grant: &Grant) -> Ended {
 }
 
 /// Tells the ledger until it knows, or nobody waits any more; then the journal has it.
-async fn settle(worker: &Worker, claim: &Claim, grant: &Grant, ended: Ended) {
+async fn settle(worker: &Worker, claim: &Claim, token: &Token, ended: Ended) {
     let Ended { outcome, arrival, gate } = ended;
     let mut patience = Patience::until(worker.ending.now.clone());
     loop {
-        let settle = Settle { token: grant.token.clone(), arrival, gate: gate.clone() };
-        let evidence = Evidence {
-            token: &grant.token,
-            outcome: outcome.clone(),
-            settle: Some(settle),
-            lease: Some(&claim.claimed.lease),
-        };
+        let settle = Settle { token: token.clone(), arrival, gate: gate.clone() };
+        let evidence =
+            Evidence { token, outcome: outcome.clone(), settle: Some(settle), lease: Some(&claim.claimed.lease) };
         let stored = claim.claimed.stored.clone();
         let result = bring(worker.ledger.as_ref(), &worker.learning.policy(), stored, evidence, &mut patience).await;
         worker.weigh(claim, &result, Sender::Us);
@@ -153,7 +147,7 @@ async fn settle(worker: &Worker, claim: &Claim, grant: &Grant, ended: Ended) {
         }
     }
     Edge::Told.reached();
-    if let Err(error) = worker.journal.settled(&grant.token).await {
+    if let Err(error) = worker.journal.settled(token).await {
         warn!(%error, "the journal could not be written; a later replay will find nothing to do");
     }
 }
@@ -169,22 +163,50 @@ impl Ended {
         Self { outcome: Outcome::Unknown(why), arrival: Arrival::Unknown, gate }
     }
 
-    fn answered(answer: Answer) -> Self {
-        let Answer { outcome, took, answered_at, is_answered, retry_after, is_blocked } = answer;
-        let ago = Instant::now().duration_since(answered_at);
-        let (arrival, gate) = match &outcome {
-            Outcome::Accepted(_) => (Arrival::Answered { took, ago }, GateReport::Healthy),
-            // Refused before it was sent: by what the service is known not to take.
-            Outcome::Refused(refusal) if !is_answered => (Arrival::Never, report(refusal)),
-            Outcome::Refused(refusal) => (Arrival::Answered { took, ago }, report(refusal)),
-            Outcome::NotSent(why) => (Arrival::Never, troubled(why, retry_after)),
-            Outcome::Unknown(why) => {
-                let arrival = if is_answered { Arrival::Answered { took, ago } } else { Arrival::Unknown };
-                (arrival, if is_blocked { blocked(why, retry_after) } else { troubled(why, retry_after) })
-            }
+    fn answered(answer: Answer<Outcome>) -> Self {
+        let arrival = arrival(&answer);
+        let gate = match &answer.outcome {
+            Outcome::Accepted(_) => GateReport::Healthy,
+            Outcome::Refused(refusal) => report(refusal),
+            Outcome::Unknown(why) if answer.is_blocked => blocked(why, answer.retry_after),
+            Outcome::NotSent(why) | Outcome::Unknown(why) => troubled(why, answer.retry_after),
         };
-        Self { outcome, arrival, gate }
+        Self { outcome: answer.outcome, arrival, gate }
     }
+}
+
+/// When the request of a paid call arrived, as its answer tells.
+fn arrival<T>(answer: &Answer<T>) -> Arrival {
+    match answer.delivery {
+        Delivery::NotSent => Arrival::Never,
+        Delivery::Unanswered => Arrival::Unknown,
+        Delivery::Answered => {
+            let ago = Instant::now().duration_since(answer.answered_at);
+            Arrival::Answered { took: answer.took, ago }
+        }
+    }
+}
+
+/// What the end of an upgrade call that took a slot under `token` tells the account.
+pub(crate) fn upgrade_settled(token: Token, answer: &Answer<Upgrade>) -> Settle {
+    let closed = |kind, met: &Trouble| {
+        let Trouble { message, retry_after, .. } = met.clone();
+        report(&Refusal { kind, code: 0, message, retry_after })
+    };
+    let gate = match &answer.outcome {
+        Upgrade::Ready(_) | Upgrade::Waiting(_) | Upgrade::Unavailable(_) => GateReport::Healthy,
+        Upgrade::NotAsked(_) => GateReport::Silent,
+        Upgrade::Trouble(met) => match met.kind {
+            TroubleKind::RateLimited => closed(RefusalKind::RateLimited, met),
+            TroubleKind::Busy => closed(RefusalKind::Busy, met),
+            TroubleKind::KeyRefused => GateReport::Silent,
+            TroubleKind::Blocked => blocked(&met.message, met.retry_after),
+            // An answer that is none of these, such as too few credits for this size, is about this video.
+            TroubleKind::Transport if answer.delivery == Delivery::Answered => GateReport::Silent,
+            TroubleKind::Transport => troubled(&met.message, met.retry_after),
+        },
+    };
+    Settle { token, arrival: arrival(answer), gate }
 }
 
 /// What an answer that nobody can read, or none, says about the service. If that closes the gate, it is for as long as the
@@ -203,7 +225,9 @@ fn blocked(why: &str, asked: Option<Duration>) -> GateReport {
 fn report(refusal: &Refusal) -> GateReport {
     let asked = refusal.retry_after.unwrap_or_default();
     let closed = |wait: Duration, no_credits| {
-        let why = format!("{} ({})", refusal.message, refusal.code);
+        // Words of an upgrade call have their code in them.
+        let code = if refusal.code == 0 { String::new() } else { format!(" ({})", refusal.code) };
+        let why = format!("{}{code}", refusal.message);
         let too_many = refusal.kind == RefusalKind::RateLimited;
         GateReport::Closed { why, wait: wait.max(asked), no_credits, too_many }
     };

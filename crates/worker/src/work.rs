@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info, info_span, warn};
-use veobatch_api::{Client, FileHost, FileHostConfig};
+use veobatch_api::{FileHost, FileHostConfig};
 use veobatch_core::{InDoubt, Lane, Policy};
 use veobatch_ledger::{CLAIM_MAX, Guarantee, NoteKind, Settings, SharedLedger};
 
@@ -36,7 +36,7 @@ use crate::patience::Patience;
 use crate::refusals::Refusals;
 use crate::upkeep::{Duty, supervise};
 use crate::worker::{Batches, Worker};
-use crate::{Ended, Options, Stop, WorkError, blocking, random, submit};
+use crate::{Client, Ended, Options, Stop, WorkError, blocking, random, submit};
 
 /// How long the last leases are tried to be given back; they end by themselves otherwise.
 const HAND_BACK_WITHIN: Duration = Duration::from_secs(5);
@@ -272,14 +272,14 @@ fn start_lane(worker: &Arc<Worker>, lane: Lane, options: &Options, claimers: &mu
 pub(crate) async fn hand_back(worker: &Worker, claims: Vec<Claim>) {
     let given = async {
         let leases: Vec<_> =
-            claims.iter().filter(|claim| claim.grant.is_none()).map(|claim| claim.claimed.lease.clone()).collect();
+            claims.iter().filter(|claim| claim.permit.is_none()).map(|claim| claim.claimed.lease.clone()).collect();
         for some in leases.chunks(CLAIM_MAX) {
             if let Err(error) = worker.ledger.release(some).await {
                 debug!(%error, "leases could not be given back; they end by themselves");
             }
         }
-        let granted = claims.iter().filter_map(|claim| Some((claim, claim.grant.as_ref()?)));
-        let back = granted.map(|(claim, grant)| submit::hand_back(worker, claim, grant));
+        let granted = claims.iter().filter_map(|claim| Some((claim, claim.permit.as_ref()?.token())));
+        let back = granted.map(|(claim, token)| submit::hand_back(worker, claim, token));
         futures::stream::iter(back).buffer_unordered(CLAIM_MAX).collect::<Vec<()>>().await;
     };
     if tokio::time::timeout(HAND_BACK_WITHIN, given).await.is_err() {

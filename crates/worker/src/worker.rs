@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tracing::{Instrument as _, debug, error, info, warn};
-use veobatch_api::{Client, FileHost};
+use veobatch_api::FileHost;
 use veobatch_core::{BatchId, Event, InDoubt, Record, State, doubted};
 use veobatch_ledger::{BatchSummary, Change, Changed, LedgerError, SharedLedger, change};
 
@@ -22,7 +22,7 @@ use crate::leases::Leases;
 use crate::output::Output;
 use crate::patience::Patience;
 use crate::refusals::Refusals;
-use crate::{Downloads, random, span};
+use crate::{Client, Downloads, random, span};
 
 /// One working process.
 #[derive(Debug)]
@@ -77,7 +77,13 @@ impl Worker {
     pub(crate) async fn tell(&self, claim: &Claim, event: &Event) {
         let stored = claim.claimed.stored.clone();
         let (jitter, policy) = (random::jitter(), self.learning.policy());
-        let told = Change { event, lease: Some(&claim.claimed.lease), settle: None, jitter, policy: &policy };
+        let told = Change {
+            event,
+            lease: Some(&claim.claimed.lease),
+            settle: claim.settle.get().cloned(),
+            jitter,
+            policy: &policy,
+        };
         let mut patience = StepPatience { worker: self, claim, met: None };
         let result = change(self.ledger.as_ref(), stored, &told, &mut patience).await;
         self.weigh(claim, &result, Sender::Another);

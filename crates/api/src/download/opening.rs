@@ -18,12 +18,29 @@ use crate::words;
 /// Most redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
 
+/// What of a file is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wanted<'a> {
+    Whole,
+    /// What is still missing, if it is the same file.
+    Rest(&'a Resume),
+    /// So many bytes from there on; at least one.
+    Part(u64, usize),
+}
+
+impl Wanted<'_> {
+    /// The first byte, if it is not all.
+    fn offset(self) -> Option<u64> {
+        match self {
+            Self::Whole => None,
+            Self::Rest(from) => Some(from.offset),
+            Self::Part(from, _) => Some(from),
+        }
+    }
+}
+
 /// Opens `link`; `None` if the host says that the file has no such part.
-pub(super) async fn open(
-    host: &FileHost,
-    link: &str,
-    from: Option<&Resume>,
-) -> Result<Option<Download>, DownloadError> {
+pub(super) async fn open(host: &FileHost, link: &str, from: Wanted<'_>) -> Result<Option<Download>, DownloadError> {
     let mut url = Url::parse(link).map_err(|_| DownloadError::Link("it is not a URL".to_owned()))?;
     for _ in 0..=MAX_REDIRECTS {
         let response = fetch(host, &url, from).await?;
@@ -46,7 +63,7 @@ fn check_descent(from: &Url, to: &Url) -> Result<(), DownloadError> {
     Ok(())
 }
 
-async fn fetch(host: &FileHost, url: &Url, from: Option<&Resume>) -> Result<Response, DownloadError> {
+async fn fetch(host: &FileHost, url: &Url, from: Wanted<'_>) -> Result<Response, DownloadError> {
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(DownloadError::Refused(format!("{} is no web address", words::redact(url.as_str()))));
     }
@@ -55,10 +72,17 @@ async fn fetch(host: &FileHost, url: &Url, from: Option<&Resume>) -> Result<Resp
     }
     let through_proxy = is_proxied(url);
     let client = if through_proxy { &host.proxied } else { &host.direct };
-    let mut request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
-    if let Some(Resume { offset, validator }) = from.filter(|from| from.offset > 0) {
-        request = request.header(RANGE, format!("bytes={offset}-")).header(IF_RANGE, validator);
-    }
+    let request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+    let request = match from {
+        Wanted::Whole => request,
+        Wanted::Rest(Resume { offset, validator }) => {
+            request.header(RANGE, format!("bytes={offset}-")).header(IF_RANGE, validator)
+        }
+        Wanted::Part(first, most) => {
+            let last = first.saturating_add(most as u64).saturating_sub(1);
+            request.header(RANGE, format!("bytes={first}-{last}"))
+        }
+    };
     #[cfg(feature = "simulated")]
     if let Some(network) = &host.simulated {
         return simulated(network.as_ref(), &request.build().map_err(failed)?).await;
@@ -107,19 +131,19 @@ fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-fn accept(response: Response, from: Option<&Resume>) -> Result<Option<Download>, DownloadError> {
+fn accept(response: Response, from: Wanted<'_>) -> Result<Option<Download>, DownloadError> {
     let (status, headers) = (response.status().as_u16(), response.headers());
     let transfer = |message: String| DownloadError::Transfer { message, retry_after: retry_after(headers) };
     let encoding = header(headers, &CONTENT_ENCODING).filter(|coding| !coding.eq_ignore_ascii_case("identity"));
     let (starts_at, total) = match status {
         200 => (0, response.content_length()),
-        206 => match (header(headers, &CONTENT_RANGE).and_then(|range| content_range(&range)), from) {
-            (Some((first, total)), Some(from)) if first == from.offset => (first, total),
+        206 => match (header(headers, &CONTENT_RANGE).and_then(|range| content_range(&range)), from.offset()) {
+            (Some((first, total)), Some(from)) if first == from => (first, total),
             // Another part than the one asked for, or a part where all was asked for.
             (_, Some(_)) => return Ok(None),
             (_, None) => return Err(transfer("HTTP 206 where the whole file was asked for".to_owned())),
         },
-        416 if from.is_some() => return Ok(None),
+        416 if from.offset().is_some() => return Ok(None),
         408 | 416 | 425 | 429 | 500.. => return Err(transfer(format!("HTTP {status}"))),
         400..500 => return Err(DownloadError::Link(format!("HTTP {status}"))),
         _ => return Err(transfer(format!("HTTP {status}"))),

@@ -80,7 +80,7 @@ fn trouble_is_of_the_kind_that_the_code_says() {
     use TroubleKind::{Busy, KeyRefused, RateLimited, Transport};
     let kind = |upgrade| match upgrade {
         Upgrade::Trouble(Trouble { kind, .. }) => Some(kind),
-        Upgrade::Ready(_) | Upgrade::Waiting(_) | Upgrade::Unavailable(_) => None,
+        Upgrade::Ready(_) | Upgrade::Waiting(_) | Upgrade::Unavailable(_) | Upgrade::NotAsked(_) => None,
     };
     for (code, expected) in [
         (401, KeyRefused),

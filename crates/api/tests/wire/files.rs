@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use url::Url;
-use veobatch_api::{Download, DownloadError, FileHost, FileHostConfig, Resume};
+use veobatch_api::{Download, DownloadError, FileHost, FileHostConfig, Part, Resume};
 
 use crate::server::{Act, Server, answer, nobody, with};
 
@@ -75,6 +75,22 @@ async fn a_file_that_has_changed_or_has_no_such_part_starts_over() {
         let mut download = open(&server.url(), Some(resume(4))).await.unwrap();
         assert_eq!((download.starts_at, rest(&mut download).await.unwrap()), (0, b"all".to_vec()));
     }
+}
+
+#[tokio::test]
+async fn some_bytes_of_a_file_come_and_no_more() {
+    let part = async |server: &Server, from| host(&server.url()).part(server.url().as_str(), from, 4).await;
+    let server = Server::saying(with(206, "content-range: bytes 4-7/10\r\n", "4567"));
+    assert_eq!(part(&server, 4).await, Ok(Part { starts_at: 4, bytes: b"4567".to_vec() }));
+    assert_eq!(server.seen()[0].header("range").as_deref(), Some("bytes=4-7"));
+    let whole = Server::saying(answer(200, "0123456789"));
+    assert_eq!(part(&whole, 4).await, Ok(Part { starts_at: 0, bytes: b"0123".to_vec() }));
+    let short = Server::saying(answer(416, ""));
+    assert_eq!(part(&short, 40).await, Ok(Part { starts_at: 40, bytes: Vec::new() }));
+    let other = Server::saying(with(206, "content-range: bytes 0-3/10\r\n", "0123"));
+    assert_eq!(part(&other, 4).await, Ok(Part { starts_at: 4, bytes: Vec::new() }));
+    let gone = Server::saying(answer(403, ""));
+    assert!(matches!(part(&gone, 4).await, Err(DownloadError::Link(_))));
 }
 
 #[tokio::test]

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use url::Url;
-use veobatch_api::{ApiKey, Client, ClientConfig};
+use veobatch_api::{ApiKey, ClientConfig};
 use veobatch_core::{Credits, Progress, Resolution, TaskId, TroubleKind, Upgrade};
 
 use crate::server::{Act, Server, answer, nobody, with};
+use crate::{Client, permit};
 
 fn client(base: Url) -> Client {
     Client::new(ClientConfig::new(base, ApiKey::parse("sk-very-secret").unwrap())).unwrap()
@@ -110,20 +111,21 @@ async fn a_larger_version_is_asked_for_by_get_or_by_post() {
     let client = client(server.url());
     for size in [Resolution::P1080, Resolution::K4] {
         let ready = Upgrade::Ready("https://h.example/b.mp4".into());
-        assert_eq!(client.upgrade(&task(), size, 0).await, ready);
+        assert_eq!(client.upgrade(permit(), &task(), size, 0).await.outcome, ready);
     }
     let [small, large] = server.seen().try_into().unwrap();
+    assert_eq!([small.connection, large.connection], [0, 1], "as any call that may pay");
     assert_eq!(small.line(), "GET /api/v1/veo/get-1080p-video?taskId=t%2B1&index=0");
     assert_eq!(large.line(), "POST /api/v1/veo/get-4k-video");
     assert_eq!(large.body, r#"{"taskId":"t+1","index":0}"#);
-    assert!(matches!(client.upgrade(&task(), Resolution::P720, 0).await, Upgrade::Unavailable(_)));
+    assert!(matches!(client.upgrade(permit(), &task(), Resolution::P720, 0).await.outcome, Upgrade::Unavailable(_)));
     assert_eq!(server.seen().len(), 2);
 }
 
 #[tokio::test]
 async fn an_upgrade_that_loses_its_answer_is_not_asked_for_twice() {
     let server = Server::start(|_, _| Act::Reset(String::new()));
-    let upgrade = client(server.url()).upgrade(&task(), Resolution::K4, 0).await;
+    let upgrade = client(server.url()).upgrade(permit(), &task(), Resolution::K4, 0).await.outcome;
     assert!(matches!(upgrade, Upgrade::Trouble(_)), "{upgrade:?}");
     assert_eq!(server.seen().len(), 1);
 }
@@ -157,7 +159,7 @@ async fn links_and_prompts_come_as_the_service_wrote_them() {
         assert_eq!(info.progress, Progress::Made { urls: vec![link()], resolution: None }, "the key is {key}");
         assert_eq!(info.prompt.as_deref(), Some("data, e, https"), "the key is {key}");
         let server = Server::saying(answer(200, r#"{"code":200,"data":"https://h.example/e.mp4?sig=1"}"#));
-        let ready = client(server.url()).upgrade(&task(), Resolution::K4, 0).await;
+        let ready = client(server.url()).upgrade(permit(), &task(), Resolution::K4, 0).await.outcome;
         assert_eq!(ready, Upgrade::Ready(link()), "the key is {key}");
         assert_eq!(client(server.url()).fresh_url("https://h.example/old").await, Ok(Some(link())), "the key is {key}");
     }
@@ -178,7 +180,7 @@ async fn a_key_that_is_echoed_is_in_no_words() {
     ] {
         let server = says(body);
         let client = client(server.url());
-        let upgrade = client.upgrade(&task(), Resolution::K4, 0).await;
+        let upgrade = client.upgrade(permit(), &task(), Resolution::K4, 0).await.outcome;
         let said = format!("{:?} {upgrade:?} {:?}", client.poll(&task()).await, client.credits().await);
         assert!(said.contains("**************") && !said.contains("secret"), "{said}");
     }

@@ -4,24 +4,18 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 use url::Url;
-use veobatch_api::{ApiKey, Client, ClientConfig, Dialect, SubmitPermit};
-use veobatch_core::{Outcome, RefusalKind, Spec, TaskId, Token};
+use veobatch_api::{ApiKey, ClientConfig, Delivery, Dialect, Permit};
+use veobatch_core::{Grant, Outcome, RefusalKind, Spec, TaskId, Token};
 
 use crate::server::{Act, Server, answer, mute, nobody, with};
+use crate::{Client, HOUR, Tests, permit};
 
 const KEY: &str = "sk-very-secret";
 const ACCEPTED: &str = r#"{"code":200,"msg":"success","data":{"taskId":"t1"}}"#;
-const HOUR: Duration = Duration::from_secs(3600);
 
 fn client(base: Url) -> Client {
     let config = ClientConfig::new(base, ApiKey::parse(KEY).unwrap());
     Client::new(ClientConfig { submit_timeout: Duration::from_secs(4), ..config }).unwrap()
-}
-
-#[expect(clippy::disallowed_methods, reason = "stands in for a claim; its second deadline is one of the wall clock")]
-fn permit() -> SubmitPermit {
-    let wall = SystemTime::now() + HOUR;
-    SubmitPermit::from_claim(Token::from_bits(7), Instant::now() + HOUR, wall)
 }
 
 async fn submit(base: Url) -> Outcome {
@@ -237,7 +231,7 @@ async fn an_answer_that_cannot_be_understood_tells_the_wait_that_was_asked_for()
         let server = Server::saying(with(503, headers, "<html>"));
         let answer = client(server.url()).submit(permit(), &Spec::default(), None).await;
         assert_unknown(&answer.outcome);
-        assert_eq!((answer.is_answered, answer.retry_after), (true, wait));
+        assert_eq!((answer.delivery, answer.retry_after), (Delivery::Answered, wait));
     }
 }
 
@@ -287,8 +281,8 @@ async fn a_connection_that_dies_under_the_next_submission_is_never_met() {
 #[tokio::test]
 async fn a_permit_that_has_run_out_sends_nothing() {
     let server = Server::saying(answer(200, ACCEPTED));
-    #[expect(clippy::disallowed_methods, reason = "stands in for a claim")]
-    let late = SubmitPermit::from_claim(Token::from_bits(7), Instant::now() + HOUR, SystemTime::UNIX_EPOCH);
+    let grant = Grant::by(&Tests, Token::from_bits(7));
+    let late = Permit::new(grant, Instant::now() + HOUR, SystemTime::UNIX_EPOCH);
     let answer = client(server.url()).submit(late, &Spec::default(), None).await;
     assert_not_sent(&answer.outcome);
     assert!(server.seen().is_empty());

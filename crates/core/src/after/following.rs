@@ -72,14 +72,18 @@ fn carrier(record: &Record) -> Option<&Token> {
 fn made(record: &Record, task: &Task, urls: &[String], resolution: Option<Resolution>, moment: &Moment<'_>) -> Record {
     let mut next = record.clone();
     next.trouble = None;
-    if record.resolution > resolution.unwrap_or_default() {
-        next.note(moment.now, format!("made; asking for {}", record.resolution.as_str()));
+    let wanted = record.resolution;
+    if resolution.is_some_and(|size| wanted > size) {
+        next.note(moment.now, format!("made; asking for {}", wanted.as_str()));
         next.state =
             State::Upscaling { task: task.clone(), base: urls.to_vec(), since: moment.now, tries: 0, due: moment.now };
-    } else {
-        next.note(moment.now, "made");
-        next.state = downloading(task, urls.to_vec(), resolution, false);
+        return next;
     }
+    // It may have the size that was asked for, and then a larger version would be paid for twice.
+    let is_open = resolution.is_none() && wanted > Resolution::default();
+    let words = format!("made; its size is not known, so no {} version is bought", wanted.as_str());
+    next.note(moment.now, if is_open { &words } else { "made" });
+    next.state = downloading(task, urls.to_vec(), resolution, false);
     next
 }
 
@@ -135,10 +139,16 @@ pub(super) fn upgraded(
             return Ok(next);
         }
         Upgrade::Unavailable(why) => (why, None),
+        Upgrade::NotAsked(until) => {
+            next.trouble.clone_from(&record.trouble);
+            let (task, base, due) = (task.clone(), base.clone(), *until);
+            next.state = State::Upscaling { task, base, since: *since, tries: *tries, due };
+            return Ok(next);
+        }
         // Counted in answers, not in time: a time in which nobody asked is no reason to give up what was paid for.
         Upgrade::Waiting(why) => {
             let tries = tries.saturating_add(1);
-            (why, (tries < moment.policy.upgrade_tries()).then_some((tries, Duration::ZERO)))
+            (why, (tries < moment.policy.upgrade_tries(to)).then_some((tries, Duration::ZERO)))
         }
         Upgrade::Trouble(Trouble { message, retry_after, .. }) => {
             let is_early = moment.now.since(*since) < UPGRADE_TROUBLE;
@@ -146,7 +156,7 @@ pub(super) fn upgraded(
         }
     };
     if let Some((tries, asked)) = on {
-        let gap = moment.policy.next_upgrade(moment.jitter).max(asked);
+        let gap = moment.policy.next_upgrade(to, moment.jitter).max(asked);
         next.trouble = Some(why.clone());
         next.state = State::Upscaling {
             task: task.clone(),

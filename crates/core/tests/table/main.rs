@@ -7,3 +7,4 @@ mod matrix;
 mod scenes;
 mod stories;
 mod strays;
+mod upgrades;

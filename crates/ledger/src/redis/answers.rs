@@ -74,7 +74,7 @@ impl Row {
         let fence = Fence(self.fence.clone());
         let lease = Lease { job: self.place(), fence: fence.clone() };
         Ok(match self.stored(now)? {
-            Ok(stored) => Ok(Claimed { stored, lease, deliveries: self.deliveries }),
+            Ok(stored) => Ok(Claimed { stored, lease, deliveries: self.deliveries, grant: None }),
             Err(job) => Err(Unreadable { fence: Some(fence), ..job }),
         })
     }

@@ -10,9 +10,10 @@ use super::RedisLedger;
 use super::admission::texts;
 use super::answers::{Row, damaged, when};
 use crate::account::LOOKS;
+use crate::grant::grant;
 use crate::job::Fence;
 use crate::unreadable::Unreadable;
-use crate::{CLAIM_MAX, Claimed, Lease, LedgerError, SubmissionClaim, Waiting};
+use crate::{CLAIM_MAX, Claimed, Lease, LedgerError, SubmissionClaim, UpgradeClaim, Waiting};
 
 impl RedisLedger {
     pub(super) async fn grant(
@@ -28,7 +29,7 @@ impl RedisLedger {
         let mut now = Timestamp::default();
         for _ in 0..LOOKS {
             let answer: Vec<Value> = self.server.run(&self.scripts.grant, &args).await?;
-            match granted(answer)? {
+            match granted(answer, token)? {
                 Answer::Granted(claimed, replicas) => {
                     self.confirmation.granted(replicas);
                     return Ok(SubmissionClaim::Granted(claimed));
@@ -44,6 +45,31 @@ impl RedisLedger {
             }
         }
         Ok(SubmissionClaim::Wait { why: Waiting::Work, until: Some(now), now })
+    }
+
+    pub(super) async fn grant_upgrade(
+        &self,
+        lease: &Lease,
+        token: &Token,
+        stall: Option<Duration>,
+    ) -> Result<UpgradeClaim, LedgerError> {
+        let [batch, seq] = [lease.job.batch, lease.job.seq].map(|number| number.to_string());
+        let stall = stall.map(|stall| millis(stall).to_string()).unwrap_or_default();
+        let args = texts([&batch, &seq, &lease.fence.0, token.as_str(), &stall]);
+        let answer: Vec<Value> = self.server.run(&self.scripts.upgrade, &args).await?;
+        let unread = |error: redis::ParsingError| LedgerError::Damaged(error.to_string());
+        let mut parts = answer.into_iter();
+        let mut next = || parts.next().unwrap_or(Value::Nil);
+        let word: String = redis::from_redis_value(next()).map_err(unread)?;
+        match word.as_str() {
+            "granted" => return Ok(UpgradeClaim::Granted(grant(token))),
+            "lost" => return Err(LedgerError::LostLease),
+            _ => {}
+        }
+        let now = Timestamp::from_millis(redis::from_redis_value(next()).map_err(unread)?);
+        let why = waiting(&redis::from_redis_value::<String>(next()).map_err(unread)?)?;
+        let until = Timestamp::from_millis(redis::from_redis_value(next()).map_err(unread)?);
+        Ok(UpgradeClaim::Wait { why, until, now })
     }
 
     pub(super) async fn claim_due(
@@ -97,7 +123,7 @@ enum Answer {
     Unreadable(Box<Unreadable>),
 }
 
-fn granted(answer: Vec<Value>) -> Result<Answer, LedgerError> {
+fn granted(answer: Vec<Value>, token: &Token) -> Result<Answer, LedgerError> {
     let unread = |error: redis::ParsingError| LedgerError::Damaged(error.to_string());
     let mut parts = answer.into_iter();
     let mut next = || parts.next().unwrap_or(Value::Nil);
@@ -110,12 +136,17 @@ fn granted(answer: Vec<Value>) -> Result<Answer, LedgerError> {
         let row: Row = redis::from_redis_value(next()).map_err(unread)?;
         let replicas = redis::from_redis_value(next()).map_err(unread)?;
         return Ok(match row.claimed(now)? {
-            Ok(claimed) => Answer::Granted(Box::new(claimed), replicas),
+            Ok(claimed) => Answer::Granted(Box::new(Claimed { grant: Some(grant(token)), ..claimed }), replicas),
             Err(job) => Answer::Unreadable(Box::new(job)),
         });
     }
-    let why: String = redis::from_redis_value(next()).map_err(unread)?;
-    let why = match why.as_str() {
+    let why = waiting(&redis::from_redis_value::<String>(next()).map_err(unread)?)?;
+    let until = when(redis::from_redis_value(next()).map_err(unread)?);
+    Ok(Answer::Wait(SubmissionClaim::Wait { why, until, now }))
+}
+
+fn waiting(word: &str) -> Result<Waiting, LedgerError> {
+    Ok(match word {
         "work" => Waiting::Work,
         "slot" => Waiting::Slot,
         "cap" => Waiting::Cap,
@@ -124,7 +155,5 @@ fn granted(answer: Vec<Value>) -> Result<Answer, LedgerError> {
         "budget" => Waiting::Budget,
         "recovery" => Waiting::Recovery,
         other => return Err(damaged("the answer to a claim", other.as_bytes())),
-    };
-    let until = when(redis::from_redis_value(next()).map_err(unread)?);
-    Ok(Answer::Wait(SubmissionClaim::Wait { why, until, now }))
+    })
 }

@@ -34,23 +34,24 @@ if mine then
   local bound = call('ZSCORE', P .. 'log', token)
   if not bound or tonumber(bound) < NOW then return { 'lost' } end
   call('ZADD', P .. 'd:follow', NOW + lease, mine)
-  call('ZADD', P .. 'log', NOW + stall, token)
-  if call('HGET', P .. 'acct', 'probe') == token then call('HSET', P .. 'acct', 'probe_until', NOW + stall) end
+  expect_again(token, stall)
   return granted(n, seq, call('HGET', part(n, ':j'), seq), stored, held.deliveries)
 end
 
 a = account()
 slot = next_slot(a)
 if recovers then return wait('recovery', recovers) end
-if a.closed and NOW < a.closed then return wait('gate', a.closed) end
-if a.closed and a.probe and NOW < a.probe_until then return wait('gate', a.probe_until) end
+local closed = closed_until(a)
+if closed then return wait('gate', closed) end
 if in_flight() >= a.cap then
   local first = call('ZRANGEBYSCORE', P .. 'f', after_now, UNLIMITED - 1, 'WITHSCORES', 'LIMIT', 0, 1)
   return wait('cap', tonumber(first[2] or 0))
 end
--- What no rule looks at any more; the minute is for a rate that is changed to a longer one.
-call('ZREMRANGEBYSCORE', P .. 'log', '-inf', NOW - a.w - K.ARRIVALS_KEPT)
-if EXACT < slot then return wait('slot', math.ceil(slot)) end
+forget_arrivals(a)
+-- An upgrade that waits for a slot takes it soon, or it is another's.
+if EXACT < slot or NOW < a.upgrade_turn then
+  return wait('slot', math.max(math.ceil(slot), math.min(a.upgrade_turn, NOW + 100)))
+end
 
 -- The virtual times of those batches that may go, if only some may.
 local only
@@ -187,13 +188,7 @@ set_lease(member, fence, deliveries, 'follow')
 call('ZADD', P .. 'd:follow', NOW + lease, member)
 call('ZADD', P .. 'f', UNLIMITED, member)
 call('HSET', P .. 'i', token, member)
-call('ZADD', P .. 'log', NOW + stall, token)
-account_for(a, slot)
-count('used', NOW, 1)
-if a.idle then call('HDEL', P .. 'acct', 'idle', 'idle_from') end
-local gap = spacing(a)
-call('HSET', P .. 'acct', 'tat', string.format('%.3f', math.max(a.tat, EXACT - gap) + gap))
-if a.closed then call('HSET', P .. 'acct', 'probe', token, 'probe_until', NOW + stall) end
+take_slot(a, slot, token, stall)
 if price > 0 then
   price = string.format('%.0f', price)
   call('HINCRBY', part(n, ''), 'credits', price)

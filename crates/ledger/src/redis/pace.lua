@@ -15,14 +15,14 @@ end
 
 local function account()
   local a = call('HMGET', P .. 'acct', 'n', 'w', 'cap', 'tat', 'until', 'why', 'no_credits', 'closings', 'troubles',
-    'probe', 'probe_until', 'low', 'low_since', 'peak', 'idle', 'idle_from')
+    'probe', 'probe_until', 'low', 'low_since', 'peak', 'idle', 'idle_from', 'upgrade_turn')
   local n = tonumber(a[1] or K.SUBMISSIONS)
   return {
     n = n, w = tonumber(a[2] or K.PER), cap = tonumber(a[3] or K.CAP), tat = tonumber(a[4] or 0),
     closed = a[5] and tonumber(a[5]), why = a[6] or '', no_credits = a[7] == '1', closings = tonumber(a[8] or 0),
     troubles = tonumber(a[9] or 0), probe = a[10], probe_until = tonumber(a[11] or 0),
     allowed = math.max(1, allowance(n, a[12] and tonumber(a[12]), tonumber(a[13] or 0), tonumber(a[14] or 0))),
-    idle = a[15], idle_from = tonumber(a[16] or 0),
+    idle = a[15], idle_from = tonumber(a[16] or 0), upgrade_turn = tonumber(a[17] or 0),
   }
 end
 

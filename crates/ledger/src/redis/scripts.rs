@@ -7,7 +7,7 @@ use veobatch_core::{SOFT_DEADLINE, millis};
 
 use crate::account::{
     ARRIVALS_KEPT, CAP_PER_POLL, CAREFUL_FROM, CAREFULLY, DAY_WAIT, GATE_MAX, LOOKS, LOWER, POLLS_AT_LEAST,
-    POLLS_WORTH_WHILE, PROMOTED, Pace, RECOVERY_MARGIN, STEPS, TROUBLES, UNPRICED_WAIT, WOKEN,
+    POLLS_WORTH_WHILE, PROMOTED, Pace, RECOVERY_MARGIN, STEPS, TROUBLES, UNPRICED_WAIT, UPGRADE_TURN, WOKEN,
 };
 use crate::fastest::{ENOUGH, GENERATION, MARGIN};
 use crate::slots::SLOT_HOURS;
@@ -42,6 +42,7 @@ fn constants() -> String {
         ("SUBMISSIONS", submissions.to_string()),
         ("TROUBLES", TROUBLES.to_string()),
         ("UNPRICED_WAIT", ms(UNPRICED_WAIT)),
+        ("UPGRADE_TURN", ms(UPGRADE_TURN)),
         ("WOKEN", WOKEN.to_string()),
     ];
     let set: Vec<String> = all.iter().map(|(name, value)| format!("{name} = {value}")).collect();
@@ -56,6 +57,7 @@ pub(super) struct Scripts {
     pub(super) abandon: Script,
     pub(super) compare: Script,
     pub(super) grant: Script,
+    pub(super) upgrade: Script,
     pub(super) claim: Script,
     pub(super) put: Script,
     pub(super) leases: Script,
@@ -88,7 +90,17 @@ impl Scripts {
             publish: script!(k, "queue.lua", "recovery.lua", "publish.lua"),
             abandon: script!(k, "index.lua", "queue.lua", "staging.lua", "abandon.lua"),
             compare: script!(k, "index.lua", "finished.lua", "compare.lua"),
-            grant: script!(k, "queue.lua", "pace.lua", "idle.lua", "recovery.lua", "aside.lua", "grant.lua"),
+            grant: script!(
+                k,
+                "queue.lua",
+                "pace.lua",
+                "idle.lua",
+                "taken.lua",
+                "recovery.lua",
+                "aside.lua",
+                "grant.lua"
+            ),
+            upgrade: script!(k, "pace.lua", "idle.lua", "taken.lua", "recovery.lua", "upgrade.lua"),
             claim: script!(k, "many.lua", "leave.lua", "aside.lua", "claim.lua"),
             put: script!(
                 k,

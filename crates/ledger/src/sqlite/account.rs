@@ -111,17 +111,23 @@ impl Books {
 
     /// Gate, cap and slot, in this order.
     pub(super) fn hindrance(&self, sql: &Connection, now: Timestamp) -> Result<Option<Hindered>, LedgerError> {
-        if let Gate::Closed { until, .. } = self.gate {
-            let trial = self.probe.as_ref().map_or(until, |(_, end)| until.max(*end));
-            if trial > now {
-                return Ok(Some((Waiting::Gate, Some(trial))));
-            }
+        if let Some(until) = self.closed_until(now) {
+            return Ok(Some((Waiting::Gate, Some(until))));
         }
         if self.in_flight(sql, now)? >= i64::from(self.pace.max_in_flight) {
             return Ok(Some((Waiting::Cap, next_landing(sql, now)?)));
         }
-        let slot = self.next_slot(sql, now)?;
+        // An upgrade that waits for a slot takes it soon, or it is another's.
+        let turn = super::upgrade::turn(sql)?.min(now.after(Duration::from_millis(100)));
+        let slot = self.next_slot(sql, now)?.max(turn);
         Ok((slot > now).then_some((Waiting::Slot, Some(slot))))
+    }
+
+    /// Until when the gate lets nothing through, or its one trial is waited for.
+    pub(super) fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let Gate::Closed { until, .. } = self.gate else { return None };
+        let trial = self.probe.as_ref().map_or(until, |(_, end)| until.max(*end));
+        (trial > now).then_some(trial)
     }
 
     /// Jobs in flight now.

@@ -200,7 +200,7 @@ pub(super) fn stored(row: &Row<'_>, now: Timestamp) -> Result<Found, LedgerError
 pub(super) fn claimed((mut stored, before): (Stored, u32), fence: Fence, until: Timestamp) -> Claimed {
     stored.leased_until = Some(until).filter(|until| *until > stored.now);
     let lease = Lease { job: stored.job, fence };
-    Claimed { stored, lease, deliveries: before.saturating_add(1) }
+    Claimed { stored, lease, deliveries: before.saturating_add(1), grant: None }
 }
 
 /// Reads a job's name from two columns.

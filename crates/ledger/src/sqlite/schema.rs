@@ -141,6 +141,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
     check(&connection)?;
     connection.execute_batch(super::heard::TABLE)?;
     connection.execute_batch(super::unreadable::TABLE)?;
+    connection.execute_batch(super::upgrade::TABLE)?;
     tune(&connection)?;
     Ok(connection)
 }
@@ -151,6 +152,7 @@ pub(super) fn in_memory() -> Result<Connection, LedgerError> {
     make(&mut connection)?;
     connection.execute_batch(super::heard::TABLE)?;
     connection.execute_batch(super::unreadable::TABLE)?;
+    connection.execute_batch(super::upgrade::TABLE)?;
     tune(&connection)?;
     Ok(connection)
 }

@@ -13,6 +13,7 @@ use super::writer::Step;
 use super::{slots, sums};
 use crate::LedgerError;
 use crate::account::{ARRIVALS_KEPT, Arrival, DAY_WAIT, LOOKS, PROMOTED, Settle, UNPRICED_WAIT, WOKEN, Waiting};
+use crate::grant::grant;
 use crate::job::{Claimed, Fence, SubmissionClaim};
 use crate::unreadable::{SET_ASIDE, Unreadable};
 
@@ -54,7 +55,7 @@ pub(super) fn claim(step: &mut Step<'_>, wanted: &Wanted) -> Result<SubmissionCl
     books.store(step.sql)?;
     served(step.sql, &next)?;
     forget_arrivals(step, &books)?;
-    expect_arrival(step, wanted)?;
+    expect_arrival(step, &wanted.token, wanted.stall)?;
     submitting(step, wanted, &next).map(|claimed| SubmissionClaim::Granted(Box::new(claimed)))
 }
 
@@ -90,7 +91,7 @@ fn submitting(step: &Step<'_>, wanted: &Wanted, next: &Ready) -> Result<Claimed,
         ))?;
     sums::spent(step, batch, (0, price), Some(step.now))?;
     sums::moved(step.sql, batch, &before, &place)?;
-    granted(step, id, fence, until)
+    granted(step, id, fence, until, &wanted.token)
 }
 
 /// The grant that this token has already; its lease and its bound of arrival start anew.
@@ -102,41 +103,53 @@ fn repeated(step: &Step<'_>, wanted: &Wanted) -> Result<Option<Claimed>, LedgerE
     let Some((id, fence, writer)) = found else { return Ok(None) };
     let (Some(fence), true) = (fence, fence == writer) else { return Err(LedgerError::LostLease) };
     // The call is yet to be made, so its bounds start anew; unless they are over, for then its slot may be another's.
-    let open = "SELECT 1 FROM arrival WHERE token = ? AND bound >= ?";
-    if !step.sql.prepare_cached(open)?.exists((token, put_time(step.now)))? {
+    if !is_expected(step, &wanted.token)? {
         return Err(LedgerError::LostLease);
     }
     let until = step.now.after(wanted.lease);
     step.sql.prepare_cached("UPDATE job SET due = ? WHERE id = ?")?.execute((put_time(until), id))?;
-    expect_arrival(step, wanted)?;
-    let probe = "UPDATE account SET probe_until = ?2 WHERE probe = ?1";
-    step.sql.prepare_cached(probe)?.execute((token, put_time(step.now.after(wanted.stall))))?;
-    granted(step, id, get_fence(fence), until).map(|mut claimed| {
+    expect_again(step, &wanted.token, wanted.stall)?;
+    granted(step, id, get_fence(fence), until, &wanted.token).map(|mut claimed| {
         claimed.deliveries = claimed.deliveries.max(1);
         Some(claimed)
     })
 }
 
-fn granted(step: &Step<'_>, id: i64, fence: Fence, until: Timestamp) -> Result<Claimed, LedgerError> {
+fn granted(step: &Step<'_>, id: i64, fence: Fence, until: Timestamp, token: &Token) -> Result<Claimed, LedgerError> {
     let mut statement = step.sql.prepare_cached(&format!(
         "{STORED} spec.spec FROM job JOIN batch ON batch.id = job.batch JOIN spec ON spec.job = job.id WHERE job.id = ?"
     ))?;
     let mut rows = statement.query([id])?;
     let row = rows.next()?.ok_or_else(|| LedgerError::Damaged(format!("job {id} has no spec")))?;
     let (stored, deliveries) = row::stored(row, step.now)??;
-    Ok(row::claimed((stored, deliveries.saturating_sub(1)), fence, until))
+    let claimed = row::claimed((stored, deliveries.saturating_sub(1)), fence, until);
+    Ok(Claimed { grant: Some(grant(token)), ..claimed })
 }
 
 /// The call that `token` stands for may arrive until its time limit.
-fn expect_arrival(step: &Step<'_>, wanted: &Wanted) -> Result<(), LedgerError> {
+pub(super) fn expect_arrival(step: &Step<'_>, token: &Token, stall: Duration) -> Result<(), LedgerError> {
     step.sql
         .prepare_cached("INSERT OR REPLACE INTO arrival (token, bound) VALUES (?, ?)")?
-        .execute((wanted.token.as_str(), put_time(step.now.after(wanted.stall))))?;
+        .execute((token.as_str(), put_time(step.now.after(stall))))?;
     Ok(())
 }
 
+/// The same where the call is granted again, and has yet to be made.
+pub(super) fn expect_again(step: &Step<'_>, token: &Token, stall: Duration) -> Result<(), LedgerError> {
+    expect_arrival(step, token, stall)?;
+    let probe = "UPDATE account SET probe_until = ?2 WHERE probe = ?1";
+    step.sql.prepare_cached(probe)?.execute((token.as_str(), put_time(step.now.after(stall))))?;
+    Ok(())
+}
+
+/// Whether the call that `token` was granted is within its time limit.
+pub(super) fn is_expected(step: &Step<'_>, token: &Token) -> Result<bool, LedgerError> {
+    let open = "SELECT 1 FROM arrival WHERE token = ? AND bound >= ?";
+    Ok(step.sql.prepare_cached(open)?.exists((token.as_str(), put_time(step.now)))?)
+}
+
 /// Forgets arrivals that no rule looks at any more; the minute is for a rate that is changed to a longer one.
-fn forget_arrivals(step: &Step<'_>, books: &Books) -> Result<(), LedgerError> {
+pub(super) fn forget_arrivals(step: &Step<'_>, books: &Books) -> Result<(), LedgerError> {
     let old = put_time(step.now) - ms(books.pace.per) - ms(ARRIVALS_KEPT);
     step.sql.prepare_cached("DELETE FROM arrival WHERE bound < ?")?.execute([old])?;
     Ok(())

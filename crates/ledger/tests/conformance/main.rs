@@ -35,6 +35,7 @@ mod strays;
 mod submission;
 mod terms;
 mod unreadable;
+mod upgrade;
 
 macro_rules! conformance {
     ($($theme:ident { $($case:ident)+ })+) => {
@@ -218,6 +219,15 @@ conformance! {
         troubles_close_the_gate_for_as_long_as_the_service_asks
         a_healthy_answer_forgets_troubles
         a_repeated_put_settles_once
+    }
+    upgrade {
+        an_upgrade_takes_a_slot_and_no_place_in_flight
+        what_became_of_an_upgrade_call_is_told_with_its_put
+        an_upgrade_that_waits_for_a_slot_goes_before_submissions
+        upgrades_that_wait_come_back_one_after_the_other
+        an_upgrade_waits_for_the_gate_and_may_be_the_one_that_tries_it
+        an_upgrade_that_does_not_count_in_the_pace_waits_for_nothing
+        only_a_held_job_with_a_video_gets_leave_for_an_upgrade
     }
     callbacks {
         the_callback_of_the_latest_submission_is_remembered_for_all

@@ -142,7 +142,12 @@ impl Side {
             return "empty hands".to_owned();
         }
         let at = usize::try_from(which).unwrap() % self.hands.len();
-        let claimed = if state == 7 { self.hands[at].clone() } else { self.hands.remove(at) };
+        let claimed = if state == 7 {
+            let Claimed { stored, lease, deliveries, .. } = &self.hands[at];
+            Claimed { stored: stored.clone(), lease: lease.clone(), deliveries: *deliveries, grant: None }
+        } else {
+            self.hands.remove(at)
+        };
         let mut put = put_of(&claimed.stored, Some(&claimed.lease), &record(&claimed.stored, state, n));
         if which.is_multiple_of(5) {
             put.task = Some(task(&format!("task-{}", which % 7)));

@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use veobatch_core::Token;
-use veobatch_ledger::{Admission, LedgerError, LedgerUrl, SharedLedger, SubmissionClaim, Waiting, open};
+use veobatch_core::{Lane, Record, State, Task, TaskId, Token};
+use veobatch_ledger::{
+    Admission, LedgerError, LedgerUrl, Nonce, Put, SharedLedger, SubmissionClaim, UpgradeClaim, Waiting, open,
+};
 
 use crate::{MINUTE, Scene, jobs};
 
@@ -86,6 +88,37 @@ async fn a_server_that_went_back_to_before_its_first_grant_is_known_to_be_anothe
     // As its file would have it after a start: another run of the server wrote it.
     scene.ask::<i64>(&["HSET", "{veobatch}:meta", "server", "another run"]).await;
     assert!(matches!(claim(&scene, 1).await, SubmissionClaim::Wait { why: Waiting::Recovery, .. }));
+}
+
+/// What was submitted before the change may still arrive, and the slots that it took may be forgotten.
+#[tokio::test]
+async fn an_upgrade_that_counts_in_the_pace_waits_for_the_journals_too() {
+    let scene = night().await;
+    let SubmissionClaim::Granted(claimed) = claim(&scene, 1).await else { panic!("not granted") };
+    let due = claimed.stored.now;
+    let task = Task { id: TaskId::parse("task-1").unwrap(), attempt: 1, at: due };
+    let state = State::Downloading { task, urls: vec![], size: None, upgraded: true, stale: true, tries: 0, due };
+    let record = Record { state, ..claimed.stored.record.clone() };
+    let put = Put {
+        job: claimed.stored.job,
+        version: claimed.stored.version,
+        fence: Some(claimed.lease.fence.clone()),
+        nonce: Nonce::random(),
+        body: record.body(),
+        facets: record.facets(),
+        task: None,
+        settle: None,
+    };
+    scene.ledger.put(&put).await.unwrap();
+    let (mut held, _) = scene.ledger.claim(Lane::Save, 1, MINUTE).await.unwrap();
+    let lease = held.pop().unwrap().lease;
+    scene.ask::<i64>(&["HSET", "{veobatch}:meta", "server", "another run"]).await;
+    let now = scene.ledger.now().await.unwrap();
+    let wait = scene.ledger.claim_upgrade(&lease, &Token::from_bits(2), Some(STALL)).await.unwrap();
+    let UpgradeClaim::Wait { why: Waiting::Recovery, until, .. } = wait else { panic!("{wait:?}") };
+    assert!(until.since(now) >= PAUSE, "{:?}", until.since(now));
+    let free = scene.ledger.claim_upgrade(&lease, &Token::from_bits(3), None).await.unwrap();
+    assert!(matches!(free, UpgradeClaim::Granted(_)), "{free:?}");
 }
 
 #[tokio::test]

@@ -22,6 +22,8 @@ pub struct Dialect {
     pub failure: FailureForm,
     /// Form of the balance.
     pub balance: BalanceForm,
+    /// Which of what it says and hears of a video's size.
+    pub size: Size,
 }
 
 /// Shape of a record (§3).
@@ -102,6 +104,19 @@ pub enum FailureForm {
     CodeAndRecord,
     /// The failure's code alone, `data` is null.
     Code,
+}
+
+/// What the service says and hears of a video's size (§2, §3, §4).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Size {
+    /// A submission's `resolution` is obeyed, and a record has a label.
+    #[default]
+    Labelled,
+    /// It is obeyed, and no record tells it.
+    Unlabelled,
+    /// It is ignored: every video is made in 720p, charged as that, and no record tells it.
+    BaseOnly,
 }
 
 /// Form of the balance (§8).

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::account::Held;
-use crate::config::{AspectKey, Config};
+use crate::config::{AspectKey, Config, Size};
 use crate::task::{Ratio, Resolution, TaskKind, TaskState};
 
 /// A request that is in order.
@@ -46,6 +46,7 @@ pub(crate) fn parse_generate(fields: &Value, config: &Config) -> Result<Wanted, 
     }
     let word = text(fields, "resolution")?.unwrap_or("720p");
     let Some(resolution) = Resolution::parse(word) else { return invalid(422, "resolution must be 720p, 1080p or 4k") };
+    let resolution = if config.dialect.size == Size::BaseOnly { Resolution::P720 } else { resolution };
     let seconds = seconds(fields)?;
     let ratio = ratio(fields, config.dialect.aspect_key)?;
     images(fields, model, seconds)?;

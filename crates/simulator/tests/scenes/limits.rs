@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use veobatch_simulator::{Rate, Status};
 
-use crate::client::{code, ended, get, instant, prompt, start, submit, try_submit, until};
+use crate::client::{code, ended, get, instant, post, prompt, start, submit, try_submit, until};
 
 #[tokio::test]
 async fn beyond_the_rate_there_is_429_until_the_window_has_room_again() {
@@ -22,6 +22,22 @@ async fn beyond_the_rate_there_is_429_until_the_window_has_room_again() {
     let times: Vec<u64> = bill.accepted.iter().map(|line| line.at_ms).collect();
     assert!(times[3] - times[0] >= 399, "{times:?}");
     assert_eq!(bill.rejected_429, bill.submissions - 4);
+}
+
+#[tokio::test]
+async fn asking_for_a_4k_version_counts_as_a_submission_and_for_a_1080p_version_does_not() {
+    let mut config = instant();
+    config.limits.rate = Some(Rate { requests: 2, window_ms: 60_000 });
+    let simulator = start(config).await;
+    let id = submit(&simulator, &prompt("a")).await;
+    ended(&simulator, &id).await;
+    for _ in 0..3 {
+        let small = get(&simulator, &format!("/api/v1/veo/get-1080p-video?taskId={id}")).await;
+        assert_ne!(small.status, 429);
+    }
+    let large = async || post(&simulator, "/api/v1/veo/get-4k-video", &json!({"taskId": id})).await.status;
+    assert_eq!([large().await, large().await], [200, 429]);
+    assert_eq!(code(&simulator, &prompt("b")).await, 429);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use hyper::Method;
 use serde_json::{Value, json};
 use veobatch_simulator::{
-    AspectKey, BalanceForm, Bill, FailureForm, NotReady, ResultUrls, Shape, Simulator, Status, Times,
+    AspectKey, BalanceForm, Bill, FailureForm, NotReady, ResultUrls, Shape, Simulator, Size, Status, Times,
 };
 
 use crate::client::{code, ended, get, instant, link, post, prompt, record, request, send, start, submit, try_submit};
@@ -232,6 +232,7 @@ async fn a_better_version_that_will_never_be_is_refused_and_free() {
 async fn the_4k_version_is_reported_done_by_a_422_with_links() {
     let mut config = instant();
     config.upgrade_4k.median_ms = 40;
+    config.limits.rate = None;
     let simulator = start(config).await;
     let id = submit(&simulator, &prompt("a")).await;
     ended(&simulator, &id).await;
@@ -246,6 +247,21 @@ async fn the_4k_version_is_reported_done_by_a_422_with_links() {
     .await;
     assert_eq!(done["code"], 422);
     assert_eq!(simulator.bill().await.charged, 180);
+}
+
+#[tokio::test]
+async fn a_video_may_have_the_size_that_was_asked_for_or_not_without_a_word_of_it() {
+    for (size, label, price) in
+        [(Size::Labelled, json!("4k"), 180), (Size::Unlabelled, Value::Null, 180), (Size::BaseOnly, Value::Null, 60)]
+    {
+        let mut config = instant();
+        config.dialect.size = size;
+        let simulator = start(config).await;
+        let id = submit(&simulator, &json!({"prompt": "a", "resolution": "4k"})).await;
+        let record = ended(&simulator, &id).await;
+        assert_eq!(record["data"]["response"]["resolution"], label, "{size:?}");
+        assert_eq!(simulator.bill().await.charged, price, "{size:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The claimer of the follow and the save lane: whatever is due.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use veobatch_core::Lane;
@@ -70,7 +70,14 @@ impl Due {
     async fn send(&self, claimed: Claimed, slot: OwnedSemaphorePermit) {
         self.worker.clock.saw(claimed.stored.now);
         let hold = self.worker.leases.hold(claimed.lease.clone(), self.lane);
-        let claim = Claim { lane: self.lane, claimed: Box::new(claimed), grant: None, hold, _slot: slot };
+        let claim = Claim {
+            lane: self.lane,
+            claimed: Box::new(claimed),
+            permit: None,
+            settle: OnceLock::new(),
+            hold,
+            _slot: slot,
+        };
         // There is room for every slot, and the lane outlives its claimer; if not, the lease ends by itself.
         drop(self.claims.send(claim).await);
     }

@@ -1,31 +1,25 @@
 //! The claimer of the submit lane: one token, one grant, one paid call.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use governor::Quota;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
-use veobatch_api::wall_clock;
+use veobatch_api::{Permit, wall_clock};
 use veobatch_core::{Lane, Outcome, Timestamp, Token};
 use veobatch_ledger::{Arrival, Claimed, GateReport, LedgerError, Settle, SubmissionClaim, Waiting};
 
 use super::{Limiter, limiter, rest};
-use crate::claim::{Claim, Grant};
+use crate::claim::{BEGIN_WITHIN, Claim, STALL, SubmitPermit};
 use crate::evidence::{Evidence, bring};
 use crate::hours::May;
 use crate::leases::LEASE;
 use crate::patience::Patience;
 use crate::random;
 use crate::worker::Worker;
-
-/// How long after its claim a call may still begin: well within the lease, so that the two never meet.
-const BEGIN_WITHIN: Duration = Duration::from_secs(20);
-
-/// From the claim to the end of the paid call at the latest: [`BEGIN_WITHIN`] and the client's limit of 60 s.
-const STALL: Duration = Duration::from_secs(80);
 
 /// How long one try to give back a claim may take; a stopping worker makes one. Its journal knows the claim otherwise.
 const GIVE_BACK_WITHIN: Duration = Duration::from_secs(5);
@@ -41,7 +35,7 @@ pub(crate) struct Submissions {
 
 /// What asking for a grant came to.
 enum Asked {
-    Granted(Box<Claimed>, Grant),
+    Granted(Box<Claimed>, SubmitPermit),
     /// The worker is closing; `true` if the ledger may have granted it.
     Closing(bool),
     /// The ledger granted it, and by now it is too late to use it.
@@ -68,7 +62,7 @@ impl Submissions {
                 return;
             }
             match self.ask(&token).await {
-                Asked::Granted(claimed, grant) => self.send(claimed, grant, slot).await,
+                Asked::Granted(claimed, permit) => self.send(claimed, permit, slot).await,
                 Asked::TooLate => self.give_back(&token).await,
                 Asked::Closing(uncertain) => {
                     if uncertain {
@@ -129,9 +123,9 @@ impl Submissions {
             let until = Instant::now() + BEGIN_WITHIN;
             let until_wall = wall_clock() + BEGIN_WITHIN;
             match worker.ledger.claim_submission(token, only.as_deref(), LEASE, STALL).await {
-                Ok(SubmissionClaim::Granted(claimed)) => {
-                    let grant = Grant { token: token.clone(), until, until_wall };
-                    return Asked::Granted(claimed, grant);
+                Ok(SubmissionClaim::Granted(mut claimed)) => {
+                    let Some(grant) = claimed.grant.take() else { return Asked::TooLate };
+                    return Asked::Granted(claimed, Permit::new(grant, until, until_wall));
                 }
                 Ok(SubmissionClaim::Wait { why, until, now }) => {
                     patience.over();
@@ -165,10 +159,11 @@ impl Submissions {
         }
     }
 
-    async fn send(&self, claimed: Box<Claimed>, grant: Grant, slot: OwnedSemaphorePermit) {
+    async fn send(&self, claimed: Box<Claimed>, permit: SubmitPermit, slot: OwnedSemaphorePermit) {
         self.worker.clock.saw(claimed.stored.now);
         let hold = self.worker.leases.hold(claimed.lease.clone(), Lane::Submit);
-        let claim = Claim { lane: Lane::Submit, claimed, grant: Some(grant), hold, _slot: slot };
+        let settle = OnceLock::new();
+        let claim = Claim { lane: Lane::Submit, claimed, permit: Some(permit), settle, hold, _slot: slot };
         // There is room for every slot, and the lane outlives its claimer; if not, the journal knows that nothing was sent.
         drop(self.claims.send(claim).await);
     }

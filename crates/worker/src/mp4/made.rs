@@ -52,6 +52,11 @@ pub(crate) fn file(tracks: impl Fn(usize) -> Vec<Vec<u8>>, media: &[u8]) -> Vec<
 
 /// A video of 1280×720 with one sample, which is all of `media`.
 pub(crate) fn video(media: &[u8]) -> Vec<u8> {
+    video_of(1280, 720, media)
+}
+
+/// The same of another size.
+pub(crate) fn video_of(width: u32, height: u32, media: &[u8]) -> Vec<u8> {
     let size = u32::try_from(media.len()).unwrap();
-    file(|at| vec![trak(&tkhd(0, STRAIGHT, 1280, 720), b"vide", &chunk(at, &[size]))], media)
+    file(|at| vec![trak(&tkhd(0, STRAIGHT, width, height), b"vide", &chunk(at, &[size]))], media)
 }

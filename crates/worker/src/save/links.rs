@@ -3,7 +3,9 @@
 use veobatch_core::{Hindrance, Progress, Resolution, Task, Upgrade};
 
 use super::Download;
+use crate::claim::Claim;
 use crate::follow::heed;
+use crate::upgrade::upgrade;
 use crate::worker::Worker;
 
 /// So many failed tries show that links which the service names anew are no better than the old ones.
@@ -18,10 +20,15 @@ pub(super) enum Links {
 }
 
 /// Asks the service where `task`'s videos are now; if that is no help, for links made anew (kie-api.md, section 8).
-pub(super) async fn renew(worker: &Worker, refused: &Download<'_>, task: &Task) -> Result<Links, Hindrance> {
+pub(super) async fn renew(
+    worker: &Worker,
+    claim: &Claim,
+    refused: &Download<'_>,
+    task: &Task,
+) -> Result<Links, Hindrance> {
     let mut urls = named(worker, task).await?;
     if let Some(size) = refused.upgraded {
-        let url = upgrade_again(worker, task, size).await?;
+        let url = upgrade_again(worker, claim, task, size).await?;
         match urls.first_mut() {
             Some(first) => *first = url,
             None => urls.push(url),
@@ -64,13 +71,13 @@ async fn refresh(worker: &Worker, urls: &mut [String]) -> Result<(), Hindrance> 
     Ok(())
 }
 
-async fn upgrade_again(worker: &Worker, task: &Task, to: Resolution) -> Result<String, Hindrance> {
-    match worker.client.upgrade(&task.id, to, 0).await {
+async fn upgrade_again(worker: &Worker, claim: &Claim, task: &Task, to: Resolution) -> Result<String, Hindrance> {
+    match upgrade(worker, claim, task, to).await {
         Upgrade::Ready(url) => Ok(url),
         Upgrade::Waiting(why) | Upgrade::Unavailable(why) => Err(Hindrance::Link(why)),
-        Upgrade::Trouble(trouble) => {
-            heed(worker, &trouble);
-            Err(Hindrance::Transfer(trouble.message))
+        Upgrade::Trouble(trouble) => Err(Hindrance::Transfer(trouble.message)),
+        Upgrade::NotAsked(_) => {
+            Err(Hindrance::Transfer("the account's pace had no room to ask for a new link".to_owned()))
         }
     }
 }

@@ -14,7 +14,7 @@ use veobatch_core::{
 use veobatch_ledger::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Fence, Guarantee, JobRef, Lease,
     Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim, Turn,
-    Unreadable, Version, Waiting, WorkerPlace,
+    Unreadable, UpgradeClaim, Version, Waiting, WorkerPlace,
 };
 
 use super::stage::Owner;
@@ -241,6 +241,7 @@ through! {
     async fn publish_run(&self, admission: &Admission, run: &BatchId, turn: &Turn) -> ();
     async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> ();
     async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Staged;
+    async fn claim_upgrade(&self, lease: &Lease, token: &Token, stall: Option<Duration>) -> UpgradeClaim;
     async fn confirm(&self, token: &Token) -> ();
     async fn renew(&self, leases: &[Lease], lease: Duration) -> Vec<bool>;
     async fn release(&self, leases: &[Lease]) -> ();

@@ -103,9 +103,9 @@ impl Network for Wire {
         let wire = Self { world: Arc::clone(&self.world), inbox: Arc::clone(&self.inbox), owner: self.owner };
         Box::pin(async move {
             match sent.attempt.clone() {
-                Some(token) => wire.pay(token, sent).await,
-                None if sent.url.path().starts_with("/files/") => wire.fetch(sent).await,
-                None => wire.ask(sent).await,
+                Some(token) if sent.url.path().ends_with("/veo/generate") => wire.pay(token, sent).await,
+                _ if sent.url.path().starts_with("/files/") => wire.fetch(sent).await,
+                _ => wire.ask(sent).await,
             }
         })
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
-use veobatch_api::{ApiKey, Client, ClientConfig, FileHost};
+use veobatch_api::{ApiKey, ClientConfig, FileHost};
 use veobatch_core::{InDoubt, Lane, Outcome, Policy, Token};
 use veobatch_ledger::{Guarantee, SqliteLedger};
 
@@ -29,7 +29,7 @@ use crate::step::step;
 use crate::upkeep::supervise;
 use crate::work::{hand_back, prepare};
 use crate::worker::Worker;
-use crate::{Callbacks, Concurrency, Options, Stop, Until, WorkError};
+use crate::{Callbacks, Client, Concurrency, Options, Stop, Until, WorkError};
 
 /// From the end of a process to the start of the next one on its machine, at most, and a bit for the start itself.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(25);

@@ -1,12 +1,12 @@
 use std::sync::Mutex;
 
-use veobatch_api::{ApiKey, Client, ClientConfig, FileHost, FileHostConfig};
+use veobatch_api::{ApiKey, ClientConfig, FileHost, FileHostConfig};
 use veobatch_core::{InDoubt, Policy};
 use veobatch_ledger::{Guarantee, LedgerUrl};
 
 use super::*;
 use crate::work::prepare;
-use crate::{Concurrency, Downloads, Options, Stop, Until};
+use crate::{Client, Concurrency, Downloads, Options, Stop, Until};
 
 /// Everything that can happen to a turn, one after the other.
 struct Unlucky {

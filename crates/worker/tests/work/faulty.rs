@@ -11,7 +11,7 @@ use veobatch_core::{
 use veobatch_ledger::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
     LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable,
-    Version, WorkerPlace,
+    UpgradeClaim, Version, WorkerPlace,
 };
 
 /// What goes wrong.
@@ -80,6 +80,10 @@ impl Ledger for Faulty {
             return Self::lost();
         }
         Ok(answer)
+    }
+
+    async fn claim_upgrade(&self, lease: &Lease, token: &Token, stall: Option<Duration>) -> Answer<UpgradeClaim> {
+        self.inner.claim_upgrade(lease, token, stall).await
     }
 
     async fn confirm(&self, token: &Token) -> Answer<()> {

@@ -10,6 +10,7 @@ mod faulty;
 mod night;
 mod saving;
 mod scene;
+mod upgrades;
 
 use std::fs;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use url::Url;
-use veobatch_api::{ApiKey, Client, ClientConfig};
+use veobatch_api::{ApiKey, ClientConfig};
 use veobatch_core::{
     BatchId, Event, Files, InDoubt, JobId, Lane, Policy, Record, Resolution, Spec, State, StateName, Stray, Task,
     TaskId, Token,
@@ -18,7 +18,7 @@ use veobatch_ledger::{
     Settings, SharedLedger, Stored, change, open,
 };
 use veobatch_simulator::{Config, Endpoint, Rate, Simulator};
-use veobatch_worker::{Concurrency, Downloads, Ended, Options, Stop, Until, WorkError, work};
+use veobatch_worker::{Client, Concurrency, Downloads, Ended, Options, Stop, Until, WorkError, work};
 
 /// Whatever is waited for comes within this, or not at all.
 const PATIENCE: Duration = Duration::from_secs(90);
