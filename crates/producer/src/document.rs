@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::asked::{Asked, FIELDS};
 use crate::draft::{Draft, Given};
 use crate::field::{Field, nearest};
-use crate::node::{Key, Node, Place, Shape};
+use crate::node::{Key, Misreading, Node, Place, Shape};
 use crate::problem::{Problem, Report};
 use crate::rule;
 
@@ -30,7 +30,7 @@ impl<'a> Document<'a> {
         match node.shape {
             Shape::List(jobs) => document.jobs = jobs,
             Shape::Map(entries) if is_job(&entries) => {
-                document.jobs = vec![Node { at, shape: Shape::Map(entries) }];
+                document.jobs = vec![Node::new(at, Shape::Map(entries))];
             }
             Shape::Map(entries) => {
                 for (key, value) in entries {
@@ -52,6 +52,10 @@ impl<'a> Document<'a> {
     }
 
     fn entry(&mut self, key: &Key<'_>, node: Node<'a>, report: &mut Report) {
+        let is_lost = |how| key.name == "batch" || (how == Misreading::Text && node.shape == Shape::Null);
+        if let Some(misread) = node.not_as_written(false).filter(|misread| is_lost(misread.how)) {
+            return report.problem(misread.at, misread.problem.clone());
+        }
         match (key.name.as_ref(), node.shape) {
             ("batch" | "defaults" | "jobs", Shape::Null) => (),
             ("batch", _) if self.batch.is_some() => twice(key, report),
@@ -63,7 +67,7 @@ impl<'a> Document<'a> {
                 report.problem(node.at, Problem::new("`batch` has to be a text").hint("put it into quotes"));
             }
             ("defaults", shape @ Shape::Map(_)) => {
-                if let Some(defaults) = Draft::read(Node { at: node.at, shape }, report) {
+                if let Some(defaults) = Draft::read(Node::new(node.at, shape), report) {
                     if let Some(id) = &defaults.id {
                         let problem = Problem::new("`id` cannot be a default").text(&id.value);
                         report.problem(id.at, problem.hint("every job has its own"));
@@ -81,7 +85,7 @@ impl<'a> Document<'a> {
             }
             (name, shape) => {
                 if let Some(field) = FIELDS.iter().find(|field| **field == name) {
-                    return self.term(field, key, &Node { at: node.at, shape }, report);
+                    return self.term(field, key, &Node::new(node.at, shape), report);
                 }
                 let known = ["batch", "defaults", "jobs"].iter().chain(FIELDS).map(|name| (*name, *name));
                 let hint = match nearest(name, known) {

@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 use veobatch_core::{AspectRatio, GenerationType, Resolution};
 
 use list::{extra, images};
-use value::{flag, id, model, prompt, text, whole, word};
+use value::{flag, id, misread, model, prompt, text, whole, word};
 
 use crate::field::{Field, advice};
-use crate::node::{Key, Node, Place, Shape};
+use crate::node::{Key, Misreading, Node, Place, Shape};
 use crate::problem::{Problem, Report};
 
 /// A value and its place.
@@ -27,6 +27,8 @@ pub(crate) struct Given<T> {
 pub(crate) struct Draft<'a> {
     pub(crate) at: Place,
     pub(crate) broken: Vec<Field>,
+    /// Fields that are `null`: what the defaults say of them does not hold.
+    pub(crate) cleared: Vec<Field>,
     pub(crate) prompt: Option<Given<Cow<'a, str>>>,
     pub(crate) id: Option<Given<Cow<'a, str>>>,
     pub(crate) model: Option<Given<Cow<'a, str>>>,
@@ -52,7 +54,7 @@ impl<'a> Draft<'a> {
             for (key, value) in entries {
                 draft.entry(&key, value, &mut seen, report);
             }
-        } else if matches!(node.shape, Shape::Text(_)) {
+        } else if matches!(node.shape, Shape::Text(_)) || node.not_as_written(true).is_some() {
             draft.set(Field::Prompt, node, report);
         } else {
             let problem = Problem::new(format!("a job is a mapping, or a text (its prompt), not {}", node.kind()));
@@ -78,13 +80,43 @@ impl<'a> Draft<'a> {
             report.problem(key.at, Problem::new("a field is given twice").text(&key.name).hint_if(hint));
             return;
         }
-        // As programs write it: null is the same as not there.
-        if value.shape != Shape::Null {
+        if value.shape == Shape::Null && !is_meant_as_text(field, &value) {
+            self.cleared.push(field);
+        } else {
             self.set(field, value, report);
         }
     }
 
+    /// The same without these fields.
+    pub(crate) fn without(mut self, fields: &[Field]) -> Self {
+        for field in fields {
+            match field {
+                Field::Prompt => self.prompt = None,
+                Field::Id => self.id = None,
+                Field::Model => self.model = None,
+                Field::AspectRatio => self.aspect_ratio = None,
+                Field::Images => self.images = None,
+                Field::GenerationType => self.generation_type = None,
+                Field::Resolution => self.resolution = None,
+                Field::Duration => self.duration = None,
+                Field::Seed => self.seed = None,
+                Field::Watermark => self.watermark = None,
+                Field::EnableTranslation => self.enable_translation = None,
+                Field::Priority => self.priority = None,
+                Field::MaxAttempts => self.max_attempts = None,
+                Field::Extra => self.extra = None,
+            }
+        }
+        self
+    }
+
     fn set(&mut self, field: Field, node: Node<'a>, report: &mut Report) {
+        if node.shape == Shape::Null
+            && let Some(refused) = misread(&node, true)
+        {
+            self.broken.push(field);
+            return report.problem(refused.0, refused.1);
+        }
         let done = match field {
             Field::Prompt => prompt(node).map(|given| keep(&mut self.prompt, given)),
             Field::Id => id(node).map(|given| keep(&mut self.id, given)),
@@ -128,6 +160,14 @@ impl<'a> Draft<'a> {
             }
         }
     }
+}
+
+/// YAML read nothing where something may have been meant: `id: null`, `prompt: #3`, `{prompt: red, seed}`.
+fn is_meant_as_text(field: Field, null: &Node<'_>) -> bool {
+    null.not_as_written(field.is_free_text()).is_some_and(|misread| match misread.how {
+        Misreading::Value => matches!(field, Field::Prompt | Field::Id),
+        Misreading::Comment | Misreading::Text => true,
+    })
 }
 
 /// Puts a value in its place.

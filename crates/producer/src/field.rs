@@ -67,6 +67,11 @@ impl Field {
         NAMES.iter().find(|(_, written, others)| is(written, others)).map(|(field, ..)| *field)
     }
 
+    /// People write anything there, `#` included.
+    pub(crate) fn is_free_text(self) -> bool {
+        matches!(self, Self::Prompt | Self::Id | Self::Watermark)
+    }
+
     /// The name we give it.
     pub(crate) fn name(self) -> &'static str {
         NAMES.get(self as usize).map_or("", |(_, name, _)| name)

@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
             Some(b'n') => Shape::Null,
             _ => serde_json::from_str::<Number>(part).map_or_else(|_| Shape::Strange(part.to_owned()), Shape::Number),
         };
-        Ok(Node { at, shape })
+        Ok(Node::new(at, shape))
     }
 
     fn map(&mut self, part: &'a str, depth: usize) -> Result<Shape<'a>, Box<Broken>> {

@@ -71,7 +71,7 @@ fn job(text: &str, number: u32, defaults: &Draft<'_>, report: &mut Report) -> Op
             return None;
         }
     };
-    if let Node { at, shape: Shape::List(_) } = node {
+    if let Node { at, shape: Shape::List(_), .. } = node {
         let problem = Problem::new("a line holds one job, not a list").text(around(text, 1));
         report.problem(at, problem.hint("a whole JSON document belongs in a .json file"));
         return None;

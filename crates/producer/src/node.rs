@@ -4,24 +4,34 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Number, Value};
 
-/// Where something stands: the line, and the column in characters, both from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) line: u32,
-    pub(crate) column: u32,
-}
-
-impl Default for Place {
-    fn default() -> Self {
-        Self { line: 1, column: 1 }
-    }
-}
+pub(crate) use crate::problem::Place;
+use crate::problem::Problem;
 
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Node<'a> {
     pub(crate) at: Place,
     pub(crate) shape: Shape<'a>,
+    /// Where YAML may have read something else than was meant.
+    pub(crate) misread: Option<Box<Misread>>,
+}
+
+/// How a text without quotes may have been meant otherwise, and what to do about it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Misread {
+    pub(crate) how: Misreading,
+    pub(crate) at: Place,
+    pub(crate) problem: Problem,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Misreading {
+    /// A comment follows that looks like one: `veo3_fast # the cheap one`.
+    Comment,
+    /// It became a number, a truth value or nothing, and is written otherwise than we would write that.
+    Value,
+    /// Something of it was lost, or joined it.
+    Text,
 }
 
 /// A mapping's key and its place.
@@ -44,7 +54,19 @@ pub(crate) enum Shape<'a> {
     Strange(String),
 }
 
+impl<'a> Node<'a> {
+    pub(crate) fn new(at: Place, shape: Shape<'a>) -> Self {
+        Self { at, shape, misread: None }
+    }
+}
+
 impl Node<'_> {
+    /// Why it cannot be taken as the text that it seems to be. `is_free`: people write anything there, so that a comment
+    /// beside it may be a part of it.
+    pub(crate) fn not_as_written(&self, is_free: bool) -> Option<&Misread> {
+        self.misread.as_deref().filter(|misread| is_free || misread.how != Misreading::Comment)
+    }
+
     /// What it is, in words: "a text", "a list" …
     pub(crate) fn kind(&self) -> &'static str {
         match &self.shape {
@@ -71,8 +93,13 @@ impl Node<'_> {
         }
     }
 
-    /// The value as JSON, or the first part of it that JSON does not have.
+    /// The value as JSON, or the first part of it that JSON does not have, or that may have been meant otherwise.
     pub(crate) fn to_json(&self) -> Result<Value, &Self> {
+        let is_plain =
+            |misread: &Misread| misread.how == Misreading::Value && matches!(self.shape, Shape::Null | Shape::Bool(_));
+        if self.not_as_written(matches!(self.shape, Shape::Text(_))).is_some_and(|misread| !is_plain(misread)) {
+            return Err(self);
+        }
         Ok(match &self.shape {
             Shape::Null => Value::Null,
             Shape::Bool(value) => Value::Bool(*value),

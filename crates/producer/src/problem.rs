@@ -4,8 +4,6 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::node::Place;
-
 /// Most problems that are kept with their words; the others are only counted (a file may have a million bad lines).
 const KEPT: usize = 1000;
 
@@ -14,6 +12,19 @@ const SHOWN: usize = 100;
 
 /// Longest text that is quoted, in characters.
 const QUOTED: usize = 80;
+
+/// Where something stands: the line, and the column in characters, both from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { line: 1, column: 1 }
+    }
+}
 
 /// One thing that is wrong, and where.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

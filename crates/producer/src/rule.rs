@@ -26,6 +26,8 @@ pub(crate) struct Checked {
 /// Puts a job together and reports everything that does not fit. `None` if anything is wrong with the job.
 pub(crate) fn fit(job: Draft<'_>, defaults: &Draft<'_>, report: &mut Report) -> Option<Checked> {
     let before = report.problems.total();
+    let kept = (!job.cleared.is_empty()).then(|| defaults.clone().without(&job.cleared));
+    let defaults = kept.as_ref().unwrap_or(defaults);
     let id = id(&job, report);
     if job.prompt.is_none() && defaults.prompt.is_none() && !job.broken.contains(&Field::Prompt) {
         report.problem(job.at, Problem::new("a job has no prompt").hint("add `prompt:` and say what the video shows"));

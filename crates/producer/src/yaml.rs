@@ -7,12 +7,13 @@
 //!
 //! `serde_yaml` says what a scalar is (`no`, `16:9`, `1e3`), but stops at the first error and keeps no places;
 //! `saphyr-parser` knows every place, and tells before anything is expanded how large the aliases would make it. A file
-//! has to pass both.
+//! has to pass both; where they, or a person, may understand a text differently, the value carries that (`misread`).
 
 mod load;
 mod marks;
 mod mend;
 mod merge;
+mod misread;
 
 use std::borrow::Cow;
 

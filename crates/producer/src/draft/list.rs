@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Given;
-use super::value::{Refused, wrong};
+use super::value::{Refused, misread, wrong};
 use crate::field::Field;
 use crate::image;
 use crate::node::{Key, Node, Shape};
@@ -26,7 +26,9 @@ pub(super) fn images(node: Node<'_>, report: &mut Report) -> Result<Option<Given
     }
     let mut value = Vec::with_capacity(items.len());
     for item in items {
-        if let Shape::Text(url) = &item.shape {
+        if let Some(refused) = misread(&item, false) {
+            report.problem(refused.0, refused.1);
+        } else if let Shape::Text(url) = &item.shape {
             match image::check(url.trim()) {
                 Ok(()) => value.push(url.trim().to_owned()),
                 Err(problem) => report.problem(item.at, problem.text(url.trim())),
@@ -53,7 +55,11 @@ pub(super) fn extra(node: &Node<'_>, report: &mut Report) -> Result<Option<Given
             Ok(value) => {
                 map.insert(key.name.to_string(), value);
             }
-            Err(node) => report.problem(node.at, Problem::new("JSON has no such value").text_if(node.shown())),
+            Err(node) => {
+                let no_json = || Box::new((node.at, Problem::new("JSON has no such value").text_if(node.shown())));
+                let refused = misread(node, true).unwrap_or_else(no_json);
+                report.problem(refused.0, refused.1);
+            }
         }
     }
     // One order, so that the same fields are the same content.

@@ -16,7 +16,15 @@ pub(super) fn wrong(field: Field, wanted: &str, node: &Node<'_>, hint: Option<St
     Box::new((node.at, problem.text_if(node.shown()).hint_if(hint)))
 }
 
+/// `node` was read otherwise than it is written.
+pub(super) fn misread(node: &Node<'_>, is_free: bool) -> Option<Refused> {
+    node.not_as_written(is_free).map(|misread| Box::new((misread.at, misread.problem.clone())))
+}
+
 pub(super) fn text(field: Field, node: Node<'_>) -> Result<Given<Cow<'_, str>>, Refused> {
+    if let Some(refused) = misread(&node, field.is_free_text()) {
+        return Err(refused);
+    }
     if let Shape::Text(value) = node.shape {
         return Ok(Given { at: node.at, value: trimmed(value) });
     }
@@ -51,6 +59,9 @@ pub(super) fn model(node: Node<'_>) -> Result<Given<Cow<'_, str>>, Refused> {
 
 /// Taken as it is, not trimmed. A whole number is an id, too: it is written in one way only.
 pub(super) fn id(node: Node<'_>) -> Result<Given<Cow<'_, str>>, Refused> {
+    if let Some(refused) = misread(&node, true) {
+        return Err(refused);
+    }
     let value = match node.shape {
         Shape::Number(number) if !number.is_f64() => number.to_string().into(),
         Shape::Text(value) => value,

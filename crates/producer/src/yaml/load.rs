@@ -8,11 +8,13 @@ use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, Seq
 use serde_json::Number;
 
 use super::marks::Marks;
+use super::misread::{self, Lines};
 use crate::node::{Key, Node, Place, Shape};
 
 /// Reads the document that `marks` was made of.
 pub(super) fn load(text: &str, marks: &Marks) -> Result<Node<'static>, (Option<Place>, String)> {
-    let seed = Load { marks, index: marks.root() };
+    let lines = Lines::of(text);
+    let seed = Load { marks, lines: &lines, index: marks.root(), is_value: false };
     seed.deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let at = error.location().map(|at| Place { line: number(at.line()), column: number(at.column()) });
@@ -25,16 +27,25 @@ pub(super) fn load(text: &str, marks: &Marks) -> Result<Node<'static>, (Option<P
 #[derive(Clone, Copy)]
 struct Load<'m> {
     marks: &'m Marks,
+    lines: &'m Lines<'m>,
     index: u32,
+    /// It belongs to a name.
+    is_value: bool,
 }
 
 impl Load<'_> {
     fn part(self, n: usize) -> Self {
-        Self { index: self.marks.part(self.index, n), ..self }
+        Self { index: self.marks.part(self.index, n), is_value: false, ..self }
+    }
+
+    fn value(self, n: usize) -> Self {
+        Self { is_value: true, ..self.part(n) }
     }
 
     fn node(self, shape: Shape<'static>) -> Node<'static> {
-        Node { at: self.marks.place(self.index), shape }
+        let scalar = self.marks.scalar(self.index);
+        let misread = scalar.and_then(|scalar| misread::find(scalar, &shape, self.is_value, self.lines));
+        Node { at: self.marks.place(self.index), shape, misread }
     }
 }
 
@@ -108,9 +119,12 @@ impl<'de> Visitor<'de> for Load<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut entries = Vec::new();
         while let Some(key) = map.next_key_seed(self.part(2 * entries.len()))? {
-            let name = key.shown().ok_or_else(|| A::Error::custom("a list or a mapping stands where a name should"))?;
-            let key = Key { at: key.at, name: Cow::Owned(name.into_owned()) };
-            let value = map.next_value_seed(self.part(2 * entries.len() + 1))?;
+            // A name is what is written, whatever else YAML takes it for (`0x1F`, `no`, `~`).
+            let written =
+                self.marks.scalar(self.part(2 * entries.len()).index).map(|scalar| scalar.written.to_string());
+            let name = written.ok_or_else(|| A::Error::custom("a list or a mapping stands where a name should"))?;
+            let key = Key { at: key.at, name: Cow::Owned(name) };
+            let value = map.next_value_seed(self.value(2 * entries.len() + 1))?;
             entries.push((key, value));
         }
         Ok(self.node(Shape::Map(entries)))

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Parser, ScanError, Span};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use crate::node::Place;
 
@@ -33,11 +33,41 @@ struct Mark {
 #[derive(Debug)]
 enum Part {
     Open,
-    Scalar,
+    Scalar(Box<Scalar>),
     List(Vec<u32>),
     /// Keys and values in turn.
     Map(Vec<u32>),
     Alias(u32),
+}
+
+/// A value without parts, as it is written.
+#[derive(Debug)]
+pub(super) struct Scalar {
+    /// Where it begins, with its tag and anchor.
+    pub(super) at: Place,
+    /// Behind its last character; exact if it is plain.
+    pub(super) end: Place,
+    /// Its text.
+    pub(super) written: Box<str>,
+    /// It has no quotes, and is no block.
+    pub(super) is_plain: bool,
+    /// It has a tag other than `!!str`.
+    pub(super) has_tag: bool,
+    /// It has an anchor, and (so far) no alias refers to it.
+    pub(super) has_idle_anchor: bool,
+    has_anchor: bool,
+}
+
+impl Scalar {
+    /// There is no text, but there may be a tag or an anchor.
+    pub(super) fn is_empty(&self) -> bool {
+        self.written.is_empty()
+    }
+
+    /// Nothing is written: its place is that of whatever comes next.
+    pub(super) fn is_blank(&self) -> bool {
+        self.is_plain && self.is_empty() && !self.has_anchor && !self.has_tag
+    }
 }
 
 /// Why a text has no marks.
@@ -70,7 +100,19 @@ impl Marks {
             match self.get(at).map(|mark| &mark.part) {
                 Some(Part::Alias(target)) => at = *target,
                 Some(Part::List(parts) | Part::Map(parts)) => return parts.get(n).copied().unwrap_or(at),
-                Some(Part::Open | Part::Scalar) | None => return at,
+                Some(Part::Open | Part::Scalar(_)) | None => return at,
+            }
+        }
+    }
+
+    /// The scalar at `index`, looking through aliases.
+    pub(super) fn scalar(&self, index: u32) -> Option<&Scalar> {
+        let mut at = index;
+        loop {
+            match self.get(at).map(|mark| &mark.part) {
+                Some(Part::Alias(target)) => at = *target,
+                Some(Part::Scalar(scalar)) => return Some(scalar),
+                Some(Part::Open | Part::List(_) | Part::Map(_)) | None => return None,
             }
         }
     }
@@ -85,7 +127,7 @@ pub(super) fn parse(text: &str) -> Result<Marks, Broken> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| syntax(&error))?;
-        builder.take(event, place(span))?;
+        builder.take(event, span)?;
     }
     builder.finish()
 }
@@ -102,7 +144,8 @@ struct Builder {
 }
 
 impl Builder {
-    fn take(&mut self, event: Event<'_>, at: Place) -> Result<(), Broken> {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Broken> {
+        let at = place(&span.start);
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
             Event::DocumentStart(_) => {
@@ -115,10 +158,20 @@ impl Builder {
                 Ok(())
             }
             Event::Alias(anchor) => self.alias(anchor, at),
-            Event::Scalar(text, _, anchor, _) => {
+            Event::Scalar(text, style, anchor, tag) => {
                 let weight = NODE_WEIGHT + text.len() as u64;
                 self.written += weight;
-                self.add(at, weight, Part::Scalar, anchor)
+                let has_anchor = anchor != 0;
+                let scalar = Scalar {
+                    at,
+                    end: place(&span.end),
+                    written: text.into(),
+                    is_plain: style == ScalarStyle::Plain,
+                    has_tag: tag.is_some_and(|tag| !is_text(&tag)),
+                    has_idle_anchor: has_anchor,
+                    has_anchor,
+                };
+                self.add(at, weight, Part::Scalar(Box::new(scalar)), anchor)
             }
             Event::SequenceStart(anchor, _) => self.start(at, anchor, false),
             Event::MappingStart(anchor, _) => self.start(at, anchor, true),
@@ -131,9 +184,12 @@ impl Builder {
 
     fn alias(&mut self, anchor: usize, at: Place) -> Result<(), Broken> {
         let target = self.anchors.get(&anchor).copied();
-        match target.and_then(|index| self.marks.get(index).map(|mark| (index, mark))) {
+        match target.and_then(|index| self.marks.marks.get_mut(index as usize).map(|mark| (index, mark))) {
             Some((_, Mark { part: Part::Open, .. })) => Err(Broken::new(at, "an alias refers to what it is a part of")),
             Some((index, mark)) => {
+                if let Part::Scalar(scalar) = &mut mark.part {
+                    scalar.has_idle_anchor = false;
+                }
                 let weight = mark.weight;
                 self.add(at, weight, Part::Alias(index), 0)
             }
@@ -166,7 +222,7 @@ impl Builder {
     fn add(&mut self, at: Place, weight: u64, part: Part, anchor: usize) -> Result<(), Broken> {
         let index = u32::try_from(self.marks.marks.len()).unwrap_or(u32::MAX);
         match self.open.last_mut() {
-            Some((_, true, parts)) if parts.len() % 2 == 0 && !matches!(part, Part::Scalar | Part::Alias(_)) => {
+            Some((_, true, parts)) if parts.len() % 2 == 0 && !matches!(part, Part::Scalar(_) | Part::Alias(_)) => {
                 let mut broken = Broken::new(at, "a list or a mapping stands where a name should");
                 broken.hint = Some("put quotes around a text that starts with `{` or `[`");
                 return Err(broken);
@@ -195,8 +251,7 @@ impl Builder {
 }
 
 fn syntax(error: &ScanError) -> Broken {
-    let at = error.marker();
-    let at = Place { line: number(at.line()), column: number(at.col()).saturating_add(1) };
+    let at = place(error.marker());
     let words = error.info();
     let hint = if words.contains("mapping values are not allowed") {
         Some("put a text that contains `: ` into quotes")
@@ -210,8 +265,13 @@ fn syntax(error: &ScanError) -> Broken {
     Broken { at, words: format!("not valid YAML: {words}"), hint }
 }
 
-fn place(span: Span) -> Place {
-    Place { line: number(span.start.line()), column: number(span.start.col()).saturating_add(1) }
+fn place(marker: &Marker) -> Place {
+    Place { line: number(marker.line()), column: number(marker.col()).saturating_add(1) }
+}
+
+/// `!!str`, which only says what a text is anyway.
+fn is_text(tag: &Tag) -> bool {
+    tag.handle == "tag:yaml.org,2002:" && tag.suffix == "str"
 }
 
 fn number(n: usize) -> u32 {

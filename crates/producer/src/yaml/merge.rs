@@ -15,13 +15,13 @@ pub(super) fn merge(node: &mut Node<'static>, report: &mut Report) {
         }
         while let Some(n) = entries.iter().position(|(key, _)| key.name == "<<") {
             let (_, value) = entries.remove(n);
-            let Node { at, shape } = value;
+            let Node { at, shape, .. } = value;
             if let Shape::List(sources) = shape {
                 for source in sources {
                     take_over(entries, source, report);
                 }
             } else {
-                take_over(entries, Node { at, shape }, report);
+                take_over(entries, Node::new(at, shape), report);
             }
         }
     }

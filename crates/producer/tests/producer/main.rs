@@ -7,3 +7,4 @@ mod bytes;
 mod checking;
 mod files;
 mod ids;
+mod misread;
