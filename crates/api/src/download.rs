@@ -8,6 +8,7 @@ mod opening;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::redirect;
 use thiserror::Error;
 use url::Url;
@@ -50,6 +51,8 @@ pub struct FileHost {
     direct: reqwest::Client,
     /// Through the system's proxy, which resolves names: only literal addresses can be refused.
     proxied: reqwest::Client,
+    /// The system's proxy, as it was when this was made; the clients know no other either.
+    proxy: std::sync::Arc<Matcher>,
     private: bool,
     #[cfg(feature = "simulated")]
     simulated: Option<std::sync::Arc<dyn crate::simulated::Network>>,
@@ -134,6 +137,7 @@ impl FileHost {
         Ok(Self {
             direct,
             proxied,
+            proxy: std::sync::Arc::new(Matcher::from_system()),
             private: config.private,
             #[cfg(feature = "simulated")]
             simulated: None,

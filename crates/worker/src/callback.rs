@@ -3,7 +3,8 @@
 //! ```text
 //! submission ══ callBackUrl: <base>/<token>/<job> ══▶ the service
 //!                                                        │ POST, repeated until it is answered with 200
-//! [ledger] ◀── put ── receive ◀── verified, limited ◀── door
+//! [ledger] ◀── put ── receive ◀── verified ◀── door
+//!                        ╰─ unknown token: limited
 //! ```
 //!
 //! A callback is a hint. For a task that is followed it makes the next look due; for a paid call whose answer was lost it
@@ -29,8 +30,8 @@ use self::counts::Counts;
 pub(crate) use self::counts::Fate;
 pub use self::signature::WebhookKey;
 
-/// Callbacks that are looked up in a second, and at once after a rest. An account makes two submissions in a second, and
-/// each is called back for a few times at most; whoever guesses tokens gets no further with more.
+/// Callbacks with unknown tokens that are answered as such in a second, and at once after a rest. A service that retells
+/// what a ledger forgot stays below that; whoever guesses tokens is told to go away.
 const PER_SECOND: NonZeroU32 = NonZeroU32::new(50).expect("not zero");
 const BURST: NonZeroU32 = NonZeroU32::new(200).expect("not zero");
 
@@ -54,7 +55,7 @@ pub(crate) struct Receiver {
     base: Url,
     key: Option<WebhookKey>,
     pub(crate) counts: Counts,
-    limiter: DefaultDirectRateLimiter,
+    strangers: DefaultDirectRateLimiter,
     heard: Mutex<Timestamp>,
 }
 
@@ -64,7 +65,7 @@ impl Receiver {
             base: callbacks.url.clone(),
             key: callbacks.key.clone(),
             counts: Counts::default(),
-            limiter: RateLimiter::direct(Quota::per_second(PER_SECOND).allow_burst(BURST)),
+            strangers: RateLimiter::direct(Quota::per_second(PER_SECOND).allow_burst(BURST)),
             heard: Mutex::new(Timestamp::default()),
         }
     }

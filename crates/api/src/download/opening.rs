@@ -70,7 +70,7 @@ async fn fetch(host: &FileHost, url: &Url, from: Wanted<'_>) -> Result<Response,
     if !host.private {
         check_literal(url).map_err(|error| DownloadError::Refused(error.to_string()))?;
     }
-    let through_proxy = is_proxied(url);
+    let through_proxy = is_proxied(&host.proxy, url);
     let client = if through_proxy { &host.proxied } else { &host.direct };
     let request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
     let request = match from {
@@ -109,9 +109,9 @@ async fn simulated(
     })
 }
 
-/// Whether the system's proxy is used for `url`: never for this machine itself.
-fn is_proxied(url: &Url) -> bool {
-    let intercepted = || Some(Matcher::from_system().intercept(&url.as_str().parse().ok()?).is_some());
+/// Whether `proxy` is used for `url`: never for this machine itself.
+fn is_proxied(proxy: &Matcher, url: &Url) -> bool {
+    let intercepted = || Some(proxy.intercept(&url.as_str().parse().ok()?).is_some());
     !is_loopback(url) && intercepted().unwrap_or(false)
 }
 
@@ -183,6 +183,18 @@ mod tests {
         for (from, to) in [(&plain, &secure), (&plain, &plain), (&secure, &secure)] {
             assert_eq!(check_descent(from, to), Ok(()));
         }
+    }
+
+    #[test]
+    fn a_proxy_is_used_as_it_says_but_never_for_this_machine() {
+        let proxy = Matcher::builder().all("http://proxy.example:3128").no("direct.example").build();
+        let is_proxied = |url: &str| is_proxied(&proxy, &Url::parse(url).unwrap());
+        assert!(is_proxied("https://h.example/a") && is_proxied("http://h.example/a?b"));
+        assert!(!is_proxied("https://direct.example/a"));
+        assert!(
+            !is_proxied("http://localhost:80/a") && !is_proxied("http://127.0.0.1/a") && !is_proxied("http://[::1]/a")
+        );
+        assert!(!super::is_proxied(&Matcher::builder().build(), &Url::parse("https://h.example/a").unwrap()));
     }
 
     #[test]

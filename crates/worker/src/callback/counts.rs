@@ -20,7 +20,7 @@ pub(crate) enum Fate {
     Refused,
     /// The ledger could not take it now: the sender tries again.
     Deferred,
-    /// More came than are looked up.
+    /// No job has such a token, and many such came.
     Limited,
 }
 

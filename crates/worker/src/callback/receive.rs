@@ -36,9 +36,6 @@ pub(crate) async fn receive(
     if !is_signed(receiver, headers, body.task.as_ref()) {
         return Fate::Forged;
     }
-    if receiver.limiter.check().is_err() {
-        return Fate::Limited;
-    }
     let span = info_span!("callback", batch = %key.batch, job = %key.job);
     let callback = Callback { token, key, task: body.task };
     let told = async { tokio::time::timeout(WITHIN, tell(worker, receiver, callback)).await };
@@ -71,10 +68,10 @@ fn is_signed(receiver: &Receiver, headers: &HeaderMap, task: Option<&TaskId>) ->
 
 async fn tell(worker: &Worker, receiver: &Receiver, callback: Callback) -> Result<Fate, LedgerError> {
     let Callback { token, key, task } = callback;
-    let Some(stored) = worker.ledger.read(&key).await?.filter(|stored| stored.record.knows(&token)) else {
-        // A ledger that went back in time learns of its attempts again while it recovers: the sender is to come back.
-        let is_recovering = worker.ledger.account().await?.recovering_until.is_some();
-        return Ok(if is_recovering { Fate::Deferred } else { Fate::Unknown });
+    let stored = match worker.ledger.read(&key).await? {
+        Some(stored) if stored.record.knows(&token) => stored,
+        Some(stored) if repeats(&stored.record, task.as_ref()) => return Ok(Fate::Known),
+        Some(_) | None => return stranger(worker, receiver).await,
     };
     if matches!(stored.record.state, State::Submitting { .. }) && task.is_none() {
         // Its outcome is not known yet, and this tells too little of it: it says more once the job is in doubt.
@@ -103,6 +100,22 @@ async fn tell(worker: &Worker, receiver: &Receiver, callback: Callback) -> Resul
     };
     heard(worker, receiver, &record, &token, task.as_ref(), now).await;
     Ok(fate)
+}
+
+/// True if the job is done with this very task. A compact record knows no token any more, and needs none: whoever names
+/// that task says nothing new, and should stop repeating it.
+fn repeats(record: &Record, task: Option<&TaskId>) -> bool {
+    matches!(&record.state, State::Done { task: own, .. } if task == Some(&own.id))
+}
+
+/// Who knows no token is limited, and only that: what is genuine is never turned away because of others.
+async fn stranger(worker: &Worker, receiver: &Receiver) -> Result<Fate, LedgerError> {
+    if receiver.strangers.check().is_err() {
+        return Ok(Fate::Limited);
+    }
+    // A ledger that went back in time learns of its attempts again while it recovers: the sender is to come back.
+    let is_recovering = worker.ledger.account().await?.recovering_until.is_some();
+    Ok(if is_recovering { Fate::Deferred } else { Fate::Unknown })
 }
 
 /// The job that owns the task already, if it is another one and this job would take it.

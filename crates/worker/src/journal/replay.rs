@@ -4,7 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use tracing::{info, warn};
+use tracing::{info, info_span, warn};
 use veobatch_core::{JobKey, Outcome, Policy, Token};
 use veobatch_ledger::{Arrival, GateReport, Ledger, LedgerError, Settle};
 
@@ -14,6 +14,7 @@ use crate::blocking;
 use crate::disk::Disk;
 use crate::evidence::{Evidence, bring};
 use crate::patience::Patience;
+use crate::worker::log;
 
 /// The journal of a process that is gone; locked by us, so that nobody else replays it.
 #[derive(Debug)]
@@ -141,7 +142,10 @@ async fn told(
     let settle = Settle { token: token.clone(), arrival, gate: GateReport::Silent };
     let evidence = Evidence { token, outcome, settle: Some(settle), lease: None };
     let changed = bring(ledger, policy, stored, evidence, patience).await?;
-    info!(job = %key, ?changed, "replayed from a journal");
+    info_span!("journal", batch = %key.batch, job = %key.job).in_scope(|| {
+        info!("replayed from a journal");
+        log(&Ok(changed));
+    });
     Ok(())
 }
 
