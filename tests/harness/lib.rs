@@ -7,6 +7,8 @@
 //!        └──────────── starts, asks (`status --json`), signals by process id
 //! ```
 //!
+//! Whatever the processes of a scene said is searched, as the scene ends, for what no log may tell.
+//!
 //! Nothing sleeps for luck: a scene waits for a state, with a deadline, and tells what it saw if that passes. Whatever
 //! a scene started ends with it. Ports are free ones, folders are temporary, and no Redis server is used but its own.
 
@@ -17,6 +19,8 @@ mod prompts;
 mod redis;
 mod running;
 mod scene;
+mod secrets;
+mod terminal;
 
 pub use counts::{Counts, Job};
 pub use link::{Link, Weather};
@@ -25,3 +29,4 @@ pub use prompts::{Prompts, prompt};
 pub use redis::RedisServer;
 pub use running::{Ended, Running};
 pub use scene::{KEY, Scene, quick};
+pub use terminal::Terminal;

@@ -253,8 +253,8 @@ fn numbers(answer: &str) -> Vec<u64> {
 /// One command in Redis's inline form, and the beginning of its answer.
 fn ask(port: u16, command: &str) -> Result<String> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
-    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    let mut stream = TcpStream::connect_timeout(&address, START)?;
+    stream.set_read_timeout(Some(START))?;
     write!(stream, "{command}\r\n")?;
     let mut answer = vec![0; 4096];
     let length = stream.read(&mut answer)?;

@@ -90,7 +90,7 @@ impl Running {
     }
 
     fn ended(&self, status: ExitStatus) -> Ended {
-        Ended { code: status.code(), stdout: text(&self.stdout), stderr: self.said(), shown: self.shown.clone() }
+        Ended::new(status, text(&self.stdout), self.said(), self.shown.clone())
     }
 
     async fn signal(&self, signal: &str) -> Result<()> {
@@ -105,6 +105,10 @@ impl Running {
 }
 
 impl Ended {
+    pub(crate) fn new(status: ExitStatus, stdout: String, stderr: String, shown: String) -> Self {
+        Self { code: status.code(), stdout, stderr, shown }
+    }
+
     /// Fails, with all that was said, unless it ended with this exit code.
     pub fn with_code(self, code: i32) -> Result<Self> {
         if self.code == Some(code) {

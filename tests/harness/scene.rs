@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 use veobatch_simulator::{Bill, Config, Rate, Simulator};
@@ -14,12 +16,14 @@ use crate::counts::{Counts, Job, Status};
 use crate::prompts::Prompts;
 use crate::redis::RedisServer;
 use crate::running::{Ended, Running};
+use crate::secrets;
+use crate::terminal::Terminal;
 
 /// The key of the scenes' account. It must not appear anywhere the program writes.
 pub const KEY: &str = "key-of-the-scene-0123456789abcdef";
 
 /// How long a scene waits for a state. Longer than a lease and a few retries.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A service in a hurry: videos in a tenth of a second, small files, an allowance that is out of the way.
 pub fn quick() -> Config {
@@ -28,6 +32,7 @@ pub fn quick() -> Config {
     config.generation.sigma = 0.3;
     config.upgrade_1080p.median_ms = 100;
     config.files.video_bytes = 0;
+    config.files.signed = true;
     config.limits.rate = Some(Rate { requests: 200, window_ms: 1000 });
     config
 }
@@ -132,8 +137,18 @@ impl Scene {
 
     /// Starts a command; what it says is kept under `name`.
     pub fn start_command(&self, command: Command, name: &str) -> Result<Running> {
+        Running::start(command, &self.path("said"), &self.log_name(name))
+    }
+
+    /// Starts the program with these words on a terminal, where it asks, draws, and hears Ctrl-C.
+    pub fn start_on_a_terminal(&self, words: &[&str]) -> Result<Terminal> {
+        let name = self.log_name(words.first().unwrap_or(&"veobatch"));
+        Terminal::start(self.command(words), &self.path("said").join(format!("{name}.terminal")))
+    }
+
+    fn log_name(&self, name: &str) -> String {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
-        Running::start(command, &self.path("said"), &format!("{number:03}-{name}"))
+        format!("{number:03}-{name}")
     }
 
     /// Runs the program with these words to its end.
@@ -151,6 +166,22 @@ impl Scene {
         let bill = self.bill().await;
         let times = |prompt: &str| bill.accepted.iter().filter(|accepted| accepted.prompt == prompt).count();
         bill.accepted.iter().map(|accepted| times(&accepted.prompt)).max().unwrap_or_default()
+    }
+
+    /// Lets somebody else on the same account submit a prompt; the task that the service made of it.
+    pub async fn submit_beside(&self, prompt: &str) -> Result<String> {
+        let body = serde_json::json!({"prompt": prompt, "model": "veo3_fast"}).to_string();
+        let mut stream = TcpStream::connect(self.simulator.address()).await?;
+        let head = format!(
+            "POST /api/v1/veo/generate HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\nconnection: close"
+        );
+        stream.write_all(format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        let (_, body) = answer.split_once("\r\n\r\n").context("no answer")?;
+        let body: serde_json::Value = serde_json::from_str(body)?;
+        let task = body.pointer("/data/taskId").and_then(serde_json::Value::as_str);
+        task.map(str::to_owned).with_context(|| format!("no task: {body}"))
     }
 
     /// The counts of a batch; all 0 if there is none (yet).
@@ -207,6 +238,11 @@ impl Scene {
         }
     }
 
+    /// Every line of what its processes said or logged that tells a secret: of everything in `said`, and of `*.log`.
+    pub fn secrets_told(&self) -> Vec<String> {
+        secrets::told(self.folder.path(), &self.simulator)
+    }
+
     /// The last words of every process that said anything, for the message of a failed specification.
     fn said(&self) -> String {
         let folder = std::fs::read_dir(self.path("said")).into_iter().flatten().flatten();
@@ -217,6 +253,15 @@ impl Scene {
         let said: Vec<String> =
             files.iter().map(|path| format!("--- {}\n{}", path.display(), last_lines(path))).collect();
         said.join("\n")
+    }
+}
+
+impl Drop for Scene {
+    /// Whatever a specification is about: no process of it may have told a secret.
+    fn drop(&mut self) {
+        let told = self.secrets_told();
+        // Two panics at once would abort all specifications.
+        assert!(told.is_empty() || std::thread::panicking(), "logs must not tell this:\n{}", told.join("\n"));
     }
 }
 

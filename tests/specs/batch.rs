@@ -35,11 +35,54 @@ async fn a_bad_file_tells_all_its_problems_at_once_and_admits_nothing() -> Resul
 async fn a_check_spends_nothing_and_stores_nothing() -> Result<()> {
     let scene = on_sqlite(quick()).await?;
     scene.prompts("garden.yaml", &Prompts::numbered("garden", 7))?;
-    let ended = scene.run(&["check", "garden.yaml"]).await?.with_code(0)?;
-    let said = ended.stdout + &ended.stderr;
-    ensure!(said.contains('7') && said.contains("420"), "neither 7 jobs nor 420 credits: {said}");
-    assert_eq!(scene.counts("garden").await?.total, 0);
-    assert_eq!(scene.bill().await.submissions, 0);
+    let told = scene.run(&["check", "garden.yaml"]).await?.with_code(0)?.stdout;
+    ensure!(told.contains("7 jobs in batch garden: good") && told.contains("costs about 420 credits"), "{told}");
+    let left: Vec<_> = std::fs::read_dir(scene.path("."))?.map(|file| Ok(file?.file_name())).collect::<Result<_>>()?;
+    assert_eq!(left.len(), 2, "the file, what was said, and nothing else: {left:?}");
+
+    let scene = on_redis(quick()).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 7))?;
+    scene.run(&["check", "garden.yaml"]).await?.with_code(0)?;
+    // The mark of the format, which whoever opens a ledger leaves there, and nothing else.
+    let keys = scene.redis.as_ref().context("a server")?.ask("KEYS *")?;
+    let keys: Vec<&str> = keys.lines().filter(|line| line.contains("veobatch")).collect();
+    assert_eq!(keys, ["{veobatch}:meta"], "a check left something in Redis");
+    scene.run(&["enqueue", "garden.yaml", "--limit", "2"]).await?.with_code(0)?;
+    let told = scene.run(&["check", "garden.yaml"]).await?.with_code(0)?.stdout;
+    ensure!(told.contains("garden: 5 new, 2 known") && told.contains("costs about 300 credits"), "{told}");
+    assert_eq!((scene.counts("garden").await?.total, scene.bill().await.submissions), (2, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_prompt_that_yaml_cuts_off_or_changes_is_refused_with_the_line_to_write() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    let yaml = "batch: garden\njobs:\n  - prompt: Take #3 of the cat\n  - prompt: A dog\n    id: 0x1F\n  - A bird\n    - A fish\n";
+    scene.write("garden.yaml", yaml)?;
+    for command in ["check", "enqueue", "run"] {
+        let ended = scene.run(&[command, "garden.yaml"]).await?.with_code(2)?;
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        for part in [
+            r#"garden.yaml:3:18: what follows `#` here is a comment"#,
+            r#"write - prompt: "Take #3 of the cat";"#,
+            r#"garden.yaml:5:9: without quotes, YAML reads this as 31: "0x1F" (write id: "0x1F")"#,
+            "garden.yaml:7:5: this line continues the text above it",
+        ] {
+            ensure!(said.contains(part), "{command} does not say {part}:\n{said}");
+        }
+    }
+    assert_eq!((scene.counts("garden").await?.total, scene.bill().await.submissions), (0, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn null_takes_a_default_away() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    let yaml = "defaults: {resolution: 4k, max_attempts: 2}\njobs:\n- {id: small, prompt: one, resolution: null}\n- {id: large, prompt: two}\n";
+    scene.write("garden.yaml", yaml)?;
+    let told = scene.run(&["check", "garden.yaml"]).await?.with_code(0)?.stdout;
+    ensure!(told.contains("garden/small (veo3_fast, 16:9, 720p)"), "{told}");
+    ensure!(told.contains("garden/large (veo3_fast, 16:9, 4k)"), "{told}");
     Ok(())
 }
 

@@ -20,17 +20,27 @@ async fn the_main_command_of_the_readme_makes_videos_with_sidecars_and_is_paid_f
     let ended = scene.run(&["run", "jobs.example.yaml", "--simulate"]).await?.with_code(0)?;
     let videos = videos(&scene.path("videos"))?;
     ensure!(!videos.is_empty(), "no videos: {}", ended.stderr);
+    let mut told = Vec::new();
     for video in &videos {
         Movie::open(video)?;
         let sidecar = std::fs::read(video.with_extension("json")).context("a video without a sidecar")?;
         let sidecar: Value = serde_json::from_slice(&sidecar)?;
-        ensure!(sidecar.to_string().contains("prompt"), "{sidecar}");
+        told.push(sidecar["prompt"].as_str().context("a sidecar without its prompt")?.to_owned());
     }
+    let mut asked = prompts_of_the_example()?;
+    (told.sort(), asked.sort());
+    assert_eq!(told, asked, "the sidecars do not tell the prompts of the file, each once");
     let paid = accepted_by_the_simulator_inside(&scene)?;
     assert_eq!(paid, videos.len());
     scene.run(&["run", "jobs.example.yaml", "--simulate"]).await?.with_code(0)?;
     assert_eq!(accepted_by_the_simulator_inside(&scene)?, paid, "the second run paid again");
     Ok(())
+}
+
+fn prompts_of_the_example() -> Result<Vec<String>> {
+    let file: Value = serde_yaml::from_str(&std::fs::read_to_string(EXAMPLE)?)?;
+    let jobs = file["jobs"].as_array().context("no jobs")?;
+    jobs.iter().map(|job| Ok(job["prompt"].as_str().context("no prompt")?.trim().to_owned())).collect()
 }
 
 /// The videos in all batches, sorted.

@@ -32,8 +32,12 @@ mod purge;
 mod restart;
 /// What `retry` takes up, what that may cost, and what it leaves alone.
 mod retry;
+/// However much is logged, no log tells a secret.
+mod secrets;
 /// Flags per command, and the account that is stored in the ledger.
 mod settings;
+/// On a terminal: questions, bars, and Ctrl-C.
+mod terminal;
 /// What goes wrong out there, and what a person sees of it.
 mod trouble;
 /// One record that this program cannot read.

@@ -1,6 +1,6 @@
 //! Never pay twice; never lose what was paid for.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use veobatch_simulator::{Fault, Rule, Size};
 use veobatch_tests::{Movie, Prompts, prompt, quick};
 
@@ -74,12 +74,38 @@ async fn a_task_of_another_prompt_does_not_settle_a_doubt() -> Result<()> {
     let mut config = quick();
     config.faults.submit.push(Rule::nth(Fault::Close, [1]).after_accepting().prompt(prompt(1)));
     let scene = on_sqlite(config).await?;
-    scene.prompts("garden.yaml", &Prompts::numbered("garden", 2))?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 1))?;
     scene.run(&["run", "garden.yaml"]).await?.with_code(1)?;
-    let bill = scene.bill().await;
-    let other = bill.accepted.iter().find(|accepted| accepted.prompt == prompt(2)).context("the other task")?;
-    let ended = scene.run(&["resolve", "garden", "job-1", "--task-id", &other.task_id]).await?;
-    ensure!(ended.code != Some(0), "another job's task was adopted");
+    // Somebody's task on the same account, which no job here owns: only the comparison of the prompts can refuse it.
+    let other = scene.submit_beside("a dog in the rain").await?;
+    let refused = scene.run(&["resolve", "garden", "job-1", "--task-id", &other]).await?.with_code(2)?;
+    refused.saying("its prompt is another one: \"a dog in the rain\"")?;
+    assert_eq!(scene.counts("garden").await?.in_doubt, 1);
+    // The same way with the right task is open.
+    let own = scene.bill().await.accepted.first().context("the task")?.task_id.clone();
+    scene.run(&["resolve", "garden", "job-1", "--task-id", &own]).await?.with_code(0)?;
+    scene.run(&["run", "garden.yaml"]).await?.with_code(0)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_task_of_another_job_does_not_settle_a_doubt() -> Result<()> {
+    let mut config = quick();
+    config.faults.submit.push(Rule::nth(Fault::Close, [1]).after_accepting().prompt(prompt(1)));
+    let scene = on_sqlite(config).await?;
+    // The prompts are the same, so that only the owner tells the tasks apart.
+    let prompts = Prompts::numbered("garden", 1).job("twin", &prompt(1), "");
+    scene.prompts("garden.yaml", &prompts)?;
+    scene.run(&["run", "garden.yaml"]).await?.with_code(1)?;
+    let jobs = scene.jobs("garden").await?;
+    let of = |state: &str| jobs.iter().find(|job| job.state == state).cloned().context("one is done, one in doubt");
+    let (done, doubtful) = (of("done")?, of("in_doubt")?);
+    let task = done.task_id.context("its task")?;
+    scene
+        .run(&["resolve", "garden", &doubtful.job, "--task-id", &task])
+        .await?
+        .with_code(2)?
+        .saying(&format!("it belongs to job garden/{}", done.job))?;
     assert_eq!(scene.counts("garden").await?.in_doubt, 1);
     Ok(())
 }

@@ -21,15 +21,19 @@ async fn three_workers_share_the_allowance_use_it_up_and_meet_no_429() -> Result
     let bill = scene.bill().await;
     assert_eq!((bill.accepted.len(), bill.submissions, bill.rejected_429), (100, 100, 0));
     let (first, last) = (bill.accepted.first().context("a first")?, bill.accepted.last().context("a last")?);
-    // 99 gaps of 100 ms are 9.9 s; a third more is the margin of a machine that does other things too.
-    assert!(last.at_ms - first.at_ms < 13_200, "took {} ms", last.at_ms - first.at_ms);
-    // The program's own evidence: every slot was used, or there is a reason.
+    let took = f64::from(u32::try_from(last.at_ms - first.at_ms)?);
+    // Every slot was used, or a machine that does other things too was late for it, and then the program says so: by
+    // the program's own evidence nothing else was in the way, and by the service's clock all of the time is explained.
     let slots = &status(&scene).await?["slots"]["two_hours"];
     assert_eq!(slots["used"], 100.0, "{slots}");
-    let share = slots["share"].as_f64().context("a share")?;
-    // What went by while they worked, but for the end, when there was no work.
-    let seen = 9900.0 / f64::from(u32::try_from(last.at_ms - first.at_ms)?);
-    ensure!((share - seen).abs() < 0.05, "a share of {share}, and by the bill {seen}: {slots}");
+    let unused = slots["unused"].as_object().context("reasons")?;
+    let of = |reason: &str| unused.get(reason).and_then(Value::as_f64).unwrap_or_default();
+    for reason in ["cap", "gate", "window", "budget", "recovery", "lost", "unsent"] {
+        assert!(of(reason) < 0.01, "{reason} was in the way: {slots}");
+    }
+    let explained = 100.0 * (99.0 + of("answers") + of("unasked"));
+    ensure!((took - explained).abs() < 2_000.0, "{took} ms, of which {explained} are explained: {slots}");
+    ensure!(slots["share"].as_f64().context("a share")? > 0.5, "{slots}");
     let said = scene.run(&["status"]).await?.with_code(0)?.stdout;
     ensure!(said.contains("slots:   in the last two hours 100 used"), "{said}");
     Ok(())
@@ -83,16 +87,18 @@ async fn status(scene: &Scene) -> Result<Value> {
 #[tokio::test]
 async fn an_explicit_rate_changes_the_pace_for_all_and_stays() -> Result<()> {
     let mut config = quick();
-    config.limits.rate = Some(Rate { requests: 4, window_ms: 1000 });
+    config.limits.rate = Some(Rate { requests: 1, window_ms: 1000 });
     let scene = on_sqlite(config).await?.without("VEOBATCH_RATE");
-    scene.prompts("garden.yaml", &Prompts::numbered("garden", 8))?;
-    scene.run(&["enqueue", "garden.yaml", "--rate", "4/1s"]).await?.with_code(0)?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 5))?;
+    scene.run(&["enqueue", "garden.yaml", "--rate", "1/1s"]).await?.with_code(0)?;
     scene.run(&["worker", "--until-idle"]).await?.with_code(0)?;
     let bill = scene.bill().await;
-    assert_eq!((bill.accepted.len(), bill.rejected_429), (8, 0));
+    assert_eq!((bill.accepted.len(), bill.rejected_429), (5, 0));
     let (first, last) = (bill.accepted.first().context("a first")?, bill.accepted.last().context("a last")?);
     let took = last.at_ms - first.at_ms;
-    // Seven gaps, one of them on credit: 1.5 s at 4 in 1 s, and 3 s at the default of 20 in 10 s.
-    assert!((1_400..2_600).contains(&took), "{took} ms");
+    // Four gaps, one of them on credit: 3 s at 1 in 1 s. At the default of 20 in 10 s it is half of that, and a second 429.
+    assert!(took > 2_200, "{took} ms");
+    let said = scene.run(&["status"]).await?.with_code(0)?.stdout;
+    ensure!(said.contains("1 submissions per 1 s"), "{said}");
     Ok(())
 }

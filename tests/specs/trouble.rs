@@ -2,7 +2,6 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use veobatch_simulator::{Config, Endpoint, Fault, Faults, Rule};
@@ -330,7 +329,7 @@ async fn a_refused_prompt_fails_alone_in_the_services_words() -> Result<()> {
 #[tokio::test]
 async fn a_service_that_is_gone_costs_nothing_and_loses_nothing() -> Result<()> {
     let mut config = quick();
-    config.generation.median_ms = 1_000;
+    config.generation.median_ms = 5_000;
     let scene = on_sqlite(config).await?;
     scene.prompts("garden.yaml", &Prompts::numbered("garden", 5))?;
     scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
@@ -339,11 +338,17 @@ async fn a_service_that_is_gone_costs_nothing_and_loses_nothing() -> Result<()> 
     let mut gone = scene.simulator.config();
     gone.unreachable = true;
     scene.simulator.update(gone.clone())?;
-    tokio::time::sleep(Duration::from_secs(3)).await; // as long as the service is away; nothing is waited for
+    // Each of them in vain, more than once.
+    scene.until_billed("polls of a service that is gone", |bill| bill.turned_off >= 15).await?;
+    let counts = scene.counts("garden").await?;
+    assert_eq!((counts.generating, counts.failed, counts.in_doubt), (5, 0, 0), "{counts:?}");
+    let told = scene.run(&["show", "garden", "job-1"]).await?.with_code(0)?.stdout;
+    ensure!(told.contains("connection"), "it does not say what is in the way:\n{told}");
     gone.unreachable = false;
     scene.simulator.update(gone)?;
     worker.wait(PATIENCE).await?.with_code(0)?;
-    assert_eq!(scene.counts("garden").await?.done, 5);
-    assert_eq!(scene.bill().await.submissions, 5);
+    let jobs = scene.jobs("garden").await?;
+    assert!(jobs.iter().all(|job| job.state == "done" && job.attempt == 1), "{jobs:?}");
+    assert_eq!((scene.bill().await.submissions, scene.most_per_prompt().await), (5, 1));
     Ok(())
 }

@@ -57,6 +57,7 @@ pub(crate) struct Account {
     pub(crate) submissions: u64,
     pub(crate) turned_away: BTreeMap<u16, u64>,
     pub(crate) requests: BTreeMap<Endpoint, u64>,
+    pub(crate) turned_off: u64,
     pub(crate) answers: BTreeMap<Endpoint, BTreeMap<u16, u64>>,
     /// How often each rule has held, by kind and place in the list.
     pub(crate) used: BTreeMap<(FaultKind, usize), u64>,

@@ -31,6 +31,8 @@ pub struct Bill {
     pub rejected_429: u64,
     /// Requests by endpoint.
     pub requests: BTreeMap<Endpoint, u64>,
+    /// Connections that were reset because the service was unreachable.
+    pub turned_off: u64,
     /// Answers by endpoint and code of the body (HTTP status where there is none; 0: no answer).
     pub answers: BTreeMap<Endpoint, BTreeMap<u16, u64>>,
     /// Tasks that were being generated at once, at most.
@@ -113,6 +115,7 @@ impl World {
             turned_away: account.turned_away.clone(),
             rejected_429: account.turned_away.get(&429).copied().unwrap_or_default(),
             requests: account.requests.clone(),
+            turned_off: account.turned_off,
             answers: account.answers.clone(),
             most_in_flight: account.most_in_flight,
             in_flight,

@@ -96,8 +96,8 @@ fn body(world: &World, config: &Config, task: &Task) -> Value {
             json!({"code": code, "msg": message, "data": {"taskId": task.id, "fallbackFlag": false}})
         }
         Outcome::Video | Outcome::Nothing | Outcome::Never => {
-            let links =
-                (0..config.generation.videos.max(1)).map(|index| link(&base, &task.id, index, task.resolution.word()));
+            let links = (0..config.generation.videos.max(1))
+                .map(|index| link(config, &base, &task.id, index, task.resolution.word()));
             let links: Vec<String> = if task.outcome == Outcome::Video { links.collect() } else { Vec::new() };
             let info = json!({"resultUrls": written(form, &links), "originUrls": Value::Null, "resolution": task.resolution.word()});
             json!({

@@ -279,6 +279,8 @@ pub struct Files {
     pub minted_lifetime_ms: u64,
     /// HTTP status of a link that has expired, 403 or 404.
     pub expired_status: u16,
+    /// Result links carry a signature, as those of file stores do. Nobody looks at it.
+    pub signed: bool,
 }
 
 impl Default for Files {
@@ -288,6 +290,7 @@ impl Default for Files {
             link_lifetime_ms: 14 * 86_400_000,
             minted_lifetime_ms: 20 * 60_000,
             expired_status: 403,
+            signed: false,
         }
     }
 }

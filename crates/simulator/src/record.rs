@@ -6,8 +6,9 @@ use crate::account::Held;
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::clock::iso;
-use crate::config::{Dialect, FailureForm, ResultUrls, Shape, Size, Times};
+use crate::config::{Config, Dialect, FailureForm, ResultUrls, Shape, Size, Times};
 use crate::dice::Dice;
+use crate::link::signature;
 use crate::task::{Outcome, Resolution, Task, TaskKind, TaskState};
 
 pub(crate) fn answer(call: &Call) -> Answer {
@@ -74,12 +75,17 @@ fn look(call: &Call, held: &mut Held, now_ms: u64) -> Answer {
 /// The links of a finished task.
 fn links(call: &Call, task: &Task) -> Vec<String> {
     let videos = call.config.generation.videos.max(1);
-    (0..videos).map(|index| link(&call.base(), &task.id, index, task.resolution.word())).collect()
+    (0..videos).map(|index| link(&call.config, &call.base(), &task.id, index, task.resolution.word())).collect()
 }
 
 /// A link into the file host; `version` is a resolution or `joined`.
-pub(crate) fn link(base: &str, id: &str, index: u32, version: &str) -> String {
-    format!("{base}/files/{id}/{index}-{version}.mp4")
+pub(crate) fn link(config: &Config, base: &str, id: &str, index: u32, version: &str) -> String {
+    let path = format!("/files/{id}/{index}-{version}.mp4");
+    if config.files.signed {
+        format!("{base}{path}?signature={}", signature(&path, 0))
+    } else {
+        format!("{base}{path}")
+    }
 }
 
 /// `successFlag`, or the seed's `status`.

@@ -73,6 +73,11 @@ impl Simulator {
         }
     }
 
+    /// Whether a task of this id was ever accepted.
+    pub fn has_task(&self, id: &str) -> bool {
+        self.world.account().find(id).is_some()
+    }
+
     /// The configuration as it is now.
     pub fn config(&self) -> Config {
         (*self.world.config()).clone()
@@ -130,6 +135,7 @@ async fn converse(world: Arc<World>, stream: TcpStream) {
     let line = Line::default();
     let socket = Socket::new(stream, line.clone());
     if world.config().unreachable {
+        world.account().turned_off += 1;
         line.cut(Cut::Reset);
         return;
     }

@@ -33,7 +33,7 @@ pub(crate) fn answer_1080p(call: &Call) -> Answer {
         Stage::Refused(code, message) => call.envelope(code, message, &Value::Null),
         Stage::Unavailable => call.envelope(422, "The 1080P version of this video does not exist", &Value::Null),
         Stage::Ready => {
-            let url = link(&call.base(), &id, index, Resolution::P1080.word());
+            let url = link(&call.config, &call.base(), &id, index, Resolution::P1080.word());
             call.envelope(200, "success", &json!({"resultUrl": url}))
         }
         Stage::Started | Stage::Making => not_ready(call, nth),
@@ -59,7 +59,7 @@ pub(crate) async fn answer_4k(call: &Call, body: Incoming) -> Answer {
             call.envelope(422, message, &data(Value::Null))
         }
         Stage::Ready => {
-            let url = link(&call.base(), &id, index, Resolution::P4k.word());
+            let url = link(&call.config, &call.base(), &id, index, Resolution::P4k.word());
             call.envelope(422, "The video has been generated successfully", &data(json!([url])))
         }
     };

@@ -62,7 +62,7 @@ impl RedisServer {
     fn answers(&self) -> bool {
         let ping = || {
             let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
-            stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+            stream.set_read_timeout(Some(Duration::from_secs(10)))?;
             stream.write_all(b"PING\r\n")?;
             let mut answer = [0; 5];
             stream.read_exact(&mut answer)?;

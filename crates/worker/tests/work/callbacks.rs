@@ -10,7 +10,7 @@ use url::Url;
 use veobatch_core::{InDoubt, StateName, Timestamp};
 use veobatch_ledger::{SharedLedger, SqliteLedger};
 use veobatch_simulator::{CallbackForm, Config, Fault, Rule, SignatureFault};
-use veobatch_worker::{Callbacks, Ended, Options, Stop, Until, WebhookKey};
+use veobatch_worker::{Callbacks, Ended, Options, Stop, Until, WebhookKey, compact};
 
 use crate::faulty::{Faulty, Trick};
 use crate::scene::{Scene, hurried};
@@ -257,12 +257,18 @@ async fn what_the_ledger_cannot_take_is_asked_for_again_and_taken_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_than_can_be_meant_is_turned_away_and_who_dawdles_is_cut_off() {
-    let scene = Scene::new(hurried()).await;
+async fn strangers_in_a_crowd_are_turned_away_who_knows_the_token_is_not_and_who_dawdles_is_cut_off() {
+    let mut config = losing([1]);
+    config.callbacks.lost = 1.0;
+    let scene = Scene::new(config).await;
+    scene.admit("garden", 1).await;
     let (port, stop) = (port().await, Stop::default());
     let guess = format!("/hooks/{:032x}/Z2FyZGVuL2pvYi0w", 0xcb);
     let crowd = async {
-        until_listening(port).await;
+        scene.until(|batch| batch.count(StateName::InDoubt) == 1).await;
+        let [doubt] = scene.page("garden", StateName::InDoubt).await.try_into().unwrap();
+        let token = veobatch_core::doubted(&doubt.record).unwrap();
+        let genuine = format!("/hooks/{token}/Z2FyZGVuL2pvYi0w");
         let started = tokio::time::Instant::now();
         let mut answers = Vec::new();
         for _ in 0..20 {
@@ -273,6 +279,14 @@ async fn more_than_can_be_meant_is_turned_away_and_who_dawdles_is_cut_off() {
         let looked_up = answers.iter().filter(|status| **status == 404).count();
         assert!((200..=most).contains(&looked_up), "{looked_up} of {most}");
         assert_eq!(answers.iter().filter(|status| **status == 429).count(), 1000 - looked_up);
+        // In the middle of the crowd, and after it.
+        let crowd = futures::future::join_all((0..50).map(|_| post(port, &guess, "{\"taskId\":\"t\"}")));
+        let task = scene.simulator.bill().await.accepted[0].task_id.clone();
+        let told = format!(r#"{{"code":200,"data":{{"taskId":"{task}"}}}}"#);
+        let (answers, told) = tokio::join!(crowd, post(port, &genuine, &told));
+        assert!(answers.contains(&429), "the limit is not reached: {answers:?}");
+        assert_eq!(told, 200, "what is genuine is turned away because of others");
+        scene.until(|batch| batch.count(StateName::Done) == 1).await;
 
         let began = tokio::time::Instant::now();
         let slow_head = send(port, b"POST /x HTTP/1.1\r\nhost: x\r\n");
@@ -284,6 +298,31 @@ async fn more_than_can_be_meant_is_turned_away_and_who_dawdles_is_cut_off() {
     };
     let work = scene.work_over(scene.ledger(), hearing(&scene, Until::Stopped, port), stop.clone());
     assert_eq!(tokio::join!(work, crowd).0.unwrap(), Ended::Stopped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_that_is_repeated_after_the_job_is_done_is_answered_with_200_also_if_it_is_compact() {
+    let scene = Scene::new(hurried()).await;
+    scene.admit("garden", 1).await;
+    let (port, stop) = (port().await, Stop::default());
+    let late = async {
+        scene.until(|batch| batch.count(StateName::Done) == 1).await;
+        let task = scene.simulator.bill().await.accepted[0].clone();
+        let url = Url::parse(task.fields["callBackUrl"].as_str().unwrap()).unwrap();
+        let body = |task: &str| format!(r#"{{"code":200,"data":{{"taskId":"{task}"}}}}"#);
+        let before = scene.page("garden", StateName::Done).await;
+        assert_eq!(post(port, url.path(), &body(&task.task_id)).await, 200);
+        let after = scene.page("garden", StateName::Done).await;
+        assert_eq!((before[0].version, &before[0].record), (after[0].version, &after[0].record));
+        compact(scene.ledger().as_ref(), &Scene::batch("garden"), Duration::ZERO).await.unwrap();
+        assert!(scene.page("garden", StateName::Done).await[0].compacted);
+        assert_eq!(post(port, url.path(), &body(&task.task_id)).await, 200);
+        // Nor is it a way for strangers: they would have to name that very task.
+        assert_eq!(post(port, &format!("/hooks/{:032x}/Z2FyZGVuL2pvYi0w", 0xcb), &body("another")).await, 404);
+        stop.graceful.cancel();
+    };
+    let work = scene.work_over(scene.ledger(), hearing(&scene, Until::Stopped, port), stop.clone());
+    assert_eq!(tokio::join!(work, late).0.unwrap(), Ended::Stopped);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -336,13 +375,15 @@ async fn silence_is_evidence_once_a_later_submission_was_called_back_for_and_a_n
     let scene = Scene::new(config).await;
     scene.admit("garden", 1).await;
     let ((ledger, ahead), port, stop) = (clocked(&scene).await, port().await, Stop::default());
+    let ledger = Arc::new(Faulty::new(ledger, Trick::CountHeard));
+    let watched = Arc::clone(&ledger);
     let mut options = hearing(&scene, Until::Stopped, port);
     options.in_doubt = InDoubt::Silence(Duration::from_secs(7200));
     let story = async {
         scene.until(|batch| batch.count(StateName::InDoubt) == 1).await;
         ahead.store(minutes(130), Ordering::SeqCst);
-        // Beyond its time, but nothing was heard: two looks change nothing.
-        tokio::time::sleep(Duration::from_secs(11)).await;
+        // Beyond its time, but nothing was heard: two looks at it change nothing. The third has begun, so two have ended.
+        watched.until_asked(watched.asked() + 3).await;
         assert_eq!(scene.count(StateName::InDoubt).await, 1);
         scene.admit("meadow", 1).await;
         until_counted(port, "taken", 1).await;

@@ -33,6 +33,8 @@ pub(crate) enum Trick {
     HangLooks,
     /// Jobs cannot be read, as callbacks do, until it comes back.
     AwayForCallbacks,
+    /// Nothing does; it is counted how often it is asked whether callbacks were heard.
+    CountHeard,
 }
 
 #[derive(Debug)]
@@ -56,6 +58,18 @@ impl Faulty {
     /// Resolves once it went wrong.
     pub(crate) async fn tricked(&self) {
         self.tricked.notified().await;
+    }
+
+    /// How often it was counted.
+    pub(crate) fn asked(&self) -> u64 {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    /// Resolves once it was counted so often.
+    pub(crate) async fn until_asked(&self, times: u64) {
+        while self.asked() < times {
+            self.tricked().await;
+        }
     }
 
     fn lost<T>() -> Result<T, LedgerError> {
@@ -252,6 +266,10 @@ impl Ledger for Faulty {
     }
 
     async fn heard(&self) -> Answer<Option<Heard>> {
+        if self.trick == Trick::CountHeard {
+            self.count.fetch_add(1, Ordering::SeqCst);
+            self.tricked.notify_one();
+        }
         self.inner.heard().await
     }
 

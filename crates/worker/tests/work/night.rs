@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use veobatch_core::{BatchId, Credits, Cron, Schedule, Span, StateName, Terms, Timestamp, Window, millis};
-use veobatch_ledger::{Arrangement, BatchFlag, BatchSummary, Ledger as _, SqliteLedger};
+use veobatch_ledger::{Arrangement, BatchFlag, BatchSummary, Ledger as _, Settings, SharedLedger, SqliteLedger};
 use veobatch_worker::{Ended, Options, Stop, Until};
 
 use crate::faulty::{Faulty, Trick};
@@ -231,4 +231,47 @@ async fn a_ledger_that_was_used_with_a_clock_ahead_is_worked_on_and_makes_no_run
     let account = scene.ledger().account().await.unwrap();
     assert!(account.now.since(account.calendar) > 119 * MINUTE, "{account:?}");
     assert_eq!(scene.runs("daily").await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_a_window_closes_no_submission_is_claimed_any_more_and_what_is_paid_for_is_saved() {
+    let mut config = hurried();
+    config.generation.median_ms = 1_500;
+    let scene = Scene::new(config).await;
+    // So many at this pace that most of them are left when it closes.
+    let pace = Settings { rate: Some((20, Duration::from_secs(1))), max_in_flight: None, ..Settings::default() };
+    scene.ledger().configure(&pace).await.unwrap();
+    scene.admit("garden", 900).await;
+    // A clock that is so far ahead that three seconds are left until its next minute, when the window closes.
+    let now = scene.ledger().now().await.unwrap().as_millis();
+    let closes = (now / 60_000 + 2) * 60_000;
+    let ahead = closes - 3_000 - now;
+    let clock = move || {
+        #[expect(clippy::disallowed_methods, reason = "the scene's own clock")]
+        let wall = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        Timestamp::from_millis(u64::try_from(wall.as_millis()).unwrap() + ahead)
+    };
+    let ledger: SharedLedger =
+        Arc::new(SqliteLedger::open_with(&scene.path("ledger.db"), Arc::new(clock)).await.unwrap());
+    let minutes = |minute: u64| format!("{:02}:{:02}", minute / 60 % 24, minute % 60);
+    let window = format!("{}-{} UTC", minutes(closes / 60_000 - 60), minutes(closes / 60_000));
+    let schedule = Schedule { window: Some(Window::parse(&window).unwrap()), ..Schedule::default() };
+    scene.schedule("garden", &schedule, schedule.span(ledger.now().await.unwrap())).await;
+
+    let stop = Stop::default();
+    let story = async {
+        // It says by itself that the next stretch is tomorrow's: so it looked after the end, and nothing is under way.
+        while scene.terms("garden").await.span.from.as_millis() < closes {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        scene.until(|batch| batch.count(StateName::Queued) + batch.count(StateName::Done) == 900).await;
+        stop.graceful.cancel();
+    };
+    let work = scene.work_on(Arc::clone(&ledger), Until::Stopped, stop.clone());
+    assert_eq!(tokio::join!(work, story).0.unwrap(), Ended::Stopped);
+    let done = scene.ledger().page(&Scene::batch("garden"), Some(StateName::Done), None, 900).await.unwrap();
+    let claimed: Vec<u64> = done.iter().map(|stored| stored.record.task().unwrap().at.as_millis()).collect();
+    let last = claimed.iter().max().copied().unwrap();
+    assert!(last < closes, "claimed {} ms after the window had closed", last - closes);
+    assert_eq!(scene.simulator.bill().await.submissions, claimed.len() as u64);
 }
