@@ -107,7 +107,7 @@ async fn strangers_at_the_door_change_nothing_and_the_door_tells_no_secret() -> 
 #[tokio::test]
 async fn a_callback_that_comes_while_redis_is_away_is_taken_once_it_is_back() -> Result<()> {
     let mut config = losing([1]);
-    config.generation.median_ms = 4_000;
+    config.generation.median_ms = 8_000;
     config.generation.sigma = 0.0;
     config.callbacks.retries = 60;
     let (mut scene, port) = hearing(on_redis(config).await?)?;

@@ -92,7 +92,7 @@ async fn a_stopped_worker_gives_its_jobs_back_and_another_goes_on_at_once() -> R
 #[tokio::test]
 async fn a_redis_that_is_killed_and_comes_back_is_waited_for_and_nothing_is_lost_or_paid_twice() -> Result<()> {
     let mut config = quick();
-    config.generation.median_ms = 2_000;
+    config.generation.median_ms = 5_000;
     let mut scene = on_redis(config).await?;
     scene.prompts("night.yaml", &Prompts::numbered("night", 20))?;
     scene.run(&["enqueue", "night.yaml"]).await?.with_code(0)?;
@@ -111,7 +111,7 @@ async fn a_redis_that_is_killed_and_comes_back_is_waited_for_and_nothing_is_lost
 #[tokio::test]
 async fn a_redis_that_forgot_what_was_paid_for_is_told_again_before_anything_else_is_paid_for() -> Result<()> {
     let mut config = quick();
-    config.generation.median_ms = 6_000;
+    config.generation.median_ms = 10_000;
     let scene = on_redis(config).await?.with("VEOBATCH_RATE", "10/1s").with("VEOBATCH_MAX_IN_FLIGHT", "12");
     let mut scene = scene.with("VEOBATCH_STATE_DIR", "one-machine");
     scene.prompts("night.yaml", &Prompts::numbered("night", 20))?;

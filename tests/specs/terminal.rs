@@ -31,7 +31,7 @@ async fn a_run_asks_before_it_admits_and_no_ends_it_with_1_and_nothing_paid() ->
 #[tokio::test]
 async fn yes_goes_on_and_bars_show_how_far_it_is() -> Result<()> {
     let mut config = quick();
-    config.generation.median_ms = 2_000;
+    (config.generation.median_ms, config.generation.sigma) = (5_000, 0.0);
     let scene = on_sqlite(config).await?;
     scene.prompts("garden.yaml", &Prompts::numbered("garden", 3))?;
     let mut terminal = scene.start_on_a_terminal(&["run", "garden.yaml"])?;

@@ -144,7 +144,7 @@ async fn a_full_disk_makes_the_job_wait_and_the_video_is_saved_once_there_is_roo
 #[tokio::test]
 async fn an_output_folder_that_vanishes_is_not_made_anew_and_its_videos_wait_for_it() -> Result<()> {
     let mut config = quick();
-    config.generation.median_ms = 2_000;
+    (config.generation.median_ms, config.generation.sigma) = (8_000, 0.0);
     let scene = on_sqlite(config).await?;
     scene.prompts("garden.yaml", &Prompts::numbered("garden", 2))?;
     scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
@@ -329,7 +329,7 @@ async fn a_refused_prompt_fails_alone_in_the_services_words() -> Result<()> {
 #[tokio::test]
 async fn a_service_that_is_gone_costs_nothing_and_loses_nothing() -> Result<()> {
     let mut config = quick();
-    config.generation.median_ms = 5_000;
+    (config.generation.median_ms, config.generation.sigma) = (8_000, 0.0);
     let scene = on_sqlite(config).await?;
     scene.prompts("garden.yaml", &Prompts::numbered("garden", 5))?;
     scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
