@@ -53,9 +53,15 @@ pub(super) struct Scalar {
     pub(super) is_plain: bool,
     /// It has a tag other than `!!str`.
     pub(super) has_tag: bool,
-    /// It has an anchor, and (so far) no alias refers to it.
-    pub(super) has_idle_anchor: bool,
-    has_anchor: bool,
+    pub(super) anchor: Anchor,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Anchor {
+    None,
+    /// No alias refers to it (so far).
+    Idle,
+    Used,
 }
 
 impl Scalar {
@@ -66,7 +72,7 @@ impl Scalar {
 
     /// Nothing is written: its place is that of whatever comes next.
     pub(super) fn is_blank(&self) -> bool {
-        self.is_plain && self.is_empty() && !self.has_anchor && !self.has_tag
+        self.is_plain && self.is_empty() && self.anchor == Anchor::None && !self.has_tag
     }
 }
 
@@ -161,15 +167,13 @@ impl Builder {
             Event::Scalar(text, style, anchor, tag) => {
                 let weight = NODE_WEIGHT + text.len() as u64;
                 self.written += weight;
-                let has_anchor = anchor != 0;
                 let scalar = Scalar {
                     at,
                     end: place(&span.end),
                     written: text.into(),
                     is_plain: style == ScalarStyle::Plain,
                     has_tag: tag.is_some_and(|tag| !is_text(&tag)),
-                    has_idle_anchor: has_anchor,
-                    has_anchor,
+                    anchor: if anchor == 0 { Anchor::None } else { Anchor::Idle },
                 };
                 self.add(at, weight, Part::Scalar(Box::new(scalar)), anchor)
             }
@@ -188,7 +192,7 @@ impl Builder {
             Some((_, Mark { part: Part::Open, .. })) => Err(Broken::new(at, "an alias refers to what it is a part of")),
             Some((index, mark)) => {
                 if let Part::Scalar(scalar) = &mut mark.part {
-                    scalar.has_idle_anchor = false;
+                    scalar.anchor = Anchor::Used;
                 }
                 let weight = mark.weight;
                 self.add(at, weight, Part::Alias(index), 0)

@@ -5,7 +5,7 @@
 //! it. All that is legal YAML, and no reader complains. Here it is only noticed: whether it matters is the field's
 //! business (`duration: 8 # seconds` is fine).
 
-use super::marks::Scalar;
+use super::marks::{Anchor, Scalar};
 use crate::field::Field;
 use crate::node::{Misread, Misreading, Place, Shape};
 use crate::problem::Problem;
@@ -144,7 +144,7 @@ fn other(scalar: &Scalar, shape: &Shape<'_>, lines: &Lines<'_>) -> Option<Misrea
 fn decoration(scalar: &Scalar, lines: &Lines<'_>) -> Option<Misread> {
     let words = if scalar.has_tag {
         "the word that begins with `!` is a tag of YAML, and not part of the text"
-    } else if scalar.has_idle_anchor {
+    } else if scalar.anchor == Anchor::Idle {
         "the word that begins with `&` is an anchor of YAML, and not part of the text"
     } else {
         return None;
