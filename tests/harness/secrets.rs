@@ -24,7 +24,7 @@ pub(crate) fn told(folder: &Path, simulator: &Simulator) -> Vec<String> {
         let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap_or_default()).into_owned();
         let is_answer = path.extension().is_some_and(|extension| extension == "stdout");
         for line in text.lines() {
-            if let Some(what) = secret(line, is_answer, &is_token) {
+            if let Some(what) = secret(line, is_answer, is_token) {
                 found.push(format!("{}: {what}: {line}", path.display()));
             }
         }

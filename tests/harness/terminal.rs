@@ -9,7 +9,7 @@ use pty_process::{OwnedReadPty, OwnedWritePty, Size};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::running::Ended;
@@ -25,7 +25,7 @@ pub struct Terminal {
     shown: String,
     keyboard: OwnedWritePty,
     screen: watch::Receiver<String>,
-    reader: JoinHandle<()>,
+    reader: JoinSet<()>,
 }
 
 impl Terminal {
@@ -40,7 +40,9 @@ impl Terminal {
             pty_process::Command::from(command).spawn(pts).with_context(|| format!("failed to start {shown}"))?;
         let (screen, keyboard) = pty.into_split();
         let (seen, is_seen) = watch::channel(String::new());
-        Ok(Self { child, shown, keyboard, screen: is_seen, reader: tokio::spawn(read(screen, seen, log)) })
+        let mut reader = JoinSet::new();
+        reader.spawn(read(screen, seen, log));
+        Ok(Self { child, shown, keyboard, screen: is_seen, reader })
     }
 
     /// Everything that appeared so far, one under the other, without colours and movements of the cursor.
@@ -75,7 +77,7 @@ impl Terminal {
             bail!("{} did not end within {patience:?}; it showed:\n{}", self.shown, self.seen());
         };
         // The reader ends when nobody has the terminal open any more.
-        self.reader.await?;
+        while self.reader.join_next().await.is_some() {}
         let seen = self.screen.borrow().clone();
         Ok(Ended::new(status?, String::new(), seen, self.shown))
     }
@@ -100,7 +102,7 @@ fn plain(text: &str) -> String {
     while let Some(c) = chars.next() {
         if c == '\u{1b}' {
             match chars.next() {
-                Some('[') => drop(chars.find(|c| c.is_ascii_alphabetic())),
+                Some('[') => drop(chars.find(char::is_ascii_alphabetic)),
                 Some(']') => drop(chars.find(|c| *c == '\u{7}')),
                 Some(_) | None => (),
             }
