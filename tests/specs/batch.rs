@@ -63,7 +63,7 @@ async fn a_prompt_that_yaml_cuts_off_or_changes_is_refused_with_the_line_to_writ
         let ended = scene.run(&[command, "garden.yaml"]).await?.with_code(2)?;
         let said = format!("{}{}", ended.stdout, ended.stderr);
         for part in [
-            r#"garden.yaml:3:18: what follows `#` here is a comment"#,
+            "garden.yaml:3:18: what follows `#` here is a comment",
             r#"write - prompt: "Take #3 of the cat";"#,
             r#"garden.yaml:5:9: without quotes, YAML reads this as 31: "0x1F" (write id: "0x1F")"#,
             "garden.yaml:7:5: this line continues the text above it",

@@ -28,7 +28,8 @@ async fn the_main_command_of_the_readme_makes_videos_with_sidecars_and_is_paid_f
         told.push(sidecar["prompt"].as_str().context("a sidecar without its prompt")?.to_owned());
     }
     let mut asked = prompts_of_the_example()?;
-    (told.sort(), asked.sort());
+    told.sort();
+    asked.sort();
     assert_eq!(told, asked, "the sidecars do not tell the prompts of the file, each once");
     let paid = accepted_by_the_simulator_inside(&scene)?;
     assert_eq!(paid, videos.len());
@@ -39,8 +40,9 @@ async fn the_main_command_of_the_readme_makes_videos_with_sidecars_and_is_paid_f
 
 fn prompts_of_the_example() -> Result<Vec<String>> {
     let file: Value = serde_yaml::from_str(&std::fs::read_to_string(EXAMPLE)?)?;
-    let jobs = file["jobs"].as_array().context("no jobs")?;
-    jobs.iter().map(|job| Ok(job["prompt"].as_str().context("no prompt")?.trim().to_owned())).collect()
+    let jobs = file.get("jobs").and_then(Value::as_array).context("no jobs")?;
+    let prompt = |job: &Value| job.get("prompt").and_then(Value::as_str).map(|prompt| prompt.trim().to_owned());
+    jobs.iter().map(|job| prompt(job).context("no prompt")).collect()
 }
 
 /// The videos in all batches, sorted.
