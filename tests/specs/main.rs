@@ -18,6 +18,8 @@ mod doubt;
 mod edges;
 /// An output directory that hangs, and files that are too large.
 mod hung;
+/// What makes a job another one, and what does not.
+mod identity;
 /// From a line of a file to a video.
 mod life;
 /// Never pay twice; never lose what was paid for.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use veobatch_api::Dialect;
 use veobatch_core::{BatchId, Credits, StateName};
-use veobatch_producer::{AdmitError, Admitted, Checked, Comparison, Estimate, Problems, Source};
+use veobatch_producer::{AdmitError, Admitted, Checked, Comparison, Estimate, PolicyChange, Problems, Source};
 
 use crate::costs::{Costs, New, expected};
 use crate::counting::Counting;
@@ -17,6 +17,7 @@ use crate::outlook::Outlook;
 use crate::progress::summaries;
 use crate::remote::{Account, Balance};
 use crate::settings::Settings;
+use crate::taken::{self, Taken};
 use crate::terms::Terms;
 use crate::units::{counted, number};
 use crate::{asking, prices, say, words};
@@ -115,8 +116,8 @@ pub(crate) struct Admission<'a> {
 }
 
 impl Admission<'_> {
-    /// Says what `checked` means, asks if a person is there, and admits it. Returns its batches.
-    pub(crate) async fn admit(&self, checked: Checked) -> Result<Vec<BatchId>> {
+    /// Says what `checked` means, asks if a person is there, and admits it.
+    pub(crate) async fn admit(&self, checked: Checked) -> Result<Taken> {
         let ledger = &*self.opened.ledger;
         let batches = checked.batches();
         let comparison = veobatch_producer::compare_first(ledger, &checked, self.files.limit)
@@ -128,7 +129,8 @@ impl Admission<'_> {
         self.tell(&comparison).await?;
         if comparison.admitted() == 0 {
             self.arrange(&checked).await?;
-            return Ok(batches);
+            let policy = self.restate(&checked, &comparison).await?;
+            return Ok(Taken { batches, policy });
         }
         let prices = prices::of(self.prices)?;
         let estimate = comparison.estimate(&prices);
@@ -141,8 +143,9 @@ impl Admission<'_> {
             say::words(expected.words());
         }
         self.ask(&comparison).await?;
-        self.store(checked, comparison.admitted()).await?;
-        Ok(batches)
+        let admitted = self.store(checked, comparison.admitted()).await?;
+        let policy = admitted.into_iter().map(|admitted| (admitted.batch, admitted.policy)).collect();
+        Ok(Taken { batches, policy })
     }
 
     /// Says how many jobs are new, and how far the known ones are.
@@ -166,6 +169,9 @@ impl Admission<'_> {
                     format!("{batch}: {} new, {} known: {}", number(new), number(total), words::counts(summary))
                 }
             });
+            for line in taken::lines(batch, &compared.policy) {
+                say::words(line);
+            }
         }
         if !is_new && known.len() > 1 && known.iter().all(|summary| summary.count(StateName::Done) == summary.total()) {
             say::words("everything is done already");
@@ -182,6 +188,14 @@ impl Admission<'_> {
             say::words(format_args!("{}: {}", arranged.batch, arranged.changes.join(", ")));
         }
         Ok(())
+    }
+
+    /// Sets what the files say anew of how to work at known jobs.
+    async fn restate(&self, checked: &Checked, comparison: &Comparison) -> Result<Vec<(BatchId, Vec<PolicyChange>)>> {
+        if comparison.batches.iter().all(|compared| compared.policy.is_empty()) {
+            return Ok(Vec::new());
+        }
+        veobatch_producer::restate(&*self.opened.ledger, checked).await.map_err(|error| failed(&error))
     }
 
     /// The real account's balance, if there is a key to ask with. A refused key ends it here.

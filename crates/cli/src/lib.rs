@@ -39,6 +39,7 @@ mod signals;
 mod slots;
 mod summary;
 mod table;
+mod taken;
 mod terms;
 mod units;
 mod waiting;

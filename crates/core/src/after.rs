@@ -11,6 +11,7 @@ mod evidence;
 mod following;
 mod orders;
 mod presumed;
+mod restated;
 mod saving;
 mod strays;
 
@@ -62,6 +63,7 @@ pub fn after(record: &Record, event: &Event, moment: &Moment<'_>) -> After {
         Event::Cancel => orders::cancel(record, moment),
         Event::Retry => orders::retry(record, moment),
         Event::Prioritize(priority) => orders::prioritize(record, *priority, moment),
+        Event::Restated(restated) => restated::restated(record, *restated, moment),
         Event::Resolve(verdict) => orders::resolve(record, verdict, moment),
     };
     match moved {

@@ -6,6 +6,7 @@ use crate::id::{TaskId, Token};
 use crate::outcome::{Outcome, Progress, Trouble, Upgrade};
 use crate::record::Files;
 use crate::spec::Resolution;
+use crate::work_policy::Restated;
 
 /// One thing that happened. Those that carry a token need no lease: they are evidence, whoever brings it and whenever.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,6 +102,8 @@ pub enum Event {
     Retry,
     /// A person gives it another rank among the queued jobs of its batch.
     Prioritize(i16),
+    /// Its file says otherwise than before how to work at it.
+    Restated(Restated),
     /// A person settles a job in doubt.
     Resolve(Verdict),
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{DEFAULT_MODEL, GenerationType, Spec};
+use crate::spec::{FORMAT_MODEL, GenerationType, Spec};
 
 /// Behind a model's name: made from frames, or from reference images. Made from words: nothing.
 const FRAMES: &str = "+frames";
@@ -18,10 +18,10 @@ const MAX_MODEL_CHARS: usize = 60;
 #[serde(transparent)]
 pub struct VideoKind(String);
 
-/// What most videos are: made from words, by the usual model.
+/// What a stored record means that says nothing: made from words, by the format's model.
 impl Default for VideoKind {
     fn default() -> Self {
-        Self(DEFAULT_MODEL.to_owned())
+        Self(FORMAT_MODEL.to_owned())
     }
 }
 

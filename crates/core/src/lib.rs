@@ -32,6 +32,7 @@ mod stray;
 mod terms;
 mod time;
 mod took;
+mod work_policy;
 
 pub use after::{After, Moment, after};
 pub use balances::{Balances, Reading};
@@ -55,8 +56,9 @@ pub use record::{
 };
 pub use rhythm::{ENOUGH_ENDED, Rhythm, Rhythms, Spread};
 pub use schedule::{Cron, MAX_STAMP_BYTES, Schedule, ScheduleError, Start, Window, Zone};
-pub use spec::{AspectRatio, DEFAULT_MODEL, GenerationType, Resolution, Spec};
+pub use spec::{AspectRatio, FORMAT_ASPECT_RATIO, FORMAT_MODEL, FORMAT_RESOLUTION, GenerationType, Resolution, Spec};
 pub use stray::{Fate, Stray};
 pub use terms::{MAX_BATCH_PRIORITY, MAX_WEIGHT, Span, Terms};
 pub use time::{Timestamp, millis};
 pub use took::{ended, unfinished};
+pub use work_policy::{FORMAT_MAX_ATTEMPTS, FORMAT_PRIORITY, LeftOut, Restated, WorkPolicy};

@@ -28,6 +28,7 @@ use crate::price::Credits;
 use crate::spec::{Resolution, Spec};
 use crate::stray::Stray;
 use crate::time::Timestamp;
+use crate::work_policy::FORMAT_MAX_ATTEMPTS;
 
 /// How long a generation counts as in flight (DESIGN.md, section 4). Following it goes on.
 pub const SOFT_DEADLINE: Duration = Duration::from_secs(30 * 60);
@@ -54,13 +55,13 @@ pub struct Record {
     /// The task of the last attempt, once the service declared it failed and another attempt is due.
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
     pub failed_task: Option<TaskId>,
-    /// How many attempts may be paid for. From the spec.
-    #[serde(rename = "n", default = "one", skip_serializing_if = "is_one")]
+    /// How many attempts may be paid for. From the spec, until its file says otherwise.
+    #[serde(rename = "n", default = "format_max_attempts", skip_serializing_if = "is_format_max_attempts")]
     pub max_attempts: u32,
     /// The size asked for. From the spec.
     #[serde(rename = "r", default, skip_serializing_if = "is_default")]
     pub resolution: Resolution,
-    /// From the spec; orders the queue.
+    /// Orders the queue. From the spec, until its file or a person says otherwise.
     #[serde(rename = "y", default, skip_serializing_if = "is_default")]
     pub priority: i16,
     /// What its attempts may have cost so far, by the prices at their claims; refused ones cost nothing.
@@ -352,9 +353,9 @@ impl Record {
             attempts: 0,
             last: None,
             failed_task: None,
-            max_attempts: spec.max_attempts,
+            max_attempts: spec.policy.max_attempts,
             resolution: spec.resolution,
-            priority: spec.priority,
+            priority: spec.policy.priority,
             credits: Credits::default(),
             kind: VideoKind::of(spec),
             cancelled: false,
@@ -540,11 +541,11 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-fn one() -> u32 {
-    1
+fn format_max_attempts() -> u32 {
+    FORMAT_MAX_ATTEMPTS
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_one(count: &u32) -> bool {
-    *count == 1
+fn is_format_max_attempts(count: &u32) -> bool {
+    *count == FORMAT_MAX_ATTEMPTS
 }

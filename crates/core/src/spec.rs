@@ -1,15 +1,32 @@
-//! What a person asked for: one video. Written once into the ledger and never changed.
+//! What a person asked for: one video, and how to work at it.
+//!
+//! What changes the video is the job's *content*, and its identity: made ids, comparisons and digests are of the content
+//! alone. How to work at it ([`WorkPolicy`]) may change, and the job stays the same.
+//!
+//! ```text
+//! {"p":"a cat","r":"1080p"}      line 1: the content
+//! {"n":2}                        line 2: all else, if any of it differs from the format's defaults
+//! ```
 //!
 //! The stored form is compact (short keys, only what differs from the defaults), because a queue holds hundreds of
-//! thousands of them. The wire's spelling is the API client's business, the file's spelling the producer's.
+//! thousands of them. Defaults that are left out are constants of the format, never the program's: a ledger lives longer
+//! than a program. The wire's spelling is the API client's business, the file's spelling the producer's.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// The model used when none is named; the service's own default since its Veo 3.1 generation (kie-api.md, section 2).
-pub const DEFAULT_MODEL: &str = "veo3_fast";
+use crate::work_policy::{LeftOut, Rest, WorkPolicy};
 
-/// One video, as asked for.
+/// The model of a stored spec that names none.
+pub const FORMAT_MODEL: &str = "veo3_fast";
+
+/// The shape of a stored spec that gives none.
+pub const FORMAT_ASPECT_RATIO: AspectRatio = AspectRatio::Landscape;
+
+/// The size of a stored spec that gives none.
+pub const FORMAT_RESOLUTION: Resolution = Resolution::P720;
+
+/// One video, as asked for. Its serialized form is its content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Spec {
@@ -17,7 +34,7 @@ pub struct Spec {
     #[serde(rename = "p")]
     pub prompt: String,
     /// The service's name of the model, passed through as it is.
-    #[serde(rename = "m", skip_serializing_if = "is_default_model")]
+    #[serde(rename = "m", skip_serializing_if = "is_format_model")]
     pub model: String,
     /// The shape of the picture.
     #[serde(rename = "a", skip_serializing_if = "is_default")]
@@ -43,54 +60,88 @@ pub struct Spec {
     /// Whether the service may translate the prompt to English; always sent when given, as its default changed.
     #[serde(rename = "t", skip_serializing_if = "Option::is_none")]
     pub enable_translation: Option<bool>,
-    /// Higher goes first within the batch.
-    #[serde(rename = "y", skip_serializing_if = "is_default")]
-    pub priority: i16,
-    /// How many attempts may be paid for, the first one included. 1 never pays for a second.
-    #[serde(rename = "n", skip_serializing_if = "is_one")]
-    pub max_attempts: u32,
     /// Further fields, passed to the service as they are.
     #[serde(rename = "x", skip_serializing_if = "Map::is_empty")]
     pub extra: Map<String, Value>,
+    /// How to work at it, as its file said last.
+    #[serde(skip)]
+    pub policy: WorkPolicy,
+    /// Which fields the file left to a program whose default is not the format's.
+    #[serde(skip)]
+    pub left_out: LeftOut,
 }
 
+/// What a stored spec means that says nothing but its prompt.
 impl Default for Spec {
     fn default() -> Self {
         Self {
             prompt: String::new(),
-            model: DEFAULT_MODEL.to_owned(),
-            aspect_ratio: AspectRatio::default(),
+            model: FORMAT_MODEL.to_owned(),
+            aspect_ratio: FORMAT_ASPECT_RATIO,
             images: Vec::new(),
             generation_type: None,
-            resolution: Resolution::default(),
+            resolution: FORMAT_RESOLUTION,
             duration: None,
             seed: None,
             watermark: None,
             enable_translation: None,
-            priority: 0,
-            max_attempts: 1,
             extra: Map::new(),
+            policy: WorkPolicy::default(),
+            left_out: LeftOut::default(),
         }
     }
 }
 
 impl Spec {
+    /// The content in its stored form: what makes this job another one than others. No line break is in it.
+    pub fn content(&self) -> Vec<u8> {
+        let LeftOut { model, aspect_ratio, resolution } = self.left_out;
+        if !(model || aspect_ratio || resolution) {
+            return serde_json::to_vec(self).unwrap_or_default();
+        }
+        let mut said = self.clone();
+        if model {
+            FORMAT_MODEL.clone_into(&mut said.model);
+        }
+        if aspect_ratio {
+            said.aspect_ratio = FORMAT_ASPECT_RATIO;
+        }
+        if resolution {
+            said.resolution = FORMAT_RESOLUTION;
+        }
+        serde_json::to_vec(&said).unwrap_or_default()
+    }
+
     /// The stored form.
     pub fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
+        let mut bytes = self.content();
+        let rest = Rest::of(self);
+        if rest != Rest::default() {
+            bytes.push(b'\n');
+            bytes.extend(serde_json::to_vec(&rest).unwrap_or_default());
+        }
+        bytes
     }
 
     /// Reads the stored form.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(bytes)
+        let content = Self::content_of(bytes);
+        let spec = serde_json::from_slice(content)?;
+        // Format 1 had all in one line.
+        let rest = bytes.get(content.len() + 1..).unwrap_or(content);
+        Ok(serde_json::from_slice::<Rest>(rest)?.read_into(spec))
+    }
+
+    /// The content in a stored form, as [`Spec::content`] makes it.
+    pub fn content_of(stored: &[u8]) -> &[u8] {
+        stored.split(|byte| *byte == b'\n').next().unwrap_or_default()
     }
 }
 
 /// The shape of the picture.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AspectRatio {
     /// 16:9.
-    #[default]
     #[serde(rename = "16:9")]
     Landscape,
     /// 9:16.
@@ -115,10 +166,9 @@ pub enum GenerationType {
 }
 
 /// Size of the picture.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Resolution {
     /// 1280 × 720, what every generation makes first.
-    #[default]
     #[serde(rename = "720p")]
     P720,
     /// 1920 × 1080, made from the base video in one to three minutes more.
@@ -151,34 +201,44 @@ words!(GenerationType {
 });
 words!(Resolution { P720 => "720p", P1080 => "1080p", K4 => "4k" });
 
+impl Default for AspectRatio {
+    fn default() -> Self {
+        FORMAT_ASPECT_RATIO
+    }
+}
+
+impl Default for Resolution {
+    fn default() -> Self {
+        FORMAT_RESOLUTION
+    }
+}
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-fn is_default_model(model: &String) -> bool {
-    model == DEFAULT_MODEL
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_one(count: &u32) -> bool {
-    *count == 1
+fn is_format_model(model: &String) -> bool {
+    model == FORMAT_MODEL
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn cat() -> Spec {
+        Spec { prompt: "a cat".into(), ..Spec::default() }
+    }
+
     #[test]
     fn the_stored_form_holds_only_what_differs_from_the_defaults() {
-        let spec = Spec { prompt: "a cat".into(), ..Spec::default() };
-        assert_eq!(spec.to_bytes(), br#"{"p":"a cat"}"#);
-        assert_eq!(Spec::from_bytes(&spec.to_bytes()).unwrap(), spec);
+        assert_eq!(cat().to_bytes(), br#"{"p":"a cat"}"#);
+        assert_eq!(Spec::from_bytes(&cat().to_bytes()).unwrap(), cat());
     }
 
     #[test]
     fn every_field_survives_the_stored_form() {
         let spec = Spec {
-            prompt: "a cat".into(),
+            prompt: "a\ncat".into(),
             model: "veo9".into(),
             aspect_ratio: AspectRatio::Portrait,
             images: vec!["https://example.com/a.png".into()],
@@ -188,10 +248,42 @@ mod tests {
             seed: Some(12345),
             watermark: Some("me".into()),
             enable_translation: Some(false),
-            priority: -3,
-            max_attempts: 2,
             extra: Map::from_iter([("enableFallback".to_owned(), Value::Bool(true))]),
+            policy: WorkPolicy { priority: -3, max_attempts: 2 },
+            left_out: LeftOut { model: true, aspect_ratio: true, resolution: true },
         };
         assert_eq!(Spec::from_bytes(&spec.to_bytes()).unwrap(), spec);
+    }
+
+    #[test]
+    fn how_to_work_at_a_job_is_not_its_content() {
+        let twice = Spec { policy: WorkPolicy { priority: 7, max_attempts: 2 }, ..cat() };
+        assert_eq!(twice.content(), cat().content());
+        assert_eq!(twice.to_bytes(), b"{\"p\":\"a cat\"}\n{\"y\":7,\"n\":2}");
+        assert_eq!(Spec::content_of(&twice.to_bytes()), cat().content());
+        assert_eq!(Spec::content_of(&cat().to_bytes()), cat().content());
+    }
+
+    #[test]
+    fn a_spec_of_the_first_format_is_read() {
+        let read = Spec::from_bytes(br#"{"p":"a cat","y":7,"n":2}"#).unwrap();
+        assert_eq!(read, Spec { policy: WorkPolicy { priority: 7, max_attempts: 2 }, ..cat() });
+        assert_eq!(Spec::content_of(&read.to_bytes()), cat().content());
+    }
+
+    /// Of a program that makes portraits at 1080p with another model, where a file says nothing.
+    #[test]
+    fn what_a_program_chose_is_stored_and_is_not_content() {
+        let chosen = Spec {
+            model: "veo9".into(),
+            aspect_ratio: AspectRatio::Portrait,
+            resolution: Resolution::P1080,
+            left_out: LeftOut { model: true, aspect_ratio: true, resolution: true },
+            ..cat()
+        };
+        assert_eq!(chosen.content(), cat().content());
+        assert_eq!(Spec::from_bytes(&chosen.to_bytes()).unwrap(), chosen, "and it stays what was chosen");
+        let said = Spec { left_out: LeftOut::default(), ..chosen };
+        assert_eq!(said.content(), br#"{"p":"a cat","m":"veo9","a":"9:16","r":"1080p"}"#);
     }
 }

@@ -129,6 +129,7 @@ async fn steps(ledger: &SharedLedger, url: &LedgerUrl, tasks: usize, max: usize)
                         facets,
                         task: None,
                         settle: None,
+                        spec: None,
                     };
                     let ledger = ledger.clone();
                     puts.spawn(async move { ledger.put(&put).await.map(drop).unwrap() });

@@ -8,7 +8,7 @@ use crate::job::{Lease, Nonce, Put, Stored, Version};
 use crate::{Ledger, LedgerError};
 
 /// How often a change is reapplied to a job that others keep changing. Each turn means that somebody else got through.
-const MAX_TURNS: usize = 64;
+pub(crate) const MAX_TURNS: usize = 64;
 
 /// What to do while the ledger cannot be reached.
 #[async_trait]
@@ -108,6 +108,7 @@ pub async fn change_unless(
             facets: record.facets(),
             task: adopted(&stored.record, record),
             settle: change.settle.clone(),
+            spec: None,
         };
         match patiently(ledger, &put, patience).await {
             Ok(_) => {
@@ -126,7 +127,11 @@ pub async fn change_unless(
 }
 
 /// Puts, and puts the same again while the ledger cannot be reached.
-async fn patiently(ledger: &dyn Ledger, put: &Put, patience: &mut dyn Patience) -> Result<Version, LedgerError> {
+pub(crate) async fn patiently(
+    ledger: &dyn Ledger,
+    put: &Put,
+    patience: &mut dyn Patience,
+) -> Result<Version, LedgerError> {
     loop {
         match ledger.put(put).await {
             Err(error @ LedgerError::Unavailable(_)) if patience.again(&error).await => {}
@@ -135,7 +140,11 @@ async fn patiently(ledger: &dyn Ledger, put: &Put, patience: &mut dyn Patience) 
     }
 }
 
-async fn reload(ledger: &dyn Ledger, key: &JobKey, patience: &mut dyn Patience) -> Result<Stored, LedgerError> {
+pub(crate) async fn reload(
+    ledger: &dyn Ledger,
+    key: &JobKey,
+    patience: &mut dyn Patience,
+) -> Result<Stored, LedgerError> {
     loop {
         match ledger.read(key).await {
             Ok(Some(stored)) => return Ok(stored),

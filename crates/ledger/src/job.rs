@@ -5,6 +5,7 @@ use std::fmt;
 
 use veobatch_core::{
     BatchId, Credits, Facets, Intent, JobId, JobKey, Record, Span, Spec, StateName, TaskId, Terms, Timestamp,
+    WorkPolicy,
 };
 
 use crate::account::{Settle, Waiting};
@@ -79,6 +80,29 @@ pub struct Staged {
     pub known: u64,
     /// Known already, with other content.
     pub conflicts: Vec<JobId>,
+    /// How many of `known` [`Known::restated`] would name.
+    pub restated: u64,
+}
+
+/// What of jobs is known.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Known {
+    /// How many, with the same content.
+    pub known: u64,
+    /// Those with other content.
+    pub conflicts: Vec<JobId>,
+    /// Those of `known` of which something else is said than the last time of how to work at them; none that is done or
+    /// cancelled, where it means nothing any more.
+    pub restated: Vec<Restatement>,
+}
+
+/// A known job, and what its file says by now of how to work at it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Restatement {
+    /// The job; its spec has what was said the last time.
+    pub stored: Stored,
+    /// What is said now.
+    pub says: WorkPolicy,
 }
 
 /// A job as it is stored.
@@ -150,6 +174,8 @@ pub struct Put {
     pub task: Option<TaskId>,
     /// The end of a paid call, for the account.
     pub settle: Option<Settle>,
+    /// The spec from now on, with what its file says of how to work at it; the content is the same.
+    pub spec: Option<Spec>,
 }
 
 /// A done job as it is to be kept.

@@ -24,6 +24,7 @@ mod kinds;
 mod open;
 mod random;
 mod redis;
+mod restate;
 mod slots;
 mod sqlite;
 mod unreadable;
@@ -42,14 +43,15 @@ pub use change::{Change, Changed, Impatient, Patience, change, change_unless};
 pub use error::LedgerError;
 pub use grant::{Issuer, SubmissionGrant, UpgradeClaim, UpgradeGrant};
 pub use job::{
-    Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Fence, JobRef, Lease, NewJob, Nonce, Put,
-    Staged, Stored, SubmissionClaim, Turn, Version,
+    Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Fence, JobRef, Known, Lease, NewJob, Nonce,
+    Put, Restatement, Staged, Stored, SubmissionClaim, Turn, Version,
 };
 pub use kinds::KINDS;
 pub use open::{Guarantee, LedgerUrl, open};
 #[cfg(feature = "simulated")]
 pub use random::simulated;
 pub use redis::{RedisLedger, RedisUrl};
+pub use restate::restate;
 pub use slots::{SLOT_HOURS, SlotUse, Unused};
 #[cfg(feature = "simulated")]
 pub use sqlite::Past;
@@ -95,7 +97,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// Stores new jobs of `batch` (made if it is not there), in order, visible to nobody until [`Ledger::publish`].
     ///
     /// At most [`STAGE_CHUNK`] jobs a call. A job whose id (folded) is known, published or staged by this very admission,
-    /// is left as it is: counted in `known` if its spec and written id are the same bytes, else named in `conflicts`.
+    /// is left as it is: counted in `known` if its content and written id are the same bytes, else named in `conflicts`.
+    /// How to work at it is no content.
     /// Only one admission stages into a batch at a time; one that made no progress for [`STAGING_TIMEOUT`] is dropped
     /// by the next, with everything it staged.
     ///
@@ -124,7 +127,7 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError>;
 
     /// Which of `jobs` are known (published) already, compared as in [`Ledger::stage`], without storing anything.
-    async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Result<Staged, LedgerError>;
+    async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Result<Known, LedgerError>;
 
     /// Takes the next queued job *and* a submission slot in one step, and sets the intent `token` beside its record.
     ///
@@ -206,7 +209,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
 
     /// Replaces a job's body and facets, if its version is still `put.version` and, for a lease holder, its fence
     /// still matches. Takes the old facets out of every index and sum and puts the new ones in; ends the holder's lease;
-    /// clears the intent unless the state stays `submitting`; settles the account if `put.settle` is given.
+    /// clears the intent unless the state stays `submitting`; settles the account if `put.settle` is given; stores
+    /// `put.spec` if it is given and the job has a spec.
     ///
     /// A put without a fence on a leased job leaves the lease alone (the holder will get [`LedgerError::Changed`]),
     /// unless the job is no longer due in any lane, or due in another one: then the lease ends, and deliveries are
@@ -252,7 +256,7 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// by now is no longer listed.
     async fn unreadable(&self, max: usize) -> Result<Vec<Unreadable>, LedgerError>;
 
-    /// Stores the compact bodies of done jobs, and drops their specs; a digest is kept, so that [`Ledger::stage`] and
+    /// Stores the compact bodies of done jobs, and drops their specs; a digest of the content is kept, so that [`Ledger::stage`] and
     /// [`Ledger::compare`] tell the same content from other content as before. Returns how many this call made compact.
     ///
     /// A job is left as it is if it has another version, is not done, is due in a lane, or is compact already. The

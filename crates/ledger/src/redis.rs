@@ -11,10 +11,10 @@
 //! | `confirmed` | when claims were last confirmed; written only to have something to wait for | confirmation | never |
 //! | `batches` | folded name → `n` | stage | abandon, of an empty one |
 //! | `b<n>` | name, created, admitted, published, admission and since when, paused (and why), cancelling, weight, priority, schedule, from, until, budget, credits, `c:<state>` counts, `beside`: how many are over and due all the same, virtual time when not in `run` | all | with its name |
-//! | `b<n>:j` | seq → id, price class, line break, spec | stage, once | compact |
+//! | `b<n>:j` | seq → id, price class, line break, content; then, if the file says how to work at it, a line break and that | stage; put of what a file says anew | compact |
 //! | `b<n>:i<k>` | folded id → seq, in small hashes | stage | clear: only a person forgets ids |
 //! | `b<n>:s` | seq → header, line break, id, line break, body; none: a fresh job, or a compact one | grant, put | compact |
-//! | `b<n>:c<seq/32>` | compact jobs: id, digest of what was asked for, version, body; 32 packed in one value | compact | clear |
+//! | `b<n>:c<seq/32>` | compact jobs: id, digest of id, price class and content, version, body; 32 packed in one value | compact | clear |
 //! | `b<n>:u` | bitmap by seq: done and not compact | put, compact | clear |
 //! | `b<n>:m:<state>` | bitmap by seq, for pages | stage, grant, put | clear |
 //! | `b<n>:q` | bitmap by seq: ready, of priority 0 | stage, put, grant | never |
@@ -79,7 +79,7 @@ use self::pages::Which;
 use self::scripts::Scripts;
 use self::server::Server;
 use crate::{
-    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
+    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Known, Lease, Ledger,
     LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable, UpgradeClaim,
     Version, WorkerPlace,
 };
@@ -156,7 +156,7 @@ impl Ledger for RedisLedger {
         self.abandon_batches(admission, batches).await
     }
 
-    async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Result<Staged, LedgerError> {
+    async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Result<Known, LedgerError> {
         self.compare_jobs(batch, jobs).await
     }
 

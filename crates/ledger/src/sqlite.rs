@@ -12,7 +12,7 @@
 //! | `arrival` | a submission and the upper bound of its arrival | `claim_submission`; lowered by `put` | a minute after it stopped mattering |
 //! | `batch` | a batch, its flags, terms and credits, its turn, and the admission that stages into it | `stage`, `publish`, `flag`, claims | `abandon`, if nothing was published; `clear`, once it was forgotten |
 //! | `tally` | how many jobs of a batch are in a state | every change of a job | with its batch |
-//! | `spec` | what was asked for | `stage`, once | `compact`; with its job |
+//! | `spec` | what was asked for: the content, and in a second line how to work at it, if the file says so | `stage`; `put` of what a file says anew | `compact`; with its job |
 //! | `level` | the turn that the batches of a priority have come to | claims | never |
 //! | `slot` | what became of the slots of an hour, by reason | claims, `put` | after three days |
 //! | `price` | what submissions of a class are expected to cost | `configure` | never |
@@ -28,7 +28,7 @@
 //! orders the queued ones (in the index `job_ready` as long as they wait for no time); `due` in `lane` is when a job is
 //! looked at next, and for a leased one when its lease ends; `flight` is until when it counts towards the cap; `token`,
 //! `at` and `writer` (the fence of the claim that made it) are the intent. A queued job has none of these but its rank.
-//! A finished job that is `compact` has a short body, and the `digest` of its spec instead of the spec; a late change makes
+//! A finished job that is `compact` has a short body, and the `digest` of its content instead of the spec; a late change makes
 //! it whole again, but for its spec. A batch that was `forgotten` has a name that no file can have, until it is cleared
 //! away; the column says how far the table `task` was looked through for it.
 
@@ -68,7 +68,7 @@ use self::clock::Clock;
 use self::reading::Which;
 use self::writer::{Desk, Step};
 use crate::{
-    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
+    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Known, Lease, Ledger,
     LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable, UpgradeClaim,
     Version, WorkerPlace,
 };
@@ -228,7 +228,7 @@ impl Ledger for SqliteLedger {
         }
     }
 
-    async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Result<Staged, LedgerError> {
+    async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Result<Known, LedgerError> {
         let (batch, drafts) = (batch.folded(), Draft::of(jobs));
         self.look(move |step| admission::compare(step, &batch, &drafts)).await
     }

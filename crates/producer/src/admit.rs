@@ -1,7 +1,7 @@
 //! Admission: all checked jobs are staged in bounded chunks, where nobody sees them, and then shown at once.
 //!
 //! ```text
-//! spool ──▶ chunks of 400 ──▶ stage (the first of a batch alone, then three in flight) ──▶ arrange ──▶ publish
+//! spool ──▶ chunks of 400 ──▶ stage (the first of a batch alone, then three in flight) ──▶ arrange, restate ──▶ publish
 //!                                          ╰── a conflict, an error: abandon, nothing was visible
 //! ```
 //!
@@ -17,13 +17,16 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use veobatch_core::BatchId;
-use veobatch_ledger::{Admission, Ledger, LedgerError, NewJob, STAGE_CHUNK, STAGING_TIMEOUT, SharedLedger, Staged};
+use veobatch_ledger::{
+    Admission, Known, Ledger, LedgerError, NewJob, STAGE_CHUNK, STAGING_TIMEOUT, SharedLedger, Staged,
+};
 
 use crate::arrange::arrange_with;
 use crate::check::Checked;
 use crate::compare::{explain, new_among, new_in};
 use crate::node::Place;
 use crate::problem::Problems;
+use crate::restate::{PolicyChange, restate};
 
 /// Chunks under way at the same time.
 const IN_FLIGHT: usize = 3;
@@ -48,6 +51,8 @@ pub struct Admitted {
     pub known: u64,
     /// What of its terms was changed, in words.
     pub terms: Vec<String>,
+    /// What was set for known jobs, of how to work at them.
+    pub policy: Vec<PolicyChange>,
 }
 
 /// Why nothing was admitted.
@@ -67,8 +72,9 @@ pub enum AdmitError {
     Spool(#[from] io::Error),
 }
 
-/// Adds the jobs to the ledger, all or none of them; those it knows already are left as they are. The terms of their
-/// batches become what is asked for them ([`crate::arrange`]) before the first of them is visible.
+/// Adds the jobs to the ledger, all or none of them; those it knows already are left as they are. Before the first of them
+/// is visible, the terms of their batches become what is asked for them ([`crate::arrange`]), and what the files say anew of
+/// how to work at known jobs is set ([`crate::restate()`]).
 ///
 /// With a `limit`, only the first so many *new* jobs are added. `progress` is told how many jobs were dealt with.
 ///
@@ -139,6 +145,8 @@ struct Staging<'a, P> {
     done: u64,
     progress: &'a P,
     counts: Vec<Admitted>,
+    /// Known jobs that are to be worked at otherwise.
+    restated: u64,
     /// Batches, by number, that something was staged into.
     begun: Vec<bool>,
     conflicts: Problems,
@@ -146,24 +154,34 @@ struct Staging<'a, P> {
 
 impl<'a, P: Fn(u64)> Staging<'a, P> {
     fn new(ledger: &'a SharedLedger, checked: &'a Checked, limit: Option<u64>, progress: &'a P) -> Self {
-        let counts =
-            checked.batches.iter().map(|batch| Admitted { batch: batch.clone(), new: 0, known: 0, terms: Vec::new() });
-        let counts: Vec<_> = counts.collect();
+        let nothing = |batch: &BatchId| {
+            let (new, known, terms, policy) = (0, 0, Vec::new(), Vec::new());
+            Admitted { batch: batch.clone(), new, known, terms, policy }
+        };
+        let counts: Vec<_> = checked.batches.iter().map(nothing).collect();
         let begun = vec![false; counts.len()];
         let (admission, room) = (Admission::random(), limit.unwrap_or(u64::MAX));
-        Self { ledger, checked, admission, room, done: 0, progress, counts, begun, conflicts: Problems::default() }
+        let (done, restated, conflicts) = (0, 0, Problems::default());
+        Self { ledger, checked, admission, room, done, progress, counts, restated, begun, conflicts }
     }
 
     fn touched(&self) -> Vec<BatchId> {
         self.counts.iter().zip(&self.begun).filter(|(_, begun)| **begun).map(|(count, _)| count.batch.clone()).collect()
     }
 
-    /// Brings the terms of the batches to what is asked for them, and then shows what was staged.
+    /// Brings the terms of the batches to what is asked for them, and known jobs to how they are to be worked at; and then
+    /// shows what was staged.
     async fn show(&mut self, touched: &[BatchId]) -> Result<(), AdmitError> {
         for arranged in arrange_with(&**self.ledger, self.checked, touched).await.map_err(vanished)? {
             if let Some(count) = self.counts.iter_mut().find(|count| count.batch == arranged.batch) {
                 // Of several tries, all that was changed.
                 count.terms.extend(arranged.changes);
+            }
+        }
+        let restated = if self.restated > 0 { restate(&**self.ledger, self.checked).await? } else { Vec::new() };
+        for (batch, changes) in restated {
+            if let Some(count) = self.counts.iter_mut().find(|count| count.batch == batch) {
+                count.policy = changes;
             }
         }
         publish(&**self.ledger, &self.admission, touched).await
@@ -217,10 +235,10 @@ impl<'a, P: Fn(u64)> Staging<'a, P> {
             let end = last.checked_sub(1).and_then(|last| new.get(last)).map_or(0, |last| last + 1);
             let staged = self.patiently(jobs.get(..end).unwrap_or_default(), batch, chunk.batch).await?;
             self.room = self.room.saturating_sub(staged.new);
-            let counted = Staged { new: staged.new, known: compared.known, conflicts: staged.conflicts };
+            let counted = Staged { new: staged.new, conflicts: staged.conflicts, ..counted(compared) };
             return self.count(chunk, counted).await;
         }
-        self.count(chunk, Staged { new: 0, ..compared }).await
+        self.count(chunk, counted(compared)).await
     }
 
     /// Stages while waiting for another admission to end.
@@ -254,11 +272,17 @@ impl<'a, P: Fn(u64)> Staging<'a, P> {
             count.new += staged.new;
             count.known += staged.known;
         }
+        self.restated += staged.restated;
         explain(&**self.ledger, self.checked, chunk, &staged.conflicts, &mut self.conflicts).await?;
         self.done += chunk.jobs.len() as u64;
         (self.progress)(self.done);
         Ok(())
     }
+}
+
+/// A comparison, as if it had been staged.
+fn counted(known: Known) -> Staged {
+    Staged { new: 0, known: known.known, conflicts: known.conflicts, restated: known.restated.len() as u64 }
 }
 
 /// A batch that something was staged into is there, unless another admission took this one for dead.

@@ -7,6 +7,7 @@ use std::path::Path;
 use veobatch_core::{BatchId, JobKey, Prices, Spec};
 
 use crate::asked::Asked;
+use crate::defaults::Defaults;
 use crate::document::Document;
 use crate::draft::Draft;
 use crate::json;
@@ -114,7 +115,15 @@ impl Checked {
 /// # Errors
 /// Everything that is wrong with any of them, in their order.
 pub fn check(sources: &[Source]) -> Result<Checked, Problems> {
-    let mut intake = Intake::new();
+    check_with(sources, Defaults::default())
+}
+
+/// As [`check`], for a program with these defaults.
+///
+/// # Errors
+/// As there.
+pub fn check_with(sources: &[Source], defaults: Defaults) -> Result<Checked, Problems> {
+    let mut intake = Intake::new(defaults);
     let mut reports = Vec::with_capacity(sources.len());
     for (n, source) in sources.iter().enumerate() {
         let mut report = Report::new(match source {
@@ -151,7 +160,7 @@ fn same(one: &Source, other: &Source) -> bool {
 
 fn stdin(batch: &BatchId, report: &mut Report, intake: &mut Intake) -> io::Result<()> {
     let batch = intake.batch(batch, None, report);
-    lines::read(source::stdin()?, report, |job| intake.take(batch, &job))
+    lines::read(source::stdin()?, report, |job| intake.take(batch, job))
 }
 
 fn file(path: &Path, report: &mut Report, intake: &mut Intake) -> io::Result<()> {
@@ -165,7 +174,7 @@ fn file(path: &Path, report: &mut Report, intake: &mut Intake) -> io::Result<()>
     match opened.format {
         Format::Lines => {
             let batch = named_for(path, report, intake);
-            lines::read(opened.reader, report, |job| intake.take(batch, &job))
+            lines::read(opened.reader, report, |job| intake.take(batch, job))
         }
         Format::Yaml | Format::Json => {
             let mut bytes = Vec::new();
@@ -217,7 +226,7 @@ fn document(path: &Path, node: Node<'_>, report: &mut Report, intake: &mut Intak
     for node in document.jobs {
         let draft = Draft::read(node, report);
         if let Some(job) = draft.and_then(|draft| rule::fit(draft, &document.defaults, report)) {
-            intake.take(batch, &job)?;
+            intake.take(batch, job)?;
         }
     }
     Ok(())
@@ -235,6 +244,7 @@ fn named_for(path: &Path, report: &mut Report, intake: &mut Intake) -> u32 {
 
 /// Where good jobs go, of all sources.
 struct Intake {
+    defaults: Defaults,
     batches: Vec<BatchId>,
     sizes: Vec<u64>,
     tallies: Vec<Tally>,
@@ -247,10 +257,11 @@ struct Intake {
 }
 
 impl Intake {
-    fn new() -> Self {
+    fn new(defaults: Defaults) -> Self {
         let (batches, sizes, tallies, asked) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (files, starts) = (Vec::new(), Vec::new());
-        Self { batches, sizes, tallies, asked, files, starts, writer: Writer::new(), roll: Roll::default() }
+        let (writer, roll) = (Writer::new(), Roll::default());
+        Self { defaults, batches, sizes, tallies, asked, files, starts, writer, roll }
     }
 
     /// What comes now is of this file.
@@ -291,19 +302,20 @@ impl Intake {
         }
     }
 
-    fn take(&mut self, batch: u32, job: &Job) -> io::Result<()> {
-        let content = job.spec.to_bytes();
+    fn take(&mut self, batch: u32, job: Job) -> io::Result<()> {
+        let spec = self.defaults.fill(job.spec, job.left_out);
+        let stored = spec.to_bytes();
         let file = u32::try_from(self.files.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        let made = job.id.is_none().then(|| content_name(&content));
+        let made = job.id.is_none().then(|| content_name(Spec::content_of(&stored)));
         let name = made.as_deref().or(job.id.as_ref().map(veobatch_core::JobId::as_str)).unwrap_or_default();
         self.roll.enter(batch, name, made.is_some());
         if let Some(tally) = self.tallies.get_mut(batch as usize) {
-            tally.add(&job.spec, 1);
+            tally.add(&spec, 1);
         }
         if let Some(size) = self.sizes.get_mut(batch as usize) {
             *size += 1;
         }
-        self.writer.write(&Entry { batch, file, at: job.at, name, made: made.is_some(), spec: &content })
+        self.writer.write(&Entry { batch, file, at: job.at, name, made: made.is_some(), spec: &stored })
     }
 
     fn finish(self, mut reports: Vec<Report>) -> Result<Checked, Problems> {

@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 use veobatch_core::{BatchId, JobKey, Prices, Spec};
-use veobatch_ledger::{Ledger, LedgerError, NewJob, Staged};
+use veobatch_ledger::{Known, Ledger, LedgerError, NewJob};
 
 use crate::admit::{AdmitError, Chunk, chunks};
 use crate::check::Checked;
 use crate::problem::{Problem, Problems};
+use crate::restate::{PolicyChange, PolicyChanges};
 use crate::tally::{Estimate, Tally};
 
 /// Most conflicts that are looked at closely enough to say what differs.
@@ -24,6 +25,8 @@ pub struct Compared {
     /// How many of the new ones the admission's limit allows.
     #[serde(skip)]
     pub admitted: u64,
+    /// What an admission would set for known jobs, of how to work at them.
+    pub policy: Vec<PolicyChange>,
     #[serde(skip)]
     tally: Tally,
 }
@@ -69,19 +72,23 @@ pub async fn compare_first(
 ) -> Result<Comparison, AdmitError> {
     let nothing = |batch: &BatchId| {
         let (new, known, admitted, tally) = (0, 0, 0, Tally::default());
-        Compared { batch: batch.clone(), new, known, admitted, tally }
+        Compared { batch: batch.clone(), new, known, admitted, policy: Vec::new(), tally }
     };
-    let batches = checked.batches.iter().map(nothing).collect();
+    let batches: Vec<_> = checked.batches.iter().map(nothing).collect();
+    let mut policies = vec![PolicyChanges::default(); batches.len()];
     let mut comparison = Comparison { batches, ..Comparison::default() };
     let mut room = limit.unwrap_or(u64::MAX);
     let mut chunks = chunks(checked);
     while let Some(chunk) = chunks.recv().await {
         let chunk = chunk?;
         let Some(compared) = comparison.batches.get_mut(chunk.batch as usize) else { continue };
-        let staged = ledger.compare(&compared.batch, &chunk.jobs).await?;
-        let new = new_in(&chunk.jobs, &staged);
+        let known = ledger.compare(&compared.batch, &chunk.jobs).await?;
+        let new = new_in(&chunk.jobs, &known);
         compared.new += new;
-        compared.known += staged.known;
+        compared.known += known.known;
+        if let Some(policy) = policies.get_mut(chunk.batch as usize) {
+            known.restated.iter().for_each(|restatement| policy.foresee(restatement));
+        }
         let admitted = new.min(room);
         if admitted > 0 {
             room -= admitted;
@@ -97,7 +104,10 @@ pub async fn compare_first(
                 }
             }
         }
-        explain(ledger, checked, &chunk, &staged.conflicts, &mut comparison.conflicts).await?;
+        explain(ledger, checked, &chunk, &known.conflicts, &mut comparison.conflicts).await?;
+    }
+    for (compared, policy) in comparison.batches.iter_mut().zip(&policies) {
+        compared.policy = policy.list();
     }
     Ok(comparison)
 }
@@ -109,7 +119,7 @@ fn uniform(jobs: &[NewJob]) -> Option<&Spec> {
 }
 
 /// How many of `jobs` are new, by what a comparison says of the others.
-pub(crate) fn new_in(jobs: &[NewJob], compared: &Staged) -> u64 {
+pub(crate) fn new_in(jobs: &[NewJob], compared: &Known) -> u64 {
     (jobs.len() as u64).saturating_sub(compared.known).saturating_sub(compared.conflicts.len() as u64)
 }
 
@@ -180,8 +190,6 @@ fn difference(id: &veobatch_core::JobId, known: &Spec, job: &NewJob) -> String {
         ("seed", known.seed == spec.seed),
         ("watermark", known.watermark == spec.watermark),
         ("enable_translation", known.enable_translation == spec.enable_translation),
-        ("priority", known.priority == spec.priority),
-        ("max_attempts", known.max_attempts == spec.max_attempts),
         ("extra", known.extra == spec.extra),
     ];
     let other: Vec<&str> = fields.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect();

@@ -1,7 +1,7 @@
 //! What fits together: a draft and its file's defaults become a [`Spec`] (kie-api.md, section 2).
 
 use serde_json::Value;
-use veobatch_core::{AspectRatio, DEFAULT_MODEL, GenerationType, JobId, Spec};
+use veobatch_core::{AspectRatio, FORMAT_MODEL, GenerationType, JobId, LeftOut, Spec, WorkPolicy};
 
 use crate::draft::{Draft, Given};
 use crate::field::{Field, nearest};
@@ -20,7 +20,9 @@ pub(crate) struct Checked {
     pub(crate) at: Place,
     /// Its id, if it is given one.
     pub(crate) id: Option<JobId>,
+    /// With the format's defaults for what is left out.
     pub(crate) spec: Spec,
+    pub(crate) left_out: LeftOut,
 }
 
 /// Puts a job together and reports everything that does not fit. `None` if anything is wrong with the job.
@@ -38,7 +40,12 @@ pub(crate) fn fit(job: Draft<'_>, defaults: &Draft<'_>, report: &mut Report) -> 
     }
     warn(&job, report);
     let at = id.as_ref().map_or(job.at, |given| given.at);
-    Some(Checked { at, id: id.map(|given| given.value), spec: spec(job, defaults) })
+    let left_out = LeftOut {
+        model: job.model.is_none() && defaults.model.is_none(),
+        aspect_ratio: job.aspect_ratio.is_none() && defaults.aspect_ratio.is_none(),
+        resolution: job.resolution.is_none() && defaults.resolution.is_none(),
+    };
+    Some(Checked { at, id: id.map(|given| given.value), spec: spec(job, defaults), left_out })
 }
 
 /// Tells what is odd about a model, once for the place where it is given.
@@ -176,10 +183,10 @@ fn spec(job: Draft<'_>, defaults: &Draft<'_>) -> Spec {
         }
         extra.sort_keys();
     }
-    let images = job.images.map(|given| given.value);
+    let (images, usual) = (job.images.map(|given| given.value), WorkPolicy::default());
     Spec {
         prompt: text(job.prompt, defaults.prompt.as_ref()).unwrap_or_default(),
-        model: text(job.model, defaults.model.as_ref()).unwrap_or_else(|| DEFAULT_MODEL.to_owned()),
+        model: text(job.model, defaults.model.as_ref()).unwrap_or_else(|| FORMAT_MODEL.to_owned()),
         aspect_ratio: copy(job.aspect_ratio, defaults.aspect_ratio.as_ref()).unwrap_or_default(),
         images: images.or_else(|| defaults.images.as_ref().map(|given| given.value.clone())).unwrap_or_default(),
         generation_type: copy(job.generation_type, defaults.generation_type.as_ref()),
@@ -188,8 +195,11 @@ fn spec(job: Draft<'_>, defaults: &Draft<'_>) -> Spec {
         seed: copy(job.seed, defaults.seed.as_ref()),
         watermark: text(job.watermark, defaults.watermark.as_ref()),
         enable_translation: copy(job.enable_translation, defaults.enable_translation.as_ref()),
-        priority: copy(job.priority, defaults.priority.as_ref()).unwrap_or_default(),
-        max_attempts: copy(job.max_attempts, defaults.max_attempts.as_ref()).unwrap_or(1),
         extra,
+        policy: WorkPolicy {
+            priority: copy(job.priority, defaults.priority.as_ref()).unwrap_or(usual.priority),
+            max_attempts: copy(job.max_attempts, defaults.max_attempts.as_ref()).unwrap_or(usual.max_attempts),
+        },
+        left_out: LeftOut::default(),
     }
 }

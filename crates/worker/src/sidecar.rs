@@ -163,9 +163,9 @@ fn parameters(spec: &Spec) -> Map<String, Value> {
         seed,
         watermark,
         enable_translation,
-        priority: _,
-        max_attempts: _,
         extra,
+        policy: _,
+        left_out: _,
     } = spec;
     let mut parameters = Map::new();
     let mut set = |name: &str, value: Option<Value>| {

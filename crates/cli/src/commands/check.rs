@@ -16,7 +16,7 @@ use crate::settings::{PaceSettings, Settings};
 use crate::table::plain;
 use crate::terms::Terms;
 use crate::units::{counted, number};
-use crate::{admission, costs, prices, say};
+use crate::{admission, costs, prices, say, taken};
 
 /// Jobs that are shown as a sample.
 const SAMPLE: usize = 3;
@@ -119,6 +119,9 @@ fn tell(checked: &Checked, comparison: Option<&Comparison>, estimate: &Estimate,
     if let Some(comparison) = comparison {
         for batch in &comparison.batches {
             say::data(format_args!("  {}: {} new, {} known", batch.batch, number(batch.new), number(batch.known)))?;
+            for line in taken::lines(&batch.batch, &batch.policy) {
+                say::data(format_args!("  {line}"))?;
+            }
         }
     }
     say::data(format_args!("  what is new costs {costs}"))?;

@@ -1,7 +1,6 @@
 //! `veobatch enqueue`: admit prompt files and return.
 
 use clap::Args;
-use serde_json::json;
 
 use crate::admission::{Admission, Files};
 use crate::exit::DONE;
@@ -10,7 +9,7 @@ use crate::opened::Opened;
 use crate::progress::summaries;
 use crate::remote::Account;
 use crate::settings::{AccountSettings, Service, Settings};
-use crate::{environment, say, shapes};
+use crate::{environment, say};
 
 /// Admit prompt files to the ledger and return; a worker makes the videos
 ///
@@ -49,10 +48,10 @@ impl Enqueue {
         opened.configure(settings, &self.account).await?;
         let prices = self.account.pace.prices.as_deref();
         let admission = Admission { settings, opened: &opened, account: account.as_ref(), files: &self.files, prices };
-        let batches = admission.admit(checked).await?;
+        let taken = admission.admit(checked).await?;
         if settings.json {
-            let batches = summaries(&*opened.ledger, &batches).await?;
-            say::json(&json!({"batches": batches.iter().map(shapes::batch).collect::<Vec<_>>()}))?;
+            let batches = summaries(&*opened.ledger, &taken.batches).await?;
+            say::json(&taken.document(&batches))?;
         }
         Ok(DONE)
     }

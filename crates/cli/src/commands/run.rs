@@ -8,9 +8,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
-use veobatch_core::{BatchId, Credits};
+use veobatch_core::Credits;
 use veobatch_ledger::BatchSummary;
 use veobatch_worker::Until;
 
@@ -22,9 +21,10 @@ use crate::progress::{Progress, TICK, summaries};
 use crate::remote::Account;
 use crate::settings::{AccountSettings, Service, Settings, WorkSettings};
 use crate::signals::Signals;
+use crate::taken::Taken;
 use crate::units::{dollars, duration};
 use crate::working::{self, Shown, Work};
-use crate::{callbacks, say, shapes, summary, words, writable};
+use crate::{callbacks, say, summary, words, writable};
 
 /// How often a process that only watches tries to take over.
 const TAKE_OVER: Duration = Duration::from_secs(2);
@@ -64,7 +64,7 @@ const LAST_LOOK: Duration = Duration::from_secs(2);
 struct Start {
     opened: Opened,
     account: Account,
-    batches: Vec<BatchId>,
+    taken: Taken,
     is_done: bool,
     /// What the batches had cost when the work began, and when that was.
     spent: Credits,
@@ -90,7 +90,7 @@ impl Run {
             Work::Finished | Work::NoPlace => self.end(settings, &start).await,
             Work::Interrupted => {
                 // A ledger that does not answer keeps nobody who wants to leave.
-                if let Ok(batches) = timeout(LAST_LOOK, summaries(&*start.opened.ledger, &start.batches)).await {
+                if let Ok(batches) = timeout(LAST_LOOK, summaries(&*start.opened.ledger, &start.taken.batches)).await {
                     let batches = batches?;
                     for batch in &batches {
                         say::words(format_args!("{}: {}", batch.batch, words::counts(batch)));
@@ -115,20 +115,20 @@ impl Run {
         opened.configure(settings, &self.account).await?;
         let prices = self.account.pace.prices.as_deref();
         let admission = Admission { settings, opened: &opened, account: Some(&account), files: &self.files, prices };
-        let batches = admission.admit(checked).await?;
-        let known = summaries(&*opened.ledger, &batches).await?;
+        let taken = admission.admit(checked).await?;
+        let known = summaries(&*opened.ledger, &taken.batches).await?;
         let (is_done, spent) = (summary::code(&known) == DONE, summary::spent(&known));
-        Ok(Start { opened, account, batches, is_done, spent, began: Instant::now() })
+        Ok(Start { opened, account, taken, is_done, spent, began: Instant::now() })
     }
 
     /// Works until the batches are settled; while another process has the place, watches it, and takes over when it ends.
     async fn toil(&self, settings: &Settings, start: &Start, signals: &mut Signals) -> Result<Work> {
-        let mut shown = Shown { progress: Progress::new(), batches: &start.batches };
+        let mut shown = Shown { progress: Progress::new(), batches: &start.taken.batches };
         let mut is_told = false;
         let result = loop {
             if start.opened.has_place().await? {
                 let remote = start.account.connect(self.work.dialect(), Some(&start.opened)).await?;
-                let until = Until::Settled(start.batches.clone());
+                let until = Until::Settled(start.taken.batches.clone());
                 let options = working::options(settings, &self.work, &start.opened, &remote, until)?;
                 let work = working::work(&start.opened, &remote, options, signals, Some(&mut shown)).await;
                 remote.stop().await;
@@ -161,9 +161,9 @@ impl Run {
 
     async fn end(&self, settings: &Settings, start: &Start) -> Result<u8> {
         let ledger = &*start.opened.ledger;
-        let batches = summaries(ledger, &start.batches).await?;
+        let batches = summaries(ledger, &start.taken.batches).await?;
         if settings.json {
-            say::json(&json!({"batches": batches.iter().map(shapes::batch).collect::<Vec<_>>()}))?;
+            say::json(&start.taken.document(&batches))?;
         }
         let code = summary::tell(ledger, &batches, &self.work.output.output).await?;
         if !start.is_done {

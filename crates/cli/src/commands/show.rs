@@ -179,8 +179,8 @@ fn document(stored: &Stored, why: Option<&Waiting>, doubt: Option<&Doubt>) -> Va
             "resolution": spec.resolution.as_str(), "images": spec.images,
             "generation_type": spec.generation_type.map(veobatch_core::GenerationType::as_str),
             "duration": spec.duration, "seed": spec.seed, "watermark": spec.watermark,
-            "enable_translation": spec.enable_translation, "priority": spec.priority,
-            "max_attempts": spec.max_attempts, "extra": spec.extra,
+            "enable_translation": spec.enable_translation, "priority": spec.policy.priority,
+            "max_attempts": spec.policy.max_attempts, "extra": spec.extra,
         });
         object.insert("spec".to_owned(), if stored.compacted { Value::Null } else { spec });
     }

@@ -13,6 +13,7 @@ use crate::kind::VideoKind;
 use crate::price::Credits;
 use crate::spec::{Resolution, Spec};
 use crate::time::Timestamp;
+use crate::work_policy::WorkPolicy;
 
 impl Record {
     /// The body of this record once nothing but a stray can change the job any more: without its history, its kind and the
@@ -77,7 +78,8 @@ impl Short {
         let Self(id, at, files, credits, attempts, attempt, max_attempts, resolution, priority, cancelled) =
             serde_json::from_slice(body)?;
         let state = State::Done { task: Task { id, attempt, at }, files };
-        let fresh = Record::fresh(&Spec { resolution, priority, max_attempts, ..Spec::default() });
+        let policy = WorkPolicy { priority, max_attempts };
+        let fresh = Record::fresh(&Spec { resolution, policy, ..Spec::default() });
         Ok(Record { state, attempts, credits, cancelled, ..fresh })
     }
 

@@ -4,6 +4,7 @@
 
 mod forgotten;
 mod matrix;
+mod restated;
 mod scenes;
 mod stories;
 mod strays;

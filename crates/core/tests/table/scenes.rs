@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use veobatch_core::{
     Attempt, Balances, Called, Comparison, Credits, Event, Failed, Failure, FailureKind, Files, Hindrance, Kinship,
-    OpenAttempt, Outcome, Policy, Presumption, Progress, Reading, Record, Refusal, RefusalKind, Resolution, Spec,
-    State, Task, TaskFailure, TaskId, Timestamp, Token, Trouble, TroubleKind, Upgrade, Verdict,
+    OpenAttempt, Outcome, Policy, Presumption, Progress, Reading, Record, Refusal, RefusalKind, Resolution, Restated,
+    Spec, State, Task, TaskFailure, TaskId, Timestamp, Token, Trouble, TroubleKind, Upgrade, Verdict, WorkPolicy,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -31,7 +31,8 @@ pub(crate) fn task() -> Task {
 }
 
 fn sent(state: State) -> Record {
-    let spec = Spec { prompt: "a cat".into(), resolution: Resolution::P1080, max_attempts: 2, ..Spec::default() };
+    let policy = WorkPolicy { max_attempts: 2, ..WorkPolicy::default() };
+    let spec = Spec { prompt: "a cat".into(), resolution: Resolution::P1080, policy, ..Spec::default() };
     Record { state, attempts: 1, last: Some(attempt()), ..Record::fresh(&spec) }
 }
 
@@ -216,6 +217,7 @@ pub(crate) fn events() -> Vec<(&'static str, Event)> {
         ("cancel", Event::Cancel),
         ("retry", Event::Retry),
         ("prioritize", Event::Prioritize(7)),
+        ("restated", Event::Restated(Restated { priority: Some(7), max_attempts: Some(3) })),
         ("adopt", Event::Resolve(Verdict::Adopt(task_id("task-4")))),
         ("resubmit", Event::Resolve(Verdict::Resubmit)),
         ("give up", Event::Resolve(Verdict::GiveUp)),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use veobatch_core::{
     After, Attempt, Called, Credits, Event, Fate, Intent, Kinship, Lane, Moment, Outcome, Progress, Record, Spec,
-    State, StateName, Step, TaskFailure, TaskId, Timestamp, Token, Verdict, after, doubted, plan,
+    State, StateName, Step, TaskFailure, TaskId, Timestamp, Token, Verdict, WorkPolicy, after, doubted, plan,
 };
 
 use crate::scenes::{NOW, attempt, events, policy, records, task_id, token};
@@ -237,6 +237,7 @@ impl World {
             | Event::Cancel
             | Event::Retry
             | Event::Prioritize(_)
+            | Event::Restated(_)
             | Event::Resolve(_)) => other,
         })
     }
@@ -294,7 +295,8 @@ proptest! {
 
     #[test]
     fn no_life_pays_twice_or_forgets_a_paid_task(acts in prop::collection::vec(act(), 1..40), max in 1_u32..4) {
-        let spec = Spec { prompt: "a cat".into(), max_attempts: max, ..Spec::default() };
+        let policy = WorkPolicy { max_attempts: max, ..WorkPolicy::default() };
+        let spec = Spec { prompt: "a cat".into(), policy, ..Spec::default() };
         let mut record = Record::fresh(&spec);
         let mut world = World::default();
         for (n, act) in acts.into_iter().enumerate() {

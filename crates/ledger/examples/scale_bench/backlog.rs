@@ -92,5 +92,5 @@ where
 
 fn put(claimed: &Claimed, body: Vec<u8>, facets: Facets) -> Put {
     let (job, version, fence) = (claimed.stored.job, claimed.stored.version, Some(claimed.lease.fence.clone()));
-    Put { job, version, fence, nonce: Nonce::random(), body, facets, task: None, settle: None }
+    Put { job, version, fence, nonce: Nonce::random(), body, facets, task: None, settle: None, spec: None }
 }

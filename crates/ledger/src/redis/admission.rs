@@ -1,10 +1,11 @@
 //! Bringing jobs in: staged in chunks where nobody looks, then shown all at once.
 
-use veobatch_core::BatchId;
+use veobatch_core::{BatchId, JobId, Timestamp};
 
 use super::RedisLedger;
-use super::answers::{CLASS_MARK, damaged};
-use crate::{Admission, LedgerError, NewJob, STAGING_TIMEOUT, Staged, Turn};
+use super::answers::{CLASS_MARK, Row, damaged};
+use crate::job::Restatement;
+use crate::{Admission, Known, LedgerError, NewJob, STAGING_TIMEOUT, Staged, Turn};
 
 impl RedisLedger {
     pub(super) async fn stage_jobs(
@@ -16,12 +17,14 @@ impl RedisLedger {
         let timeout = STAGING_TIMEOUT.as_millis().to_string();
         let mut args = texts([admission.0.as_str(), &batch.folded(), batch.as_str(), &timeout]);
         for job in jobs {
-            args.extend([job.id.folded().into_bytes(), entry(job), job.spec.priority.to_string().into_bytes()]);
+            args.extend([job.id.folded().into_bytes(), entry(job), job.spec.policy.priority.to_string().into_bytes()]);
         }
         loop {
             let answer: redis::Value = self.server.run(&self.scripts.stage, &args).await?;
             match Answer::parse(answer)? {
-                Answer::Staged { new, known, conflicts } => return Ok(staged(jobs, new, known, &conflicts)),
+                Answer::Staged { new, known, conflicts, restated } => {
+                    return Ok(Staged { new, known, conflicts: ids(jobs, &conflicts), restated });
+                }
                 Answer::Busy => return Err(LedgerError::Busy { batch: batch.clone() }),
                 Answer::Dropped => return Err(LedgerError::Dropped),
                 Answer::Again => {}
@@ -54,18 +57,24 @@ impl RedisLedger {
         Ok(())
     }
 
-    pub(super) async fn compare_jobs(&self, batch: &BatchId, jobs: &[NewJob]) -> Result<Staged, LedgerError> {
-        let mut all = Staged::default();
+    pub(super) async fn compare_jobs(&self, batch: &BatchId, jobs: &[NewJob]) -> Result<Known, LedgerError> {
+        let mut all = Known::default();
         // Lua's stack holds a few thousand values, and others wait meanwhile.
         for jobs in jobs.chunks(crate::STAGE_CHUNK) {
             let mut args = texts([batch.folded().as_str()]);
             for job in jobs {
                 args.extend([job.id.folded().into_bytes(), entry(job)]);
             }
-            let (known, conflicts): (u64, Vec<usize>) = self.server.run(&self.scripts.compare, &args).await?;
-            let part = staged(jobs, 0, known, &conflicts);
-            all.known += part.known;
-            all.conflicts.extend(part.conflicts);
+            let (known, conflicts, now, positions, rows): (u64, Vec<usize>, u64, Vec<usize>, Vec<Row>) =
+                self.server.run(&self.scripts.compare, &args).await?;
+            all.known += known;
+            all.conflicts.extend(ids(jobs, &conflicts));
+            for (job, row) in positions.iter().filter_map(|at| jobs.get(*at)).zip(rows) {
+                // One that cannot be read is nothing that could be changed, and no reason to refuse the others.
+                if let Ok(stored) = row.stored(Timestamp::from_millis(now))? {
+                    all.restated.push(Restatement { stored, says: job.spec.policy });
+                }
+            }
         }
         Ok(all)
     }
@@ -77,6 +86,7 @@ enum Answer {
         new: u64,
         known: u64,
         conflicts: Vec<usize>,
+        restated: u64,
     },
     Busy,
     Dropped,
@@ -96,6 +106,7 @@ impl Answer {
                 new: redis::from_redis_value(next()).map_err(unread)?,
                 known: redis::from_redis_value(next()).map_err(unread)?,
                 conflicts: redis::from_redis_value(next()).map_err(unread)?,
+                restated: redis::from_redis_value(next()).map_err(unread)?,
             },
             "busy" => Self::Busy,
             "dropped" => Self::Dropped,
@@ -105,7 +116,7 @@ impl Answer {
     }
 }
 
-/// The entry in `:j`: what "the same content" is compared by.
+/// The entry in `:j`: by its first two lines (id and price class, content) jobs are told apart.
 fn entry(job: &NewJob) -> Vec<u8> {
     let mut bytes = job.id.as_str().as_bytes().to_vec();
     bytes.push(CLASS_MARK);
@@ -115,9 +126,8 @@ fn entry(job: &NewJob) -> Vec<u8> {
     bytes
 }
 
-fn staged(jobs: &[NewJob], new: u64, known: u64, conflicts: &[usize]) -> Staged {
-    let conflicts = conflicts.iter().filter_map(|at| jobs.get(*at)).map(|job| job.id.clone()).collect();
-    Staged { new, known, conflicts }
+fn ids(jobs: &[NewJob], positions: &[usize]) -> Vec<JobId> {
+    positions.iter().filter_map(|at| jobs.get(*at)).map(|job| job.id.clone()).collect()
 }
 
 /// Arguments of a script.

@@ -158,11 +158,15 @@ fn arguments(put: &Put) -> Result<Vec<Vec<u8>>, LedgerError> {
     ])
 }
 
-/// What few puts bring: the task that the job owns from now on, and the end of a paid call, as `gate.lua` reads it.
+/// What few puts bring: the task that the job owns from now on, what its file says by now, and the end of a paid call, as
+/// `gate.lua` reads it.
 fn more(put: &Put) -> Result<Vec<u8>, LedgerError> {
     let mut all = serde_json::Map::new();
     if let Some(task) = &put.task {
         all.insert("task".to_owned(), json!(task));
+    }
+    if let Some(spec) = &put.spec {
+        all.insert("spec".to_owned(), json!(String::from_utf8_lossy(&spec.to_bytes())));
     }
     if let Some(settle) = &put.settle {
         settlement(settle, &mut all);

@@ -10,7 +10,7 @@ for i = 1, #ARGV, 4 do
     local b, at, key = block(n, seq)
     local job, before = call('HGET', part(n, ':j'), seq), b[at]
     -- A job without a spec was compact before, and a late change made it whole.
-    b[at] = { h.id, job and digest(job) or before[2], h.version, ARGV[i + 3], h.credits ~= '0' and h.credits or nil }
+    b[at] = { h.id, job and digest(content_of(job)) or before[2], h.version, ARGV[i + 3], h.credits ~= '0' and h.credits or nil }
     changed[key] = b
     call('HDEL', part(n, ':j'), seq)
     call('HDEL', part(n, ':s'), seq)

@@ -1,20 +1,28 @@
 -- Which of these jobs are published already. Changes nothing.
--- ARGV: folded batch; then for each job: folded id, id and spec. Returns known and the positions of conflicts.
+-- ARGV: folded batch; then for each job: folded id, id and spec. Returns known, the positions of conflicts, now, and, of the
+-- known that are to be worked at otherwise by what is said now, the positions and the jobs.
 
-local known, conflicts = 0, {}
+local known, conflicts, positions, restated = 0, {}, {}, {}
 local n = call('HGET', P .. 'batches', ARGV[1])
 if n then
-  local b = call('HMGET', part(n, ''), 'published', 'buckets')
+  local b = call('HMGET', part(n, ''), 'published', 'buckets', 'name')
   local published, buckets = tonumber(b[1]), tonumber(b[2])
   for i = 2, #ARGV, 2 do
     local seq = find(part(n, ':i'), buckets, short(ARGV[i]))
     if seq and tonumber(seq) < published then
-      if is_same(n, seq, ARGV[i + 1]) then
-        known = known + 1
-      else
+      local how = compared(n, seq, ARGV[i + 1])
+      if how == 'other' then
         conflicts[#conflicts + 1] = (i - 2) / 2
+      else
+        known = known + 1
+      end
+      if how == 'restated' then
+        local member = n .. ':' .. seq
+        local leased = leased_until(member, lease_of(member))
+        positions[#positions + 1] = (i - 2) / 2
+        restated[#restated + 1] = row(n, seq, b[3], job_of(n, seq), call('HGET', part(n, ':s'), seq), leased)
       end
     end
   end
 end
-return { known, conflicts }
+return { known, conflicts, NOW, positions, restated }

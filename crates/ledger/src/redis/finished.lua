@@ -1,5 +1,5 @@
 -- Shared: finished jobs as they are kept once they are compact: without their specs, many packed together in a block.
--- A block is, in MessagePack, place in it → { id, digest of its entry in `:j`, version, body, credits }. Every entry of a hash that is
+-- A block is, in MessagePack, place in it → { id, digest of id, class and content, version, body, credits }. Every entry of a hash that is
 -- not packed costs 66 bytes beside its content; so does a block, for 32 jobs.
 
 local BLOCK = 32
@@ -43,10 +43,19 @@ local function kept_state(n, seq)
   return headed(h, k[4])
 end
 
--- Whether a job was admitted with this id and spec.
-local function is_same(n, seq, job)
+-- A job's entry in `:j` without what its file says of how to work at it, which is in a line behind the content.
+local function content_of(job) return string.match(job, '^[^\n]*\n[^\n]*') end
+
+-- How a known job compares with an entry for `:j`: 'other' (id or content); 'same'; or 'restated', where only how to
+-- work at it is said otherwise, and that still means something.
+local function compared(n, seq, job)
   local known = call('HGET', part(n, ':j'), seq)
-  if known then return known == job end
-  local k = kept(n, seq)
-  return k ~= nil and k[2] == digest(job)
+  if known == job then return 'same' end
+  if not known then
+    local k = kept(n, seq)
+    return k and k[2] == digest(content_of(job)) and 'same' or 'other'
+  end
+  if content_of(known) ~= content_of(job) then return 'other' end
+  local state = head(call('HGET', part(n, ':s'), seq)).state
+  return (state == 'done' or state == 'cancelled') and 'same' or 'restated'
 end

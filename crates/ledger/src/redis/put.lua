@@ -1,5 +1,5 @@
 -- Each of these changes is made whole, indexes, sums, lease and account with it; or refused, and then not at all.
--- ARGV, 9 for each: batch, seq, version, fence, nonce, due, other facets, body, more (JSON: task, settle); '' or '-' for
+-- ARGV, 9 for each: batch, seq, version, fence, nonce, due, other facets, body, more (JSON: task, settle, spec); '' or '-' for
 -- what is absent. Returns for each: 'ok', the version, and 1 if something can be claimed now that could not before; or
 -- why not.
 --
@@ -120,6 +120,11 @@ local function change(n, seq, member, old, lease, held, new, body, more)
   set_token(old, new)
   new.version, new.id = old.version + 1, old.id or id_of(call('HGET', part(n, ':j'), seq))
   later('HSET', part(n, ':s'), seq, headed(new, body))
+  if more.spec then
+    local job = call('HGET', part(n, ':j'), seq)
+    -- The id and the price class stay. A compact job has no spec any more.
+    if job then later('HSET', part(n, ':j'), seq, string.match(job, '^[^\n]*\n') .. more.spec) end
+  end
   if new.state == 'done' then
     call('SETBIT', part(n, ':u'), seq, 1)
   elseif old.state == 'done' then

@@ -1,6 +1,7 @@
 -- Stores the new ones among these jobs after those that the batch has, beyond `published`, where nobody looks.
 -- ARGV: admission, folded batch, batch, timeout; then for each job: folded id, id and spec, priority.
--- Returns 'staged', new, known and the positions of conflicts; or 'busy'; 'dropped'; 'again' while it cleans up.
+-- Returns 'staged', new, known, the positions of conflicts, and how many of the known are worked at otherwise by what is
+-- said now; or 'busy'; 'dropped'; 'again' while it cleans up.
 
 local admission, folded, timeout = ARGV[1], ARGV[2], tonumber(ARGV[4])
 if call('EXISTS', P .. 'dead:' .. admission .. ':' .. folded) == 1 then return { 'dropped' } end
@@ -28,7 +29,8 @@ local sizes = call('HMGET', part(n, ''), 'admitted', 'buckets')
 local first, buckets = tonumber(sizes[1]), tonumber(sizes[2])
 buckets = grow(part(n, ':i'), buckets, first + math.floor((#ARGV - 4) / 3))
 local l, seq, known = level(buckets), first, 0
-local jobs, names, raised, fresh, conflicts = {}, {}, {}, {}, {}
+local jobs, names, raised, conflicts, restated = {}, {}, {}, {}, 0
+local fresh = {}
 for i = 5, #ARGV, 3 do
   local field = short(ARGV[i])
   local home = part(n, ':i') .. bucket(field, buckets, l)
@@ -40,10 +42,13 @@ for i = 5, #ARGV, 3 do
     seq = seq + 1
   else
     local other = tonumber(call('HGET', home, field))
-    if fresh[other] == ARGV[i + 1] or not fresh[other] and is_same(n, other, ARGV[i + 1]) then
-      known = known + 1
-    else
+    local how = fresh[other] and (content_of(fresh[other]) == content_of(ARGV[i + 1]) and 'same' or 'other')
+      or compared(n, other, ARGV[i + 1])
+    if how == 'other' then
       conflicts[#conflicts + 1] = (i - 5) / 3
+    else
+      known = known + 1
+      if how == 'restated' then restated = restated + 1 end
     end
   end
 end
@@ -67,4 +72,4 @@ if seq > first then
   end
 end
 call('HSET', part(n, ''), 'admitted', seq, 'buckets', buckets)
-return { 'staged', seq - first, known, conflicts }
+return { 'staged', seq - first, known, conflicts, restated }

@@ -4,13 +4,14 @@
 //! an admission that was dropped if there is none.
 
 use rusqlite::{Connection, OptionalExtension};
-use veobatch_core::{BatchId, JobId, StateName, fold};
+use veobatch_core::{BatchId, JobId, Spec, StateName, WorkPolicy, fold};
 
 use super::compaction::digest;
 use super::row::{self, get_time, id_at, put_state, put_time};
 use super::sums;
+use super::unreadable;
 use super::writer::Step;
-use crate::job::{NewJob, Staged, Turn};
+use crate::job::{Known, NewJob, Restatement, Staged, Turn};
 use crate::{LedgerError, STAGING_TIMEOUT};
 
 /// Most jobs of a dropped admission that one step removes.
@@ -24,6 +25,7 @@ pub(super) struct Draft {
     spec: Vec<u8>,
     class: String,
     rank: i64,
+    policy: WorkPolicy,
 }
 
 impl Draft {
@@ -33,7 +35,8 @@ impl Draft {
             id: job.id.clone(),
             spec: job.spec.to_bytes(),
             class: job.spec.price_class(),
-            rank: row::rank(job.spec.priority),
+            rank: row::rank(job.spec.policy.priority),
+            policy: job.spec.policy,
         };
         jobs.iter().map(draft).collect()
     }
@@ -137,29 +140,52 @@ fn insert(sql: &Connection, batch: &BatchRow, drafts: &[Draft]) -> Result<(Stage
             staged.new += 1;
             next += 1;
         } else {
-            known(sql, (batch.id, batch.next + i64::from(u32::MAX)), draft, &mut staged)?;
+            match known(sql, (batch.id, batch.next + i64::from(u32::MAX)), draft)? {
+                None => {}
+                Some(Comparison::Other) => staged.conflicts.push(draft.id.clone()),
+                Some(Comparison::Same) => staged.known += 1,
+                Some(Comparison::Restated(_)) => {
+                    staged.known += 1;
+                    staged.restated += 1;
+                }
+            }
         }
     }
     Ok((staged, next))
 }
 
+/// How a known job compares with a draft.
+enum Comparison {
+    /// Its content, or its id as it is written, is another one.
+    Other,
+    Same,
+    /// Only how to work at it is said otherwise, and that still means something. The job's number.
+    Restated(i64),
+}
+
 /// Compares a draft with the job of that name before `end`, if there is one.
-fn known(sql: &Connection, (batch, end): (i64, i64), draft: &Draft, staged: &mut Staged) -> Result<(), LedgerError> {
+fn known(sql: &Connection, (batch, end): (i64, i64), draft: &Draft) -> Result<Option<Comparison>, LedgerError> {
     let mut find = sql.prepare_cached(
-        "SELECT job.name = ?3, spec.spec = ?4, job.digest FROM job LEFT JOIN spec ON spec.job = job.id \
-         WHERE batch = ?1 AND ifnull(folded, name) = ?2 AND job.id < ?5",
+        "SELECT job.id, job.name = ?3, job.state, spec.spec, job.digest FROM job LEFT JOIN spec ON spec.job = job.id \
+         WHERE batch = ?1 AND ifnull(folded, name) = ?2 AND job.id < ?4",
     )?;
-    let end = id_at(batch, end);
-    let same = find.query_row((batch, &draft.folded, draft.id.as_str(), &draft.spec, end), |row| {
-        let (name, spec, kept): (bool, Option<bool>, Option<Vec<u8>>) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(name && spec.unwrap_or_else(|| kept.is_some_and(|kept| kept == digest(&draft.spec))))
+    let content = Spec::content_of(&draft.spec);
+    let found = find.query_row((batch, &draft.folded, draft.id.as_str(), id_at(batch, end)), |row| {
+        let (spec, kept): (Option<Vec<u8>>, Option<Vec<u8>>) = (row.get(3)?, row.get(4)?);
+        let is_same = match &spec {
+            Some(spec) => Spec::content_of(spec) == content,
+            None => kept.is_some_and(|kept| kept == digest(content)),
+        };
+        let is_over = matches!(row::get_state(row, 2)?, StateName::Done | StateName::Cancelled);
+        Ok(if !row.get::<_, bool>(1)? || !is_same {
+            Comparison::Other
+        } else if is_over || spec.is_none_or(|spec| spec == draft.spec) {
+            Comparison::Same
+        } else {
+            Comparison::Restated(row.get(0)?)
+        })
     });
-    match same.optional()? {
-        Some(true) => staged.known += 1,
-        Some(false) => staged.conflicts.push(draft.id.clone()),
-        None => {}
-    }
-    Ok(())
+    Ok(found.optional()?)
 }
 
 /// Removes some of what is staged; true if there was any.
@@ -246,14 +272,24 @@ pub(super) fn abandon(step: &mut Step<'_>, admission: &str, names: &[String]) ->
     Ok(Swept::All(()))
 }
 
-pub(super) fn compare(step: &Step<'_>, folded: &str, drafts: &[Draft]) -> Result<Staged, LedgerError> {
-    let mut staged = Staged::default();
-    if let Some(batch) = batch(step.sql, folded)? {
-        for draft in drafts {
-            known(step.sql, (batch.id, batch.shown), draft, &mut staged)?;
+pub(super) fn compare(step: &Step<'_>, folded: &str, drafts: &[Draft]) -> Result<Known, LedgerError> {
+    let mut all = Known::default();
+    let Some(batch) = batch(step.sql, folded)? else { return Ok(all) };
+    for draft in drafts {
+        match known(step.sql, (batch.id, batch.shown), draft)? {
+            None => {}
+            Some(Comparison::Other) => all.conflicts.push(draft.id.clone()),
+            Some(Comparison::Same) => all.known += 1,
+            Some(Comparison::Restated(id)) => {
+                all.known += 1;
+                // One that cannot be read is nothing that could be changed, and no reason to refuse the others.
+                if let Some(Ok((stored, _))) = unreadable::find(step, id)? {
+                    all.restated.push(Restatement { stored, says: draft.policy });
+                }
+            }
         }
     }
-    Ok(staged)
+    Ok(all)
 }
 
 #[cfg(test)]

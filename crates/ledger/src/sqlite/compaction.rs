@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest as _, Sha256};
-use veobatch_core::{BatchId, StateName};
+use veobatch_core::{BatchId, Spec, StateName};
 
 use super::reading::is_forgotten;
 use super::row::{self, id_at, put_state, put_time};
@@ -16,8 +16,8 @@ pub(super) const CHUNK: usize = 200;
 const CLEARED: i64 = 5_000;
 
 /// What "the same content" is compared by once the content is gone: 64 bits.
-pub(super) fn digest(spec: &[u8]) -> Vec<u8> {
-    Sha256::digest(spec).iter().take(8).copied().collect()
+pub(super) fn digest(content: &[u8]) -> Vec<u8> {
+    Sha256::digest(content).iter().take(8).copied().collect()
 }
 
 pub(super) fn compact(step: &mut Step<'_>, jobs: &[Compaction]) -> Result<u64, LedgerError> {
@@ -34,7 +34,7 @@ pub(super) fn compact(step: &mut Step<'_>, jobs: &[Compaction]) -> Result<u64, L
             continue;
         }
         let asked: Option<Vec<u8>> = spec.query_row([id], |row| row.get(0)).optional()?;
-        let (done, asked) = (put_state(StateName::Done), asked.as_deref().map(digest));
+        let (done, asked) = (put_state(StateName::Done), asked.as_deref().map(Spec::content_of).map(digest));
         if keep.execute((id, version.0.cast_signed(), done, body, asked))? == 1 {
             drop.execute([id])?;
             compacted += 1;

@@ -52,6 +52,9 @@ pub(super) fn put(step: &mut Step<'_>, put: &Put) -> Result<Version, LedgerError
         put.facets.credits.as_millis(),
     ))?;
     super::unreadable::was_read(step, id)?;
+    if let Some(spec) = &put.spec {
+        sql.prepare_cached("UPDATE spec SET spec = ? WHERE job = ?")?.execute((spec.to_bytes(), id))?;
+    }
     sums::moved(sql, i64::from(put.job.batch), &row.place, &place)?;
     sums::spent(step, i64::from(put.job.batch), (row.credits, put.facets.credits.as_millis()), row.at.map(row::time))?;
     if let Some(settle) = &put.settle {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use veobatch_core::{
-    Attempt, BatchId, JobId, JobKey, Lane, Record, Spec, State, StateName, Task, TaskId, Timestamp, Token,
+    Attempt, BatchId, JobId, JobKey, Lane, Record, Spec, State, StateName, Task, TaskId, Timestamp, Token, WorkPolicy,
 };
 use veobatch_ledger::{
     Admission, Claimed, GateReport, Lease, LedgerError, LedgerUrl, NewJob, Nonce, Put, Settings, Settle, SharedLedger,
@@ -108,7 +108,8 @@ pub(crate) fn job(id: &str) -> NewJob {
 }
 
 pub(crate) fn ranked(id: &str, priority: i16) -> NewJob {
-    let spec = Spec { prompt: format!("a film of {id}"), priority, ..Spec::default() };
+    let policy = WorkPolicy { priority, ..WorkPolicy::default() };
+    let spec = Spec { prompt: format!("a film of {id}"), policy, ..Spec::default() };
     NewJob { id: JobId::parse(id).unwrap(), spec }
 }
 
@@ -139,6 +140,7 @@ pub(crate) async fn admit(ledger: &SharedLedger, name: &str, jobs: &[NewJob]) ->
         all.new += staged.new;
         all.known += staged.known;
         all.conflicts.extend(staged.conflicts);
+        all.restated += staged.restated;
     }
     ledger.publish(&admission, &[batch(name)]).await.unwrap();
     all
@@ -209,6 +211,7 @@ pub(crate) fn put_of(stored: &Stored, lease: Option<&Lease>, record: &Record) ->
         facets: record.facets(),
         task: None,
         settle: None,
+        spec: None,
     }
 }
 

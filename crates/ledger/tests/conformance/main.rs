@@ -26,6 +26,7 @@ mod random;
 mod reading;
 mod redis_cluster;
 mod redis_server;
+mod restated;
 mod runs;
 mod seen;
 mod slots;
@@ -144,6 +145,17 @@ conformance! {
         a_token_is_found_while_its_attempt_is_open
         counts_follow_every_put
         a_job_that_does_not_exist_is_changed
+    }
+    restated {
+        a_known_job_that_is_to_be_worked_at_otherwise_is_no_conflict_and_not_new
+        what_is_said_anew_is_set_and_known_from_then_on
+        what_a_person_set_stays_until_the_file_says_otherwise
+        it_is_set_in_every_state_but_done_and_cancelled_and_moves_no_job
+        what_is_said_anew_during_a_paid_call_loses_neither
+        a_change_that_was_faster_is_not_undone_by_what_is_said_anew
+        a_lease_goes_on_while_something_is_said_anew
+        a_compact_job_is_known_however_it_is_to_be_worked_at
+        an_open_attempt_is_found_by_its_token_after_something_is_said_anew
     }
     reading {
         jobs_are_read_by_their_folded_names

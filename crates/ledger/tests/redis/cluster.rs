@@ -127,7 +127,7 @@ fn generating(stored: &Stored) -> Put {
     let record = veobatch_core::Record { state, ..stored.record.clone() };
     let (job, version, nonce) = (stored.job, stored.version, Nonce::random());
     let (body, facets) = (record.body(), record.facets());
-    Put { job, version, fence: None, nonce, body, facets, task: Some(id), settle: None }
+    Put { job, version, fence: None, nonce, body, facets, task: Some(id), settle: None, spec: None }
 }
 
 /// The journals have spoken: nobody waits for them here.

@@ -14,10 +14,10 @@ use std::time::Duration;
 use redis::FromRedisValue;
 use redis_server::RedisServer;
 use tokio::task::JoinSet;
-use veobatch_core::{BatchId, Files, JobId, Record, Spec, State, StateName, Task, TaskId, Token};
+use veobatch_core::{BatchId, Files, JobId, Record, Spec, State, StateName, Task, TaskId, Token, WorkPolicy};
 use veobatch_ledger::{
-    Admission, Compaction, LedgerError, LedgerUrl, NewJob, Nonce, Put, STAGE_CHUNK, SharedLedger, Stored,
-    SubmissionClaim, Version, open,
+    Admission, Changed, Compaction, Impatient, LedgerError, LedgerUrl, NewJob, Nonce, Put, STAGE_CHUNK, SharedLedger,
+    Stored, SubmissionClaim, Version, open, restate,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -69,7 +69,7 @@ impl Scene {
             let record = Record { state: State::Done { task, files: Files::Usual(1) }, ..stored.record };
             let (body, facets) = (record.body(), record.facets());
             let (job, version, nonce) = (stored.job, stored.version, Nonce::random());
-            let put = Put { job, version, fence: None, nonce, body, facets, task: Some(id), settle: None };
+            let put = Put { job, version, fence: None, nonce, body, facets, task: Some(id), settle: None, spec: None };
             self.ledger.put(&put).await.unwrap();
         }
     }
@@ -85,7 +85,8 @@ fn night() -> BatchId {
 }
 
 fn job(id: &str, priority: i16) -> NewJob {
-    NewJob { id: JobId::parse(id).unwrap(), spec: Spec { prompt: id.to_owned(), priority, ..Spec::default() } }
+    let policy = WorkPolicy { priority, ..WorkPolicy::default() };
+    NewJob { id: JobId::parse(id).unwrap(), spec: Spec { prompt: id.to_owned(), policy, ..Spec::default() } }
 }
 
 fn jobs(stem: &str, count: usize) -> Vec<NewJob> {
@@ -276,6 +277,7 @@ async fn changes_of_one_job_that_share_a_call_are_made_one_after_another() {
             facets: stored.record.facets(),
             task: None,
             settle: None,
+            spec: None,
         };
         let ledger = scene.ledger.clone();
         changes.spawn(async move { (put.job, ledger.put(&put).await) });
@@ -290,6 +292,37 @@ async fn changes_of_one_job_that_share_a_call_are_made_one_after_another() {
     }
     assert_eq!(contested.iter().filter(|result| matches!(result, Ok(Version(1)))).count(), 1);
     assert_eq!(contested.iter().filter(|result| matches!(result, Err(LedgerError::Changed))).count(), 3);
+}
+
+#[tokio::test]
+async fn what_a_file_says_anew_of_many_jobs_is_set_in_few_calls() {
+    let scene = Scene::new().await;
+    let admission = Admission::random();
+    let all = jobs("a", STAGE_CHUNK);
+    scene.stage(&admission, &all).await.unwrap();
+    scene.publish(&admission).await.unwrap();
+    let twice = |mut job: NewJob| {
+        job.spec.policy.max_attempts = 2;
+        job
+    };
+    let calls = async || -> u64 {
+        let info: String = scene.ask(&["INFO", "commandstats"]).await;
+        let line = info.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls=")).unwrap();
+        line.split(',').next().unwrap().parse().unwrap()
+    };
+    let before = calls().await;
+    let known = scene.ledger.compare(&night(), &all.into_iter().map(twice).collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(known.restated.len(), STAGE_CHUNK);
+    let mut set = JoinSet::new();
+    for restatement in known.restated {
+        let ledger = scene.ledger.clone();
+        set.spawn(async move { restate(&*ledger, restatement, &mut Impatient).await });
+    }
+    for result in set.join_all().await {
+        assert!(matches!(result.unwrap(), Changed::Moved { to, .. } if to.max_attempts == 2));
+    }
+    let calls = calls().await - before;
+    assert!(calls < 40, "{calls} calls for {STAGE_CHUNK} jobs");
 }
 
 #[tokio::test]

@@ -108,6 +108,7 @@ async fn an_upgrade_that_counts_in_the_pace_waits_for_the_journals_too() {
         facets: record.facets(),
         task: None,
         settle: None,
+        spec: None,
     };
     scene.ledger.put(&put).await.unwrap();
     let (mut held, _) = scene.ledger.claim(Lane::Save, 1, MINUTE).await.unwrap();

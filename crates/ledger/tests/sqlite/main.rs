@@ -94,6 +94,7 @@ async fn put(ledger: &SqliteLedger, claimed: &Claimed, record: Record) {
         facets: record.facets(),
         task: None,
         settle: None,
+        spec: None,
     };
     ledger.put(&put).await.unwrap();
 }

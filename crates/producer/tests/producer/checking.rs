@@ -38,7 +38,7 @@ fn the_services_own_spellings_are_understood_in_every_format() {
         let (_, spec) = checked.preview(1).remove(0);
         assert_eq!(spec.aspect_ratio, AspectRatio::Portrait, "{name}");
         assert_eq!(spec.generation_type, Some(GenerationType::Reference));
-        assert_eq!((spec.seed, spec.enable_translation, spec.max_attempts), (Some(12345), Some(false), 2));
+        assert_eq!((spec.seed, spec.enable_translation, spec.policy.max_attempts), (Some(12345), Some(false), 2));
         assert_eq!(serde_json::to_string(&spec.extra).unwrap(), r#"{"a":{"b":2,"y":1},"z":1}"#);
     }
 }

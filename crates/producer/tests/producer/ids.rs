@@ -26,6 +26,19 @@ fn defaults_are_part_of_the_content() {
     assert_eq!(of("extra: {a: 1, b: 2}"), of("extra: {b: 2, a: 1}"));
 }
 
+/// An edit of these would otherwise be paid for.
+#[test]
+fn how_to_work_at_a_job_is_no_part_of_its_name() {
+    let files = Files::new();
+    let plain = names(&check(&[files.write("a.yaml", "jobs: [a cat, a dog]\n")]).unwrap());
+    assert_eq!(plain[0], "a/aumb4yqrzpwayp6w");
+    let more = "defaults: {max_attempts: 2, priority: 7}\njobs: [a cat, {prompt: a dog, max_attempts: 3}]\n";
+    assert_eq!(names(&check(&[files.write("a.yaml", more)]).unwrap()), plain);
+    // Lines that differ in nothing else are the same content twice.
+    let twice = names(&check(&[files.write("a.yaml", "jobs: [a cat, {prompt: a cat, priority: 7}]\n")]).unwrap());
+    assert_eq!(twice, ["a/aumb4yqrzpwayp6w", "a/aumb4yqrzpwayp6w-2"]);
+}
+
 #[test]
 fn equal_lines_are_numbered_and_lines_inserted_above_change_no_other_name() {
     let files = Files::new();

@@ -8,3 +8,4 @@ mod checking;
 mod files;
 mod ids;
 mod misread;
+mod policy;

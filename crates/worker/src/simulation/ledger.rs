@@ -12,9 +12,9 @@ use veobatch_core::{
     BatchId, Heard, JobId, JobKey, Lane, LifeTable, Record, Spec, State, StateName, TaskId, Timestamp, Token, VideoKind,
 };
 use veobatch_ledger::{
-    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Fence, Guarantee, JobRef, Lease,
-    Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim, Turn,
-    Unreadable, UpgradeClaim, Version, Waiting, WorkerPlace,
+    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Fence, Guarantee, JobRef, Known,
+    Lease, Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim,
+    Turn, Unreadable, UpgradeClaim, Version, Waiting, WorkerPlace,
 };
 
 use super::stage::Owner;
@@ -240,7 +240,7 @@ through! {
     async fn publish(&self, admission: &Admission, batches: &[BatchId]) -> ();
     async fn publish_run(&self, admission: &Admission, run: &BatchId, turn: &Turn) -> ();
     async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> ();
-    async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Staged;
+    async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Known;
     async fn claim_upgrade(&self, lease: &Lease, token: &Token, stall: Option<Duration>) -> UpgradeClaim;
     async fn confirm(&self, token: &Token) -> ();
     async fn renew(&self, leases: &[Lease], lease: Duration) -> Vec<bool>;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::time::sleep;
-use veobatch_core::{BatchId, Event, JobId, JobKey, Resolution, Spec, State, StateName, Verdict};
+use veobatch_core::{BatchId, Event, JobId, JobKey, Resolution, Spec, State, StateName, Verdict, WorkPolicy};
 use veobatch_ledger::{
     Admission, BatchFlag, Change, Changed, Impatient, Ledger as _, LedgerError, NewJob, Stored, change,
 };
@@ -32,7 +32,7 @@ impl File {
             id: JobId::parse(&format!("{name}-{n}")).unwrap(),
             spec: Spec {
                 prompt: format!("a video of {name}-{n}"),
-                max_attempts: u32::try_from(max_attempts).unwrap(),
+                policy: WorkPolicy { max_attempts: u32::try_from(max_attempts).unwrap(), ..WorkPolicy::default() },
                 resolution: if larger && n % 2 == 0 { Resolution::P1080 } else { Resolution::P720 },
                 ..Spec::default()
             },

@@ -9,7 +9,7 @@ use veobatch_core::{
     BatchId, Heard, JobId, JobKey, Lane, LifeTable, Schedule, StateName, TaskId, Timestamp, Token, VideoKind,
 };
 use veobatch_ledger::{
-    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Lease, Ledger,
+    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Known, Lease, Ledger,
     LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable,
     UpgradeClaim, Version, WorkerPlace,
 };
@@ -169,7 +169,7 @@ impl Ledger for Faulty {
         self.inner.abandon(admission, batches).await
     }
 
-    async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Answer<Staged> {
+    async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Answer<Known> {
         self.inner.compare(batch, jobs).await
     }
 

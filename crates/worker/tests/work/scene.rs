@@ -112,6 +112,7 @@ impl Scene {
                 facets: record.facets(),
                 task: None,
                 settle: None,
+                spec: None,
             };
             self.ledger.put(&put).await.unwrap();
         }
