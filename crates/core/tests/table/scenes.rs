@@ -157,6 +157,7 @@ fn failure(policy: bool) -> Progress {
 /// Every event, about token 1 and task 1.
 pub(crate) fn events() -> Vec<(&'static str, Event)> {
     let told = |outcome| Event::Submission { token: token(1), outcome };
+    let of_another = |outcome| Event::Submission { token: token(7), outcome };
     let polled = |progress| Event::Polled { task: task().id, progress };
     let upgraded = |upgrade| Event::Upgraded { task: task().id, to: Resolution::P1080, upgrade };
     let compared = |kinship| Event::Compared { token: token(1), task: task().id, kinship };
@@ -166,13 +167,10 @@ pub(crate) fn events() -> Vec<(&'static str, Event)> {
     vec![
         ("accepted", told(Outcome::Accepted(task().id))),
         ("accepted, another task", told(Outcome::Accepted(task_id("task-2")))),
-        ("refused, another token", Event::Submission { token: token(7), outcome: refusal(RefusalKind::RateLimited) }),
-        ("not sent, another token", Event::Submission { token: token(7), outcome: Outcome::NotSent("no".into()) }),
+        ("refused, another token", of_another(refusal(RefusalKind::RateLimited))),
+        ("not sent, another token", of_another(Outcome::NotSent("no".into()))),
         ("called back, other nameless", Event::CalledBack { token: token(7), task: None }),
-        (
-            "accepted, another token",
-            Event::Submission { token: token(7), outcome: Outcome::Accepted(task_id("task-3")) },
-        ),
+        ("accepted, another token", of_another(Outcome::Accepted(task_id("task-3")))),
         ("called back", Event::CalledBack { token: token(1), task: Some(task().id) }),
         ("called back, another", Event::CalledBack { token: token(1), task: Some(task_id("task-2")) }),
         ("called back, other token", Event::CalledBack { token: token(7), task: Some(task_id("task-3")) }),
@@ -191,7 +189,7 @@ pub(crate) fn events() -> Vec<(&'static str, Event)> {
         ("refused: key", told(refusal(RefusalKind::KeyRefused))),
         ("not sent", told(Outcome::NotSent("no route".into()))),
         ("unknown", told(Outcome::Unknown("timeout".into()))),
-        ("unknown, another token", Event::Submission { token: token(7), outcome: Outcome::Unknown("cut".into()) }),
+        ("unknown, another token", of_another(Outcome::Unknown("cut".into()))),
         ("orphaned", Event::Orphaned),
         ("running", polled(Progress::Running)),
         ("made at 720p", polled(Progress::Made { urls: urls(), resolution: Some(Resolution::P720) })),
