@@ -164,7 +164,7 @@ pub(crate) fn events() -> Vec<(&'static str, Event)> {
     let presumed = |because| Event::Presumed { token: token(1), because };
     let urls = || vec!["https://files.example/b.mp4".to_owned()];
     let not_saved = |why| Event::NotSaved { task: task().id, why };
-    vec![
+    let mut all = vec![
         ("accepted", told(Outcome::Accepted(task().id))),
         ("accepted, another task", told(Outcome::Accepted(task_id("task-2")))),
         ("refused, another token", of_another(refusal(RefusalKind::RateLimited))),
@@ -212,6 +212,14 @@ pub(crate) fn events() -> Vec<(&'static str, Event)> {
         ("not a video", not_saved(Hindrance::Content("html".into()))),
         ("disk full", not_saved(Hindrance::Disk("full".into()))),
         ("stuck", Event::Stuck { why: "panic".into(), deliveries: 1 }),
+    ];
+    all.extend(orders());
+    all
+}
+
+/// What a person or a file says.
+fn orders() -> Vec<(&'static str, Event)> {
+    vec![
         ("cancel", Event::Cancel),
         ("retry", Event::Retry),
         ("prioritize", Event::Prioritize(7)),
