@@ -30,7 +30,7 @@ pub(crate) async fn look(night: &Night) -> Result<String> {
         }
         sums(night, batch, &jobs).await?;
     }
-    let leases = night.scene.redis.as_ref().context("a scene on Redis")?.ask("HLEN {veobatch}:l")?;
+    let leases = night.scene.redis.as_ref().context("a scene on Redis")?.ask("HLEN {veobatch}:leases")?;
     ensure!(leases.trim() == ":0", "leases are left: {leases}");
     let states: Vec<String> = states.iter().map(|(state, count)| format!("{count} {state}")).collect();
     let (accepted, lost, limited) = (bill.accepted.len(), bill.answers_lost, bill.rejected_429);

@@ -13,6 +13,8 @@
 //! a scene started ends with it. Ports are free ones, folders are temporary, and no Redis server is used but its own.
 
 mod counts;
+#[path = "../../crates/ledger/tests/fixtures/load.rs"]
+mod fixture;
 mod link;
 mod movie;
 mod prompts;
@@ -23,6 +25,7 @@ mod secrets;
 mod terminal;
 
 pub use counts::{Counts, Job};
+pub use fixture::Fixture;
 pub use link::{Link, Weather};
 pub use movie::Movie;
 pub use prompts::{Prompts, prompt};

@@ -78,6 +78,13 @@ impl Scene {
         Ok(Self { simulator, redis, program, folder, settings, started: AtomicUsize::new(0) })
     }
 
+    /// The same with a service that remembers what is in `store`.
+    pub async fn remembering(self, config: Config, store: &Path) -> Result<Self> {
+        let simulator = Simulator::start(config, ([127, 0, 0, 1], 0).into(), Some(store.to_owned())).await?;
+        let base = simulator.base_url();
+        Ok(Self { simulator, ..self }.with("VEOBATCH_API_BASE", &base))
+    }
+
     /// The same with an environment variable of the program's set to this.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: &str) -> Self {

@@ -16,6 +16,8 @@ mod controls;
 mod doubt;
 /// Killed at every edge between what a step does and what it does next.
 mod edges;
+/// Ledgers of older and of newer formats.
+mod formats;
 /// An output directory that hangs, and files that are too large.
 mod hung;
 /// What makes a job another one, and what does not.

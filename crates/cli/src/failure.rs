@@ -73,8 +73,18 @@ impl Failure {
             | LedgerError::Changed
             | LedgerError::LostLease
             | LedgerError::Dropped
-            | LedgerError::Format { .. }
             | LedgerError::Damaged(_) => Self::unavailable(what).because(error),
+            LedgerError::Format { found, known } if found.parse::<u32>().is_ok_and(|found| found < *known) => {
+                Self::unavailable(what).because(error).hint(
+                    "it went back to a time before it was brought to this version; start the command again, which does that anew",
+                )
+            }
+            LedgerError::Format { .. } => Self::unavailable(what).because(error).hint(
+                "a newer version of veobatch has used this ledger: use that version, or a newer one, on every machine",
+            ),
+            LedgerError::Outdated { .. } => Self::unavailable(what).because(error).hint(
+                "stop those workers (Ctrl-C, and wait for them to end), then type the same command again; nothing was changed",
+            ),
             LedgerError::Busy { .. } => {
                 Self::unavailable(what).because(error).hint("wait for it to end, then type the same command again")
             }

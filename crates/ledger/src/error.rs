@@ -41,13 +41,23 @@ pub enum LedgerError {
         /// "API base …" or "another API key".
         what: String,
     },
-    /// Written by a program that knows more.
-    #[error("the ledger's format is {found}, this program knows {known}")]
+    /// A program that knows more has brought it to another format, or this one has not yet.
+    #[error("the ledger has format {found}, and this program knows format {known}")]
     Format {
         /// What it says.
         found: String,
         /// What we know.
         known: u32,
+    },
+    /// Its format is an older one and cannot be brought to ours now. It was left as it is.
+    #[error("the ledger has format {found} and cannot be brought to format {known} now: {why}")]
+    Outdated {
+        /// What it says.
+        found: String,
+        /// What we know.
+        known: u32,
+        /// What is in the way.
+        why: String,
     },
     /// `SQLite`: another process works on this file.
     #[error("another worker process is working on this ledger")]

@@ -21,6 +21,7 @@ mod fastest;
 mod grant;
 mod job;
 mod kinds;
+mod migration;
 mod open;
 mod random;
 mod redis;
@@ -47,6 +48,7 @@ pub use job::{
     Put, Restatement, Staged, Stored, SubmissionClaim, Turn, Version,
 };
 pub use kinds::KINDS;
+pub use migration::content_name;
 pub use open::{Guarantee, LedgerUrl, open};
 #[cfg(feature = "simulated")]
 pub use random::simulated;

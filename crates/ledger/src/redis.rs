@@ -8,8 +8,10 @@
 //! | key | what | written by | dies |
 //! |---|---|---|---|
 //! | `meta` | format, salt, binding, virtual time by priority, whether somebody set prices, number of batches, size of `t`, the server it is on and until when it recovers | open, bind, grant, stage, put | never |
+//! | `migration` | who brings the ledger to a new format | open | when that is done, or after ten seconds |
+//! | `l`, `log`, `batches` | nothing: keys of format 1 under another type, so that a program of that time stops at them | open | never |
 //! | `confirmed` | when claims were last confirmed; written only to have something to wait for | confirmation | never |
-//! | `batches` | folded name → `n` | stage | abandon, of an empty one |
+//! | `names` | folded name → `n` | stage | abandon, of an empty one |
 //! | `b<n>` | name, created, admitted, published, admission and since when, paused (and why), cancelling, weight, priority, schedule, from, until, budget, credits, `c:<state>` counts, `beside`: how many are over and due all the same, virtual time when not in `run` | all | with its name |
 //! | `b<n>:j` | seq → id, price class, line break, content; then, if the file says how to work at it, a line break and that | stage; put of what a file says anew | compact |
 //! | `b<n>:i<k>` | folded id → seq, in small hashes | stage | clear: only a person forgets ids |
@@ -28,12 +30,12 @@
 //! | `unreadable` | job → since when a program could not read it, and why | claims, pages | put, or listed and read |
 //! | `price` | class → expected price | account | never |
 //! | `d:submit`, `d:follow`, `d:save` | jobs by due time; leased ones by their lease's end | put, grant, claim, leases | when they leave the lane |
-//! | `l` | job → fence, deliveries, lane | grant, claim | put |
+//! | `leases` | job → fence, deliveries, lane | grant, claim | put |
 //! | `f` | jobs in flight → until when they count | grant, put | put |
 //! | `i` | token → job, while submitting or in doubt | grant | put |
 //! | `t<k>` | digest of a task → its job, in small hashes | put | clear |
 //! | `gone` | numbers of forgotten batches whose remains are still to be removed | forget | clear |
-//! | `log` | token → bound of its arrival | grant, upgrade, lowered by put | when older than W |
+//! | `arrivals` | token → bound of its arrival | grant, upgrade, lowered by put | when older than W |
 //! | `heard` | when the latest submission that was called back for was made, and when its callback came | hear | never |
 //! | `seen` | kind of video → when it was told of last, and a life table of what was seen | seen | when others are told of |
 //! | `polls` | how many follow-ups a second are allowed, and until when leave for them was used up | polls, claim | never |
@@ -58,6 +60,7 @@ mod confirmation;
 mod connection;
 mod guarantee;
 mod heard;
+mod migration;
 mod pages;
 mod polls;
 mod scripts;
@@ -83,9 +86,6 @@ use crate::{
     LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable, UpgradeClaim,
     Version, WorkerPlace,
 };
-
-/// What this program writes into `meta`; a server with another one is refused.
-const FORMAT: u32 = 1;
 
 /// A ledger on a Redis server. Cheap calls, all over one connection that is made anew when it breaks.
 #[derive(Debug)]

@@ -6,7 +6,7 @@
 //!
 //! | table | one row is | written by | dies |
 //! |---|---|---|---|
-//! | `account` | the account: clock, binding, pace, gate, sums over all jobs | every change | with the file |
+//! | `account` | the account: time, binding, pace, gate, sums over all jobs | every change | with the file |
 //! | `upgrade_turn` | until when no submission takes a slot, as an upgrade waits for one | `claim_upgrade` | as the upgrade takes it |
 //! | `note` | what a worker said of itself, for people | `configure` | when that is over |
 //! | `arrival` | a submission and the upper bound of its arrival | `claim_submission`; lowered by `put` | a minute after it stopped mattering |
@@ -34,11 +34,13 @@
 
 mod account;
 mod admission;
+mod alias;
 mod batch;
 mod clock;
 mod compaction;
 mod heard;
 mod lease;
+mod migration;
 #[cfg(feature = "simulated")]
 mod past;
 mod place;
@@ -128,7 +130,7 @@ impl SqliteLedger {
         source: TimeSource,
     ) -> Result<Self, LedgerError> {
         let (clock, nudged) = (Arc::new(Clock::new(source)), Arc::new(Notify::new()));
-        clock.at_least(writer.query_row("SELECT clock FROM account", [], |found| row::get_time(found, 0))?);
+        clock.at_least(writer.query_row("SELECT ledger_time FROM account", [], |found| row::get_time(found, 0))?);
         let reader = reader.map(|reader| Desk::reading(reader, Arc::clone(&clock))).transpose()?;
         let writer = Desk::writing(writer, Arc::clone(&clock), Arc::clone(&nudged), path.is_none())?;
         Ok(Self { reader, writer, clock, nudged, path })
@@ -230,6 +232,11 @@ impl Ledger for SqliteLedger {
 
     async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Result<Known, LedgerError> {
         let (batch, drafts) = (batch.folded(), Draft::of(jobs));
+        let folded = batch.clone();
+        if self.look(move |step| admission::is_unsure(step, &folded)).await? {
+            let (folded, drafts) = (batch.clone(), Draft::of(jobs));
+            self.write(move |step| admission::recognize_in(step, &folded, &drafts)).await?;
+        }
         self.look(move |step| admission::compare(step, &batch, &drafts)).await
     }
 

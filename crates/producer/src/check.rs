@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use veobatch_core::{BatchId, JobKey, Prices, Spec};
+use veobatch_ledger::content_name;
 
 use crate::asked::Asked;
 use crate::defaults::Defaults;
@@ -14,7 +15,7 @@ use crate::json;
 use crate::lines;
 use crate::node::{Node, Place};
 use crate::problem::{Problem, Problems, Report};
-use crate::roll::{Roll, content_name};
+use crate::roll::Roll;
 use crate::rule::{self, Checked as Job};
 use crate::source::{self, Format};
 use crate::spool::{Entry, Spool, Waiting, Writer};

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use veobatch_core::{BatchId, JobKey, Prices, Spec};
-use veobatch_ledger::{Known, Ledger, LedgerError, NewJob};
+use veobatch_ledger::{Known, Ledger, LedgerError, NewJob, content_name};
 
 use crate::admit::{AdmitError, Chunk, chunks};
 use crate::check::Checked;
@@ -160,6 +160,11 @@ pub(crate) async fn explain(
     let Some(batch) = checked.batches.get(chunk.batch as usize) else { return Ok(()) };
     for id in conflicts {
         let place = chunk.jobs.iter().zip(&chunk.places).find(|(job, _)| job.id == *id);
+        if let Some((_, (file, at))) = place.filter(|(job, _)| is_made(job)) {
+            let file = checked.files.get(*file as usize).map_or("", String::as_str);
+            problems.push(unrecognizable(batch).place(file, Some(*at)));
+            continue;
+        }
         let mut words = format!("batch {batch} knows this id with other content");
         if problems.as_slice().len() < EXPLAINED {
             let key = JobKey { batch: batch.clone(), job: id.clone() };
@@ -174,6 +179,22 @@ pub(crate) async fn explain(
         problems.push(problem.place(checked.files.get(file as usize).map_or("", String::as_str), at));
     }
     Ok(())
+}
+
+/// Whether the job's id was made from its content: then no other content can have it.
+fn is_made(job: &NewJob) -> bool {
+    job.id.as_str().starts_with(&content_name(&job.spec.content()))
+}
+
+/// A line without an id in a batch with jobs that an older version made compact: their content is gone, and so is the name
+/// that such a line has now.
+fn unrecognizable(batch: &BatchId) -> Problem {
+    Problem::new(format!(
+        "batch {batch} has finished jobs whose prompts an older version did not keep, and this line without an id may be one of them"
+    ))
+    .hint(format!(
+        "give the line an id: that of the job that it is (veobatch jobs {batch} --state done), or a new one if it is a new job"
+    ))
 }
 
 /// Completes "… knows this id …".

@@ -5,29 +5,6 @@
 use sha2::{Digest, Sha256};
 use veobatch_core::{JobId, NameError, fold};
 
-/// Digits and letters that no one takes for another, and that look the same in every case: RFC 4648, in lower case.
-const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-
-/// The bytes of a content's hash that make a name: 80 bits, which a billion jobs do not exhaust.
-const NAME_BYTES: usize = 10;
-
-/// The name of a job that is given none: 16 characters that depend on its effective content only.
-pub(crate) fn content_name(content: &[u8]) -> String {
-    let hash = Sha256::digest(content);
-    let mut name = String::with_capacity(16);
-    let (mut bits, mut held) = (0_u32, 0_u32);
-    for byte in hash.iter().take(NAME_BYTES) {
-        bits = (bits << 8) | u32::from(*byte);
-        held += 8;
-        while held >= 5 {
-            held -= 5;
-            let letter = BASE32.get((bits >> held) as usize & 31).copied().unwrap_or(b'a');
-            name.push(char::from(letter));
-        }
-    }
-    name
-}
-
 /// The name of the `nth` (from 1) of several jobs with equal content.
 pub(crate) fn numbered(name: &str, nth: u32) -> Result<JobId, NameError> {
     if nth <= 1 { JobId::parse(name) } else { JobId::parse(&format!("{name}-{nth}")) }
@@ -133,12 +110,6 @@ fn digest(batch: u32, name: &str) -> [u8; 15] {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_content_always_has_the_same_name() {
-        assert_eq!(content_name(br#"{"p":"a cat"}"#), "aumb4yqrzpwayp6w");
-        assert!(JobId::parse(&content_name(b"")).is_ok());
-    }
 
     #[test]
     fn equal_contents_are_numbered_in_order_and_equal_names_are_found() {

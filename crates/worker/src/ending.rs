@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use tokio_util::sync::CancellationToken;
 use tracing::error;
+use veobatch_ledger::LedgerError;
 
 use crate::{Ended, Stop, WorkError};
 
@@ -21,6 +22,7 @@ pub(crate) struct Ending {
 enum Reason {
     Finished,
     KeyRefused(String),
+    Ledger(LedgerError),
 }
 
 impl Ending {
@@ -43,11 +45,21 @@ impl Ending {
         self.closing.cancel();
     }
 
+    /// A newer program has changed the ledger's format: nothing of this process can be stored any more.
+    pub(crate) fn outdated(&self, error: LedgerError) {
+        let words = error.to_string();
+        if self.reason.set(Reason::Ledger(error)).is_ok() {
+            error!(%words, "the ledger cannot be used any more: stopping");
+        }
+        self.closing.cancel();
+    }
+
     /// What [`crate::work`] returns.
     pub(crate) fn result(&self) -> Result<Ended, WorkError> {
         match self.reason.get() {
             Some(Reason::Finished) => Ok(Ended::Finished),
             Some(Reason::KeyRefused(words)) => Err(WorkError::KeyRefused(words.clone())),
+            Some(Reason::Ledger(error)) => Err(WorkError::Ledger(error.clone())),
             None => Ok(Ended::Stopped),
         }
     }

@@ -178,7 +178,7 @@ pub enum WorkError {
     /// The ledger may lose paid work.
     #[error("the ledger may lose paid work: {0}")]
     Unsafe(String),
-    /// The ledger, at the start.
+    /// The ledger, at the start; or a newer program has changed its format.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }

@@ -75,7 +75,7 @@ async fn bring(ledger: SharedLedger, token: Token, claimed: Claimed, far: Far) {
 /// Bytes that the server's data take.
 async fn used(server: &mut MultiplexedConnection) -> usize {
     // The log of submissions is no job's: in a real night it holds the last minute's.
-    let _: i64 = redis::cmd("DEL").arg("{veobatch}:log").query_async(server).await.unwrap();
+    let _: i64 = redis::cmd("DEL").arg("{veobatch}:arrivals").query_async(server).await.unwrap();
     let info: String = redis::cmd("INFO").arg("memory").query_async(server).await.unwrap();
     let field = info.lines().find_map(|line| line.strip_prefix("used_memory_dataset:")).unwrap();
     field.trim().parse().unwrap()

@@ -2,7 +2,7 @@
 -- ARGV: admission, folded batches. Returns 1 if there is more to do: call again.
 
 for i = 2, #ARGV do
-  local n = call('HGET', P .. 'batches', ARGV[i])
+  local n = call('HGET', P .. 'names', ARGV[i])
   if n and call('HGET', part(n, ''), 'admission') == ARGV[1] then
     call('HSET', part(n, ''), 'drop', 1)
     local left, published = drop_staged(n)
@@ -10,7 +10,7 @@ for i = 2, #ARGV do
     if published > 0 then
       call('HDEL', part(n, ''), 'admission', 'at', 'drop')
     else
-      call('HDEL', P .. 'batches', ARGV[i])
+      call('HDEL', P .. 'names', ARGV[i])
       call('UNLINK', part(n, ''), part(n, ':j'), part(n, ':z'), part(n, ':q'), part(n, ':r'), part(n, ':m:queued'))
     end
   end

@@ -5,6 +5,7 @@ use veobatch_core::{BatchId, JobId, Timestamp};
 use super::RedisLedger;
 use super::answers::{CLASS_MARK, Row, damaged};
 use crate::job::Restatement;
+use crate::migration::{Older, looks_made};
 use crate::{Admission, Known, LedgerError, NewJob, STAGING_TIMEOUT, Staged, Turn};
 
 impl RedisLedger {
@@ -17,7 +18,8 @@ impl RedisLedger {
         let timeout = STAGING_TIMEOUT.as_millis().to_string();
         let mut args = texts([admission.0.as_str(), &batch.folded(), batch.as_str(), &timeout]);
         for job in jobs {
-            args.extend([job.id.folded().into_bytes(), entry(job), job.spec.policy.priority.to_string().into_bytes()]);
+            let priority = job.spec.policy.priority.to_string().into_bytes();
+            args.extend([job.id.folded().into_bytes(), entry(job), priority, older_entry(job)]);
         }
         loop {
             let answer: redis::Value = self.server.run(&self.scripts.stage, &args).await?;
@@ -63,7 +65,7 @@ impl RedisLedger {
         for jobs in jobs.chunks(crate::STAGE_CHUNK) {
             let mut args = texts([batch.folded().as_str()]);
             for job in jobs {
-                args.extend([job.id.folded().into_bytes(), entry(job)]);
+                args.extend([job.id.folded().into_bytes(), entry(job), older_entry(job)]);
             }
             let (known, conflicts, now, positions, rows): (u64, Vec<usize>, u64, Vec<usize>, Vec<Row>) =
                 self.server.run(&self.scripts.compare, &args).await?;
@@ -118,12 +120,20 @@ impl Answer {
 
 /// The entry in `:j`: by its first two lines (id and price class, content) jobs are told apart.
 fn entry(job: &NewJob) -> Vec<u8> {
-    let mut bytes = job.id.as_str().as_bytes().to_vec();
-    bytes.push(CLASS_MARK);
-    bytes.extend(job.spec.price_class().into_bytes());
-    bytes.push(b'\n');
-    bytes.extend(job.spec.to_bytes());
-    bytes
+    entry_of(job.id.as_str(), job, &job.spec.to_bytes())
+}
+
+/// The entry as format 1 had it; empty if it is the same. Finished jobs of that time are recognized by it.
+fn older_entry(job: &NewJob) -> Vec<u8> {
+    Older::of(&job.id, &job.spec).map_or_else(Vec::new, |older| {
+        // An id that was given is compared as it is written.
+        let id = if looks_made(&older.id) { &older.id } else { job.id.as_str() };
+        entry_of(id, job, &older.spec)
+    })
+}
+
+fn entry_of(id: &str, job: &NewJob, spec: &[u8]) -> Vec<u8> {
+    [id.as_bytes(), &[CLASS_MARK], job.spec.price_class().as_bytes(), b"\n", spec].concat()
 }
 
 fn ids(jobs: &[NewJob], positions: &[usize]) -> Vec<JobId> {

@@ -2,7 +2,7 @@
 -- ARGV: folded batch; JSON: weight, priority, budget (thousandths; '' for none), schedule, from, until; and only_if: what
 -- its schedule has to be, or nothing changes. Returns 0 if there is no such batch.
 
-local n = call('HGET', P .. 'batches', ARGV[1])
+local n = call('HGET', P .. 'names', ARGV[1])
 if not n then return 0 end
 local new = cjson.decode(ARGV[2])
 if new.only_if and (call('HGET', part(n, ''), 'schedule') or '') ~= new.only_if then return 1 end

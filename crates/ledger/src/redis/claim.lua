@@ -11,8 +11,8 @@ for i, member in ipairs(members) do batches[i], seqs[i] = place(member) end
 if members[1] then
   local states = fields(':s', batches, seqs)
   local specs = lane == 'save' and fields(':j', batches, seqs) or {}
-  local before = call('HMGET', P .. 'l', unpack(members))
-  local leased, times, gone = { 'HSET', P .. 'l' }, { 'ZADD', key }, { 'ZREM', key }
+  local before = call('HMGET', P .. 'leases', unpack(members))
+  local leased, times, gone = { 'HSET', P .. 'leases' }, { 'ZADD', key }, { 'ZREM', key }
   for i, member in ipairs(members) do
     local n, stored = batches[i], states[i]
     -- As `head`, but only what is needed here: this is the most frequent script.

@@ -1,25 +1,28 @@
--- Which of these jobs are published already. Changes nothing.
--- ARGV: folded batch; then for each job: folded id, id and spec. Returns known, the positions of conflicts, now, and, of the
+-- Which of these jobs are published already. Changes nothing but second names.
+-- ARGV: folded batch; then for each job: folded id, id and spec, the same as format 1 had them ('' if it is the same). Returns known, the positions of conflicts, now, and, of the
 -- known that are to be worked at otherwise by what is said now, the positions and the jobs.
 
 local known, conflicts, positions, restated = 0, {}, {}, {}
-local n = call('HGET', P .. 'batches', ARGV[1])
+local n = call('HGET', P .. 'names', ARGV[1])
 if n then
-  local b = call('HMGET', part(n, ''), 'published', 'buckets', 'name')
+  local b = call('HMGET', part(n, ''), 'published', 'buckets', 'name', 'unsure')
   local published, buckets = tonumber(b[1]), tonumber(b[2])
-  for i = 2, #ARGV, 2 do
+  for i = 2, #ARGV, 3 do
+    local is_unsure = b[4] and is_made(ARGV[i]) and not is_recognized(n, buckets, ARGV[i], ARGV[i + 2])
     local seq = find(part(n, ':i'), buckets, short(ARGV[i]))
-    if seq and tonumber(seq) < published then
-      local how = compared(n, seq, ARGV[i + 1])
+    if is_unsure then
+      conflicts[#conflicts + 1] = (i - 2) / 3
+    elseif seq and tonumber(seq) < published then
+      local how = compared(n, seq, ARGV[i + 1], ARGV[i + 2])
       if how == 'other' then
-        conflicts[#conflicts + 1] = (i - 2) / 2
+        conflicts[#conflicts + 1] = (i - 2) / 3
       else
         known = known + 1
       end
       if how == 'restated' then
         local member = n .. ':' .. seq
         local leased = leased_until(member, lease_of(member))
-        positions[#positions + 1] = (i - 2) / 2
+        positions[#positions + 1] = (i - 2) / 3
         restated[#restated + 1] = row(n, seq, b[3], job_of(n, seq), call('HGET', part(n, ':s'), seq), leased)
       end
     end

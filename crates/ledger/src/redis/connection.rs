@@ -11,12 +11,16 @@ use redis::{
 };
 
 use crate::LedgerError;
+use crate::migration::FORMAT;
 
 /// An unreachable server must not hold a caller longer than this.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The longest script takes some ms, a disk that syncs every write may take a second.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How a script answers that the ledger has another format (`format.lua`); which one stands behind it.
+const FORMAT_CODE: &str = "FORMAT";
 
 /// One multiplexed connection to one server, made anew when it breaks.
 #[derive(Clone)]
@@ -84,6 +88,10 @@ impl Node {
 
 /// What an error means for the caller: an outage is waited out, everything else is for a person.
 pub(super) fn meaning(error: &RedisError) -> LedgerError {
+    if error.code() == Some(FORMAT_CODE) {
+        let found = error.detail().unwrap_or("another one").to_owned();
+        return LedgerError::Format { found, known: FORMAT };
+    }
     let text = error.to_string();
     let outage = matches!(
         error.kind(),
@@ -116,6 +124,13 @@ fn refused_for_now(code: Option<&str>, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_scripts_know_the_format_that_the_program_knows() {
+        let script = include_str!("format.lua");
+        assert_eq!(script.matches(&format!("'{FORMAT}'")).count(), 2);
+        assert_eq!(script.matches(&format!("'{FORMAT_CODE} '")).count(), 1);
+    }
 
     #[test]
     fn a_server_that_is_busy_or_full_is_an_outage_and_a_broken_script_is_not() {

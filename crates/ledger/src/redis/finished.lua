@@ -46,16 +46,43 @@ end
 -- A job's entry in `:j` without what its file says of how to work at it, which is in a line behind the content.
 local function content_of(job) return string.match(job, '^[^\n]*\n[^\n]*') end
 
+-- Whether an id looks like one that was made from a content (`migration.rs`).
+local function is_made(id)
+  local base = string.match(id, '^([a-z2-7]+)$') or string.match(id, '^([a-z2-7]+)%-%d+$')
+  return base ~= nil and #base == 16
+end
+
+-- An entry under the id of a job that is known by a second, made name.
+local function under(id, job)
+  local name = id_of(job)
+  return is_made(name) and string.lower(id) ~= name and id .. string.sub(job, #name + 1) or job
+end
+
 -- How a known job compares with an entry for `:j`: 'other' (id or content); 'same'; or 'restated', where only how to
--- work at it is said otherwise, and that still means something.
-local function compared(n, seq, job)
+-- work at it is said otherwise, and that still means something. `older`: the entry as format 1 had it, if it is another.
+local function compared(n, seq, job, older)
   local known = call('HGET', part(n, ':j'), seq)
-  if known == job then return 'same' end
   if not known then
     local k = kept(n, seq)
-    return k and k[2] == digest(content_of(job)) and 'same' or 'other'
+    local is_same = k and (k[2] == digest(content_of(under(k[1], job))) or older ~= '' and k[2] == digest(older))
+    return is_same and 'same' or 'other'
   end
+  job = under(id_of(known), job)
+  if known == job then return 'same' end
   if content_of(known) ~= content_of(job) then return 'other' end
   local state = head(call('HGET', part(n, ':s'), seq)).state
   return (state == 'done' or state == 'cancelled') and 'same' or 'restated'
+end
+
+-- Whether a made name is that of a known job, in a batch with jobs of format 1 that lost their content before they had
+-- their content's name. One of them that is recognized by what the line says now has it from then on.
+local function is_recognized(n, buckets, name, older)
+  local key = part(n, ':i') .. bucket(name, buckets, level(buckets))
+  if call('HEXISTS', key, name) == 1 then return true end
+  local seq = older ~= '' and find(part(n, ':i'), buckets, id_of(older))
+  local k = seq and kept(n, seq)
+  if not k or k[2] ~= digest(older) then return false end
+  call('HSET', key, name, seq)
+  if call('HINCRBY', part(n, ''), 'unsure', -1) <= 0 then call('HDEL', part(n, ''), 'unsure') end
+  return true
 end

@@ -2,7 +2,7 @@
 -- has, this costs the same.
 -- ARGV: folded batch, timeout of an admission. Returns 'forgotten', 'unknown', 'busy' or 'unsettled'.
 
-local n = call('HGET', P .. 'batches', ARGV[1])
+local n = call('HGET', P .. 'names', ARGV[1])
 local b = n and call('HMGET', part(n, ''), 'published', 'admission', 'at') or {}
 if tonumber(b[1] or 0) == 0 then return 'unknown' end
 if b[2] and NOW - tonumber(b[3]) <= tonumber(ARGV[2]) then return 'busy' end
@@ -12,7 +12,7 @@ for _, count in ipairs(counts) do
   if count and tonumber(count) > 0 then return 'unsettled' end
 end
 if b[2] then call('SET', P .. 'dead:' .. b[2] .. ':' .. ARGV[1], 1, 'EX', 604800) end
-call('HDEL', P .. 'batches', ARGV[1])
+call('HDEL', P .. 'names', ARGV[1])
 call('HSET', part(n, ''), 'published', 0)
 call('ZREM', P .. 'run', n)
 call('ZREM', P .. 'asleep', n)

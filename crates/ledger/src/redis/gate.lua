@@ -35,12 +35,12 @@ end
 -- `arrival` is 'never', 'unknown' or how many ms ago, and `took` how long an answered call took; `gate` is 'healthy', 'troubled', 'closed' or 'silent'.
 local function settle(s)
   if s.arrival == 'never' then
-    call('ZREM', P .. 'log', s.token)
+    call('ZREM', P .. 'arrivals', s.token)
     count('unsent', NOW, 1)
   elseif s.arrival ~= 'unknown' then
     -- Both times are cut to whole ms; the one more keeps the bound an upper one.
-    local known, bound = call('ZSCORE', P .. 'log', s.token), NOW + 1 - s.arrival - (s.took and lead(s.took) or 0)
-    if known and bound < tonumber(known) then call('ZADD', P .. 'log', 'XX', bound, s.token) end
+    local known, bound = call('ZSCORE', P .. 'arrivals', s.token), NOW + 1 - s.arrival - (s.took and lead(s.took) or 0)
+    if known and bound < tonumber(known) then call('ZADD', P .. 'arrivals', 'XX', bound, s.token) end
   end
   local a = account()
   local tried = a.probe == s.token

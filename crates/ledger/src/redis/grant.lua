@@ -31,7 +31,7 @@ if mine then
   local n, seq = place(mine)
   local stored, held = call('HGET', part(n, ':s'), seq), lease_of(mine)
   if head(stored).state ~= 'submitting' or not held or held.fence ~= fence then return { 'lost' } end
-  local bound = call('ZSCORE', P .. 'log', token)
+  local bound = call('ZSCORE', P .. 'arrivals', token)
   if not bound or tonumber(bound) < NOW then return { 'lost' } end
   call('ZADD', P .. 'd:follow', NOW + lease, mine)
   expect_again(token, stall)
@@ -58,7 +58,7 @@ local only
 if ARGV[4] == '1' then
   only = {}
   for i = 5, #ARGV do
-    local n = call('HGET', P .. 'batches', ARGV[i])
+    local n = call('HGET', P .. 'names', ARGV[i])
     local time = n and call('ZSCORE', P .. 'run', n)
     if time then only[n] = tonumber(time) end
   end
@@ -82,7 +82,7 @@ local function nothing()
   local function has(set, ask)
     if not only then return call(set == 'short' and 'SCARD' or 'ZCARD', P .. set) > 0 end
     for i = 5, #ARGV do
-      local n = call('HGET', P .. 'batches', ARGV[i])
+      local n = call('HGET', P .. 'names', ARGV[i])
       local found = n and call(ask, P .. set, n)
       if found and found ~= 0 then return true end
     end

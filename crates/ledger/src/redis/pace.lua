@@ -35,7 +35,7 @@ local function in_flight() return call('ZCOUNT', P .. 'f', after_now, '+inf') en
 -- When the next slot is due, to a fraction of a ms; in the past if one is free.
 local function next_slot(a)
   local slot, last = a.tat, math.floor(a.allowed) - 1
-  local nth = call('ZREVRANGE', P .. 'log', last, last, 'WITHSCORES')
+  local nth = call('ZREVRANGE', P .. 'arrivals', last, last, 'WITHSCORES')
   if nth[2] then slot = math.max(slot, tonumber(nth[2]) + a.w) end
   return slot
 end

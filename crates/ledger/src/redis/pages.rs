@@ -160,7 +160,7 @@ impl RedisLedger {
     /// The number of a batch and of its published jobs.
     async fn extent(&self, batch: &BatchId) -> Result<Option<(u32, usize)>, LedgerError> {
         let number: Option<u32> =
-            self.server.ask(Cmd::new().arg("HGET").arg(self.server.key("batches")).arg(batch.folded())).await?;
+            self.server.ask(Cmd::new().arg("HGET").arg(self.server.key("names")).arg(batch.folded())).await?;
         let Some(number) = number else { return Ok(None) };
         let published: Option<usize> = self
             .server
@@ -212,7 +212,7 @@ fn ones(bytes: &[u8], from: usize) -> impl Iterator<Item = usize> {
 
 /// Every published batch, oldest first.
 pub(super) async fn batches(server: &Server) -> Result<Vec<BatchSummary>, LedgerError> {
-    let known: HashMap<String, u32> = server.ask(Cmd::new().arg("HGETALL").arg(server.key("batches"))).await?;
+    let known: HashMap<String, u32> = server.ask(Cmd::new().arg("HGETALL").arg(server.key("names"))).await?;
     let mut numbers: Vec<u32> = known.into_values().collect();
     numbers.sort_unstable();
     let mut all = Vec::new();

@@ -50,10 +50,10 @@ local function parse_lease(lease)
   return { fence = fence, deliveries = tonumber(deliveries), lane = lane }
 end
 
-local function lease_of(member) return parse_lease(call('HGET', P .. 'l', member)) end
+local function lease_of(member) return parse_lease(call('HGET', P .. 'leases', member)) end
 
 local function set_lease(member, fence, deliveries, lane)
-  call('HSET', P .. 'l', member, fence .. ' ' .. deliveries .. ' ' .. lane)
+  call('HSET', P .. 'leases', member, fence .. ' ' .. deliveries .. ' ' .. lane)
 end
 
 -- Until when a job is leased; 0 if it is not.

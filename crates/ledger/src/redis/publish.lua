@@ -6,7 +6,7 @@
 local admission, template, from, to = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local mine, dropped = {}, false
 for i = 5, #ARGV do
-  local n = call('HGET', P .. 'batches', ARGV[i])
+  local n = call('HGET', P .. 'names', ARGV[i])
   local b = n and call('HMGET', part(n, ''), 'admission', 'drop', 'shown') or {}
   if b[1] == admission and not b[2] then
     mine[#mine + 1] = n
@@ -15,7 +15,7 @@ for i = 5, #ARGV do
   end
 end
 if template ~= '' and mine[1] and not dropped then
-  local n = call('HGET', P .. 'batches', template)
+  local n = call('HGET', P .. 'names', template)
   local t = n and call('HMGET', part(n, ''), 'schedule', 'paused', 'cancelling', 'c:queued') or {}
   -- Or somebody dealt with this run, or ordered that there are no more.
   if (t[1] or '') ~= from or t[2] == '1' or t[3] == '1' or tonumber(t[4] or 0) == 0 then return 'dropped' end

@@ -130,7 +130,7 @@ local function change(n, seq, member, old, lease, held, new, body, more)
   elseif old.state == 'done' then
     call('SETBIT', part(n, ':u'), seq, 0)
   end
-  if lease and (held or lane_of(new) ~= lease.lane) then later('HDEL', P .. 'l', member) end
+  if lease and (held or lane_of(new) ~= lease.lane) then later('HDEL', P .. 'leases', member) end
   if more.token then settle(more) elseif old.state == 'submitting' and new.state ~= 'submitting' then count('lost', NOW, 1) end
   local due = not kept and (new.state == 'queued' or (new.due ~= '-' and tonumber(new.due) <= NOW))
   local landed = new.flight == '-' and old.flight ~= '-'
@@ -148,7 +148,7 @@ local function put_off(n, seq, member, stored, lease, version, fence, nonce, due
   later('HSET', part(n, ':s'), seq,
     version .. ' ' .. nonce .. ' ' .. due .. ' ' .. facets .. ' - -\n' .. id .. '\n' .. body)
   later('ZADD', P .. 'd:' .. lane, due, member)
-  later('HDEL', P .. 'l', member)
+  later('HDEL', P .. 'leases', member)
   return { 'ok', version, tonumber(due) <= NOW and 1 or 0 }
 end
 
@@ -187,7 +187,7 @@ while #results < last do
     batches[#batches + 1], seqs[#seqs + 1], members[#members + 1], seen[member] = n, seq, member, true
   end
   local states = fields(':s', batches, seqs)
-  local leases = call('HMGET', P .. 'l', unpack(members))
+  local leases = call('HMGET', P .. 'leases', unpack(members))
   for at, member in ipairs(members) do
     local result = put(#results * WIDTH, member, states[at], leases[at])
     if some_are_unreadable and result[1] == 'ok' then call('HDEL', P .. 'unreadable', member) end

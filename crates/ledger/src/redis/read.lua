@@ -4,7 +4,7 @@
 
 local n, seqs = nil, {}
 if ARGV[1] == 'key' then
-  n = call('HGET', P .. 'batches', ARGV[2])
+  n = call('HGET', P .. 'names', ARGV[2])
   local buckets = n and tonumber(call('HGET', part(n, ''), 'buckets'))
   seqs[1] = n and find(part(n, ':i'), buckets, short(ARGV[3])) or nil
 elseif ARGV[1] == 'seqs' then

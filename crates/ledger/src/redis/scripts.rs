@@ -78,7 +78,7 @@ pub(super) struct Scripts {
 
 macro_rules! script {
     ($constants:ident, $($file:literal),+) => {
-        Script::new(&[&*$constants, include_str!("prelude.lua"), $(include_str!($file)),+].concat())
+        Script::new(&[&*$constants, include_str!("prelude.lua"), include_str!("format.lua"), $(include_str!($file)),+].concat())
     };
 }
 

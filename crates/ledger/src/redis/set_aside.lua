@@ -11,7 +11,7 @@ for i = 1, #ARGV, 4 do
     if lease.deliveries > 1 then
       set_lease(member, '-', lease.deliveries - 1, lease.lane)
     else
-      call('HDEL', P .. 'l', member)
+      call('HDEL', P .. 'leases', member)
     end
     call('ZADD', P .. 'd:' .. lease.lane, 'XX', NOW + K.SET_ASIDE, member)
     -- Its call is over by now, and if it was accepted it counts as one in doubt would.

@@ -1,12 +1,12 @@
 //! What all users of a ledger share: its clock, its format, whom it belongs to, the flags and terms of batches.
 
-use redis::Cmd;
+use redis::{Cmd, Script};
 use serde_json::json;
 use veobatch_core::{BatchId, Timestamp};
 
 use super::admission::texts;
 use super::server::Server;
-use super::{FORMAT, RedisLedger};
+use super::{RedisLedger, migration};
 use crate::job::{Fence, Nonce};
 use crate::{Arrangement, BatchFlag, LedgerError};
 
@@ -22,18 +22,20 @@ pub(super) async fn now(server: &Server) -> Result<Timestamp, LedgerError> {
     Ok(Timestamp::from_millis(seconds * 1000 + micros / 1000))
 }
 
-/// Checks the server's version and the ledger's format, which is written if the ledger is new.
+/// Checks the server's version and the ledger's format, which is written if the ledger is new, and becomes the present one
+/// if it is older.
 pub(super) async fn check_format(server: &Server) -> Result<(), LedgerError> {
     let info: String = server.owner_now().await?.ask(Cmd::new().arg("INFO").arg("server")).await?;
     let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("").trim();
     if parse_version(version).is_some_and(|version| version < OLDEST) {
         return Err(LedgerError::Damaged(format!("the Redis server is {version}; 6.2 or newer is needed")));
     }
-    let mut asked = redis::pipe();
-    asked.cmd("HSETNX").arg(server.key("meta")).arg("format").arg(FORMAT).ignore();
-    asked.cmd("HGET").arg(server.key("meta")).arg("format");
-    let (found,): (String,) = server.ask_all(&asked).await?;
-    if found == FORMAT.to_string() { Ok(()) } else { Err(LedgerError::Format { found, known: FORMAT }) }
+    // A script that does nothing but look at the format, as every other does first.
+    let look = Script::new(concat!(include_str!("prelude.lua"), include_str!("format.lua"), "return 1"));
+    match server.run::<u8>(&look, &[]).await {
+        Err(LedgerError::Format { found, .. }) => migration::migrate(server, &found).await,
+        result => result.map(drop),
+    }
 }
 
 fn parse_version(text: &str) -> Option<(u32, u32)> {

@@ -8,11 +8,11 @@ local function closed_until(a)
 end
 
 -- What no rule looks at any more; the minute is for a rate that is changed to a longer one.
-local function forget_arrivals(a) call('ZREMRANGEBYSCORE', P .. 'log', '-inf', NOW - a.w - K.ARRIVALS_KEPT) end
+local function forget_arrivals(a) call('ZREMRANGEBYSCORE', P .. 'arrivals', '-inf', NOW - a.w - K.ARRIVALS_KEPT) end
 
 -- The slot is `token`'s, which may be the one that tries the gate.
 local function take_slot(a, slot, token, stall)
-  call('ZADD', P .. 'log', NOW + stall, token)
+  call('ZADD', P .. 'arrivals', NOW + stall, token)
   account_for(a, slot)
   count('used', NOW, 1)
   if a.idle then call('HDEL', P .. 'acct', 'idle', 'idle_from') end
@@ -23,6 +23,6 @@ end
 
 -- The call is yet to be made, so its bounds start anew.
 local function expect_again(token, stall)
-  call('ZADD', P .. 'log', NOW + stall, token)
+  call('ZADD', P .. 'arrivals', NOW + stall, token)
   if call('HGET', P .. 'acct', 'probe') == token then call('HSET', P .. 'acct', 'probe_until', NOW + stall) end
 end

@@ -11,7 +11,7 @@ if not stall then return { 'granted' } end
 
 -- As in `grant.lua`, in its order.
 local recovers = recovering(stall + 10000)
-local bound = call('ZSCORE', P .. 'log', token)
+local bound = call('ZSCORE', P .. 'arrivals', token)
 if bound and tonumber(bound) >= NOW then
   expect_again(token, stall)
   return { 'granted' }

@@ -6,12 +6,14 @@
 use rusqlite::{Connection, OptionalExtension};
 use veobatch_core::{BatchId, JobId, Spec, StateName, WorkPolicy, fold};
 
+use super::alias;
 use super::compaction::digest;
 use super::row::{self, get_time, id_at, put_state, put_time};
 use super::sums;
 use super::unreadable;
 use super::writer::Step;
 use crate::job::{Known, NewJob, Restatement, Staged, Turn};
+use crate::migration::{Older, looks_made};
 use crate::{LedgerError, STAGING_TIMEOUT};
 
 /// Most jobs of a dropped admission that one step removes.
@@ -26,6 +28,7 @@ pub(super) struct Draft {
     class: String,
     rank: i64,
     policy: WorkPolicy,
+    older: Option<Older>,
 }
 
 impl Draft {
@@ -37,6 +40,7 @@ impl Draft {
             class: job.spec.price_class(),
             rank: row::rank(job.spec.policy.priority),
             policy: job.spec.policy,
+            older: Older::of(&job.id, &job.spec),
         };
         jobs.iter().map(draft).collect()
     }
@@ -132,10 +136,16 @@ fn insert(sql: &Connection, batch: &BatchRow, drafts: &[Draft]) -> Result<(Stage
          ON CONFLICT (batch, ifnull(folded, name)) DO NOTHING",
     )?;
     let mut spec = sql.prepare_cached("INSERT INTO spec (job, spec, class) VALUES (?, ?, ?)")?;
+    let is_unsure = recognize(sql, batch.id, drafts)?;
     for draft in drafts {
+        if is_unsure && is_unknown(sql, batch.id, draft)? {
+            staged.conflicts.push(draft.id.clone());
+            continue;
+        }
         let id = id_at(batch.id, next);
         let folded = (draft.folded != draft.id.as_str()).then_some(&draft.folded);
-        if job.execute((id, batch.id, queued, draft.rank, folded, draft.id.as_str()))? == 1 {
+        let is_known = alias::find(sql, batch.id, &draft.folded)?.is_some();
+        if !is_known && job.execute((id, batch.id, queued, draft.rank, folded, draft.id.as_str()))? == 1 {
             spec.execute((id, &draft.spec, &draft.class))?;
             staged.new += 1;
             next += 1;
@@ -165,27 +175,92 @@ enum Comparison {
 
 /// Compares a draft with the job of that name before `end`, if there is one.
 fn known(sql: &Connection, (batch, end): (i64, i64), draft: &Draft) -> Result<Option<Comparison>, LedgerError> {
-    let mut find = sql.prepare_cached(
-        "SELECT job.id, job.name = ?3, job.state, spec.spec, job.digest FROM job LEFT JOIN spec ON spec.job = job.id \
-         WHERE batch = ?1 AND ifnull(folded, name) = ?2 AND job.id < ?4",
-    )?;
-    let content = Spec::content_of(&draft.spec);
-    let found = find.query_row((batch, &draft.folded, draft.id.as_str(), id_at(batch, end)), |row| {
-        let (spec, kept): (Option<Vec<u8>>, Option<Vec<u8>>) = (row.get(3)?, row.get(4)?);
+    const SELECT: &str = "SELECT job.id, job.name, job.state, spec.spec, job.digest FROM job \
+        LEFT JOIN spec ON spec.job = job.id WHERE";
+    let mut by_name =
+        sql.prepare_cached(&format!("{SELECT} batch = ?1 AND ifnull(folded, name) = ?2 AND job.id < ?3"))?;
+    let found =
+        by_name.query_row((batch, &draft.folded, id_at(batch, end)), |row| draft.compared(row, true)).optional()?;
+    if found.is_some() {
+        return Ok(found);
+    }
+    let Some(job) = alias::find(sql, batch, &draft.folded)? else { return Ok(None) };
+    let mut by_number = sql.prepare_cached(&format!("{SELECT} job.id = ?1"))?;
+    Ok(by_number.query_row([job], |row| draft.compared(row, false)).optional()?)
+}
+
+impl Draft {
+    /// How the job in this row compares; `by_name`: it is known by its own name.
+    fn compared(&self, row: &rusqlite::Row<'_>, by_name: bool) -> rusqlite::Result<Comparison> {
+        let (name, spec, kept): (String, Option<Vec<u8>>, Option<Vec<u8>>) = (row.get(1)?, row.get(3)?, row.get(4)?);
+        let content = Spec::content_of(&self.spec);
         let is_same = match &spec {
             Some(spec) => Spec::content_of(spec) == content,
-            None => kept.is_some_and(|kept| kept == digest(content)),
+            None => kept.is_some_and(|kept| kept == digest(content) || self.is_older(&kept)),
         };
         let is_over = matches!(row::get_state(row, 2)?, StateName::Done | StateName::Cancelled);
-        Ok(if !row.get::<_, bool>(1)? || !is_same {
+        Ok(if (by_name && name != self.id.as_str()) || !is_same {
             Comparison::Other
-        } else if is_over || spec.is_none_or(|spec| spec == draft.spec) {
+        } else if is_over || spec.is_none_or(|spec| spec == self.spec) {
             Comparison::Same
         } else {
             Comparison::Restated(row.get(0)?)
         })
-    });
-    Ok(found.optional()?)
+    }
+
+    /// Whether this is the digest of the spec as format 1 had it.
+    fn is_older(&self, kept: &[u8]) -> bool {
+        self.older.as_ref().is_some_and(|older| kept == digest(&older.spec))
+    }
+}
+
+/// Whether the batch has jobs of format 1 that lost their content before they had their content's name.
+pub(super) fn is_unsure(step: &Step<'_>, folded: &str) -> Result<bool, LedgerError> {
+    let mut unsure =
+        step.sql.prepare_cached("SELECT 1 FROM unsure JOIN batch ON batch.id = unsure.batch WHERE folded = ?")?;
+    Ok(unsure.exists([folded])?)
+}
+
+/// As [`recognize`], for the batch of that name.
+pub(super) fn recognize_in(step: &Step<'_>, folded: &str, drafts: &[Draft]) -> Result<(), LedgerError> {
+    match batch(step.sql, folded)? {
+        Some(batch) => recognize(step.sql, batch.id, drafts).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Gives such jobs, as far as they are recognized by what the lines say now, their content's name. Returns whether others
+/// are left.
+fn recognize(sql: &Connection, batch: i64, drafts: &[Draft]) -> Result<bool, LedgerError> {
+    let mut left = sql.prepare_cached("SELECT jobs FROM unsure WHERE batch = ?")?;
+    if !left.exists([batch])? {
+        return Ok(false);
+    }
+    let mut find = sql.prepare_cached(
+        "SELECT id FROM job WHERE batch = ? AND ifnull(folded, name) = ? AND compact = 1 AND digest = ?",
+    )?;
+    for draft in drafts {
+        let Some(older) = draft.older.as_ref().filter(|_| looks_made(&draft.folded)) else { continue };
+        if !is_unknown(sql, batch, draft)? {
+            continue;
+        }
+        let job: Option<i64> = find.query_row((batch, &older.id, digest(&older.spec)), |row| row.get(0)).optional()?;
+        if let Some(job) = job {
+            alias::add(sql, batch, &draft.folded, job)?;
+            sql.prepare_cached("UPDATE unsure SET jobs = jobs - 1 WHERE batch = ?")?.execute([batch])?;
+        }
+    }
+    sql.prepare_cached("DELETE FROM unsure WHERE batch = ? AND jobs <= 0")?.execute([batch])?;
+    Ok(left.exists([batch])?)
+}
+
+/// Whether a made name is no job's: it may be that of one that cannot be recognized.
+fn is_unknown(sql: &Connection, batch: i64, draft: &Draft) -> Result<bool, LedgerError> {
+    if !looks_made(&draft.folded) || alias::find(sql, batch, &draft.folded)?.is_some() {
+        return Ok(false);
+    }
+    let mut named = sql.prepare_cached("SELECT 1 FROM job WHERE batch = ? AND ifnull(folded, name) = ?")?;
+    Ok(!named.exists((batch, &draft.folded))?)
 }
 
 /// Removes some of what is staged; true if there was any.
@@ -274,8 +349,13 @@ pub(super) fn abandon(step: &mut Step<'_>, admission: &str, names: &[String]) ->
 
 pub(super) fn compare(step: &Step<'_>, folded: &str, drafts: &[Draft]) -> Result<Known, LedgerError> {
     let mut all = Known::default();
+    let is_unsure = is_unsure(step, folded)?;
     let Some(batch) = batch(step.sql, folded)? else { return Ok(all) };
     for draft in drafts {
+        if is_unsure && is_unknown(step.sql, batch.id, draft)? {
+            all.conflicts.push(draft.id.clone());
+            continue;
+        }
         match known(step.sql, (batch.id, batch.shown), draft)? {
             None => {}
             Some(Comparison::Other) => all.conflicts.push(draft.id.clone()),

@@ -109,6 +109,7 @@ pub(super) fn clear(step: &mut Step<'_>) -> Result<bool, LedgerError> {
     sql.prepare_cached("UPDATE batch SET next = ? WHERE id = ?")?.execute(((next - CLEARED).max(0), batch))?;
     if next <= CLEARED {
         sql.prepare_cached("DELETE FROM tally WHERE batch = ?")?.execute([batch])?;
+        super::alias::clear(sql, batch)?;
         sql.prepare_cached("DELETE FROM batch WHERE id = ?")?.execute([batch])?;
     }
     Ok(true)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension};
 use veobatch_core::{BatchId, Credits, JobKey, Span, StateName, TaskId, Terms, Token};
 
+use super::alias;
 use super::row::{self, STORED, get_state, get_time, id_at, put_state};
 use super::writer::Step;
 use crate::LedgerError;
@@ -23,7 +24,10 @@ pub(super) fn published(sql: &Connection, folded: &str) -> Result<Option<(i64, i
 /// A published job's number.
 fn number(sql: &Connection, (batch, shown): (i64, i64), folded: &str) -> Result<Option<i64>, LedgerError> {
     let mut find = sql.prepare_cached("SELECT id FROM job WHERE batch = ? AND ifnull(folded, name) = ? AND id < ?")?;
-    Ok(find.query_row((batch, folded, id_at(batch, shown)), |row| row.get(0)).optional()?)
+    match find.query_row((batch, folded, id_at(batch, shown)), |row| row.get(0)).optional()? {
+        Some(number) => Ok(Some(number)),
+        None => alias::find(sql, batch, folded),
+    }
 }
 
 pub(super) fn read(step: &Step<'_>, batch: &str, job: &str) -> Result<Option<Stored>, LedgerError> {

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+use super::{alias, migration};
 use crate::LedgerError;
+use crate::migration::FORMAT;
 
 /// "veob", so that `file` and we know whose it is.
 const APPLICATION: i64 = 0x7665_6f62;
-
-/// What this program writes and reads. It has not changed with the tables so far: nothing was released yet.
-pub(super) const FORMAT: u32 = 1;
 
 /// Another process holds the file only for the length of one commit: look again soon, and always equally soon. `SQLite`'s
 /// own busy handler grows to 100 ms and starves whoever comes second (LEDGER-NOTES.md).
@@ -23,7 +22,7 @@ const BUSY_STEPS: i32 = 30_000;
 const TABLES: &str = "
 CREATE TABLE account (
     one INTEGER PRIMARY KEY CHECK (one = 1),
-    clock INTEGER NOT NULL DEFAULT 0,
+    ledger_time INTEGER NOT NULL DEFAULT 0,
     salt BLOB NOT NULL,
     api_base TEXT,
     fingerprint TEXT,
@@ -127,7 +126,8 @@ CREATE INDEX job_flight ON job (flight) WHERE flight IS NOT NULL;
 CREATE UNIQUE INDEX job_token ON job (token) WHERE token IS NOT NULL;
 ";
 
-/// Opens the file, makes it if it is not there, and checks its format before anything in it is touched.
+/// Opens the file, makes it if it is not there, and brings it to the present format if it has an older one; a newer one is
+/// left alone.
 pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)
@@ -138,10 +138,15 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
         in_wal(&connection)?;
         make(&mut connection)?;
     }
-    check(&connection)?;
+    match format(&connection)? {
+        FORMAT => {}
+        older @ 1..FORMAT => migration::migrate(&mut connection, path, older)?,
+        other => return Err(unknown(other.to_string())),
+    }
     connection.execute_batch(super::heard::TABLE)?;
     connection.execute_batch(super::unreadable::TABLE)?;
     connection.execute_batch(super::upgrade::TABLE)?;
+    connection.execute_batch(alias::TABLES)?;
     tune(&connection)?;
     Ok(connection)
 }
@@ -153,6 +158,7 @@ pub(super) fn in_memory() -> Result<Connection, LedgerError> {
     connection.execute_batch(super::heard::TABLE)?;
     connection.execute_batch(super::unreadable::TABLE)?;
     connection.execute_batch(super::upgrade::TABLE)?;
+    connection.execute_batch(alias::TABLES)?;
     tune(&connection)?;
     Ok(connection)
 }
@@ -181,14 +187,29 @@ fn is_new(connection: &Connection) -> Result<bool, LedgerError> {
     Ok(objects == 0 && pragma(connection, "application_id")? == 0 && pragma(connection, "user_version")? == 0)
 }
 
-fn check(connection: &Connection) -> Result<(), LedgerError> {
+/// The file's format; an error if it is not a ledger.
+pub(super) fn format(connection: &Connection) -> Result<u32, LedgerError> {
     if pragma(connection, "application_id")? != APPLICATION {
         return Err(unknown("another program's".to_owned()));
     }
-    match pragma(connection, "user_version")? {
-        version if version == i64::from(FORMAT) => Ok(()),
-        version => Err(unknown(version.to_string())),
+    let format = pragma(connection, "user_version")?;
+    u32::try_from(format).map_err(|_| unknown(format.to_string()))
+}
+
+/// Says what is wrong if a newer program has changed the format since the file was opened.
+pub(super) fn check_format(connection: &Connection) -> Result<(), String> {
+    let read = |row: &rusqlite::Row<'_>| row.get::<_, u32>(0);
+    let found = connection.prepare_cached("PRAGMA user_version").and_then(|mut asked| asked.query_row([], read));
+    match found {
+        Ok(FORMAT) => Ok(()),
+        Ok(found) => Err(unknown(found.to_string()).to_string()),
+        Err(error) => Err(error.to_string()),
     }
+}
+
+/// The file has the present format from now on.
+pub(super) fn set_format(connection: &Connection) -> Result<(), LedgerError> {
+    Ok(connection.pragma_update(None, "user_version", FORMAT)?)
 }
 
 fn unknown(found: String) -> LedgerError {
@@ -225,7 +246,7 @@ fn make(connection: &mut Connection) -> Result<(), LedgerError> {
             (salt, pace.submissions, super::row::ms(pace.per), pace.max_in_flight),
         )?;
         transaction.pragma_update(None, "application_id", APPLICATION)?;
-        transaction.pragma_update(None, "user_version", FORMAT)?;
+        set_format(&transaction)?;
     }
     Ok(transaction.commit()?)
 }

@@ -195,6 +195,7 @@ impl Writer {
     ) -> Result<bool, String> {
         let said = |error: rusqlite::Error| error.to_string();
         let transaction = self.sql.transaction_with_behavior(TransactionBehavior::Immediate).map_err(said)?;
+        super::schema::check_format(&transaction)?;
         let before = transaction.total_changes();
         let stored = stored_clock(&transaction).map_err(said)?;
         let clock = self.clock.at_least(stored);
@@ -221,9 +222,9 @@ impl Writer {
 }
 
 fn stored_clock(sql: &Connection) -> rusqlite::Result<Timestamp> {
-    sql.prepare_cached("SELECT clock FROM account")?.query_row([], |row| get_time(row, 0))
+    sql.prepare_cached("SELECT ledger_time FROM account")?.query_row([], |row| get_time(row, 0))
 }
 
 fn store_clock(sql: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
-    sql.prepare_cached("UPDATE account SET clock = ?")?.execute([put_time(now)])
+    sql.prepare_cached("UPDATE account SET ledger_time = ?")?.execute([put_time(now)])
 }

@@ -16,7 +16,7 @@ pub(crate) enum Part {
 /// Everything of a job's entry up to its spec, or its body, stays. Returns what was there.
 const REPLACE: &str = "
 local P, folded, id, part, new = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local key = P .. 'b' .. redis.call('HGET', P .. 'batches', folded) .. (part == 'spec' and ':j' or ':s')
+local key = P .. 'b' .. redis.call('HGET', P .. 'names', folded) .. (part == 'spec' and ':j' or ':s')
 local all = redis.call('HGETALL', key)
 for i = 1, #all, 2 do
   local head, name, old

@@ -135,6 +135,7 @@ impl Submissions {
                     rest(worker, until).await;
                 }
                 Err(LedgerError::LostLease) => return Asked::TooLate,
+                Err(error @ LedgerError::Format { .. }) => worker.ending.outdated(error),
                 Err(error) => {
                     uncertain = true;
                     patience.wait("no submission can be claimed", &error).await;

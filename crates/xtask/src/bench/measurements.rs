@@ -80,7 +80,7 @@ pub(super) fn finished(at: &Workplace) -> Result<Vec<Figure>> {
         Process::run(&mut at.veobatch(&server.url(), &["enqueue", &file]))?;
         let took = Process::run(simulator.worker(at, &server).args(["--until-idle", "--output", "finished"]))?;
         // The log of submissions is no job's: in a real night it holds the last minute's.
-        server.cli(&["DEL", "{veobatch}:log"])?;
+        server.cli(&["DEL", "{veobatch}:arrivals"])?;
         let whole = server.used_bytes()?;
         Process::run(&mut at.veobatch(&server.url(), &["purge", name]))?;
         Ok(Finished { took, whole, compact: server.used_bytes()? })
