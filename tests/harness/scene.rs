@@ -79,10 +79,11 @@ impl Scene {
     }
 
     /// The same with a service that remembers what is in `store`.
-    pub async fn remembering(self, config: Config, store: &Path) -> Result<Self> {
+    pub async fn remembering(mut self, config: Config, store: &Path) -> Result<Self> {
         let simulator = Simulator::start(config, ([127, 0, 0, 1], 0).into(), Some(store.to_owned())).await?;
         let base = simulator.base_url();
-        Ok(Self { simulator, ..self }.with("VEOBATCH_API_BASE", &base))
+        self.simulator = simulator;
+        Ok(self.with("VEOBATCH_API_BASE", &base))
     }
 
     /// The same with an environment variable of the program's set to this.
