@@ -37,10 +37,24 @@ impl Disk {
         file.write_all(bytes)
     }
 
-    /// Makes what was written durable.
+    /// Makes what was written durable, the file's size and times included.
     pub(crate) fn sync(self, file: &File) -> io::Result<()> {
-        self.is_writable()?;
+        self.can_sync()?;
         file.sync_all()
+    }
+
+    /// Makes the bytes that were written durable.
+    pub(crate) fn sync_data(self, file: &File) -> io::Result<()> {
+        self.can_sync()?;
+        file.sync_data()
+    }
+
+    fn can_sync(self) -> io::Result<()> {
+        #[cfg(test)]
+        if let Some(fault) = fault::of(self) {
+            return fault.sync();
+        }
+        Ok(())
     }
 
     /// To be asked before anything on this disk is changed by other means: a name, say.
@@ -70,6 +84,8 @@ pub(crate) mod fault {
         Full(usize),
         /// Nothing can be changed.
         ReadOnly,
+        /// What is written is lost on its way to the disk; only a sync says so, and only once.
+        Sync,
     }
 
     type Faults = Box<dyn Fn(Disk) -> Option<Fault>>;
@@ -95,13 +111,22 @@ pub(crate) mod fault {
                     Err(io::ErrorKind::StorageFull.into())
                 }
                 Self::ReadOnly => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
+                Self::Sync => file.write_all(bytes),
             }
         }
 
         pub(super) fn rename(self) -> io::Result<()> {
             match self {
+                Self::Full(_) | Self::Sync => Ok(()),
+                Self::ReadOnly => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
+            }
+        }
+
+        pub(super) fn sync(self) -> io::Result<()> {
+            match self {
                 Self::Full(_) => Ok(()),
                 Self::ReadOnly => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
+                Self::Sync => Err(io::Error::other("input/output error")),
             }
         }
     }

@@ -184,6 +184,9 @@ impl Shared {
     }
 
     /// Returns once line `number` is on disk; one sync serves all that were written before it began.
+    ///
+    /// A sync that failed is the last one of its file: the system may have forgotten what it could not write, and would
+    /// call the next one a success. Whoever waits here finds that out under the same lock, and is refused.
     fn sync(&self, number: u64) -> io::Result<()> {
         let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
         if *synced >= number {
@@ -191,10 +194,12 @@ impl Shared {
         }
         let (file, lines) = {
             let written = self.written();
+            if written.broken {
+                return Err(io::Error::other("the journal failed and is not written anew yet"));
+            }
             (written.file.try_clone(), written.lines)
         };
-        if let Err(error) = file.and_then(|file| Disk::State.is_writable().and_then(|()| file.sync_data())) {
-            // After a failed sync the system may have forgotten what it could not write: never trust this file again.
+        if let Err(error) = file.and_then(|file| Disk::State.sync_data(&file)) {
             self.written().broken = true;
             return Err(error);
         }
@@ -337,6 +342,30 @@ mod tests {
         let [path] = journals(dir.path()).try_into().unwrap();
         let found = findings(&fs::read(path).unwrap());
         assert_eq!((found.told, found.open), (journal.told(), vec![Finding::NeverSent(next)]));
+    }
+
+    /// The first of two that wait for the disk is told that its sync failed. The system has forgotten both lines by then, and
+    /// has nothing left to fail about.
+    #[tokio::test]
+    async fn after_a_sync_that_failed_nothing_is_called_durable_until_it_is_written_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::start(dir.path(), false).unwrap();
+        let (one, two, three) = (Token::from_bits(1), Token::from_bits(2), Token::from_bits(3));
+        let sending = |token: &Token| Line::Sending { token: token.clone(), job: key() };
+        let (first, second) = (journal.0.append(sending(&one)).unwrap(), journal.0.append(sending(&two)).unwrap());
+        fault::set(Some(Box::new(|_| Some(Fault::Sync))));
+        journal.0.sync(first).unwrap_err();
+        fault::set(None);
+        journal.0.sync(second).unwrap_err();
+        journal.0.sync(first).unwrap_err();
+
+        let old = journal.on_disk().0;
+        journal.sending(&three, &key()).await.unwrap();
+        let (path, lines) = journal.on_disk();
+        assert_ne!(path, old, "a file whose sync failed is not written to again");
+        let open = findings(&fs::read(path).unwrap()).open;
+        assert_eq!(open, [one, two, three].map(|token| Finding::CutOff { token, job: key() }));
+        assert_eq!(lines, 3);
     }
 
     #[tokio::test]

@@ -223,7 +223,7 @@ impl World {
         match fault {
             _ if until <= self.now() => None,
             Fault::Full(_) => Some(Fault::Full(self.below(40) as usize)),
-            Fault::ReadOnly => Some(fault),
+            Fault::ReadOnly | Fault::Sync => Some(fault),
         }
     }
 
