@@ -34,6 +34,8 @@ mod pace;
 mod purge;
 /// Interrupted, killed, started again.
 mod restart;
+/// Restored from a backup, or emptied.
+mod restored;
 /// What `retry` takes up, what that may cost, and what it leaves alone.
 mod retry;
 /// However much is logged, no log tells a secret.

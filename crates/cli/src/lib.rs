@@ -29,6 +29,7 @@ mod named;
 mod opened;
 mod orders;
 mod outlook;
+mod past;
 mod prices;
 mod progress;
 mod remote;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use veobatch_core::{BatchId, Lane, StateName};
 use veobatch_ledger::{BatchSummary, LedgerError};
-use veobatch_worker::{Ended, Options, Stop, Until, WorkError};
+use veobatch_worker::{Ended, Options, Past, Stop, Until, WorkError};
 
 use crate::failure::{Failure, Result};
 use crate::opened::Opened;
@@ -56,6 +56,7 @@ pub(crate) fn options(
         downloads: work.downloads(),
         private_hosts: remote.private_hosts,
         accept_data_loss: work.accept_data_loss,
+        past: Past::default(),
         compact_after: work.compact_after(),
         callbacks: callbacks::of(work)?,
         in_doubt: work.in_doubt,

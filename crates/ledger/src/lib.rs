@@ -19,6 +19,7 @@ mod change;
 mod error;
 mod fastest;
 mod grant;
+mod identity;
 mod job;
 mod kinds;
 mod migration;
@@ -43,6 +44,7 @@ pub use account::{
 pub use change::{Change, Changed, Impatient, Patience, change, change_unless};
 pub use error::LedgerError;
 pub use grant::{Issuer, SubmissionGrant, UpgradeClaim, UpgradeGrant};
+pub use identity::{Identity, LedgerId};
 pub use job::{
     Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Fence, JobRef, Known, Lease, NewJob, Nonce,
     Put, Restatement, Staged, Stored, SubmissionClaim, Turn, Version,
@@ -74,7 +76,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// wall clock that was ahead: then the ledger's own time runs on from there, and this is what the wall clock says.
     async fn calendar(&self) -> Result<Timestamp, LedgerError>;
 
-    /// Binds the ledger to its API base and account at the first call; afterwards checks them.
+    /// Binds the ledger to its API base and account at the first call; afterwards checks them. Gives it an id if it has none:
+    /// ledgers that were bound by earlier programs get theirs at their next binding.
     ///
     /// `fingerprint` computes the salted fingerprint of the key from the ledger's salt, so the key itself never comes here.
     ///
@@ -95,6 +98,10 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
         api_base: &str,
         fingerprint: &(dyn for<'a> Fn(&'a [u8]) -> String + Send + Sync),
     ) -> Result<bool, LedgerError>;
+
+    /// Which ledger it is, and how many submissions it has granted, raised to `at_least` if it was told of more: a restored
+    /// one has caught up once it was told what became of those that it had forgotten.
+    async fn identity(&self, at_least: u64) -> Result<Identity, LedgerError>;
 
     /// Stores new jobs of `batch` (made if it is not there), in order, visible to nobody until [`Ledger::publish`].
     ///
@@ -183,7 +190,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     ) -> Result<UpgradeClaim, LedgerError>;
 
     /// Returns once the claim that `token` was granted is stored as safely as the ledger can: on a disk, and on a replica
-    /// if there is one. A call must not be paid for before.
+    /// if there is one. A call must not be paid for before. Returns how many submissions the ledger has granted by then, if
+    /// it counts them ([`Identity::grants`]).
     ///
     /// It is the claim that is confirmed, in the history of the server that has it: one that took that server's place
     /// in between, without the claim, does not confirm it.
@@ -192,7 +200,7 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// [`LedgerError::LostLease`] if the ledger knows no open attempt with this token, because it went back in time or
     /// the attempt is over: the call must not be made. [`LedgerError::Unavailable`] if it could not be made safe in a few
     /// seconds.
-    async fn confirm(&self, token: &Token) -> Result<(), LedgerError>;
+    async fn confirm(&self, token: &Token) -> Result<Option<u64>, LedgerError>;
 
     /// Leases up to `max` (at most [`CLAIM_MAX`]) due jobs of `lane` (follow or save), earliest due first.
     ///

@@ -7,7 +7,7 @@
 //!
 //! | key | what | written by | dies |
 //! |---|---|---|---|
-//! | `meta` | format, salt, binding, virtual time by priority, whether somebody set prices, number of batches, size of `t`, the server it is on and until when it recovers | open, bind, grant, stage, put | never |
+//! | `meta` | format, salt, binding, id, virtual time by priority, whether somebody set prices, number of batches, size of `t`, the server it is on and until when it recovers | open, bind, grant, stage, put | never |
 //! | `migration` | who brings the ledger to a new format | open | when that is done, or after ten seconds |
 //! | `l`, `log`, `batches` | nothing: keys of format 1 under another type, so that a program of that time stops at them | open | never |
 //! | `confirmed` | when claims were last confirmed; written only to have something to wait for | confirmation | never |
@@ -82,9 +82,9 @@ use self::pages::Which;
 use self::scripts::Scripts;
 use self::server::Server;
 use crate::{
-    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Known, Lease, Ledger,
-    LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable, UpgradeClaim,
-    Version, WorkerPlace,
+    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Identity, Known, Lease,
+    Ledger, LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable,
+    UpgradeClaim, Version, WorkerPlace,
 };
 
 /// A ledger on a Redis server. Cheap calls, all over one connection that is made anew when it breaks.
@@ -124,7 +124,13 @@ impl Ledger for RedisLedger {
         fingerprint: &(dyn for<'a> Fn(&'a [u8]) -> String + Send + Sync),
     ) -> Result<(), LedgerError> {
         let salt = shared::salt(&self.server).await?;
-        shared::bind(&self.server, api_base, &fingerprint(&salt)).await
+        shared::bind(&self.server, api_base, &fingerprint(&salt)).await?;
+        shared::id(&self.server).await.map(drop)
+    }
+
+    /// Grants are not counted: a server that went back in time says so by itself, and is told again by itself.
+    async fn identity(&self, _: u64) -> Result<Identity, LedgerError> {
+        Ok(Identity { id: shared::id(&self.server).await?, grants: None })
     }
 
     async fn is_bound(
@@ -179,8 +185,9 @@ impl Ledger for RedisLedger {
         self.grant_upgrade(lease, token, stall).await
     }
 
-    async fn confirm(&self, token: &Token) -> Result<(), LedgerError> {
-        self.confirmation.of(token).await
+    async fn confirm(&self, token: &Token) -> Result<Option<u64>, LedgerError> {
+        self.confirmation.of(token).await?;
+        Ok(None)
     }
 
     async fn claim(

@@ -19,6 +19,7 @@
 //! | `dropped` | an admission that was taken for dead, so that it cannot go on half-way | `stage` of the next one | never: one short row for each producer that died or stalled |
 //! | `job` | where a job is, its lease, its body | `stage`, claims, `put`, `compact` | if it was never published: `abandon`, or the next admission; with a forgotten batch: `clear` |
 //! | `heard` | the callback of the latest submission that was heard | `hear` | with the file |
+//! | `lineage` | the ledger's id, and how many submissions it has granted | `bind`, claims | with the file |
 //! | `seen` | a kind of video, when it was told of last, and a life table of what was seen | `observe` | when others are told of |
 //! | `polls` | how many follow-ups a second are allowed, and until when leave for them was used up | `limit_polls`, claims | with the file |
 //! | `unreadable` | a job that a program could not read, since when, and why | claims, pages | when a program that can read it stores or lists it |
@@ -40,6 +41,7 @@ mod clock;
 mod compaction;
 mod heard;
 mod lease;
+mod lineage;
 mod migration;
 #[cfg(feature = "simulated")]
 mod past;
@@ -70,9 +72,9 @@ use self::clock::Clock;
 use self::reading::Which;
 use self::writer::{Desk, Step};
 use crate::{
-    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Known, Lease, Ledger,
-    LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable, UpgradeClaim,
-    Version, WorkerPlace,
+    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Identity, Known, Lease,
+    Ledger, LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable,
+    UpgradeClaim, Version, WorkerPlace,
 };
 
 pub use self::clock::TimeSource;
@@ -185,7 +187,15 @@ impl Ledger for SqliteLedger {
     ) -> Result<(), LedgerError> {
         let salt = self.look(account::salt).await?;
         let (api_base, fingerprint) = (api_base.to_owned(), fingerprint(&salt));
-        self.write(move |step| account::bind(step, &api_base, &fingerprint)).await
+        self.write(move |step| account::bind(step, &api_base, &fingerprint)).await?;
+        self.identity(0).await.map(drop)
+    }
+
+    async fn identity(&self, at_least: u64) -> Result<Identity, LedgerError> {
+        match self.look(lineage::known).await? {
+            Some(known) if known.grants >= Some(at_least) => Ok(known),
+            Some(_) | None => self.write(move |step| lineage::identify(step, at_least)).await,
+        }
     }
 
     async fn is_bound(
@@ -262,8 +272,9 @@ impl Ledger for SqliteLedger {
     }
 
     /// Whatever is granted is on the disk already.
-    async fn confirm(&self, token: &Token) -> Result<(), LedgerError> {
-        self.find_token(token).await?.map(drop).ok_or(LedgerError::LostLease)
+    async fn confirm(&self, token: &Token) -> Result<Option<u64>, LedgerError> {
+        self.find_token(token).await?.ok_or(LedgerError::LostLease)?;
+        Ok(self.identity(0).await?.grants)
     }
 
     async fn claim(

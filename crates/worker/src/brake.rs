@@ -42,6 +42,8 @@ pub(crate) struct Brake {
     min_free: Option<u64>,
     /// It submits at all.
     submits: bool,
+    /// The ledger was restored, and no person has agreed to go on yet: until this process ends.
+    held: Option<String>,
     state: Mutex<State>,
 }
 
@@ -54,6 +56,8 @@ struct State {
 /// What submissions wait for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Hindered {
+    /// The ledger is an older copy.
+    Restored(String),
     /// The output directory cannot be used.
     Output(String),
     /// The disk has only so many bytes left.
@@ -65,13 +69,18 @@ enum Hindered {
 }
 
 impl Brake {
-    pub(crate) fn new(min_free: Option<u64>, submits: bool) -> Self {
-        Self { min_free, submits, state: Mutex::default() }
+    pub(crate) fn new(min_free: Option<u64>, submits: bool, held: Option<String>) -> Self {
+        Self { min_free, submits, held, state: Mutex::default() }
     }
 
     /// Whether submissions must wait.
     pub(crate) fn is_on(&self) -> bool {
-        self.state().why.is_some()
+        self.is_held() || self.state().why.is_some()
+    }
+
+    /// Whether they wait for a person, so that nothing that is queued moves by itself.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.is_some()
     }
 
     /// Looks at the batches, and takes note of what is known of the `disk`; says it once if submissions begin to wait, or
@@ -85,7 +94,8 @@ impl Brake {
         let behind = batches.iter().map(|batch| batch.count(StateName::Downloading)).sum();
         // The cap is asked for only where it may matter.
         let cap = if behind > FEW { worker.ledger.account().await?.pace.max_in_flight } else { 0 };
-        let is = hindered(disk, self.min_free.unwrap_or_default(), behind, cap);
+        let held = self.held.clone().map(Hindered::Restored);
+        let is = held.or_else(|| hindered(disk, self.min_free.unwrap_or_default(), behind, cap));
         let is = is.or_else(|| worker.access.words().map(Hindered::Access));
         let words = is.as_ref().map(|why| self.words(why));
         let was = std::mem::replace(&mut self.state().why, is.clone());
@@ -116,7 +126,7 @@ impl Brake {
 
     fn words(&self, why: &Hindered) -> String {
         match why {
-            Hindered::Output(words) => words.clone(),
+            Hindered::Restored(words) | Hindered::Output(words) => words.clone(),
             Hindered::Disk(free) => format!(
                 "the output directory's disk is nearly full: {} are free, and --min-free is {}",
                 size(*free),

@@ -11,9 +11,22 @@
 //! lost costs certainty, never money.
 //!
 //! A ledger that may go back in time (a Redis that crashed, or was replaced by its replica) may forget what it was told:
-//! what may have been paid for is remembered for [`KEEP`], and told again when the ledger says that it recovers.
+//! what may have been paid for is remembered for [`KEEP`], and told again when the ledger says that it recovers. And any
+//! ledger may be restored from a backup, or emptied: what was paid for is kept on disk for [`history::KEEP`].
+//!
+//! | file in the state directory | what | dies |
+//! |---|---|---|
+//! | `journal-….jsonl` | the journal of one process | when it ends: becomes history, if anything in it was paid for |
+//! | `history-<ledger>-….jsonl` | one that has ended | after [`history::KEEP`], by its own ledger's workers only |
+//! | `ledger-<ledger>.json` | how many submissions that ledger had granted ([`high_water`]) | never |
+//!
+//! Every line names its ledger. What was paid for with another one is no evidence in this one: its journals are left alone,
+//! unless a person has them adopted.
 
+pub(crate) mod high_water;
+pub(crate) mod history;
 pub(crate) mod line;
+pub(crate) mod others;
 pub(crate) mod replay;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -25,9 +38,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use veobatch_core::{JobKey, Outcome, Token};
+use veobatch_ledger::{Identity, LedgerId};
 
 use crate::disk::Disk;
 use crate::{blocking, random};
+use high_water::HighWater;
 use line::{Finding, Line, finding};
 
 /// A journal that has grown beyond this is rewritten with what is still open.
@@ -41,10 +56,20 @@ pub(crate) const KEEP: Duration = Duration::from_secs(60 * 60);
 #[derive(Clone, Debug)]
 pub(crate) struct Journal(Arc<Shared>);
 
+/// Where journals are kept, and whose.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) dir: PathBuf,
+    pub(crate) ledger: LedgerId,
+    /// The ledger may go back in time by itself.
+    pub(crate) keeps_told: bool,
+}
+
 #[derive(Debug)]
 struct Shared {
-    dir: PathBuf,
-    keeps_told: bool,
+    place: Place,
+    /// Where the ledger counts its grants.
+    high_water: Option<HighWater>,
     written: Mutex<Written>,
     /// How many lines are on disk for certain. Held while syncing: whoever waits for it may find its line there already.
     synced: Mutex<u64>,
@@ -63,24 +88,38 @@ struct Written {
     open: BTreeMap<Token, Vec<Line>>,
     /// The lines of attempts that were settled lately and may have been paid for.
     told: VecDeque<(Instant, Vec<Line>)>,
+    /// Settled attempts are in the file that may have been paid for.
+    has_paid: bool,
 }
 
 impl Journal {
-    /// Starts this process's journal in `dir`, which is made if it is not there. `keeps_told`: the ledger may go back in
-    /// time.
-    pub(crate) fn start(dir: &Path, keeps_told: bool) -> io::Result<Self> {
+    /// Starts this process's journal of the ledger in `dir`, which is made if it is not there. `keeps_told`: the ledger may
+    /// go back in time by itself, and then what it counts says nothing.
+    pub(crate) fn start(dir: &Path, of: &Identity, keeps_told: bool) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
+        let grants = of.grants.filter(|_| !keeps_told);
+        let high_water = grants.map(|grants| HighWater::start(dir, &of.id, grants)).transpose()?;
         let (file, path) = create(dir)?;
         sync_dir(dir)?;
-        let (open, told) = (BTreeMap::new(), VecDeque::new());
-        let written = Written { file, path, lines: 0, bytes: 0, rewrite_at: REWRITE_AT, broken: false, open, told };
+        let written = Written {
+            file,
+            path,
+            lines: 0,
+            bytes: 0,
+            rewrite_at: REWRITE_AT,
+            broken: false,
+            open: BTreeMap::new(),
+            told: VecDeque::new(),
+            has_paid: false,
+        };
+        let place = Place { dir: dir.to_owned(), ledger: of.id.clone(), keeps_told };
         let (written, synced) = (Mutex::new(written), Mutex::new(0));
-        Ok(Self(Arc::new(Shared { dir: dir.to_owned(), keeps_told, written, synced })))
+        Ok(Self(Arc::new(Shared { place, high_water, written, synced })))
     }
 
     /// Whether the ledger may go back in time.
     pub(crate) fn keeps_told(&self) -> bool {
-        self.0.keeps_told
+        self.0.place.keeps_told
     }
 
     /// What this process told the ledger lately, or is telling it, and may have been paid for. A call that has no answer
@@ -93,9 +132,9 @@ impl Journal {
         told.chain(answered.filter_map(Finding::into_told)).collect()
     }
 
-    /// Where the journals of this machine are.
-    pub(crate) fn dir(&self) -> &Path {
-        &self.0.dir
+    /// Where the journals of this machine are, and whose this one is.
+    pub(crate) fn place(&self) -> &Place {
+        &self.0.place
     }
 
     /// Says that `token` is about to be claimed with.
@@ -103,8 +142,15 @@ impl Journal {
         self.write(Line::Claiming(token.clone()), false).await
     }
 
-    /// Says that the paid call of `token` is about to be made. On disk when this returns `Ok`; else it must not be made.
-    pub(crate) async fn sending(&self, token: &Token, job: &JobKey) -> io::Result<()> {
+    /// Says that the paid call of `token` is about to be made, by when the ledger had granted so many. On disk when this
+    /// returns `Ok`; else it must not be made.
+    pub(crate) async fn sending(&self, token: &Token, job: &JobKey, grants: Option<u64>) -> io::Result<()> {
+        let shared = Arc::clone(&self.0);
+        let raise = move || match (&shared.high_water, grants) {
+            (Some(high_water), Some(grants)) => high_water.raise(grants),
+            (Some(_) | None, _) => Ok(()),
+        };
+        blocking::run(raise).await.flatten()?;
         self.write(Line::Sending { token: token.clone(), job: job.clone() }, true).await
     }
 
@@ -118,11 +164,11 @@ impl Journal {
         self.write(Line::Settled(token.clone()), false).await
     }
 
-    /// Removes the journal if nothing in it is open or worth remembering.
+    /// Ends the journal, unless something in it is open or may have to be told again soon.
     pub(crate) fn finish(&self) -> io::Result<()> {
         let written = self.0.written();
         Disk::State.is_writable()?;
-        if written.open.is_empty() && written.told.is_empty() { fs::remove_file(&written.path) } else { Ok(()) }
+        if written.open.is_empty() && written.told.is_empty() { self.0.place.end(&written) } else { Ok(()) }
     }
 
     /// The file, and how many of its lines are certain to outlive a power cut.
@@ -138,6 +184,13 @@ impl Journal {
             if durable { shared.sync(number) } else { Ok(()) }
         });
         done.await.flatten()
+    }
+}
+
+impl Place {
+    /// A file that is not written to any more: history, or nothing.
+    fn end(&self, written: &Written) -> io::Result<()> {
+        if written.has_paid { history::retire(&written.path, &self.ledger) } else { fs::remove_file(&written.path) }
     }
 }
 
@@ -157,7 +210,7 @@ impl Shared {
         if written.broken || written.bytes > written.rewrite_at {
             self.rewrite(written)?;
         }
-        let bytes = line.to_bytes();
+        let bytes = line.to_bytes(&self.place.ledger);
         if let Err(error) = Disk::State.write(&mut written.file, &bytes) {
             written.broken = true;
             return Err(error);
@@ -174,9 +227,12 @@ impl Shared {
             return;
         };
         let mut lines = written.open.remove(token).unwrap_or_default();
-        if self.keeps_told && finding(token, &lines).into_told().is_some() {
-            lines.push(line);
-            written.told.push_back((Instant::now(), lines));
+        if finding(token, &lines).into_told().is_some() {
+            written.has_paid = true;
+            if self.place.keeps_told {
+                lines.push(line);
+                written.told.push_back((Instant::now(), lines));
+            }
         }
         while written.told.front().is_some_and(|(at, _)| at.elapsed() > KEEP) {
             written.told.pop_front();
@@ -207,17 +263,17 @@ impl Shared {
         Ok(())
     }
 
-    /// Goes over to a new file that holds what is open and what is remembered. The old one goes, still locked, once the new one is on disk: at
-    /// no time does an unlocked file lack a line that another one has.
+    /// Goes over to a new file that holds what is open and what is remembered. The old one ends, still locked, once the new
+    /// one is on disk: at no time does an unlocked journal lack a line that another one has.
     fn rewrite(&self, written: &mut Written) -> io::Result<()> {
-        let (mut file, path) = create(&self.dir)?;
+        let Place { dir, ledger, .. } = &self.place;
+        let (mut file, path) = create(dir)?;
         let told = written.told.iter().flat_map(|(_, lines)| lines);
-        let text: Vec<u8> = told.chain(written.open.values().flatten()).flat_map(Line::to_bytes).collect();
-        let stored = Disk::State
-            .write(&mut file, &text)
-            .and_then(|()| Disk::State.sync(&file))
-            .and_then(|()| sync_dir(&self.dir));
-        if let Err(error) = stored.and_then(|()| fs::remove_file(&written.path)) {
+        let lines = told.chain(written.open.values().flatten());
+        let text: Vec<u8> = lines.flat_map(|line| line.to_bytes(ledger)).collect();
+        let stored =
+            Disk::State.write(&mut file, &text).and_then(|()| Disk::State.sync(&file)).and_then(|()| sync_dir(dir));
+        if let Err(error) = stored.and_then(|()| self.place.end(written)) {
             // Nothing refers to the new one yet.
             drop(fs::remove_file(&path));
             return Err(error);
@@ -225,6 +281,7 @@ impl Shared {
         written.bytes = text.len() as u64;
         written.rewrite_at = REWRITE_AT.max(2 * written.bytes);
         written.broken = false;
+        written.has_paid = !written.told.is_empty();
         (written.file, written.path) = (file, path);
         Ok(())
     }
@@ -259,123 +316,4 @@ pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use veobatch_core::{BatchId, JobId};
-
-    use super::line::{Finding, findings};
-    use super::*;
-    use crate::blocking::on_the_spot;
-    use crate::disk::fault::{self, Fault};
-
-    fn journals(dir: &Path) -> Vec<PathBuf> {
-        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect()
-    }
-
-    fn key() -> JobKey {
-        JobKey { batch: BatchId::parse("b").unwrap(), job: JobId::parse("j").unwrap() }
-    }
-
-    #[tokio::test]
-    async fn a_journal_that_grew_is_rewritten_with_what_is_open() {
-        let dir = tempfile::tempdir().unwrap();
-        let journal = Journal::start(dir.path(), false).unwrap();
-        let open = Token::from_bits(7);
-        journal.sending(&open, &key()).await.unwrap();
-        journal.0.written().rewrite_at = 1000;
-        for n in 100..150 {
-            let token = Token::from_bits(n);
-            journal.claiming(&token).await.unwrap();
-            journal.settled(&token).await.unwrap();
-        }
-        journal.0.written().broken = true;
-        journal.settled(&Token::from_bits(9)).await.unwrap();
-        let [path] = journals(dir.path()).try_into().unwrap();
-        let text = fs::read(path).unwrap();
-        assert_eq!(findings(&text).open, [Finding::CutOff { token: open.clone(), job: key() }]);
-        assert!(text.len() < 300);
-        journal.settled(&open).await.unwrap();
-        journal.finish().unwrap();
-        assert_eq!(journals(dir.path()).len(), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_the_ledger_was_told_is_remembered_for_an_hour_where_it_may_be_forgotten() {
-        let dir = tempfile::tempdir().unwrap();
-        let journal = Journal::start(dir.path(), true).unwrap();
-        let paid = async |n: u128| {
-            let token = Token::from_bits(n);
-            journal.sending(&token, &key()).await.unwrap();
-            journal.answer(&token, &Outcome::Unknown("reset".to_owned())).await.unwrap();
-            journal.settled(&token).await.unwrap();
-        };
-        paid(1).await;
-        journal.0.written().broken = true;
-        tokio::time::advance(KEEP / 2).await;
-        paid(2).await;
-        assert_eq!(journal.told().len(), 2);
-        journal.finish().unwrap();
-        let [path] = journals(dir.path()).try_into().unwrap();
-        assert_eq!(findings(&fs::read(path).unwrap()).told, journal.told());
-
-        tokio::time::advance(KEEP * 2 / 3).await;
-        paid(3).await;
-        assert_eq!(
-            journal.told().iter().map(Finding::token).collect::<Vec<_>>(),
-            [&Token::from_bits(2), &Token::from_bits(3)]
-        );
-    }
-
-    #[tokio::test]
-    async fn what_the_ledger_was_told_is_remembered_and_not_open_though_the_disk_was_full() {
-        let dir = tempfile::tempdir().unwrap();
-        let journal = Journal::start(dir.path(), true).unwrap();
-        let (token, next) = (Token::from_bits(7), Token::from_bits(8));
-        on_the_spot::set(true);
-        journal.sending(&token, &key()).await.unwrap();
-        fault::set(Some(Box::new(|_| Some(Fault::Full(5)))));
-        journal.settled(&token).await.unwrap_err();
-        journal.sending(&next, &key()).await.unwrap_err();
-        fault::set(None);
-        assert_eq!(journal.told(), [Finding::CutOff { token: token.clone(), job: key() }]);
-        journal.claiming(&next).await.unwrap();
-        on_the_spot::set(false);
-        let [path] = journals(dir.path()).try_into().unwrap();
-        let found = findings(&fs::read(path).unwrap());
-        assert_eq!((found.told, found.open), (journal.told(), vec![Finding::NeverSent(next)]));
-    }
-
-    /// The first of two that wait for the disk is told that its sync failed. The system has forgotten both lines by then, and
-    /// has nothing left to fail about.
-    #[tokio::test]
-    async fn after_a_sync_that_failed_nothing_is_called_durable_until_it_is_written_anew() {
-        let dir = tempfile::tempdir().unwrap();
-        let journal = Journal::start(dir.path(), false).unwrap();
-        let (one, two, three) = (Token::from_bits(1), Token::from_bits(2), Token::from_bits(3));
-        let sending = |token: &Token| Line::Sending { token: token.clone(), job: key() };
-        let (first, second) = (journal.0.append(sending(&one)).unwrap(), journal.0.append(sending(&two)).unwrap());
-        fault::set(Some(Box::new(|_| Some(Fault::Sync))));
-        journal.0.sync(first).unwrap_err();
-        fault::set(None);
-        journal.0.sync(second).unwrap_err();
-        journal.0.sync(first).unwrap_err();
-
-        let old = journal.on_disk().0;
-        journal.sending(&three, &key()).await.unwrap();
-        let (path, lines) = journal.on_disk();
-        assert_ne!(path, old, "a file whose sync failed is not written to again");
-        let open = findings(&fs::read(path).unwrap()).open;
-        assert_eq!(open, [one, two, three].map(|token| Finding::CutOff { token, job: key() }));
-        assert_eq!(lines, 3);
-    }
-
-    #[tokio::test]
-    async fn the_journal_of_a_process_is_locked_while_it_lives() {
-        let dir = tempfile::tempdir().unwrap();
-        let journal = Journal::start(dir.path(), false).unwrap();
-        let [path] = journals(dir.path()).try_into().unwrap();
-        let second = File::options().append(true).open(path).unwrap();
-        assert!(matches!(second.try_lock(), Err(TryLockError::WouldBlock)));
-        drop(journal);
-        assert!(second.try_lock().is_ok());
-    }
-}
+mod tests;

@@ -43,6 +43,7 @@ mod patience;
 mod random;
 mod recurrence;
 mod refusals;
+mod restored;
 mod save;
 mod schedules;
 mod sidecar;
@@ -71,6 +72,7 @@ pub use compaction::compact;
 pub use edge::Edge;
 #[cfg(feature = "edges")]
 pub use edge::{Fate, hang_while_there_is};
+pub use restored::{Restored, reconcile};
 pub use sweep::sweep;
 pub use work::work;
 
@@ -103,6 +105,8 @@ pub struct Options {
     pub private_hosts: bool,
     /// Submit although the ledger may lose paid work.
     pub accept_data_loss: bool,
+    /// What a person says about the ledger's past.
+    pub past: Past,
     /// Callbacks, if they are to be asked for and heard.
     pub callbacks: Option<Callbacks>,
     /// What becomes of jobs in doubt, in the batches that it submits for.
@@ -122,6 +126,15 @@ pub struct Downloads {
     pub over: Duration,
     /// Longest time of one try.
     pub within: Duration,
+}
+
+/// What a person says about a ledger that may not know its own past.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Past {
+    /// It took the place of those whose journals are in the state directory: it is told what they know.
+    pub adopt_journals: bool,
+    /// It was restored from a backup, and may submit once it was told what it forgot.
+    pub accept_restored: bool,
 }
 
 /// Steps at a time, by lane.

@@ -261,15 +261,17 @@ async fn look(worker: &Worker, until: &Until, looks: &mut Looks) -> Result<bool,
 
 /// Whether what is waited for is at rest, but for jobs that this program cannot read.
 async fn is_over(worker: &Worker, until: &Until, mut batches: Vec<BatchSummary>) -> Result<bool, LedgerError> {
-    if matches!(until, Until::Stopped) || are_at_rest(until, &batches) {
+    let is_held = worker.brake.is_held();
+    if matches!(until, Until::Stopped) || are_at_rest(until, &batches, is_held) {
         return Ok(!matches!(until, Until::Stopped));
     }
     let unreadable = worker.ledger.unreadable(UNREADABLE).await?;
     batches = batches.into_iter().map(|batch| batch.without(&unreadable)).collect();
-    Ok(!unreadable.is_empty() && are_at_rest(until, &batches))
+    Ok(!unreadable.is_empty() && are_at_rest(until, &batches, is_held))
 }
 
-fn are_at_rest(until: &Until, batches: &[BatchSummary]) -> bool {
+fn are_at_rest(until: &Until, batches: &[BatchSummary], is_held: bool) -> bool {
+    let rests = |batch: &BatchSummary| rests(batch, is_held);
     match until {
         Until::Stopped => false,
         Until::Idle => batches.iter().all(rests),
@@ -292,10 +294,11 @@ fn named<'a>(batches: &'a [BatchSummary], name: &BatchId) -> Option<&'a BatchSum
 }
 
 /// True if nothing of the batch moves without a person, what is in doubt aside. A closed window opens by itself; a
-/// template's own jobs never move.
-fn rests(batch: &BatchSummary) -> bool {
+/// template's own jobs never move; and where submissions are held, nothing that is queued does.
+fn rests(batch: &BatchSummary, is_held: bool) -> bool {
     let moving = [StateName::Submitting, StateName::Generating, StateName::Upscaling, StateName::Downloading];
-    let queued = batch.count(StateName::Queued) > 0 && !batch.paused && !Schedule::recurs(&batch.terms.schedule);
+    let queued =
+        batch.count(StateName::Queued) > 0 && !is_held && !batch.paused && !Schedule::recurs(&batch.terms.schedule);
     !batch.cancelling && !queued && moving.into_iter().all(|state| batch.count(state) == 0)
 }
 
@@ -305,10 +308,13 @@ async fn replay_again(worker: &Worker, telling: Telling) -> bool {
     let ledger = worker.ledger.as_ref();
     let told = replay(&worker.journal, telling, ledger, &worker.learning.policy(), &mut patience).await;
     debug!(?telling, ?told, "looked for journals");
-    told.unwrap_or_else(|error| {
-        warn!(%error, "the journals cannot be looked at");
-        false
-    })
+    told.map_or_else(
+        |error| {
+            warn!(%error, "the journals cannot be looked at");
+            false
+        },
+        |told| told.all,
+    )
 }
 
 #[cfg(test)]
@@ -341,12 +347,13 @@ mod tests {
     #[test]
     fn a_batch_rests_once_only_a_person_could_move_it() {
         use StateName::{Cancelled, Done, Downloading, Failed, Generating, InDoubt, Queued};
-        assert!(rests(&batch(&[], false)));
-        assert!(rests(&batch(&[(Done, 3), (Failed, 1), (InDoubt, 2), (Cancelled, 1), (Queued, 0)], false)));
-        assert!(rests(&batch(&[(Queued, 5)], true)));
-        assert!(!rests(&batch(&[(Queued, 5)], false)));
-        assert!(!rests(&batch(&[(Generating, 1)], true)));
-        assert!(!rests(&batch(&[(Downloading, 1)], true)));
-        assert!(!rests(&BatchSummary { cancelling: true, ..batch(&[], false) }));
+        assert!(rests(&batch(&[], false), false));
+        assert!(rests(&batch(&[(Done, 3), (Failed, 1), (InDoubt, 2), (Cancelled, 1), (Queued, 0)], false), false));
+        assert!(rests(&batch(&[(Queued, 5)], true), false));
+        assert!(!rests(&batch(&[(Queued, 5)], false), false));
+        assert!(rests(&batch(&[(Queued, 5)], false), true));
+        assert!(!rests(&batch(&[(Generating, 1)], true), false));
+        assert!(!rests(&batch(&[(Downloading, 1)], true), false));
+        assert!(!rests(&BatchSummary { cancelling: true, ..batch(&[], false) }, false));
     }
 }

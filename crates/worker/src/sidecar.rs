@@ -20,14 +20,14 @@ use crate::output::{self, Content, Placed};
 /// A sidecar's content. Members may be added, never changed.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Sidecar {
-    batch: String,
-    job: String,
+    pub(crate) batch: String,
+    pub(crate) job: String,
     /// Null where the ledger does not know it any more: for a task that turned up beside a job that is compact.
-    prompt: Option<String>,
+    pub(crate) prompt: Option<String>,
     /// What else was asked for, spelled as in prompt files; empty where the prompt is null.
     parameters: Map<String, Value>,
     pub(crate) task_id: TaskId,
-    attempt: u32,
+    pub(crate) attempt: u32,
     submitted_at: String,
     saved_at: String,
     pub(crate) files: Vec<FileEntry>,
@@ -42,7 +42,7 @@ pub(crate) struct FileEntry {
     /// In the sidecar's own folder.
     pub(crate) name: String,
     /// Where it came from, without the query.
-    source: String,
+    pub(crate) source: String,
     bytes: u64,
     sha256: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,6 +96,19 @@ impl Sidecar {
             let there = output::content(&folder.join(&file.name))?;
             if there != Some(Content { bytes: file.bytes, sha256: file.sha256.clone() }) {
                 return Ok(false);
+            }
+        }
+        Ok(!self.files.is_empty())
+    }
+
+    /// Whether every file it names is there, as long as it says. Their content is not read.
+    pub(crate) fn are_there(&self, folder: &Path) -> io::Result<bool> {
+        for file in &self.files {
+            match fs::metadata(folder.join(&file.name)) {
+                Ok(there) if there.len() == file.bytes => {}
+                Ok(_) => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                Err(error) => return Err(error),
             }
         }
         Ok(!self.files.is_empty())

@@ -83,8 +83,8 @@ pub(crate) async fn hand_back(worker: &Worker, claim: &Claim, token: &Token) {
 async fn pay(worker: &Worker, claim: &Claim, permit: SubmitPermit) -> Ended {
     let (stored, token) = (&claim.claimed.stored, permit.token().clone());
     Edge::Granted.reached();
-    match worker.ledger.confirm(&token).await {
-        Ok(()) => {}
+    let grants = match worker.ledger.confirm(&token).await {
+        Ok(grants) => grants,
         // As if it had never been granted: another server is there now, and it grants nothing for a while by itself.
         Err(LedgerError::LostLease) => {
             warn!("the ledger does not know a claim any more that it granted; nothing was sent");
@@ -94,8 +94,8 @@ async fn pay(worker: &Worker, claim: &Claim, permit: SubmitPermit) -> Ended {
             let why = format!("its claim could not be confirmed: {error}");
             return Ended { gate: troubled(&why, None), ..Ended::unsent(why) };
         }
-    }
-    if let Err(error) = worker.journal.sending(&token, &stored.key).await {
+    };
+    if let Err(error) = worker.journal.sending(&token, &stored.key, grants).await {
         error!(%error, "the journal cannot be written: nothing is submitted without it");
         return Ended::unsent(format!("the journal cannot be written: {error}"));
     }

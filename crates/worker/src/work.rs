@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info, info_span, warn};
 use veobatch_api::{FileHost, FileHostConfig};
 use veobatch_core::{InDoubt, Lane, Policy};
-use veobatch_ledger::{CLAIM_MAX, Guarantee, NoteKind, Settings, SharedLedger};
+use veobatch_ledger::{CLAIM_MAX, Guarantee, Ledger, LedgerError, NoteKind, Settings, SharedLedger};
 
 use crate::access::{self, Access};
 use crate::balance::{self, Balance};
@@ -25,8 +25,8 @@ use crate::clock::LedgerClock;
 use crate::ending::Ending;
 use crate::fetch::SILENCE;
 use crate::hours::Hours;
-use crate::journal::Journal;
-use crate::journal::replay::{Telling, replay};
+use crate::journal::replay::{Telling, Told, replay};
+use crate::journal::{Journal, others};
 use crate::lane::{self, LaneOfWork};
 use crate::learning::Learning;
 use crate::leases::{Leases, Renewals};
@@ -34,6 +34,7 @@ use crate::maintenance::duties;
 use crate::output::{self, Output, Tidy};
 use crate::patience::Patience;
 use crate::refusals::Refusals;
+use crate::restored::{self, unusable};
 use crate::upkeep::{Duty, supervise};
 use crate::worker::{Batches, Worker};
 use crate::{Client, Ended, Options, Stop, WorkError, blocking, random, submit};
@@ -183,7 +184,8 @@ async fn check_guarantee(ledger: &SharedLedger, options: &Options) -> Result<Gua
     Ok(guarantee)
 }
 
-/// Tries the directories, starts the journal, and replays those of processes that are gone.
+/// Finds out whether the ledger was restored, tries the directories, starts the journal, and replays those of processes that
+/// are gone.
 pub(crate) async fn prepare(
     ledger: SharedLedger,
     client: Arc<Client>,
@@ -192,25 +194,16 @@ pub(crate) async fn prepare(
     guarantee: &Guarantee,
     stop: &Stop,
 ) -> Result<Worker, WorkError> {
-    let unusable = |error: &dyn std::fmt::Display| {
-        let dir = options.state_dir.display();
-        WorkError::Directory(format!(
-            "the state directory {dir} cannot be used: {error} (name another one with --state-dir)"
-        ))
-    };
-    let (root, state_dir, keeps_told) = (options.output.clone(), options.state_dir.clone(), guarantee.may_go_back);
-    let opened = answered(blocking::run(move || Output::open(&root))).await;
-    let output = opened.map_err(|error| output::unusable(&options.output, &error))??;
-    let journal = answered(blocking::run(move || Journal::start(&state_dir, keeps_told))).await;
-    let journal = journal.flatten().map_err(|error| unusable(&error))?;
+    // One that goes back in time by itself is told again by itself.
+    let held = if guarantee.may_go_back { None } else { restored::hold(ledger.as_ref(), options).await? };
     let ending = Ending::of(stop);
-    let mut patience = Patience::until(ending.closing.clone());
-    // A ledger that is recovering, as one that cannot be asked may be, may have forgotten what an earlier process of this
-    // machine told it; and this one may not live long enough to be reminded.
-    let is_sound = ledger.account().await.is_ok_and(|account| account.recovering_until.is_none());
-    let telling = if is_sound { Telling::New } else { Telling::Again };
-    let told = replay(&journal, telling, ledger.as_ref(), &options.policy, &mut patience).await;
-    told.map_err(|error| unusable(&error))?;
+    let (output, journal) = open(ledger.as_ref(), options, guarantee).await?;
+    let told = recall(&journal, ledger.as_ref(), options, &ending).await;
+    let told = told.map_err(|error| unusable(&options.state_dir, &error))?;
+    if options.past.adopt_journals && !told.all {
+        let words = "it did not take everything that the adopted journals know of paid calls";
+        return Err(LedgerError::Unavailable(words.to_owned()).into());
+    }
     let learning = Learning::new(Policy { callbacks: options.callbacks.is_some(), ..options.policy.clone() });
     learning.step(ledger.as_ref()).await;
     Ok(Worker {
@@ -230,6 +223,7 @@ pub(crate) async fn prepare(
         brake: Brake::new(
             options.lanes.contains(&Lane::Save).then_some(options.min_free),
             options.lanes.contains(&Lane::Submit),
+            held,
         ),
         balance: Balance::default(),
         access: Access::default(),
@@ -243,6 +237,33 @@ pub(crate) async fn prepare(
 async fn answered<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     let silent = |_| Err(io::Error::new(io::ErrorKind::TimedOut, "it does not answer (a network disk that hangs?)"));
     tokio::time::timeout(OPEN_WITHIN, work).await.unwrap_or_else(silent)
+}
+
+/// Opens the directories, and starts this process's journal.
+async fn open(ledger: &dyn Ledger, options: &Options, guarantee: &Guarantee) -> Result<(Output, Journal), WorkError> {
+    let of = ledger.identity(0).await?;
+    let (root, state_dir, keeps_told) = (options.output.clone(), options.state_dir.clone(), guarantee.may_go_back);
+    let opened = answered(blocking::run(move || Output::open(&root))).await;
+    let output = opened.map_err(|error| output::unusable(&options.output, &error))??;
+    let journal = answered(blocking::run(move || Journal::start(&state_dir, &of, keeps_told))).await;
+    Ok((output, journal.flatten().map_err(|error| unusable(&options.state_dir, &error))?))
+}
+
+/// Tells the ledger what this machine's processes that are gone left behind.
+async fn recall(journal: &Journal, ledger: &dyn Ledger, options: &Options, ending: &Ending) -> io::Result<Told> {
+    let mut patience = Patience::until(ending.closing.clone());
+    // A ledger that is recovering, as one that cannot be asked may be, may have forgotten what an earlier process of this
+    // machine told it; and this one may not live long enough to be reminded.
+    let is_sound = ledger.account().await.is_ok_and(|account| account.recovering_until.is_none());
+    let telling = if is_sound { Telling::New } else { Telling::Again };
+    let mut told = replay(journal, telling, ledger, &options.policy, &mut patience).await?;
+    let place = journal.place();
+    if options.past.adopt_journals {
+        told.and(others::adopt(place, ledger, &options.policy, &mut patience).await?);
+    } else if options.lanes.contains(&Lane::Submit) {
+        others::warn_of(place).await?;
+    }
+    Ok(told)
 }
 
 fn start_lane(worker: &Arc<Worker>, lane: Lane, options: &Options, claimers: &mut JoinSet<()>) -> LaneOfWork {

@@ -17,6 +17,7 @@ use crate::admission::{Admission, Files};
 use crate::exit::{DONE, INTERRUPTED};
 use crate::failure::Result;
 use crate::opened::Opened;
+use crate::past::Past;
 use crate::progress::{Progress, TICK, summaries};
 use crate::remote::Account;
 use crate::settings::{AccountSettings, Service, Settings, WorkSettings};
@@ -55,6 +56,9 @@ pub(crate) struct Run {
 
     #[command(flatten)]
     work: WorkSettings,
+
+    #[command(flatten)]
+    past: Past,
 }
 
 /// How long an interrupted run tries to say how far its batches are.
@@ -130,6 +134,7 @@ impl Run {
                 let remote = start.account.connect(self.work.dialect(), Some(&start.opened)).await?;
                 let until = Until::Settled(start.taken.batches.clone());
                 let options = working::options(settings, &self.work, &start.opened, &remote, until)?;
+                let options = signals.unless(self.past.agreed(&start.opened, options)).await?;
                 let work = working::work(&start.opened, &remote, options, signals, Some(&mut shown)).await;
                 remote.stop().await;
                 match work {

@@ -8,6 +8,7 @@ use crate::callbacks;
 use crate::exit::{DONE, INTERRUPTED};
 use crate::failure::{Failure, Result};
 use crate::opened::Opened;
+use crate::past::Past;
 use crate::remote::{Account, Remote};
 use crate::settings::{AccountSettings, Service, Settings, WorkSettings};
 use crate::signals::Signals;
@@ -51,6 +52,9 @@ pub(crate) struct Worker {
 
     #[command(flatten)]
     work: WorkSettings,
+
+    #[command(flatten)]
+    past: Past,
 }
 
 impl Worker {
@@ -59,6 +63,7 @@ impl Worker {
         let until = if self.until_idle { Until::Idle } else { Until::Stopped };
         let options = working::options(settings, &self.work, &opened, &remote, until)?;
         let options = Options { window: self.window.clone(), lanes: self.lanes.clone(), ..options };
+        let options = signals.unless(self.past.agreed(&opened, options)).await?;
         tracing::info!(ledger = opened.url.shown(), output = %options.output.display(), "worker started");
         let work = working::work(&opened, &remote, options, &mut signals, None).await;
         remote.stop().await;

@@ -8,7 +8,7 @@ use super::admission::texts;
 use super::server::Server;
 use super::{RedisLedger, migration};
 use crate::job::{Fence, Nonce};
-use crate::{Arrangement, BatchFlag, LedgerError};
+use crate::{Arrangement, BatchFlag, LedgerError, LedgerId};
 
 /// `RPOP` with a count, `ZADD` and others as the scripts use them.
 const OLDEST: (u32, u32) = (6, 2);
@@ -60,6 +60,15 @@ pub(super) async fn bind(server: &Server, api_base: &str, fingerprint: &str) -> 
     asked.cmd("HGET").arg(server.key("meta")).arg("bound");
     let (bound,): (String,) = server.ask_all(&asked).await?;
     same(&bound, api_base, fingerprint)
+}
+
+/// The ledger's id, made at the first call.
+pub(super) async fn id(server: &Server) -> Result<LedgerId, LedgerError> {
+    let mut asked = redis::pipe();
+    asked.cmd("HSETNX").arg(server.key("meta")).arg("id").arg(LedgerId::random()?.as_str()).ignore();
+    asked.cmd("HGET").arg(server.key("meta")).arg("id");
+    let (id,): (String,) = server.ask_all(&asked).await?;
+    LedgerId::parse(&id).ok_or_else(|| LedgerError::Damaged(format!("the ledger's id is {id:?}")))
 }
 
 /// Whether the ledger is bound to these; an error if it is bound to others.

@@ -147,6 +147,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
     connection.execute_batch(super::unreadable::TABLE)?;
     connection.execute_batch(super::upgrade::TABLE)?;
     connection.execute_batch(alias::TABLES)?;
+    connection.execute_batch(super::lineage::TABLE)?;
     tune(&connection)?;
     Ok(connection)
 }
@@ -159,6 +160,7 @@ pub(super) fn in_memory() -> Result<Connection, LedgerError> {
     connection.execute_batch(super::unreadable::TABLE)?;
     connection.execute_batch(super::upgrade::TABLE)?;
     connection.execute_batch(alias::TABLES)?;
+    connection.execute_batch(super::lineage::TABLE)?;
     tune(&connection)?;
     Ok(connection)
 }

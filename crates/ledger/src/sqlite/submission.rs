@@ -10,7 +10,7 @@ use super::row::{
     self, Place, STORED, UNLIMITED, get_fence, id_at, ms, put_fence, put_lane, put_state, put_time, time,
 };
 use super::writer::Step;
-use super::{slots, sums};
+use super::{lineage, slots, sums};
 use crate::LedgerError;
 use crate::account::{ARRIVALS_KEPT, Arrival, DAY_WAIT, LOOKS, PROMOTED, Settle, UNPRICED_WAIT, WOKEN, Waiting};
 use crate::grant::grant;
@@ -91,6 +91,7 @@ fn submitting(step: &Step<'_>, wanted: &Wanted, next: &Ready) -> Result<Claimed,
         ))?;
     sums::spent(step, batch, (0, price), Some(step.now))?;
     sums::moved(step.sql, batch, &before, &place)?;
+    lineage::granted(step)?;
     granted(step, id, fence, until, &wanted.token)
 }
 

@@ -67,6 +67,8 @@ conformance! {
     store {
         time_does_not_run_backwards
         a_ledger_is_bound_at_its_first_use_and_checked_afterwards
+        a_ledger_keeps_its_id_from_its_first_binding_on
+        a_file_counts_its_grants_and_an_older_copy_of_it_counted_fewer
         the_salt_is_the_ledgers_own
         what_is_stored_is_there_for_a_second_handle_and_after_reopening
         a_ledger_of_an_unknown_format_is_refused_and_left_alone

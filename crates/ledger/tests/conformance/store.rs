@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use veobatch_ledger::{LedgerError, Nonce};
+use veobatch_ledger::{Ledger as _, LedgerError, Nonce};
 
-use crate::bench::{Bench, admit, job, jobs, read, until};
+use crate::bench::{Bench, LONG, admit, job, jobs, read, submission_for, token, until};
 
 pub(crate) async fn time_does_not_run_backwards(bench: &Bench) {
     let second = bench.second().await;
@@ -32,6 +32,42 @@ pub(crate) async fn a_ledger_is_bound_at_its_first_use_and_checked_afterwards(be
     assert!(what.contains("https://one"), "{what}");
     let Err(LedgerError::Bound { what }) = ledger.bind("https://one", &key("b")).await else { panic!("another key") };
     assert!(!what.contains("a+"), "{what}");
+}
+
+pub(crate) async fn a_ledger_keeps_its_id_from_its_first_binding_on(bench: &Bench) {
+    let second = bench.second().await;
+    let key = |_: &[u8]| "key".to_owned();
+    let (one, two) = tokio::join!(bench.ledger.bind("https://one", &key), second.bind("https://one", &key));
+    (one.unwrap(), two.unwrap());
+    let id = bench.ledger.identity(0).await.unwrap().id;
+    assert_eq!(second.identity(0).await.unwrap().id, id);
+    second.bind("https://one", &key).await.unwrap();
+    assert_eq!(bench.reopen().await.unwrap().identity(0).await.unwrap().id, id);
+    let other = veobatch_ledger::SqliteLedger::open(&bench.directory().path().join("other.db")).await.unwrap();
+    assert_ne!(other.identity(0).await.unwrap().id, id);
+}
+
+pub(crate) async fn a_file_counts_its_grants_and_an_older_copy_of_it_counted_fewer(bench: &Bench) {
+    let ledger = &bench.ledger;
+    let before = ledger.identity(0).await.unwrap();
+    let Some(file) = bench.file() else {
+        assert_eq!(before.grants, None, "a server tells by itself that it may have gone back");
+        return;
+    };
+    assert_eq!(before.grants, Some(0));
+    admit(ledger, "night", &jobs("a", 3)).await;
+    submission_for(ledger, &token(1), None, LONG).await;
+    let copy = bench.directory().path().join("copy.db");
+    // As a backup is made: all of it, as of one moment.
+    rusqlite::Connection::open(&file).unwrap().execute("VACUUM INTO ?", [copy.to_str().unwrap()]).unwrap();
+    submission_for(ledger, &token(2), None, LONG).await;
+    submission_for(ledger, &token(2), None, LONG).await;
+    assert_eq!(ledger.confirm(&token(2)).await.unwrap(), Some(2), "a grant that is asked for again is the same one");
+    let copy = veobatch_ledger::SqliteLedger::open(&copy).await.unwrap();
+    let restored = copy.identity(0).await.unwrap();
+    assert_eq!((restored.id, restored.grants), (before.id, Some(1)));
+    assert_eq!(copy.identity(2).await.unwrap().grants, Some(2));
+    assert_eq!(copy.identity(1).await.unwrap().grants, Some(2), "it never counts fewer");
 }
 
 pub(crate) async fn the_salt_is_the_ledgers_own(bench: &Bench) {

@@ -200,7 +200,7 @@ async fn confirmed(ledger: &SharedLedger, token: &Token) -> Result<(), LedgerErr
     loop {
         match ledger.confirm(token).await {
             Err(LedgerError::Unavailable(_)) => {}
-            told => return told,
+            told => return told.map(drop),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use veobatch_core::{JobKey, Outcome, Token};
+use veobatch_ledger::LedgerId;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,12 +40,33 @@ impl Line {
         }
     }
 
-    /// One line of JSON, its end included.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec(self).unwrap_or_default();
+    /// One line of JSON, its end included: itself, and whose it is.
+    pub(crate) fn to_bytes(&self, ledger: &LedgerId) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec(&Stamped { line: self, ledger }).unwrap_or_default();
         bytes.push(b'\n');
         bytes
     }
+
+    /// What is on disk as one line, and whose it is. Lines of earlier programs do not say that.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<(Self, Option<LedgerId>)> {
+        let Read { line, ledger } = serde_json::from_slice(bytes).ok()?;
+        Some((line, ledger))
+    }
+}
+
+#[derive(Serialize)]
+struct Stamped<'a> {
+    #[serde(flatten)]
+    line: &'a Line,
+    ledger: &'a LedgerId,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    #[serde(flatten)]
+    line: Line,
+    #[serde(default)]
+    ledger: Option<LedgerId>,
 }
 
 /// What a journal says about one attempt.
@@ -73,6 +95,8 @@ pub(crate) enum Finding {
 /// What a journal says: what the ledger may not know, and what it was told already.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Findings {
+    /// Whose journal it is, if it says so.
+    pub(crate) ledger: Option<LedgerId>,
     /// Of attempts that are not settled.
     pub(crate) open: Vec<Finding>,
     /// Of attempts that are settled, if they were or may have been paid for: for a ledger that went back in time.
@@ -85,7 +109,7 @@ pub(crate) struct Findings {
 /// sent only after its line is wholly on disk. Damage anywhere else could hide a line, so nothing is then concluded from
 /// a line's absence.
 pub(crate) fn findings(text: &[u8]) -> Findings {
-    let (lines, tail) = read(text);
+    let (lines, ledger, tail) = read(text);
     let mut order = Vec::new();
     let mut attempts: BTreeMap<&Token, Vec<&Line>> = BTreeMap::new();
     for line in &lines {
@@ -95,7 +119,7 @@ pub(crate) fn findings(text: &[u8]) -> Findings {
         });
         of.push(line);
     }
-    let mut found = Findings::default();
+    let mut found = Findings { ledger, ..Findings::default() };
     for token in order {
         let Some(lines) = attempts.get(token) else { continue };
         let finding = finding(token, lines);
@@ -108,11 +132,40 @@ pub(crate) fn findings(text: &[u8]) -> Findings {
     found
 }
 
+impl Findings {
+    /// What was paid for, or may have been, whether the ledger was told or not.
+    pub(crate) fn paid(self) -> impl Iterator<Item = Finding> {
+        self.told.into_iter().chain(self.open).filter_map(Finding::into_told)
+    }
+}
+
 impl Finding {
+    /// The lines that say this.
+    pub(crate) fn to_lines(&self) -> Vec<Line> {
+        let sending = |token: &Token, job: &JobKey| Line::Sending { token: token.clone(), job: job.clone() };
+        match self {
+            Self::Answered { token, job, outcome } => {
+                let answer = Line::Answer { token: token.clone(), outcome: outcome.clone() };
+                job.iter().map(|job| sending(token, job)).chain([answer]).collect()
+            }
+            Self::NeverSent(token) => vec![Line::Claiming(token.clone())],
+            Self::CutOff { token, job } => vec![sending(token, job)],
+        }
+    }
+
     /// Which attempt.
     pub(crate) fn token(&self) -> &Token {
         match self {
             Self::Answered { token, .. } | Self::NeverSent(token) | Self::CutOff { token, .. } => token,
+        }
+    }
+
+    /// Of which job, if that is known.
+    pub(crate) fn job(&self) -> Option<&JobKey> {
+        match self {
+            Self::Answered { job, .. } => job.as_ref(),
+            Self::CutOff { job, .. } => Some(job),
+            Self::NeverSent(_) => None,
         }
     }
 
@@ -161,14 +214,17 @@ impl Tail {
     }
 }
 
-fn read(text: &[u8]) -> (Vec<Line>, Tail) {
-    let mut lines = Vec::new();
+fn read(text: &[u8]) -> (Vec<Line>, Option<LedgerId>, Tail) {
+    let (mut lines, mut ledger) = (Vec::new(), None);
     let mut unread: BTreeSet<usize> = BTreeSet::new();
     let pieces: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
     for (number, piece) in pieces.iter().enumerate() {
-        match serde_json::from_slice(piece) {
-            Ok(line) if piece.ends_with(b"\n") => lines.push(line),
-            Ok(_) | Err(_) => {
+        match Line::parse(piece) {
+            Some((line, of)) if piece.ends_with(b"\n") => {
+                lines.push(line);
+                ledger = ledger.or(of);
+            }
+            Some(_) | None => {
                 unread.insert(number);
             }
         }
@@ -181,7 +237,7 @@ fn read(text: &[u8]) -> (Vec<Line>, Tail) {
         }
         Some(_) => Tail::Damaged,
     };
-    (lines, tail)
+    (lines, ledger, tail)
 }
 
 #[cfg(test)]
@@ -198,8 +254,12 @@ mod tests {
         JobKey { batch: BatchId::parse("b").unwrap(), job: JobId::parse("j").unwrap() }
     }
 
+    fn ledger() -> LedgerId {
+        LedgerId::parse("00000000000000aa").unwrap()
+    }
+
     fn text(lines: &[Line]) -> Vec<u8> {
-        lines.iter().flat_map(Line::to_bytes).collect()
+        lines.iter().flat_map(|line| line.to_bytes(&ledger())).collect()
     }
 
     fn sending(n: u128) -> Line {
@@ -249,7 +309,7 @@ mod tests {
             sending(4),
             Line::Settled(token(4)),
         ]);
-        let Findings { open, told } = findings(&text);
+        let Findings { open, told, .. } = findings(&text);
         assert_eq!(open, []);
         assert_eq!(told.iter().map(Finding::token).collect::<Vec<_>>(), [&token(1), &token(4)]);
     }
@@ -257,14 +317,14 @@ mod tests {
     #[test]
     fn a_torn_last_line_hides_nothing_except_about_the_token_it_names() {
         let mut whole = text(&[Line::Claiming(token(1)), Line::Claiming(token(2))]);
-        let torn = sending(2).to_bytes();
+        let torn = sending(2).to_bytes(&ledger());
         whole.extend(&torn[..torn.len() - 5]);
         assert_eq!(findings(&whole).open, [Finding::NeverSent(token(1))]);
     }
 
     #[test]
     fn nothing_is_concluded_from_absence_in_a_damaged_journal() {
-        let claiming = Line::Claiming(token(1)).to_bytes();
+        let claiming = Line::Claiming(token(1)).to_bytes(&ledger());
         for damage in [&b"garbage\n"[..], b"\0\0\0\0", b"{\"sending\"\n", b"\xff\xfe\n{\"x\""] {
             assert_eq!(findings(&[&claiming[..], damage].concat()).open, [], "{damage:?}");
         }
@@ -275,7 +335,26 @@ mod tests {
     #[test]
     fn every_line_is_read_as_it_was_written() {
         for line in [Line::Claiming(token(1)), sending(2), answer(3), Line::Settled(token(4))] {
-            assert_eq!(serde_json::from_slice::<Line>(&line.to_bytes()).unwrap(), line);
+            assert_eq!(Line::parse(&line.to_bytes(&ledger())), Some((line, Some(ledger()))));
         }
+    }
+
+    #[test]
+    fn a_line_of_an_earlier_program_names_no_ledger_and_a_journal_is_of_the_first_one_named() {
+        let mut old = br#"{"claiming":"00000000000000000000000000000001"}"#.to_vec();
+        old.push(b'\n');
+        assert_eq!(Line::parse(&old), Some((Line::Claiming(token(1)), None)));
+        assert_eq!(findings(&old).ledger, None);
+        old.extend(Line::Settled(token(1)).to_bytes(&ledger()));
+        assert_eq!(findings(&old), Findings { ledger: Some(ledger()), ..Findings::default() });
+    }
+
+    #[test]
+    fn a_finding_is_found_again_in_its_own_lines() {
+        let lines = [sending(1), answer(1), sending(2)];
+        let found: Vec<Finding> = findings(&text(&lines)).paid().collect();
+        assert_eq!(found.len(), 2);
+        let again: Vec<Line> = found.iter().flat_map(Finding::to_lines).collect();
+        assert_eq!(again, lines);
     }
 }

@@ -1,15 +1,17 @@
 //! What dead processes left behind: their journals are read, told to the ledger, and removed.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use tracing::{info, info_span, warn};
-use veobatch_core::{JobKey, Outcome, Policy, Token};
-use veobatch_ledger::{Arrival, GateReport, Ledger, LedgerError, Settle};
+use veobatch_api::wall_clock;
+use veobatch_core::{JobKey, Outcome, Policy};
+use veobatch_ledger::{Arrival, Changed, GateReport, Ledger, LedgerError, LedgerId, Settle};
 
 use super::line::{Finding, Findings, Line, findings};
-use super::{Journal, KEEP, PREFIX, SUFFIX};
+use super::{Journal, KEEP, PREFIX, Place, SUFFIX, history};
 use crate::blocking;
 use crate::disk::Disk;
 use crate::evidence::{Evidence, bring};
@@ -18,10 +20,41 @@ use crate::worker::log;
 
 /// The journal of a process that is gone; locked by us, so that nobody else replays it.
 #[derive(Debug)]
-struct Left {
-    path: PathBuf,
-    findings: Findings,
+pub(super) struct Left {
+    pub(super) path: PathBuf,
+    pub(super) findings: Findings,
     file: File,
+}
+
+/// What telling came to.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// The ledger took everything, but for what is about jobs that this program cannot read.
+    pub(crate) all: bool,
+    /// There is such a job: telling again helps only once another program does.
+    pub(crate) unreadable: bool,
+    /// Jobs that it did not know to be paid for, or perhaps.
+    pub(crate) moved: BTreeSet<JobKey>,
+    /// Jobs that were paid for, or perhaps, and are not in the ledger.
+    pub(crate) gone: BTreeSet<JobKey>,
+}
+
+impl Told {
+    pub(crate) fn everything() -> Self {
+        Self { all: true, ..Self::default() }
+    }
+
+    /// Nothing has to be told again.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.all && !self.unreadable
+    }
+
+    pub(crate) fn and(&mut self, other: Self) {
+        self.all &= other.all;
+        self.unreadable |= other.unreadable;
+        self.moved.extend(other.moved);
+        self.gone.extend(other.gone);
+    }
 }
 
 /// How much is told.
@@ -33,8 +66,8 @@ pub(crate) enum Telling {
     Again,
 }
 
-/// Replays every journal in the directory whose process is gone. What the ledger cannot be told now stays for next time;
-/// `false` says that there is some.
+/// Replays every journal of this ledger in the directory whose process is gone. What the ledger cannot be told now stays for
+/// next time. Removes history that is too old.
 ///
 /// # Errors
 /// If the directory cannot be read, or its file system knows no locks: then nobody could tell the dead from the living.
@@ -44,53 +77,70 @@ pub(crate) async fn replay(
     ledger: &dyn Ledger,
     policy: &Policy,
     patience: &mut Patience,
-) -> io::Result<bool> {
-    let mut all = telling == Telling::New || tell_all(ledger, policy, &journal.told(), patience).await != Told::NotAll;
-    let dir = journal.dir().to_owned();
-    let left = blocking::run(move || left_in(&dir)).await.flatten()?;
+) -> io::Result<Told> {
+    let mut told = match telling {
+        Telling::New => Told::everything(),
+        Telling::Again => tell_all(ledger, policy, &journal.told(), patience).await,
+    };
+    let place = journal.place();
+    told.and(replay_left(place, telling, ledger, policy, patience).await?);
+    let at = place.clone();
+    blocking::run(move || history::prune(&at.dir, &at.ledger, wall_clock())).await?;
+    Ok(told)
+}
+
+/// As [`replay`], by a process that has no journal of its own.
+pub(crate) async fn replay_left(
+    place: &Place,
+    telling: Telling,
+    ledger: &dyn Ledger,
+    policy: &Policy,
+    patience: &mut Patience,
+) -> io::Result<Told> {
+    let mut all = Told::everything();
+    let at = place.clone();
+    let left = blocking::run(move || left_in(&at.dir, |of| of.is_none_or(|of| *of == at.ledger))).await.flatten()?;
     for mut left in left {
-        let again = match telling {
-            Telling::New => Told::All,
+        let mut told = match telling {
+            Telling::New => Told::everything(),
             Telling::Again => tell_all(ledger, policy, &left.findings.told, patience).await,
         };
-        let told = [again, tell_all(ledger, policy, &left.findings.open, patience).await];
-        all &= !told.contains(&Told::NotAll);
-        if told != [Told::All; 2] {
+        told.and(tell_all(ledger, policy, &left.findings.open, patience).await);
+        if !told.is_whole() {
             warn!(journal = %left.path.display(), "a journal could not be replayed wholly; it is kept");
-        } else if let Err(error) = left.done_with(journal.keeps_told()) {
+        } else if let Err(error) = left.done_with(place) {
             warn!(%error, journal = %left.path.display(), "a replayed journal could not be removed");
         }
+        all.and(told);
     }
     Ok(all)
 }
 
-/// What came of telling several things.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
-    All,
-    /// The others are of jobs that this program cannot read: telling again helps only once another one does.
-    WhatCanBeRead,
-    NotAll,
-}
-
 /// Tells the ledger, the newest first: what a ledger that went back has forgotten is what it knew for the shortest time, and
-/// it waits for a minute and a half only.
-async fn tell_all(ledger: &dyn Ledger, policy: &Policy, findings: &[Finding], patience: &mut Patience) -> Told {
-    let mut all = Told::All;
+/// it waits for a minute and a half only. Ends with the first that it does not take, unless that is about a job which this
+/// program cannot read.
+pub(crate) async fn tell_all(
+    ledger: &dyn Ledger,
+    policy: &Policy,
+    findings: &[Finding],
+    patience: &mut Patience,
+) -> Told {
+    let mut told = Told::everything();
     for finding in findings.iter().rev() {
-        match tell(ledger, policy, finding, patience).await {
+        match tell(ledger, policy, finding, patience, &mut told).await {
             Ok(()) => {}
             Err(error @ LedgerError::Unreadable { .. }) => {
                 warn!(%error, "the ledger could not be told what a journal says of a job");
-                all = Told::WhatCanBeRead;
+                told.unreadable = true;
             }
             Err(error) => {
                 warn!(%error, "the ledger did not take what a journal says");
-                return Told::NotAll;
+                told.all = false;
+                break;
             }
         }
     }
-    all
+    told
 }
 
 async fn tell(
@@ -98,6 +148,7 @@ async fn tell(
     policy: &Policy,
     finding: &Finding,
     patience: &mut Patience,
+    all: &mut Told,
 ) -> Result<(), LedgerError> {
     let (token, job, outcome, arrival) = match finding {
         // A ledger that went back in time may have the job in its queue again: then this is what keeps it from being
@@ -123,25 +174,17 @@ async fn tell(
     {
         return Ok(());
     }
-    told(ledger, policy, &key, token, outcome, arrival, patience).await
-}
-
-async fn told(
-    ledger: &dyn Ledger,
-    policy: &Policy,
-    key: &JobKey,
-    token: &Token,
-    outcome: Outcome,
-    arrival: Arrival,
-    patience: &mut Patience,
-) -> Result<(), LedgerError> {
-    let Some(stored) = ledger.read(key).await? else {
+    let Some(stored) = ledger.read(&key).await? else {
         warn!(job = %key, "a journal speaks of a job that is gone");
+        all.gone.insert(key);
         return Ok(());
     };
     let settle = Settle { token: token.clone(), arrival, gate: GateReport::Silent };
     let evidence = Evidence { token, outcome, settle: Some(settle), lease: None };
     let changed = bring(ledger, policy, stored, evidence, patience).await?;
+    if matches!(changed, Changed::Moved { .. }) {
+        all.moved.insert(key.clone());
+    }
     info_span!("journal", batch = %key.batch, job = %key.job).in_scope(|| {
         info!("replayed from a journal");
         log(&Ok(changed));
@@ -150,17 +193,24 @@ async fn told(
 }
 
 impl Left {
-    /// Everything in it was told: it goes, or stays while it is worth remembering.
-    fn done_with(&mut self, keeps_told: bool) -> io::Result<()> {
+    /// Everything in it was told: it ends, or stays while it may have to be told again.
+    fn done_with(&mut self, place: &Place) -> io::Result<()> {
         let age = self.file.metadata()?.modified()?.elapsed().unwrap_or_default();
-        let paid = self.findings.told.iter().chain(&self.findings.open);
-        let is_worth = keeps_told && age < KEEP && paid.cloned().any(|finding| finding.into_told().is_some());
-        if !is_worth {
+        let mut paid = self.findings.told.iter().chain(&self.findings.open).cloned();
+        let has_paid = paid.any(|finding| finding.into_told().is_some());
+        if !has_paid {
             Disk::State.is_writable()?;
             return fs::remove_file(&self.path);
         }
-        let settled: Vec<u8> =
-            self.findings.open.iter().flat_map(|of| Line::Settled(of.token().clone()).to_bytes()).collect();
+        if !place.keeps_told || age >= KEEP {
+            return history::retire(&self.path, &place.ledger);
+        }
+        let settled: Vec<u8> = self
+            .findings
+            .open
+            .iter()
+            .flat_map(|of| Line::Settled(of.token().clone()).to_bytes(&place.ledger))
+            .collect();
         if settled.is_empty() {
             return Ok(());
         }
@@ -169,15 +219,15 @@ impl Left {
     }
 }
 
-/// The journals in `dir` whose process is gone.
-fn left_in(dir: &Path) -> io::Result<Vec<Left>> {
+/// The journals in `dir` whose process is gone, of the ledgers that are `wanted`; `None` is one that names none.
+pub(super) fn left_in(dir: &Path, wanted: impl Fn(Option<&LedgerId>) -> bool) -> io::Result<Vec<Left>> {
     let mut left = Vec::new();
     let mut paths = fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<PathBuf>>>()?;
     paths.sort();
     for path in paths {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
-            left.extend(take(path)?);
+            left.extend(take(path)?.filter(|left| wanted(left.findings.ledger.as_ref())));
         }
     }
     Ok(left)

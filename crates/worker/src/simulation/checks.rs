@@ -37,7 +37,8 @@ pub(super) async fn check(scene: &Scene, files: &[File]) {
 pub(super) fn left_open(dir: &Path, rewinds: bool) -> usize {
     let Ok(journals) = fs::read_dir(dir) else { return 0 };
     let is_open = |path: &Path| !findings(&fs::read(path).unwrap_or_default()).open.is_empty();
-    journals.flatten().filter(|journal| !rewinds || is_open(&journal.path())).count()
+    let journals = journals.flatten().filter(|file| file.file_name().to_string_lossy().starts_with("journal-"));
+    journals.filter(|journal| !rewinds || is_open(&journal.path())).count()
 }
 
 async fn recount(scene: &Scene, file: &File, jobs: &[Stored]) {

@@ -12,9 +12,9 @@ use veobatch_core::{
     BatchId, Heard, JobId, JobKey, Lane, LifeTable, Record, Spec, State, StateName, TaskId, Timestamp, Token, VideoKind,
 };
 use veobatch_ledger::{
-    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Fence, Guarantee, JobRef, Known,
-    Lease, Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim,
-    Turn, Unreadable, UpgradeClaim, Version, Waiting, WorkerPlace,
+    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Fence, Guarantee, Identity, JobRef,
+    Known, Lease, Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored,
+    SubmissionClaim, Turn, Unreadable, UpgradeClaim, Version, Waiting, WorkerPlace,
 };
 
 use super::stage::Owner;
@@ -152,6 +152,10 @@ macro_rules! through {
                 self.ledger.bind(api_base, fingerprint).await
             }
 
+            async fn identity(&self, at_least: u64) -> Answer<Identity> {
+                self.ledger.identity(at_least).await
+            }
+
             async fn is_bound(
                 &self,
                 api_base: &str,
@@ -242,7 +246,7 @@ through! {
     async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> ();
     async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Known;
     async fn claim_upgrade(&self, lease: &Lease, token: &Token, stall: Option<Duration>) -> UpgradeClaim;
-    async fn confirm(&self, token: &Token) -> ();
+    async fn confirm(&self, token: &Token) -> Option<u64>;
     async fn renew(&self, leases: &[Lease], lease: Duration) -> Vec<bool>;
     async fn release(&self, leases: &[Lease]) -> ();
     async fn read(&self, key: &JobKey) -> Option<Stored>;

@@ -29,7 +29,7 @@ use crate::step::step;
 use crate::upkeep::supervise;
 use crate::work::{hand_back, prepare};
 use crate::worker::Worker;
-use crate::{Callbacks, Client, Concurrency, Options, Stop, Until, WorkError};
+use crate::{Callbacks, Client, Concurrency, Options, Past, Stop, Until, WorkError};
 
 /// From the end of a process to the start of the next one on its machine, at most, and a bit for the start itself.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(25);
@@ -86,6 +86,7 @@ impl Scene {
             accept_data_loss: false,
             min_free: 0,
             downloads: crate::Downloads::default(),
+            past: Past::default(),
             callbacks: self.policy.callbacks.then(|| Callbacks {
                 listen: String::new(),
                 url: url::Url::parse("http://127.0.0.1/callbacks").unwrap(),
@@ -253,7 +254,7 @@ impl World {
         let (path, lines) = worker.journal.on_disk();
         let text = fs::read(path).unwrap_or_default();
         let safe = text.split(|byte| *byte == b'\n').take(usize::try_from(lines).unwrap());
-        let mut lines = safe.filter_map(|line| serde_json::from_slice(line).ok());
+        let mut lines = safe.filter_map(JournalLine::parse).map(|(line, _)| line);
         lines.any(|line| matches!(line, JournalLine::Sending { token: of, .. } if of == *token))
     }
 
@@ -270,7 +271,7 @@ fn remember(world: &World, state_dir: &Path) {
     for file in files.flatten() {
         let text = fs::read(file.path()).unwrap_or_default();
         for line in text.split(|byte| *byte == b'\n') {
-            if let Ok(JournalLine::Answer { outcome: Outcome::Accepted(task), .. }) = serde_json::from_slice(line) {
+            if let Some((JournalLine::Answer { outcome: Outcome::Accepted(task), .. }, _)) = JournalLine::parse(line) {
                 world.service.lock().unwrap().journaled.insert(task);
             }
         }

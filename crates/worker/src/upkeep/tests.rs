@@ -76,6 +76,7 @@ async fn worker(dir: &std::path::Path) -> Worker {
         downloads: Downloads::default(),
         private_hosts: true,
         accept_data_loss: false,
+        past: crate::Past::default(),
         callbacks: None,
         in_doubt: InDoubt::Hold,
         compact_after: None,

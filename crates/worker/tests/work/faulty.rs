@@ -9,9 +9,9 @@ use veobatch_core::{
     BatchId, Heard, JobId, JobKey, Lane, LifeTable, Schedule, StateName, TaskId, Timestamp, Token, VideoKind,
 };
 use veobatch_ledger::{
-    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Known, Lease, Ledger,
-    LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable,
-    UpgradeClaim, Version, WorkerPlace,
+    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Identity, Known, Lease,
+    Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim, Turn,
+    Unreadable, UpgradeClaim, Version, WorkerPlace,
 };
 
 /// What goes wrong.
@@ -100,7 +100,7 @@ impl Ledger for Faulty {
         self.inner.claim_upgrade(lease, token, stall).await
     }
 
-    async fn confirm(&self, token: &Token) -> Answer<()> {
+    async fn confirm(&self, token: &Token) -> Answer<Option<u64>> {
         if self.trick == Trick::ForgetClaims && self.count.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
             return Err(LedgerError::LostLease);
         }
@@ -134,6 +134,10 @@ impl Ledger for Faulty {
         fingerprint: &(dyn for<'a> Fn(&'a [u8]) -> String + Send + Sync),
     ) -> Answer<()> {
         self.inner.bind(api_base, fingerprint).await
+    }
+
+    async fn identity(&self, at_least: u64) -> Answer<Identity> {
+        self.inner.identity(at_least).await
     }
 
     async fn is_bound(

@@ -18,7 +18,7 @@ use veobatch_ledger::{
     Settings, SharedLedger, Stored, change, open,
 };
 use veobatch_simulator::{Config, Endpoint, Rate, Simulator};
-use veobatch_worker::{Client, Concurrency, Downloads, Ended, Options, Stop, Until, WorkError, work};
+use veobatch_worker::{Client, Concurrency, Downloads, Ended, Options, Past, Stop, Until, WorkError, work};
 
 /// Whatever is waited for comes within this, or not at all.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -148,6 +148,7 @@ impl Scene {
             downloads: Downloads::default(),
             private_hosts: true,
             accept_data_loss: false,
+            past: Past::default(),
             callbacks: None,
             in_doubt: InDoubt::Hold,
             compact_after: None,
@@ -309,6 +310,7 @@ impl Scene {
 
     /// How many journals are left.
     pub(crate) fn journals(&self) -> usize {
-        fs::read_dir(self.dir.path().join("state")).unwrap().count()
+        let files = fs::read_dir(self.dir.path().join("state")).unwrap().flatten();
+        files.filter(|file| file.file_name().to_string_lossy().starts_with("journal-")).count()
     }
 }

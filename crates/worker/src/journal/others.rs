@@ -1,0 +1,243 @@
+//! Journals of other ledgers in the same state directory: left alone, told of, and adopted where a person says so.
+//!
+//! They are of a queue or a file that shares the directory; or of this very ledger, before it was emptied or made anew. Only a
+//! person knows which.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tracing::{info, warn};
+use veobatch_core::{BatchId, Policy};
+use veobatch_ledger::{Ledger, LedgerId};
+
+use super::line::{Finding, findings};
+use super::replay::{Left, Told, left_in, tell_all};
+use super::{Place, history, sync_dir};
+use crate::blocking;
+use crate::disk::Disk;
+use crate::patience::Patience;
+
+/// What the journals of another ledger hold.
+#[derive(Debug, Default)]
+struct Other {
+    journals: usize,
+    submissions: usize,
+    batches: BTreeSet<BatchId>,
+}
+
+/// Says which other ledgers have journals here, and what to do.
+pub(crate) async fn warn_of(place: &Place) -> io::Result<()> {
+    let at = place.clone();
+    let others = blocking::run(move || others(&at)).await.flatten()?;
+    for (ledger, other) in others {
+        let Other { journals, submissions, batches } = other;
+        let names: Vec<&str> = batches.iter().take(NAMED).map(BatchId::as_str).collect();
+        let more = if batches.len() > NAMED { ", …" } else { "" };
+        warn!(
+            "{} holds {journals} journals of another ledger ({ledger}): {submissions} submissions that were or may have been \
+             paid for, of batches {}{more}. They are left alone. If this ledger took that one's place (it was emptied, or \
+             made anew), stop, enqueue those batches again and start with --adopt-journals, or they are paid for again. \
+             If not, give each ledger a directory of its own with --state-dir",
+            place.dir.display(),
+            names.join(", "),
+        );
+    }
+    Ok(())
+}
+
+/// Batches that are named.
+const NAMED: usize = 5;
+
+fn others(place: &Place) -> io::Result<BTreeMap<LedgerId, Other>> {
+    let mut others: BTreeMap<LedgerId, Other> = BTreeMap::new();
+    for (ledger, _, paid) in foreign(place)? {
+        let other = others.entry(ledger).or_default();
+        other.journals += 1;
+        other.submissions += paid.len();
+        other.batches.extend(paid.iter().filter_map(Finding::job).map(|job| job.batch.clone()));
+    }
+    Ok(others)
+}
+
+/// The files of other ledgers in which something was paid for, whose process is gone.
+fn foreign(place: &Place) -> io::Result<Vec<(LedgerId, Kept, Vec<Finding>)>> {
+    let mut found = Vec::new();
+    for (ledger, path) in history::all(&place.dir)?.into_iter().filter(|(of, _)| *of != place.ledger) {
+        let paid = findings(&fs::read(&path)?).paid().collect();
+        found.push((ledger, Kept::History(path), paid));
+    }
+    for mut left in left_in(&place.dir, |of| of.is_some_and(|of| *of != place.ledger))? {
+        let Some(ledger) = left.findings.ledger.clone() else { continue };
+        let paid = std::mem::take(&mut left.findings).paid().collect();
+        found.push((ledger, Kept::Journal(left), paid));
+    }
+    found.retain(|(_, _, paid): &(_, _, Vec<Finding>)| !paid.is_empty());
+    Ok(found)
+}
+
+/// A file of another ledger; a journal is locked, so that nobody else replays it meanwhile.
+#[derive(Debug)]
+enum Kept {
+    History(PathBuf),
+    Journal(Left),
+}
+
+impl Kept {
+    fn path(&self) -> &Path {
+        match self {
+            Self::History(path) => path,
+            Self::Journal(left) => &left.path,
+        }
+    }
+}
+
+/// Tells the ledger what journals of others know, and its own history: a person says that all of it is about this ledger. What
+/// it took wholly is its own from then on; a file that speaks of jobs which the ledger does not know stays as it is.
+pub(crate) async fn adopt(
+    place: &Place,
+    ledger: &dyn Ledger,
+    policy: &Policy,
+    patience: &mut Patience,
+) -> io::Result<Told> {
+    let at = place.clone();
+    let (own, foreign) =
+        blocking::run(move || Ok((history::of(&at.dir, &at.ledger)?, foreign(&at)?))).await.flatten()?;
+    let mut all = tell_all(ledger, policy, &own, patience).await;
+    for (_, kept, paid) in foreign {
+        let told = tell_all(ledger, policy, &paid, patience).await;
+        if told.is_whole() && told.gone.is_empty() {
+            info!(journal = %kept.path().display(), "adopted");
+            let at = place.clone();
+            blocking::run(move || take_over(&at, &kept, &paid)).await.flatten()?;
+        }
+        all.and(told);
+    }
+    if !all.gone.is_empty() {
+        let batches: BTreeSet<&str> = all.gone.iter().map(|job| job.batch.as_str()).collect();
+        let batches: Vec<&str> = batches.into_iter().collect();
+        warn!(
+            jobs = all.gone.len(),
+            "journals tell of submissions of jobs that this ledger does not know, in batches {}: enqueue their files, and \
+             start with --adopt-journals again",
+            batches.join(", ")
+        );
+    }
+    Ok(all)
+}
+
+/// Makes what `kept` says this ledger's own history; it goes once that is on disk.
+fn take_over(place: &Place, kept: &Kept, paid: &[Finding]) -> io::Result<()> {
+    let own = history::name(&place.dir, &place.ledger, kept.path());
+    let fresh = own.with_extension("adopted");
+    let text: Vec<u8> = paid.iter().flat_map(Finding::to_lines).flat_map(|line| line.to_bytes(&place.ledger)).collect();
+    Disk::State.is_writable()?;
+    let mut file = File::create(&fresh)?;
+    Disk::State.write(&mut file, &text)?;
+    Disk::State.sync(&file)?;
+    fs::rename(&fresh, &own)?;
+    sync_dir(&place.dir)?;
+    fs::remove_file(kept.path())?;
+    sync_dir(&place.dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio_util::sync::CancellationToken;
+    use veobatch_core::{JobId, JobKey, Outcome, Spec, StateName, TaskId, Timestamp, Token};
+    use veobatch_ledger::{Admission, Identity, NewJob, SqliteLedger};
+
+    use super::super::Journal;
+    use super::super::replay::{Telling, replay_left};
+    use super::*;
+
+    /// A ledger with the jobs `garden/1` and `garden/2`.
+    async fn ledger() -> (SqliteLedger, LedgerId) {
+        let ledger = SqliteLedger::in_memory(Arc::new(|| Timestamp::from_millis(1_000_000))).unwrap();
+        let (garden, admission) = (BatchId::parse("garden").unwrap(), Admission::random());
+        let job = |n: &str| NewJob { id: JobId::parse(n).unwrap(), spec: Spec { prompt: n.into(), ..Spec::default() } };
+        ledger.stage(&admission, &garden, &[job("1"), job("2")]).await.unwrap();
+        ledger.publish(&admission, &[garden]).await.unwrap();
+        let id = ledger.identity(0).await.unwrap().id;
+        (ledger, id)
+    }
+
+    fn place(dir: &Path, ledger: &LedgerId) -> Place {
+        Place { dir: dir.to_owned(), ledger: ledger.clone(), keeps_told: false }
+    }
+
+    fn key(batch: &str, job: &str) -> JobKey {
+        JobKey { batch: BatchId::parse(batch).unwrap(), job: JobId::parse(job).unwrap() }
+    }
+
+    /// What a process leaves that was killed before it could tell its ledger that `job` was accepted.
+    async fn killed(dir: &Path, ledger: &LedgerId, job: &JobKey) {
+        let journal = Journal::start(dir, &Identity { id: ledger.clone(), grants: None }, false).unwrap();
+        let token = Token::from_bits(u128::from(job.job.as_str().as_bytes()[0]));
+        journal.sending(&token, job, None).await.unwrap();
+        let task = TaskId::parse(&format!("task-{}", job.job)).unwrap();
+        journal.answer(&token, &Outcome::Accepted(task)).await.unwrap();
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        fs::read_dir(dir).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    async fn state(ledger: &SqliteLedger, job: &JobKey) -> StateName {
+        ledger.read(job).await.unwrap().unwrap().record.state.name()
+    }
+
+    #[tokio::test]
+    async fn a_journal_of_another_ledger_is_left_alone_until_a_person_has_it_adopted() {
+        let dir = tempfile::tempdir().unwrap();
+        let ((ledger, own), other) = (ledger().await, LedgerId::random().unwrap());
+        let (mine, theirs) = (key("garden", "1"), key("garden", "2"));
+        killed(dir.path(), &own, &mine).await;
+        killed(dir.path(), &other, &theirs).await;
+        let (place, policy) = (place(dir.path(), &own), Policy::default());
+        let mut patience = Patience::until(CancellationToken::new());
+        let told = replay_left(&place, Telling::Again, &ledger, &policy, &mut patience).await.unwrap();
+        assert_eq!(told.moved, [mine.clone()].into());
+        assert_eq!(state(&ledger, &theirs).await, StateName::Queued);
+        let known = others(&place).unwrap();
+        assert_eq!((known.len(), known[&other].journals, known[&other].submissions), (1, 1, 1));
+        assert!(names(dir.path()).iter().any(|name| name.starts_with("journal-")), "it is not deleted");
+
+        let told = adopt(&place, &ledger, &policy, &mut patience).await.unwrap();
+        assert_eq!(told.moved, [theirs.clone()].into());
+        assert_eq!(state(&ledger, &theirs).await, StateName::Generating);
+        assert!(others(&place).unwrap().is_empty());
+        let mut paid: Vec<_> =
+            history::of(dir.path(), &own).unwrap().into_iter().filter_map(|paid| paid.job().cloned()).collect();
+        paid.sort();
+        assert_eq!(paid, [mine, theirs], "it is this ledger's own from now on");
+        assert_eq!(names(dir.path()).len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_journal_that_names_no_ledger_is_of_the_one_that_is_opened_over_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ledger, own) = ledger().await;
+        let line = r#"{"sending":{"token":"00000000000000000000000000000001","job":{"batch":"garden","job":"1"}}}"#;
+        fs::write(dir.path().join("journal-1.jsonl"), format!("{line}\n")).unwrap();
+        let mut patience = Patience::until(CancellationToken::new());
+        let (place, policy) = (place(dir.path(), &own), Policy::default());
+        let told = replay_left(&place, Telling::New, &ledger, &policy, &mut patience).await.unwrap();
+        assert_eq!(told.moved, [key("garden", "1")].into());
+        assert_eq!(state(&ledger, &key("garden", "1")).await, StateName::InDoubt);
+    }
+
+    #[tokio::test]
+    async fn what_tells_of_unknown_jobs_stays_for_when_they_are_enqueued() {
+        let dir = tempfile::tempdir().unwrap();
+        let ((ledger, own), other) = (ledger().await, LedgerId::random().unwrap());
+        killed(dir.path(), &other, &key("night", "1")).await;
+        let mut patience = Patience::until(CancellationToken::new());
+        let told = adopt(&place(dir.path(), &own), &ledger, &Policy::default(), &mut patience).await.unwrap();
+        assert_eq!(told.gone, [key("night", "1")].into());
+        assert_eq!(others(&place(dir.path(), &own)).unwrap().len(), 1);
+    }
+}
