@@ -38,7 +38,8 @@ pub(crate) async fn a_ledger_keeps_its_id_from_its_first_binding_on(bench: &Benc
     let second = bench.second().await;
     let key = |_: &[u8]| "key".to_owned();
     let (one, two) = tokio::join!(bench.ledger.bind("https://one", &key), second.bind("https://one", &key));
-    (one.unwrap(), two.unwrap());
+    one.unwrap();
+    two.unwrap();
     let id = bench.ledger.identity(0).await.unwrap().id;
     assert_eq!(second.identity(0).await.unwrap().id, id);
     second.bind("https://one", &key).await.unwrap();
