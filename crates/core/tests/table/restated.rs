@@ -14,7 +14,7 @@ fn moved(record: &Record, restated: Restated) -> Option<Record> {
 
 #[test]
 fn it_is_set_and_moves_nothing_in_every_state_but_done_and_cancelled() {
-    let both = Restated { priority: Some(7), max_attempts: Some(3) };
+    let both = Restated { priority: Some(7), max_attempts: Some(9) };
     for (name, record) in records() {
         let next = moved(&record, both);
         if matches!(record.state.name(), StateName::Done | StateName::Cancelled) {
@@ -24,7 +24,7 @@ fn it_is_set_and_moves_nothing_in_every_state_but_done_and_cancelled() {
         let next = next.unwrap();
         assert_eq!(next.history.len(), record.history.len() + 2, "{name}: each is told");
         let history = next.history.clone();
-        assert_eq!(next, Record { priority: 7, max_attempts: 3, history, ..record }, "{name}");
+        assert_eq!(next, Record { priority: 7, max_attempts: 9, history, ..record }, "{name}");
         assert_eq!(moved(&next, both), Some(next), "{name}: said twice it changes nothing");
     }
 }
