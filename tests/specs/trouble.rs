@@ -342,8 +342,15 @@ async fn a_service_that_is_gone_costs_nothing_and_loses_nothing() -> Result<()> 
     scene.until_billed("polls of a service that is gone", |bill| bill.turned_off >= 15).await?;
     let counts = scene.counts("garden").await?;
     assert_eq!((counts.generating, counts.failed, counts.in_doubt), (5, 0, 0), "{counts:?}");
-    let told = scene.run(&["show", "garden", "job-1"]).await?.with_code(0)?.stdout;
-    ensure!(told.contains("connection"), "it does not say what is in the way:\n{told}");
+    // It is told of the job, as soon as a poll of that job was given up.
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let told = scene.run(&["show", "garden", "job-1"]).await?.with_code(0)?.stdout;
+        if told.contains("trouble ") {
+            break;
+        }
+        ensure!(tokio::time::Instant::now() < deadline, "it does not say what is in the way:\n{told}");
+    }
     gone.unreachable = false;
     scene.simulator.update(gone)?;
     worker.wait(PATIENCE).await?.with_code(0)?;
