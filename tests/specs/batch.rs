@@ -43,10 +43,12 @@ async fn a_check_spends_nothing_and_stores_nothing() -> Result<()> {
     let scene = on_redis(quick()).await?;
     scene.prompts("garden.yaml", &Prompts::numbered("garden", 7))?;
     scene.run(&["check", "garden.yaml"]).await?.with_code(0)?;
-    // The mark of the format, which whoever opens a ledger leaves there, and nothing else.
+    // The mark of the format, which whoever opens a ledger leaves there (and where a program of format 1 would write, what keeps
+    // it from that), and nothing else.
     let keys = scene.redis.as_ref().context("a server")?.ask("KEYS *")?;
-    let keys: Vec<&str> = keys.lines().filter(|line| line.contains("veobatch")).collect();
-    assert_eq!(keys, ["{veobatch}:meta"], "a check left something in Redis");
+    let mut keys: Vec<&str> = keys.lines().filter_map(|line| line.trim().strip_prefix("{veobatch}:")).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["batches", "l", "log", "meta"], "a check left something in Redis");
     scene.run(&["enqueue", "garden.yaml", "--limit", "2"]).await?.with_code(0)?;
     let told = scene.run(&["check", "garden.yaml"]).await?.with_code(0)?.stdout;
     ensure!(told.contains("garden: 5 new, 2 known") && told.contains("costs about 300 credits"), "{told}");

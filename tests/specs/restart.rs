@@ -80,7 +80,7 @@ async fn a_stopped_worker_gives_its_jobs_back_and_another_goes_on_at_once() -> R
     let ended = first.wait(PATIENCE).await?;
     ensure!(matches!(ended.code, Some(0 | 130)), "a stopped worker ended with {:?}", ended.code);
     // Each lease as Redis keeps it, or `-` in its place once it was given back: nobody has to wait for one to end.
-    let leases = scene.redis.as_ref().context("a scene on Redis")?.ask("HVALS {veobatch}:l")?;
+    let leases = scene.redis.as_ref().context("a scene on Redis")?.ask("HVALS {veobatch}:leases")?;
     let of_a_lane = |line: &&str| ["submit", "follow", "save"].iter().any(|lane| line.ends_with(lane));
     let leases: Vec<&str> = leases.lines().filter(of_a_lane).collect();
     ensure!(leases.iter().all(|lease| lease.starts_with("- ")), "some are kept: {leases:?}");

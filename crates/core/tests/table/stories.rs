@@ -273,13 +273,15 @@ fn is_known(record: &Record, task: &TaskId) -> bool {
         || compared(record).is_some_and(|(_, named)| named == *task)
 }
 
-/// Something becomes of the last stray; its job does not notice.
-fn about_a_stray(record: &mut Record, n: usize, now: u64) {
-    let Some(stray) = record.strays.last() else { return };
-    let Some((_, event)) = stray_events(&stray.task).into_iter().nth(n) else { return };
+/// Something becomes of the last stray; its job does not notice. Returns its task if the service said that nothing will come
+/// of it.
+fn about_a_stray(record: &mut Record, n: usize, now: u64) -> Option<TaskId> {
+    let task = record.strays.last()?.task.clone();
+    let (_, event) = stray_events(&task).into_iter().nth(n)?;
     let (state, attempts) = (record.state.clone(), record.attempts);
     apply(record, &event, now);
     assert_eq!((&record.state, record.attempts), (&state, attempts));
+    record.stray(&task).filter(|stray| matches!(stray.fate, Fate::Gone(_))).map(|_| task)
 }
 
 /// The task that a callback named for the attempt in doubt, and that is still to be compared.
@@ -312,7 +314,7 @@ proptest! {
                 Act::CallBack(n) => world.call_back(&mut record, n, now),
                 Act::Compare => world.compare(&mut record, now),
                 Act::Poll { fails } => world.poll(&mut record, fails, now),
-                Act::Stray(n) => about_a_stray(&mut record, n, now),
+                Act::Stray(n) => world.declared_failed.extend(about_a_stray(&mut record, n, now)),
                 Act::Rewind { back, first } => world.go_back(&mut record, back, first),
                 Act::Tell => world.tell(&mut record, now),
                 Act::Any(n) => world.any(&mut record, n, now),
