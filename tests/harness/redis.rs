@@ -171,6 +171,14 @@ impl RedisServer {
         if answer.contains("aged") { Ok(()) } else { bail!("the server says {answer}") }
     }
 
+    /// Lets the `first` batches that were made have come to rest this much earlier.
+    pub fn age_rest(&self, by: Duration, first: u32) -> Result<()> {
+        for n in 1..=first {
+            self.ask(&format!("ZINCRBY {{veobatch}}:rest -{} {n}", by.as_millis()))?;
+        }
+        Ok(())
+    }
+
     /// Starts a killed server again, on what it kept.
     pub async fn start_again(&mut self) -> Result<()> {
         self.child = spawn(self.folder.path(), self.port, self.settings)?;

@@ -51,6 +51,9 @@ mod unreadable;
 /// What it says: JSON, exit codes, and never the key.
 mod words;
 
+/// What is at rest for long is not shown, unless somebody asks for it.
+mod years;
+
 use std::time::Duration;
 
 use anyhow::Result;

@@ -134,7 +134,7 @@ impl Admission<'_> {
         }
         let prices = prices::of(self.prices)?;
         let estimate = comparison.estimate(&prices);
-        let outlook = Outlook::of(ledger).await?;
+        let outlook = Outlook::of(ledger, &batches).await?;
         let expected = expected(&outlook, &checked, &New::of_each(&checked, Some(&comparison), &prices));
         let costs = Costs::of(estimate.credits, &expected);
         let balance = self.balance().await?;

@@ -97,6 +97,7 @@ mod tests {
             paused_because: None,
             cancelling: false,
             created: Timestamp::default(),
+            rested: None,
             terms: Terms { budget: budget.map(Credits::whole), ..Terms::default() },
             credits: Credits::whole(used),
         }

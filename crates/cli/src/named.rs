@@ -1,7 +1,7 @@
 //! From the names that a person typed to batches and jobs; for a name that is not there, those that are like it.
 
 use veobatch_core::{BatchId, JobId, JobKey, fold};
-use veobatch_ledger::{BatchSummary, Ledger, LedgerError, Stored};
+use veobatch_ledger::{BatchSummary, Batches, Ledger, LedgerError, Stored};
 
 use crate::failure::{Failure, Result};
 
@@ -13,11 +13,12 @@ const TELL: usize = 3;
 
 /// The batch called `name`.
 pub(crate) async fn batch(ledger: &dyn Ledger, name: &str) -> Result<BatchSummary> {
-    let batches = ledger.batches().await.map_err(|error| looking(&error))?;
-    let wanted = fold(name);
-    if let Some(found) = batches.iter().find(|summary| summary.batch.folded() == wanted) {
-        return Ok(found.clone());
+    if let Ok(batch) = BatchId::parse(name)
+        && let Some(found) = ledger.list(&Batches::Named(vec![batch])).await.map_err(|error| looking(&error))?.pop()
+    {
+        return Ok(found);
     }
+    let batches = ledger.batches().await.map_err(|error| looking(&error))?;
     let failure = Failure::bad_input(format!("find batch {name:?}")).since("there is no such batch in this ledger");
     let near = near(name, batches.iter().map(|summary| summary.batch.as_str()));
     Err(failure.hint(if near.is_empty() {

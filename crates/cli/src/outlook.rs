@@ -9,7 +9,7 @@ use veobatch_core::{
     BatchId, Credits, Forecast, LifeTable, Rival, Schedule, Span, StateName, Terms, Throughput, Timestamp, VideoKind,
     Zone, forecast,
 };
-use veobatch_ledger::{BatchSummary, Ledger, Pace};
+use veobatch_ledger::{BatchSummary, Batches, Ledger, Pace};
 use veobatch_producer::Asked;
 
 use crate::budgets::{self, Scarce};
@@ -55,11 +55,13 @@ pub(crate) struct Expected<'a> {
 }
 
 impl Outlook {
-    /// From what the ledger knows.
-    pub(crate) async fn of(ledger: &dyn Ledger) -> Result<Self> {
+    /// From what the ledger knows of the batches that are not at rest, and of those that are `named`.
+    pub(crate) async fn of(ledger: &dyn Ledger, named: &[BatchId]) -> Result<Self> {
         let account = ledger.account().await.map_err(|error| looking(&error))?;
         let known = ledger.life_tables().await.map_err(|error| looking(&error))?;
-        let batches = ledger.batches().await.map_err(|error| looking(&error))?;
+        let mut batches = ledger.list(&Batches::Active).await.map_err(|error| looking(&error))?;
+        let named = ledger.list(&Batches::Named(named.to_vec())).await.map_err(|error| looking(&error))?;
+        batches.extend(named.into_iter().filter(|batch| batch.rested.is_some()));
         let typical = typical(&known).unwrap_or(USUAL);
         let next = BTreeMap::new();
         Ok(Self { pace: account.pace, typical, batches, prices: account.prices, next, now: account.calendar })
@@ -325,6 +327,7 @@ mod tests {
             paused_because: None,
             cancelling: false,
             created: Timestamp::default(),
+            rested: None,
             terms: Terms { schedule: schedule.to_owned(), ..Terms::default() },
             credits: Credits::default(),
         }

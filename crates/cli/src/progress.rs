@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use veobatch_core::BatchId;
-use veobatch_ledger::{BatchSummary, Ledger};
+use veobatch_ledger::{BatchSummary, Batches, Ledger};
 
 use crate::failure::Result;
 use crate::named::looking;
@@ -52,12 +52,10 @@ impl Progress {
 
 /// The summaries of `wanted`, in that order.
 pub(crate) async fn summaries(ledger: &dyn Ledger, wanted: &[BatchId]) -> Result<Vec<BatchSummary>> {
-    let all = ledger.batches().await.map_err(|error| looking(&error))?;
-    let find = |name: &BatchId| {
-        let folded = name.folded();
-        all.iter().find(|summary| summary.batch.folded() == folded).cloned()
-    };
-    Ok(wanted.iter().filter_map(find).collect())
+    let mut all = ledger.list(&Batches::Named(wanted.to_vec())).await.map_err(|error| looking(&error))?;
+    let place = |summary: &BatchSummary| wanted.iter().position(|name| name.folded() == summary.batch.folded());
+    all.sort_by_key(place);
+    Ok(all)
 }
 
 /// Jobs that nothing but a person moves.

@@ -17,6 +17,7 @@ pub(crate) fn batch(summary: &BatchSummary) -> Value {
     object.insert("paused_because".to_owned(), json!(summary.paused_because));
     object.insert("cancelling".to_owned(), json!(summary.cancelling));
     object.insert("created".to_owned(), json!(Time(summary.created)));
+    object.insert("at_rest_since".to_owned(), json!(summary.rested.map(Time)));
     let (terms, schedule) = (&summary.terms, Schedule::parse(&summary.terms.schedule).unwrap_or_default());
     object.insert("weight".to_owned(), json!(terms.weight));
     object.insert("priority".to_owned(), json!(terms.priority));

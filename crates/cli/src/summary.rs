@@ -15,7 +15,7 @@ use crate::words;
 
 /// Says what became of `batches`, and returns the exit code that says the same.
 pub(crate) async fn tell(ledger: &dyn Ledger, batches: &[BatchSummary], output: &Path) -> Result<u8> {
-    let outlook = Outlook::of(ledger).await?.priced(ledger, batches).await?;
+    let outlook = Outlook::of(ledger, &[]).await?.priced(ledger, batches).await?;
     for batch in batches {
         if Schedule::recurs(&batch.terms.schedule) {
             for line in outlook.lines(std::slice::from_ref(batch)) {

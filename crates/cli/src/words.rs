@@ -298,6 +298,7 @@ mod tests {
             paused: false,
             cancelling: false,
             created: Timestamp::from_millis(0),
+            rested: None,
             paused_because: None,
             terms: Terms::default(),
             credits: Credits::default(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 use veobatch_core::{BatchId, Lane, StateName};
-use veobatch_ledger::{BatchSummary, LedgerError};
+use veobatch_ledger::{BatchSummary, Batches, LedgerError};
 use veobatch_worker::{Ended, Options, Past, Stop, Until, WorkError};
 
 use crate::failure::{Failure, Result};
@@ -150,7 +150,7 @@ async fn are_settled_but_for_unreadable(opened: &Opened, summaries: Vec<BatchSum
 
 /// What a graceful stop waits for.
 async fn under_way(opened: &Opened) -> String {
-    let batches = timeout(TICK, opened.ledger.batches()).await;
+    let batches = timeout(TICK, opened.ledger.list(&Batches::Active)).await;
     let count = |state| match &batches {
         Ok(Ok(batches)) => batches.iter().map(|batch| batch.count(state)).sum(),
         Ok(Err(_)) | Err(_) => 0,

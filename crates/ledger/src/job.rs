@@ -204,6 +204,8 @@ pub struct BatchSummary {
     pub cancelling: bool,
     /// When it was made.
     pub created: Timestamp,
+    /// Since when it is at rest (see [`Batches`]); `None` if it is not.
+    pub rested: Option<Timestamp>,
     /// What it asks of the queue.
     pub terms: Terms,
     /// What its attempts may have cost so far, those under way included.
@@ -220,6 +222,42 @@ impl BatchSummary {
     pub fn total(&self) -> u64 {
         self.counts.values().sum()
     }
+}
+
+/// Which published batches to list.
+///
+/// A batch is at rest once all its jobs are done, failed or cancelled, and no cancellation is being carried out. A change of
+/// such a job, for a task beside it, counts as coming to rest anew. What is at rest costs nothing where it is not asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Batches {
+    /// Every one, `after` another (none if that is unknown), at most `limit`.
+    All {
+        /// The last of the page before.
+        after: Option<BatchId>,
+        /// Of a page.
+        limit: usize,
+    },
+    /// Those that are not at rest.
+    Active,
+    /// Those that are not at rest, and those that came to rest at that time or later.
+    Recent {
+        /// That time.
+        since: Timestamp,
+    },
+    /// Those that came to rest before, the latest of them, at most `limit`.
+    Rested {
+        /// That time.
+        before: Timestamp,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Those at rest in which no job was done since, and in which some done ones are not compact.
+    Whole {
+        /// That time.
+        before: Timestamp,
+    },
+    /// These, as far as they are there, in this order.
+    Named(Vec<BatchId>),
 }
 
 /// A flag of a whole batch.

@@ -46,8 +46,8 @@ pub use error::LedgerError;
 pub use grant::{Issuer, SubmissionGrant, UpgradeClaim, UpgradeGrant};
 pub use identity::{Identity, LedgerId};
 pub use job::{
-    Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Fence, JobRef, Known, Lease, NewJob, Nonce,
-    Put, Restatement, Staged, Stored, SubmissionClaim, Turn, Version,
+    Admission, Arrangement, BatchFlag, BatchSummary, Batches, Claimed, Compaction, Fence, JobRef, Known, Lease, NewJob,
+    Nonce, Put, Restatement, Staged, Stored, SubmissionClaim, Turn, Version,
 };
 pub use kinds::KINDS;
 pub use migration::content_name;
@@ -290,8 +290,13 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// The job that a task belongs to.
     async fn find_task(&self, task: &TaskId) -> Result<Option<JobKey>, LedgerError>;
 
-    /// Every published batch, oldest first, with its counts by state.
-    async fn batches(&self) -> Result<Vec<BatchSummary>, LedgerError>;
+    /// The published batches that are asked for, oldest first, with their counts by state.
+    async fn list(&self, which: &Batches) -> Result<Vec<BatchSummary>, LedgerError>;
+
+    /// Every published batch. For what is done once: in years they become many.
+    async fn batches(&self) -> Result<Vec<BatchSummary>, LedgerError> {
+        self.list(&Batches::All { after: None, limit: usize::MAX }).await
+    }
 
     /// Sets a flag of a whole batch, effective at once for every worker.
     ///

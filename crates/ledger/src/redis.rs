@@ -24,6 +24,9 @@
 //! | `b<n>:z` | folded ids of what is staged, to drop it | stage | publish |
 //! | `dead:<admission>:<batch>` | an admission that was dropped and must be told | stage | told, or a week |
 //! | `run` | batches with ready jobs, by priority and virtual time | publish, put, grant, flag, arrange | when empty, paused, asleep or short |
+//! | `live` | published batches that are not at rest | publish, flag, put | forget |
+//! | `rest` | those that are, by since when | publish, flag, put | forget |
+//! | `whole` | batches with done jobs that are not compact, by when the last one was done | put | compact, forget |
 //! | `asleep` | those whose span has not begun, by when it does; or is over | as `run` | as it begins |
 //! | `short` | those whose budget is used up | grant | put of a refund, arrange |
 //! | `unpriced` | queued jobs without a price, or unreadable, by when they are looked at again | grant, account | grant |
@@ -53,6 +56,7 @@ mod account;
 mod address;
 mod admission;
 mod answers;
+mod batches;
 mod claims;
 mod collector;
 mod compaction;
@@ -82,9 +86,9 @@ use self::pages::Which;
 use self::scripts::Scripts;
 use self::server::Server;
 use crate::{
-    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Identity, Known, Lease,
-    Ledger, LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable,
-    UpgradeClaim, Version, WorkerPlace,
+    Account, Admission, Arrangement, BatchFlag, BatchSummary, Batches, Claimed, Compaction, Guarantee, Identity, Known,
+    Lease, Ledger, LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn,
+    Unreadable, UpgradeClaim, Version, WorkerPlace,
 };
 
 /// A ledger on a Redis server. Cheap calls, all over one connection that is made anew when it breaks.
@@ -257,8 +261,8 @@ impl Ledger for RedisLedger {
         self.read_one(&["task", task.as_str()]).await?.map(|(row, _)| row.key()).transpose()
     }
 
-    async fn batches(&self) -> Result<Vec<BatchSummary>, LedgerError> {
-        pages::batches(&self.server).await
+    async fn list(&self, which: &Batches) -> Result<Vec<BatchSummary>, LedgerError> {
+        self.list_batches(which).await
     }
 
     async fn flag(&self, batch: &BatchId, flag: BatchFlag) -> Result<(), LedgerError> {

@@ -13,6 +13,7 @@
 //! | `batch` | a batch, its flags, terms and credits, its turn, and the admission that stages into it | `stage`, `publish`, `flag`, claims | `abandon`, if nothing was published; `clear`, once it was forgotten |
 //! | `tally` | how many jobs of a batch are in a state | every change of a job | with its batch |
 //! | `spec` | what was asked for: the content, and in a second line how to work at it, if the file says so | `stage`; `put` of what a file says anew | `compact`; with its job |
+//! | `live`, `rest` | a batch that is not at rest; one that is, and since when | `publish`, `flag`, every change that ends a job or takes it up again | `forget` |
 //! | `level` | the turn that the batches of a priority have come to | claims | never |
 //! | `slot` | what became of the slots of an hour, by reason | claims, `put` | after three days |
 //! | `price` | what submissions of a class are expected to cost | `configure` | never |
@@ -49,6 +50,7 @@ mod place;
 mod polls;
 mod put;
 mod reading;
+mod rest;
 mod row;
 mod schema;
 mod seen;
@@ -72,9 +74,9 @@ use self::clock::Clock;
 use self::reading::Which;
 use self::writer::{Desk, Step};
 use crate::{
-    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Identity, Known, Lease,
-    Ledger, LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn, Unreadable,
-    UpgradeClaim, Version, WorkerPlace,
+    Account, Admission, Arrangement, BatchFlag, BatchSummary, Batches, Claimed, Compaction, Guarantee, Identity, Known,
+    Lease, Ledger, LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn,
+    Unreadable, UpgradeClaim, Version, WorkerPlace,
 };
 
 pub use self::clock::TimeSource;
@@ -357,8 +359,9 @@ impl Ledger for SqliteLedger {
         self.look(move |step| reading::find_task(step, &task)).await
     }
 
-    async fn batches(&self) -> Result<Vec<BatchSummary>, LedgerError> {
-        self.look(reading::batches).await
+    async fn list(&self, which: &Batches) -> Result<Vec<BatchSummary>, LedgerError> {
+        let which = which.clone();
+        self.look(move |step| rest::list(step, &which)).await
     }
 
     async fn flag(&self, batch: &BatchId, flag: BatchFlag) -> Result<(), LedgerError> {

@@ -1,7 +1,7 @@
 //! Brings the terms of batches to what is asked for them: before their jobs are visible, so that they hold for the first.
 
 use veobatch_core::{BatchId, Schedule, Terms, Timestamp};
-use veobatch_ledger::{Arrangement, Ledger, LedgerError};
+use veobatch_ledger::{Arrangement, Batches, Ledger, LedgerError};
 
 use crate::asked::Asked;
 use crate::check::Checked;
@@ -32,7 +32,8 @@ pub(crate) async fn arrange_with(
     if checked.asked().all(|(_, asked)| *asked == Asked::default()) {
         return Ok(arranged);
     }
-    let (known, now) = (ledger.batches().await?, ledger.calendar().await?);
+    let named = checked.asked().map(|(batch, _)| batch.clone()).collect();
+    let (known, now) = (ledger.list(&Batches::Named(named)).await?, ledger.calendar().await?);
     for (batch, asked) in checked.asked() {
         let summary = known.iter().find(|summary| summary.batch.folded() == batch.folded());
         let before = match summary {

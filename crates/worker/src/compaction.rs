@@ -3,13 +3,14 @@
 //! Nothing is scanned: the ledger lists the done jobs that are not compact, in file order, which is about the order in
 //! which they were done. A pass over a batch ends at the first that is not old enough.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::{debug, warn};
-use veobatch_core::{BatchId, JobId, StateName};
-use veobatch_ledger::{BatchSummary, Compaction, Ledger, LedgerError, Stored};
+use veobatch_core::{BatchId, JobId, StateName, Timestamp, millis};
+use veobatch_ledger::{BatchSummary, Batches, Compaction, Ledger, LedgerError, Stored};
 
 use crate::maintenance::{SELDOM, SHORT};
 use crate::upkeep::Duty;
@@ -21,7 +22,7 @@ const PAGE: usize = 200;
 /// Pages and batches that one step looks at: a worker looks every few seconds.
 const STEP: usize = 16;
 
-/// Between two ways round all batches, unless jobs are old enough sooner.
+/// Between two ways round, unless jobs are old enough sooner.
 const REST: Duration = Duration::from_secs(60);
 
 /// Makes every job of `batch` compact that is done for `age`, and returns how many this call made so. Those with strays
@@ -59,70 +60,73 @@ fn compaction(stored: &Stored) -> Option<Compaction> {
     Some(Compaction { job: stored.job, version: stored.version, body })
 }
 
-/// One worker's way round all batches.
+/// One worker's way round the batches in which something may be old enough.
 #[derive(Debug)]
 pub(crate) struct Press {
     age: Option<Duration>,
-    /// Where to go on: in which batch, and after which of its jobs.
-    at: Option<(BatchId, Option<JobId>)>,
+    /// What is left of this way round; the first from `after` one of its jobs on.
+    left: VecDeque<BatchId>,
+    after: Option<JobId>,
     /// When the next way round begins.
     begin: Instant,
 }
 
 impl Press {
     pub(crate) fn new(age: Option<Duration>) -> Self {
-        Self { age, at: None, begin: Instant::now() }
+        Self { age, left: VecDeque::new(), after: None, begin: Instant::now() }
     }
 
-    /// Looks at some batches, from where the last step ended. Also clears away what forgotten ones left behind.
-    async fn step(&mut self, ledger: &dyn Ledger, batches: &[BatchSummary]) {
-        if self.at.is_none() && Instant::now() < self.begin {
+    /// Looks at some batches, from where the last step ended: those that are `active`, and those that are at rest for so
+    /// long that all of them is old enough. Also clears away what forgotten ones left behind.
+    async fn step(&mut self, ledger: &dyn Ledger, active: &[BatchSummary]) {
+        if self.left.is_empty() && Instant::now() < self.begin {
             return;
         }
-        match self.walk(ledger, batches).await {
-            Ok(true) => {}
-            Ok(false) => self.begin = Instant::now() + self.age.map_or(REST, |age| age.min(REST)),
-            Err(error) => {
-                // Nobody waits for it, and all else goes on.
-                warn!(%error, "finished jobs could not be made compact");
-                self.begin = Instant::now() + REST;
-            }
+        if let Err(error) = self.walk(ledger, active).await {
+            // Nobody waits for it, and all else goes on.
+            warn!(%error, "finished jobs could not be made compact");
+            self.left.clear();
+            self.begin = Instant::now() + REST;
+        } else if self.left.is_empty() {
+            self.begin = Instant::now() + self.age.map_or(REST, |age| age.min(REST));
         }
     }
 
-    /// Whether there is more of this way round to go.
-    async fn walk(&mut self, ledger: &dyn Ledger, batches: &[BatchSummary]) -> Result<bool, LedgerError> {
-        if self.at.is_none() {
+    async fn walk(&mut self, ledger: &dyn Ledger, active: &[BatchSummary]) -> Result<(), LedgerError> {
+        if self.left.is_empty() {
             clear(ledger).await?;
         }
-        let Some(age) = self.age else { return Ok(false) };
-        let mut left: Vec<&BatchId> =
-            batches.iter().filter(|batch| batch.count(StateName::Done) > 0).map(|batch| &batch.batch).collect();
-        let mut after = None;
-        if let Some((batch, job)) = self.at.take()
-            && let Some(from) = left.iter().position(|other| **other == batch)
-        {
-            left.drain(..from);
-            after = job;
+        let Some(age) = self.age else { return Ok(()) };
+        if self.left.is_empty() {
+            (self.left, self.after) = (candidates(ledger, active, age).await?, None);
         }
-        let mut left = left.into_iter();
-        let Some(mut batch) = left.next() else { return Ok(false) };
         for _ in 0..STEP {
-            let (compacted, next) = page(ledger, batch, after.as_ref(), age).await?;
+            let Some(batch) = self.left.front() else { break };
+            let (compacted, next) = page(ledger, batch, self.after.as_ref(), age).await?;
             if compacted > 0 {
                 debug!(%batch, compacted, "finished jobs were made compact");
             }
-            after = next;
-            if after.is_none() {
-                match left.next() {
-                    Some(next) => batch = next,
-                    None => return Ok(false),
-                }
+            self.after = next;
+            if self.after.is_none() {
+                self.left.pop_front();
             }
         }
-        self.at = Some((batch.clone(), after));
-        Ok(true)
+        Ok(())
     }
+}
+
+/// Batches in which some done job may be older than `age`.
+async fn candidates(
+    ledger: &dyn Ledger,
+    active: &[BatchSummary],
+    age: Duration,
+) -> Result<VecDeque<BatchId>, LedgerError> {
+    let now = ledger.now().await?;
+    // As old as that counts.
+    let before = Timestamp::from_millis((now.as_millis() + 1).saturating_sub(millis(age)));
+    let rested = ledger.list(&Batches::Whole { before }).await?;
+    let active = active.iter().filter(|batch| batch.count(StateName::Done) > 0);
+    Ok(active.chain(&rested).map(|batch| batch.batch.clone()).collect())
 }
 
 /// Clears away some of what forgotten batches left behind, if whoever had them forgotten did not come so far.

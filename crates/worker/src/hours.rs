@@ -96,6 +96,7 @@ mod tests {
             paused_because: None,
             cancelling: false,
             created: Timestamp::default(),
+            rested: None,
             terms: Terms { schedule: schedule.to_owned(), ..Terms::default() },
             credits: Credits::default(),
         }

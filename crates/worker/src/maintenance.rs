@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use veobatch_core::{BatchId, InDoubt, Schedule, StateName, Timestamp};
-use veobatch_ledger::{Account, BatchSummary, LedgerError};
+use veobatch_ledger::{Account, BatchSummary, Batches, LedgerError};
 
 use crate::Until;
 use crate::awaited::Awaited;
@@ -206,7 +206,7 @@ impl Duty for Cancellations {
 
     async fn turn(&mut self, worker: &Worker) -> Result<Duration, LedgerError> {
         if worker.batches.latest().iter().any(|batch| batch.cancelling) {
-            for batch in worker.ledger.batches().await?.iter().filter(|batch| batch.cancelling) {
+            for batch in worker.ledger.list(&Batches::Active).await?.iter().filter(|batch| batch.cancelling) {
                 let swept = sweep(worker.ledger.as_ref(), &batch.batch, &worker.learning.policy(), &mut |_| {}).await?;
                 if swept > 0 {
                     info!(batch = %batch.batch, swept, "a cancellation was carried out");
@@ -226,7 +226,8 @@ struct Doubts {
 
 /// Keeps schedules and applies what `--in-doubt` says; says whether what this worker waits for has come true.
 async fn look(worker: &Worker, until: &Until, looks: &mut Looks) -> Result<bool, LedgerError> {
-    let batches = worker.batches.keep(worker.ledger.batches().await?);
+    // What is at rest stays as it is, however much it has become in years.
+    let batches = worker.batches.keep(worker.ledger.list(&Batches::Active).await?);
     worker.hours.look(&batches);
     worker.refusals.look(&batches);
     let is_moving = looks.schedules.step(worker, &batches).await?;
@@ -256,7 +257,7 @@ async fn look(worker: &Worker, until: &Until, looks: &mut Looks) -> Result<bool,
     }
     doubts.looked = Some(Instant::now());
     // What was in doubt a moment ago may be under way by now.
-    Ok(is_over && !doubts.may_move && self::is_over(worker, until, worker.ledger.batches().await?).await?)
+    Ok(is_over && !doubts.may_move && self::is_over(worker, until, worker.ledger.list(&Batches::Active).await?).await?)
 }
 
 /// Whether what is waited for is at rest, but for jobs that this program cannot read.
@@ -330,6 +331,7 @@ mod tests {
             paused,
             cancelling: false,
             created: Timestamp::default(),
+            rested: None,
             paused_because: None,
             terms: Terms::default(),
             credits: Credits::default(),

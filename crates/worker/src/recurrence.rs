@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 use veobatch_core::{BatchId, Cron, JobId, Schedule, StateName, Timestamp, millis};
-use veobatch_ledger::{Admission, Arrangement, BatchSummary, LedgerError, NewJob, STAGE_CHUNK, Turn};
+use veobatch_ledger::{Admission, Arrangement, BatchSummary, Batches, LedgerError, NewJob, STAGE_CHUNK, Turn};
 
 use crate::schedules::arrange;
 use crate::worker::Worker;
@@ -103,7 +103,7 @@ async fn make(
         return Ok(run);
     };
     // A run that is there already has its own terms, and somebody may have changed them.
-    let is_shown = worker.ledger.batches().await?.iter().any(|known| known.batch.folded() == batch.folded());
+    let is_shown = !worker.ledger.list(&Batches::Named(vec![batch.clone()])).await?.is_empty();
     if new > 0 && !is_shown {
         let scheduled = schedule.of_a_run();
         let terms = Arrangement {

@@ -178,6 +178,7 @@ mod tests {
             paused_because: None,
             cancelling: false,
             created: NOW,
+            rested: None,
             terms: Terms::default(),
             credits: Credits::default(),
         };

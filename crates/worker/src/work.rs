@@ -77,7 +77,7 @@ async fn run(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: 
         ..Settings::default()
     };
     worker.ledger.configure(&begins).await?;
-    worker.hours.look(&worker.batches.keep(worker.ledger.batches().await?));
+    worker.hours.look(&worker.batches.keep(worker.ledger.list(&veobatch_ledger::Batches::Active).await?));
     // Before anything is submitted, and then again and again.
     Room::default().turn(&worker).await?;
     info!(lanes = ?options.lanes, output = %options.output.display(), "working");

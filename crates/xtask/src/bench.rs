@@ -11,6 +11,7 @@ mod scale;
 mod server;
 mod simulator;
 mod workplace;
+mod years;
 
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use cost::{life, nothing};
 use measurements::{admit, finished, follow, idle, memory, steps};
 use scale::{backlog, claim, flight, states};
 use workplace::Workplace;
+use years::years;
 
 /// One measured figure.
 #[derive(Debug)]
@@ -83,6 +85,7 @@ const ALL: &[(&str, Measurement)] = &[
     ("finished", finished),
     ("follow", follow),
     ("idle", idle),
+    ("years", years),
     ("claim", claim),
     ("backlog", backlog),
     ("states", states),

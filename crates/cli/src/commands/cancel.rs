@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 use veobatch_core::{BatchId, Event, Policy, StateName};
-use veobatch_ledger::{BatchFlag, BatchSummary, Ledger};
+use veobatch_ledger::{BatchFlag, BatchSummary, Batches, Ledger};
 
 use crate::counting::Counting;
 use crate::exit::{DONE, UNFINISHED};
@@ -58,7 +58,7 @@ impl Cancel {
     }
 
     async fn everything(&self, settings: &Settings, ledger: &dyn Ledger) -> Result<u8> {
-        let mut batches = ledger.batches().await.map_err(|error| looking(&error))?;
+        let mut batches = ledger.list(&Batches::Active).await.map_err(|error| looking(&error))?;
         batches.retain(|batch| over(batch) < batch.total());
         let queued = batches.iter().map(|batch| batch.count(StateName::Queued)).sum();
         if !self.yes && !batches.is_empty() && say::can_ask() {

@@ -68,7 +68,7 @@ impl Check {
             return refuse(settings, &comparison.conflicts);
         }
         let outlook = match &opened {
-            Some(opened) => Outlook::of(&*opened.ledger).await?,
+            Some(opened) => Outlook::of(&*opened.ledger, &checked.batches()).await?,
             None => Outlook::usual(),
         };
         let outlook = outlook.paced(&self.pace);

@@ -1,9 +1,11 @@
 //! `veobatch status`: how far everything is.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde_json::{Value, json};
-use veobatch_core::{Credits, StateName};
-use veobatch_ledger::BatchSummary;
+use veobatch_core::{BatchId, Credits, StateName, Timestamp, millis};
+use veobatch_ledger::{BatchSummary, Batches, Ledger};
 
 use crate::exit::DONE;
 use crate::failure::Result;
@@ -19,18 +21,50 @@ use crate::{learned, say, shapes, words};
 
 /// Show how far the batches are, the account's gate and slots, and what needs a person
 ///
-/// Reads the ledger only: works beside a running worker, and needs no API key.
+/// Reads the ledger only: works beside a running worker, and needs no API key. Batches that are at rest (nothing of them
+/// is queued, under way or in doubt) for more than 7 days are left out; --all lists every one, in pages.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   veobatch status
   veobatch status garden
+  veobatch status --all
+  veobatch status --all --after daily-2026-11-23 --limit 50
   veobatch status --simulate              the simulated ledger
   veobatch status --json | jq '.batches[] | {batch, done, total}'
 
+--all without --limit: every batch with --json, the first 100 otherwise.
 Exits with 2 if the batch is unknown, 3 if the ledger cannot be reached.")]
 pub(crate) struct Status {
     /// Only this batch
     batch: Option<String>,
+
+    /// Every batch, oldest first, however long it is at rest
+    #[arg(long, conflicts_with = "batch")]
+    all: bool,
+
+    /// At most so many
+    #[arg(long, value_name = "N", requires = "all", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+
+    /// Only those after this batch
+    #[arg(long, value_name = "BATCH", requires = "all")]
+    after: Option<String>,
+}
+
+/// A batch that is at rest for longer is not listed unless somebody asks for all.
+const RECENT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Batches that people are shown of all, unless they ask for more.
+const LINES: u32 = 100;
+
+/// What is listed.
+#[derive(Debug)]
+struct Listed {
+    batches: Vec<BatchSummary>,
+    /// There are others, which are at rest for longer than [`RECENT`].
+    older: bool,
+    /// The last of this page, if there is another one.
+    next: Option<BatchId>,
 }
 
 impl Status {
@@ -46,19 +80,19 @@ impl Status {
             return Ok(DONE);
         };
         let ledger = &*opened.ledger;
-        let batches = match &self.batch {
-            Some(name) => vec![named::batch(ledger, name).await?],
-            None => ledger.batches().await.map_err(|error| looking(&error))?,
-        };
         let account = ledger.account().await.map_err(|error| looking(&error))?;
-        let outlook = Outlook::of(ledger).await?.priced(ledger, &batches).await?;
+        let listed = self.list(settings, ledger, account.now).await?;
+        let batches = &listed.batches;
+        let outlook = Outlook::of(ledger, &[]).await?.priced(ledger, batches).await?;
         let slots = Slots::of(ledger).await?;
         let known = ledger.life_tables().await.map_err(|error| looking(&error))?;
-        let findings = Findings::of(ledger, &batches, true).await?;
+        let findings = Findings::of(ledger, batches, true).await?;
         if settings.json {
             let shape = |batch| outlook.of_a_batch(batch, shapes::batch(batch));
             let mut document = json!({"batches": batches.iter().map(shape).collect::<Vec<Value>>()});
             if let Value::Object(object) = &mut document {
+                object.insert("older".to_owned(), json!(listed.older));
+                object.insert("next".to_owned(), json!(listed.next));
                 object.insert("account".to_owned(), shapes::account(&account));
                 object.insert("slots".to_owned(), slots.json());
                 object.insert("learned".to_owned(), learned::json(&known));
@@ -67,14 +101,12 @@ impl Status {
             say::json(&document)?;
             return Ok(DONE);
         }
-        if batches.is_empty() {
-            say::words("no jobs yet: admit some with `veobatch run FILE`");
-        }
-        for line in table(&batches).lines() {
+        listed.tell();
+        for line in table(batches).lines() {
             say::data(line)?;
         }
         say::data("")?;
-        for line in batches.iter().filter_map(words::terms).chain(outlook.lines(&batches)) {
+        for line in batches.iter().filter_map(words::terms).chain(outlook.lines(batches)) {
             say::data(line)?;
         }
         let account = words::account(&account).into_iter().chain(slots.lines(&account));
@@ -83,6 +115,44 @@ impl Status {
             say::data(line)?;
         }
         Ok(DONE)
+    }
+
+    async fn list(&self, settings: &Settings, ledger: &dyn Ledger, now: Timestamp) -> Result<Listed> {
+        let listed = |batches| Listed { batches, older: false, next: None };
+        if let Some(name) = &self.batch {
+            return Ok(listed(vec![named::batch(ledger, name).await?]));
+        }
+        if self.all {
+            let after = match &self.after {
+                Some(name) => Some(named::batch(ledger, name).await?.batch),
+                None => None,
+            };
+            let limit = self.limit.unwrap_or(if settings.json { u32::MAX } else { LINES }) as usize;
+            let page = Batches::All { after, limit: limit.saturating_add(1) };
+            let mut batches = ledger.list(&page).await.map_err(|error| looking(&error))?;
+            let is_cut = batches.len() > limit;
+            batches.truncate(limit);
+            let next = batches.last().filter(|_| is_cut).map(|last| last.batch.clone());
+            return Ok(Listed { next, ..listed(batches) });
+        }
+        let since = Timestamp::from_millis(now.as_millis().saturating_sub(millis(RECENT)));
+        let batches = ledger.list(&Batches::Recent { since }).await.map_err(|error| looking(&error))?;
+        let older = ledger.list(&Batches::Rested { before: since, limit: 1 }).await.map_err(|error| looking(&error))?;
+        Ok(Listed { older: !older.is_empty(), ..listed(batches) })
+    }
+}
+
+impl Listed {
+    /// Says what is not in the list, if anything is not.
+    fn tell(&self) {
+        match (&self.next, self.older) {
+            (Some(last), _) => say::words(format_args!("there are more: veobatch status --all --after {last}")),
+            (None, true) => {
+                say::words("batches that are at rest for more than 7 days are left out: veobatch status --all")
+            }
+            (None, false) if self.batches.is_empty() => say::words("no jobs yet: admit some with `veobatch run FILE`"),
+            (None, false) => {}
+        }
     }
 }
 

@@ -26,6 +26,7 @@ fn batch() -> BatchSummary {
         paused_because: None,
         cancelling: false,
         created: NOW,
+        rested: None,
         terms: Terms::default(),
         credits: Credits::whole(100),
     }

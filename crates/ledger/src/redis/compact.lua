@@ -1,7 +1,7 @@
 -- Each of these jobs is compact from now on, if it is done, waits for nothing, and has this version.
 -- ARGV, 4 for each: batch, seq, version, body. Returns how many were made compact.
 
-local changed, count = {}, 0
+local changed, batches, count = {}, {}, 0
 for i = 1, #ARGV, 4 do
   local n, seq = ARGV[i], ARGV[i + 1]
   local stored = call('HGET', part(n, ':s'), seq)
@@ -15,8 +15,12 @@ for i = 1, #ARGV, 4 do
     call('HDEL', part(n, ':j'), seq)
     call('HDEL', part(n, ':s'), seq)
     call('SETBIT', part(n, ':u'), seq, 0)
+    batches[n] = true
     count = count + 1
   end
 end
 for key, b in pairs(changed) do call('SET', key, cmsgpack.pack(b)) end
+for n in pairs(batches) do
+  if call('BITPOS', part(n, ':u'), 1) < 0 then call('ZREM', P .. 'whole', n) end
+end
 return count

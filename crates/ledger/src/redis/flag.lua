@@ -15,4 +15,5 @@ else
 end
 local t = terms(n)
 if t.held then leave(n, t) elseif first_ready(n) then enter(n) end
+note_rest(n, false)
 return 1

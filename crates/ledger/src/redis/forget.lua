@@ -17,6 +17,9 @@ call('HSET', part(n, ''), 'published', 0)
 call('ZREM', P .. 'run', n)
 call('ZREM', P .. 'asleep', n)
 call('SREM', P .. 'short', n)
+call('SREM', P .. 'live', n)
+call('ZREM', P .. 'rest', n)
+call('ZREM', P .. 'whole', n)
 -- Out of the way of whoever would still change a job of it.
 if call('EXISTS', part(n, ':s')) == 1 then call('RENAME', part(n, ':s'), part(n, ':gone')) end
 call('SADD', P .. 'gone', n)

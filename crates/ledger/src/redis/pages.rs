@@ -1,16 +1,15 @@
-//! Looking: jobs by name, pages in file order, batches with their counts.
+//! Looking: jobs by name, pages in file order.
+
+use std::collections::HashMap;
 
 use redis::Cmd;
-use std::collections::{BTreeMap, HashMap};
-
-use veobatch_core::{BatchId, Credits, JobId, Span, StateName, Terms, Timestamp};
+use veobatch_core::{BatchId, JobId, StateName, Timestamp};
 
 use super::RedisLedger;
 use super::admission::texts;
-use super::answers::{Row, damaged};
-use super::server::Server;
+use super::answers::Row;
 use crate::unreadable::Unreadable;
-use crate::{BatchSummary, JobRef, LedgerError, Stored};
+use crate::{JobRef, LedgerError, Stored};
 
 /// Most jobs of one page.
 const PAGE_MAX: usize = 1000;
@@ -20,9 +19,6 @@ const READ_CHUNK: usize = 200;
 
 /// Bytes of a bitmap looked at in one go: 131,072 jobs.
 const BITMAP_CHUNK: usize = 16 * 1024;
-
-/// Batches asked for in one go.
-const BATCH_CHUNK: usize = 500;
 
 /// Which jobs a page is of.
 #[derive(Clone, Copy, Debug)]
@@ -208,60 +204,6 @@ fn ones(bytes: &[u8], from: usize) -> impl Iterator<Item = usize> {
     bytes.iter().enumerate().filter(|(_, byte)| **byte != 0).flat_map(move |(at, byte)| {
         (0..8).filter(move |bit| byte & (0x80 >> bit) != 0).map(move |bit| from + at * 8 + bit)
     })
-}
-
-/// Every published batch, oldest first.
-pub(super) async fn batches(server: &Server) -> Result<Vec<BatchSummary>, LedgerError> {
-    let known: HashMap<String, u32> = server.ask(Cmd::new().arg("HGETALL").arg(server.key("names"))).await?;
-    let mut numbers: Vec<u32> = known.into_values().collect();
-    numbers.sort_unstable();
-    let mut all = Vec::new();
-    for chunk in numbers.chunks(BATCH_CHUNK) {
-        let mut asked = redis::pipe();
-        for number in chunk {
-            asked.cmd("HGETALL").arg(server.key(&format!("b{number}")));
-        }
-        let answers: Vec<HashMap<String, String>> = server.ask_all(&asked).await?;
-        for fields in answers {
-            all.extend(summary(&fields)?);
-        }
-    }
-    Ok(all)
-}
-
-/// What is said of a batch, if it is visible.
-fn summary(fields: &HashMap<String, String>) -> Result<Option<BatchSummary>, LedgerError> {
-    let text = |name: &str| fields.get(name).map_or("", String::as_str);
-    let number = |name: &str| text(name).parse::<u64>().unwrap_or(0);
-    if number("published") == 0 {
-        return Ok(None);
-    }
-    let name = text("name");
-    let batch = BatchId::parse(name).map_err(|_| damaged("a batch's name", name.as_bytes()))?;
-    let counts: BTreeMap<StateName, u64> =
-        StateName::ALL.iter().map(|state| (*state, number(&format!("c:{state}")))).filter(|(_, n)| *n > 0).collect();
-    let created = Timestamp::from_millis(number("created"));
-    let set = |name: &str| fields.contains_key(name);
-    let time = |name: &str, usual| fields.get(name).map_or(usual, |_| Timestamp::from_millis(number(name)));
-    let credits = |name: &str| text(name).parse().ok().map(Credits::from_millis);
-    let usual = Terms::default();
-    let terms = Terms {
-        weight: text("weight").parse().unwrap_or(usual.weight),
-        priority: text("priority").parse().unwrap_or(usual.priority),
-        span: Span { from: time("from", usual.span.from), until: time("until", usual.span.until) },
-        schedule: text("schedule").to_owned(),
-        budget: credits("budget"),
-    };
-    Ok(Some(BatchSummary {
-        batch,
-        counts,
-        paused: set("paused"),
-        paused_because: fields.get("why").cloned(),
-        cancelling: set("cancelling"),
-        created,
-        terms,
-        credits: credits("credits").unwrap_or_default(),
-    }))
 }
 
 #[cfg(test)]

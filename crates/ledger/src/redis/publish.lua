@@ -36,5 +36,6 @@ for _, n in ipairs(mine) do
   call('HDEL', part(n, ''), 'admission', 'at')
   call('UNLINK', part(n, ':z'))
   if b[1] ~= b[2] then enter(n) end
+  note_rest(n, false)
 end
 return 'published'

@@ -9,6 +9,8 @@
 
 local WIDTH = 9
 local round = {}
+-- Batches that may have come to rest, or left it.
+local moved = {}
 
 -- Adds to a command that waits for the end of the round.
 local function later(command, key, a, b)
@@ -35,8 +37,10 @@ local function move(n, seq, from, to)
   call('SETBIT', part(n, ':m:' .. to), seq, 1)
 end
 
+local function is_over(h) return h.state == 'done' or h.state == 'failed' or h.state == 'cancelled' end
+
 -- Jobs that are over and due all the same are counted: their batch must not be forgotten.
-local function is_beside(h) return h.lane ~= '-' and (h.state == 'done' or h.state == 'failed' or h.state == 'cancelled') end
+local function is_beside(h) return h.lane ~= '-' and is_over(h) end
 
 local function count_beside(n, old, new)
   local was, is = is_beside(old), is_beside(new)
@@ -114,6 +118,7 @@ local function change(n, seq, member, old, lease, held, new, body, more)
   local kept = not held and leased_until(member, lease) > 0 and lane_of(new) == lease.lane
   move(n, seq, old.state, new.state)
   count_beside(n, old, new)
+  if is_over(old) or is_over(new) then moved[n] = true end
   requeue(n, seq, member, old, new, kept)
   set_flight(member, old, new)
   count_credits(n, old, new)
@@ -127,6 +132,7 @@ local function change(n, seq, member, old, lease, held, new, body, more)
   end
   if new.state == 'done' then
     call('SETBIT', part(n, ':u'), seq, 1)
+    call('ZADD', P .. 'whole', NOW, n)
   elseif old.state == 'done' then
     call('SETBIT', part(n, ':u'), seq, 0)
   end
@@ -195,4 +201,5 @@ while #results < last do
   end
   end_round()
 end
+for n in pairs(moved) do note_rest(n, true) end
 return results

@@ -74,6 +74,7 @@ pub(super) struct Scripts {
     pub(super) clear: Script,
     pub(super) set_aside: Script,
     pub(super) take_back: Script,
+    pub(super) rested: Script,
 }
 
 macro_rules! script {
@@ -87,7 +88,7 @@ impl Scripts {
         let k = constants();
         Self {
             stage: script!(k, "index.lua", "queue.lua", "staging.lua", "finished.lua", "stage.lua"),
-            publish: script!(k, "queue.lua", "recovery.lua", "publish.lua"),
+            publish: script!(k, "queue.lua", "recovery.lua", "rest.lua", "publish.lua"),
             abandon: script!(k, "index.lua", "queue.lua", "staging.lua", "abandon.lua"),
             compare: script!(k, "index.lua", "finished.lua", "compare.lua"),
             grant: script!(
@@ -111,13 +112,14 @@ impl Scripts {
                 "idle.lua",
                 "gate.lua",
                 "finished.lua",
+                "rest.lua",
                 "put.lua"
             ),
             leases: script!(k, "leases.lua"),
             read: script!(k, "index.lua", "finished.lua", "read.lua"),
             account: script!(k, "queue.lua", "pace.lua", "gate.lua", "account.lua"),
             slots: script!(k, "pace.lua", "idle.lua", "slots.lua"),
-            flag: script!(k, "queue.lua", "flag.lua"),
+            flag: script!(k, "queue.lua", "rest.lua", "flag.lua"),
             arrange: script!(k, "queue.lua", "arrange.lua"),
             heard: script!(k, "heard.lua"),
             seen: script!(k, "seen.lua"),
@@ -125,6 +127,7 @@ impl Scripts {
             compact: script!(k, "finished.lua", "compact.lua"),
             forget: script!(k, "forget.lua"),
             clear: script!(k, "finished.lua", "clear.lua"),
+            rested: script!(k, "rest.lua", "rested.lua"),
             set_aside: script!(k, "aside.lua", "set_aside.lua"),
             take_back: script!(k, "pace.lua", "idle.lua", "aside.lua", "take_back.lua"),
         }

@@ -296,6 +296,7 @@ pub(super) fn publish(
     }
     for batch in batches {
         show(step.sql, admission, &batch)?;
+        super::rest::note(step.sql, batch.id, step.now, false)?;
         step.nudge = true;
     }
     Ok(())

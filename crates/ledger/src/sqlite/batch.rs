@@ -21,6 +21,7 @@ pub(super) fn flag(step: &mut Step<'_>, name: &BatchId, flag: &BatchFlag) -> Res
         BatchFlag::Cancelling(false) => ("cancelling = 0, paused_because = ifnull(paused_because, ?2)", false, None),
     };
     step.sql.prepare_cached(&format!("UPDATE batch SET {PRESENT}, {set} WHERE id = ?1"))?.execute((id, why))?;
+    super::rest::note(step.sql, id, step.now, false)?;
     step.nudge |= !value;
     Ok(())
 }

@@ -66,7 +66,7 @@ pub(super) fn forget(step: &mut Step<'_>, name: &BatchId) -> Result<(), LedgerEr
              forgotten = '' WHERE id = ?1",
         )?
         .execute((id, put_time(step.now)))?;
-    Ok(())
+    super::rest::forget(step.sql, id)
 }
 
 /// Whether every job of the batch is done, failed or cancelled, and none is due all the same.

@@ -4,6 +4,7 @@ use rusqlite::OptionalExtension;
 use veobatch_core::{Lane, StateName};
 
 use super::account::Books;
+use super::rest;
 use super::row::{self, JobRow, Place, id, put_fence, put_lane, put_state, put_time};
 use super::sums;
 use super::writer::Step;
@@ -56,6 +57,9 @@ pub(super) fn put(step: &mut Step<'_>, put: &Put) -> Result<Version, LedgerError
         sql.prepare_cached("UPDATE spec SET spec = ? WHERE job = ?")?.execute((spec.to_bytes(), id))?;
     }
     sums::moved(sql, i64::from(put.job.batch), &row.place, &place)?;
+    if rest::is_over(row.place.state) || rest::is_over(place.state) {
+        rest::note(sql, i64::from(put.job.batch), step.now, true)?;
+    }
     sums::spent(step, i64::from(put.job.batch), (row.credits, put.facets.credits.as_millis()), row.at.map(row::time))?;
     if let Some(settle) = &put.settle {
         let mut books = Books::load(sql)?;

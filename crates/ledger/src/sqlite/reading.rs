@@ -1,15 +1,13 @@
-//! Looking without touching: one job, pages, batches, tokens and tasks.
-
-use std::collections::BTreeMap;
+//! Looking without touching: one job, pages, tokens and tasks.
 
 use rusqlite::{Connection, OptionalExtension};
-use veobatch_core::{BatchId, Credits, JobKey, Span, StateName, TaskId, Terms, Token};
+use veobatch_core::{JobKey, StateName, TaskId, Token};
 
 use super::alias;
 use super::row::{self, STORED, get_state, get_time, id_at, put_state};
 use super::writer::Step;
 use crate::LedgerError;
-use crate::job::{BatchSummary, Stored};
+use crate::job::Stored;
 use crate::unreadable::Unreadable;
 
 /// Most jobs in a page.
@@ -129,36 +127,4 @@ pub(super) fn find_task(step: &Step<'_>, task: &TaskId) -> Result<Option<JobKey>
 pub(super) fn is_forgotten(sql: &Connection, batch: i64) -> Result<bool, LedgerError> {
     let mut find = sql.prepare_cached("SELECT 1 FROM batch WHERE id = ? AND forgotten IS NOT NULL")?;
     Ok(find.exists([batch])?)
-}
-
-pub(super) fn batches(step: &Step<'_>) -> Result<Vec<BatchSummary>, LedgerError> {
-    let mut statement = step.sql.prepare_cached(
-        "SELECT id, name, paused, cancelling, created, paused_because, weight, priority, opens, closes, schedule, budget, \
-         credits FROM batch WHERE published IS NOT NULL ORDER BY id",
-    )?;
-    let mut counts = step.sql.prepare_cached("SELECT state, n FROM tally WHERE batch = ? AND n <> 0")?;
-    let mut rows = statement.query([])?;
-    let mut batches = Vec::new();
-    while let Some(row) = rows.next()? {
-        let id: i64 = row.get(0)?;
-        let name: String = row.get(1)?;
-        let counted = counts.query_map([id], |row| Ok((get_state(row, 0)?, row.get::<_, i64>(1)?.cast_unsigned())))?;
-        batches.push(BatchSummary {
-            batch: BatchId::parse(&name).map_err(|error| LedgerError::Damaged(format!("a batch's name {error}")))?,
-            counts: counted.collect::<Result<BTreeMap<_, _>, _>>()?,
-            paused: row.get(2)?,
-            cancelling: row.get(3)?,
-            created: get_time(row, 4)?,
-            paused_because: row.get(5)?,
-            terms: Terms {
-                weight: row.get(6)?,
-                priority: row.get(7)?,
-                span: Span { from: get_time(row, 8)?, until: get_time(row, 9)? },
-                schedule: row.get(10)?,
-                budget: row.get::<_, Option<i64>>(11)?.map(Credits::from_millis),
-            },
-            credits: Credits::from_millis(row.get(12)?),
-        });
-    }
-    Ok(batches)
 }

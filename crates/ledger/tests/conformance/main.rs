@@ -26,6 +26,7 @@ mod random;
 mod reading;
 mod redis_cluster;
 mod redis_server;
+mod rest;
 mod restated;
 mod runs;
 mod seen;
@@ -166,6 +167,12 @@ conformance! {
         pages_of_what_is_unknown_are_empty
         batches_are_listed_oldest_first
         a_leased_job_says_until_when
+    }
+    rest {
+        a_batch_comes_to_rest_with_its_last_job_and_leaves_it_with_one_that_is_taken_up
+        what_is_at_rest_is_listed_where_it_is_asked_for
+        flags_leave_a_batch_at_rest_but_for_a_cancellation
+        only_what_may_be_made_compact_is_listed_for_that
     }
     flags {
         a_paused_batch_gets_no_submissions

@@ -16,8 +16,8 @@ use redis_server::RedisServer;
 use tokio::task::JoinSet;
 use veobatch_core::{BatchId, Files, JobId, Record, Spec, State, StateName, Task, TaskId, Token, WorkPolicy};
 use veobatch_ledger::{
-    Admission, Changed, Compaction, Impatient, LedgerError, LedgerUrl, NewJob, Nonce, Put, STAGE_CHUNK, SharedLedger,
-    Stored, SubmissionClaim, Version, open, restate,
+    Admission, Batches, Changed, Compaction, Impatient, LedgerError, LedgerUrl, NewJob, Nonce, Put, STAGE_CHUNK,
+    SharedLedger, Stored, SubmissionClaim, Version, open, restate,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -167,6 +167,26 @@ async fn a_lowered_allowance_is_found_again_carefully() {
     let ahead = (scene.ledger.now().await.unwrap().as_millis() + 60_000).to_string();
     scene.ask::<i64>(&["HSET", "{veobatch}:acct", "low", "0.3", "low_since", &ahead]).await;
     assert_eq!(scene.ledger.account().await.unwrap().allowance, 1000, "one always goes");
+}
+
+#[tokio::test]
+async fn a_queue_from_before_says_of_every_batch_whether_it_is_at_rest() {
+    let scene = Scene::new().await;
+    scene.admit_done(2).await;
+    let admission = Admission::random();
+    let day = BatchId::parse("day").unwrap();
+    scene.ledger.stage(&admission, &day, &jobs("a", 1)).await.unwrap();
+    scene.ledger.publish(&admission, std::slice::from_ref(&day)).await.unwrap();
+    let _: i64 = scene.ask(&["DEL", "{veobatch}:live", "{veobatch}:rest", "{veobatch}:whole"]).await;
+    let _: i64 = scene.ask(&["HDEL", "{veobatch}:meta", "rested"]).await;
+    let since = scene.ledger.now().await.unwrap();
+    let names = async |which| {
+        let batches = scene.ledger.list(&which).await.unwrap();
+        batches.into_iter().map(|summary| summary.batch.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(Batches::Active).await, ["day"]);
+    assert_eq!(names(Batches::Recent { since }).await, ["night", "day"]);
+    assert_eq!(names(Batches::Whole { before: since }).await, ["night"]);
 }
 
 #[tokio::test]

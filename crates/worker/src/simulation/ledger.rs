@@ -12,8 +12,8 @@ use veobatch_core::{
     BatchId, Heard, JobId, JobKey, Lane, LifeTable, Record, Spec, State, StateName, TaskId, Timestamp, Token, VideoKind,
 };
 use veobatch_ledger::{
-    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Fence, Guarantee, Identity, JobRef,
-    Known, Lease, Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored,
+    Account, Admission, Arrangement, BatchFlag, BatchSummary, Batches, Claimed, Compaction, Fence, Guarantee, Identity,
+    JobRef, Known, Lease, Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored,
     SubmissionClaim, Turn, Unreadable, UpgradeClaim, Version, Waiting, WorkerPlace,
 };
 
@@ -75,7 +75,7 @@ impl Line {
         self.way().await?;
         let answer = call.await;
         // Where a result is stored is where it hurts to be killed.
-        if name != "claim" && name != "batches" {
+        if name != "claim" && name != "list" {
             self.world.say(|| format!("p{} {name}: {}", self.owner, short(&answer)));
             self.world.matters(self.owner);
         }
@@ -264,7 +264,7 @@ through! {
     async fn clear(&self) -> bool;
     async fn find_token(&self, token: &Token) -> Option<JobKey>;
     async fn find_task(&self, task: &TaskId) -> Option<JobKey>;
-    async fn batches(&self) -> Vec<BatchSummary>;
+    async fn list(&self, which: &Batches) -> Vec<BatchSummary>;
     async fn flag(&self, batch: &BatchId, flag: BatchFlag) -> ();
     async fn arrange(&self, batch: &BatchId, arrangement: &Arrangement) -> ();
     async fn slots(&self, hours: u32) -> SlotUse;

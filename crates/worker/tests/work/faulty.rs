@@ -1,4 +1,4 @@
-//! A ledger behind a bad line: the real one, with one thing that goes wrong.
+//! A ledger behind a bad line: the real one, with one thing that goes wrong. It counts what is read through it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,14 +9,16 @@ use veobatch_core::{
     BatchId, Heard, JobId, JobKey, Lane, LifeTable, Schedule, StateName, TaskId, Timestamp, Token, VideoKind,
 };
 use veobatch_ledger::{
-    Account, Admission, Arrangement, BatchFlag, BatchSummary, Claimed, Compaction, Guarantee, Identity, Known, Lease,
-    Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim, Turn,
-    Unreadable, UpgradeClaim, Version, WorkerPlace,
+    Account, Admission, Arrangement, BatchFlag, BatchSummary, Batches, Claimed, Compaction, Guarantee, Identity, Known,
+    Lease, Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim,
+    Turn, Unreadable, UpgradeClaim, Version, WorkerPlace,
 };
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trick {
+    /// Nothing.
+    Nothing,
     /// Nothing that settles a paid call arrives.
     RefuseEvidence,
     /// Every second answer to a claim of a submission is lost.
@@ -43,11 +45,27 @@ pub(crate) struct Faulty {
     trick: Trick,
     count: AtomicU64,
     tricked: Notify,
+    read: Read,
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(crate) struct Read {
+    /// Lists of batches.
+    pub(crate) lists: AtomicU64,
+    /// Batches in the longest of them.
+    pub(crate) longest: AtomicU64,
+    /// Pages of jobs.
+    pub(crate) pages: AtomicU64,
 }
 
 impl Faulty {
     pub(crate) fn new(inner: SharedLedger, trick: Trick) -> Self {
-        Self { inner, trick, count: AtomicU64::new(0), tricked: Notify::new() }
+        Self { inner, trick, count: AtomicU64::new(0), tricked: Notify::new(), read: Read::default() }
+    }
+
+    pub(crate) fn read(&self) -> &Read {
+        &self.read
     }
 
     /// From now on nothing goes wrong any more.
@@ -203,6 +221,7 @@ impl Ledger for Faulty {
         after: Option<&JobId>,
         limit: usize,
     ) -> Answer<Vec<Stored>> {
+        self.read.pages.fetch_add(1, Ordering::SeqCst);
         self.inner.page(batch, state, after, limit).await
     }
 
@@ -211,6 +230,7 @@ impl Ledger for Faulty {
     }
 
     async fn whole(&self, batch: &BatchId, after: Option<&JobId>, limit: usize) -> Answer<Vec<Stored>> {
+        self.read.pages.fetch_add(1, Ordering::SeqCst);
         self.inner.whole(batch, after, limit).await
     }
 
@@ -240,12 +260,15 @@ impl Ledger for Faulty {
         self.inner.find_task(task).await
     }
 
-    async fn batches(&self) -> Answer<Vec<BatchSummary>> {
+    async fn list(&self, which: &Batches) -> Answer<Vec<BatchSummary>> {
         if self.trick == Trick::HangLooks && self.count.fetch_add(1, Ordering::SeqCst) > 0 {
             self.tricked.notify_one();
             std::future::pending::<()>().await;
         }
-        self.inner.batches().await
+        let batches = self.inner.list(which).await?;
+        self.read.longest.fetch_max(batches.len() as u64, Ordering::SeqCst);
+        self.read.lists.fetch_add(1, Ordering::SeqCst);
+        Ok(batches)
     }
 
     async fn flag(&self, batch: &BatchId, flag: BatchFlag) -> Answer<()> {

@@ -11,6 +11,7 @@ mod night;
 mod saving;
 mod scene;
 mod upgrades;
+mod year;
 
 use std::fs;
 use std::sync::Arc;

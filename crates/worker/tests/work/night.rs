@@ -31,7 +31,7 @@ impl Scene {
     }
 
     /// Makes `batch` a template of an hourly run, twenty minutes ago and so on, dealt with up to so long ago.
-    async fn recur(&self, batch: &str, ago: Duration) -> Schedule {
+    pub(crate) async fn recur(&self, batch: &str, ago: Duration) -> Schedule {
         let now = self.ledger().now().await.unwrap();
         let minute = before(now, 20 * MINUTE).as_millis() / 60_000 % 60;
         let cron = Cron::parse(&format!("{minute} * * * * UTC")).unwrap().since(before(now, ago));

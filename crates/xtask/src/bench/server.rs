@@ -77,6 +77,13 @@ impl Server {
         used.and_then(|bytes| bytes.trim().parse().ok()).context("INFO memory is not as documented")
     }
 
+    /// Bytes that it has sent so far.
+    pub(crate) fn sent_bytes(&self) -> Result<f64> {
+        let info = self.cli(&["INFO", "stats"])?;
+        let sent = info.lines().find_map(|line| line.strip_prefix("total_net_output_bytes:"));
+        sent.and_then(|bytes| bytes.trim().parse().ok()).context("INFO stats is not as documented")
+    }
+
     /// How often a second it answers a script that does nothing, asked by 64 clients.
     pub(crate) fn raw_evalsha(&self) -> Result<f64> {
         let script = self.cli(&["SCRIPT", "LOAD", "return 1"])?;
