@@ -74,9 +74,8 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
     let fresh = Record { attempts: 0, last: None, ..sent(State::Queued { due: None }) };
     let submitting =
         Record { state: State::Submitting { attempt: attempt() }, attempts: 0, last: None, ..fresh.clone() };
-    let urls = || vec!["https://files.example/a.mp4".to_owned()];
     let generating = sent(State::Generating { task: task(), polls: 1, misses: 0, due: NOW, called: false, seen: None });
-    vec![
+    let mut all = vec![
         ("queued", fresh.clone()),
         ("queued, 1 failed", Record { failed_task: Some(task().id), ..sent(State::Queued { due: Some(NOW) }) }),
         ("queued, 1 doubted", sent(State::Queued { due: None })),
@@ -96,12 +95,27 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
         ("generating", generating.clone()),
         ("generating, last try", Record { max_attempts: 1, ..generating.clone() }),
         ("generating, cancelled", Record { cancelled: true, ..generating.clone() }),
-        (
-            "generating, another open",
-            Record { open: vec![open(false)], attempts: 2, max_attempts: 3, ..generating.clone() },
-        ),
-        ("generating, open, last try", Record { open: vec![open(false)], attempts: 2, ..generating.clone() }),
-        ("generating, open, called", Record { open: vec![open(true)], attempts: 2, ..generating }),
+    ];
+    all.extend(with_open_attempts(&generating));
+    all.extend(later_records(&fresh));
+    all
+}
+
+/// What an attempt that may have been paid for stands beside.
+fn with_open_attempts(generating: &Record) -> [(&'static str, Record); 3] {
+    let with =
+        |called, max_attempts| Record { open: vec![open(called)], attempts: 2, max_attempts, ..generating.clone() };
+    [
+        ("generating, another open", with(false, 3)),
+        ("generating, open, last try", with(false, 2)),
+        ("generating, open, called", with(true, 2)),
+    ]
+}
+
+/// From the video on.
+fn later_records(fresh: &Record) -> Vec<(&'static str, Record)> {
+    let urls = || vec!["https://files.example/a.mp4".to_owned()];
+    vec![
         ("upscaling", sent(State::Upscaling { task: task(), base: urls(), since: NOW, tries: 0, due: NOW })),
         (
             "downloading",
@@ -138,7 +152,7 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
         ("failed: no output", failed(FailureKind::NoOutput, Some(task()))),
         ("failed: lost", failed(FailureKind::Lost, Some(task()))),
         ("failed: given up", failed(FailureKind::GivenUp, None)),
-        ("cancelled", Record { state: State::Cancelled, cancelled: true, ..fresh }),
+        ("cancelled", Record { state: State::Cancelled, cancelled: true, ..fresh.clone() }),
     ]
 }
 

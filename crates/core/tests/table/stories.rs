@@ -142,9 +142,9 @@ impl World {
 
     /// The ledger forgets its last changes, and with them what it was told.
     fn go_back(&mut self, record: &mut Record, back: usize, first: usize) {
-        let Some(at) = self.past.len().checked_sub(back + 1) else { return };
-        self.past.truncate(at + 1);
-        *record = self.past[at].clone();
+        self.past.truncate(self.past.len().saturating_sub(back).max(1));
+        let Some(past) = self.past.last() else { return };
+        *record = past.clone();
         self.has_gone_back = true;
         self.told.clear();
         self.untold = self.journal.clone();
@@ -262,9 +262,10 @@ impl World {
 }
 
 fn is_known(record: &Record, task: &TaskId) -> bool {
-    let failed_before = match &record.state {
-        State::InDoubt { failed: Some(failed), .. } => failed.task.as_ref().map(|task| task.id.clone()),
-        _ => None,
+    let failed_before = if let State::InDoubt { failed: Some(failed), .. } = &record.state {
+        failed.task.as_ref().map(|task| task.id.clone())
+    } else {
+        None
     };
     record.task().is_some_and(|present| present.id == *task)
         || record.failed_task.as_ref() == Some(task)

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension};
 use veobatch_core::{JobKey, StateName, TaskId, Token};
 
 use super::alias;
-use super::row::{self, STORED, get_state, get_time, id_at, put_state};
+use super::row::{self, STORED, id_at, put_state};
 use super::writer::Step;
 use crate::LedgerError;
 use crate::job::Stored;

@@ -45,7 +45,7 @@ pub(super) fn prepare(sql: &mut Connection) -> Result<(), LedgerError> {
         let mut all = transaction.prepare("SELECT id FROM batch WHERE published IS NOT NULL")?;
         let ids: Vec<i64> = all.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
         drop(all);
-        let now = transaction.query_row("SELECT clock FROM account", [], |row| get_time(row, 0))?;
+        let now = transaction.query_row("SELECT ledger_time FROM account", [], |row| get_time(row, 0))?;
         for id in ids {
             note(&transaction, id, now, false)?;
         }
@@ -55,11 +55,11 @@ pub(super) fn prepare(sql: &mut Connection) -> Result<(), LedgerError> {
 
 /// Brings `live` and `rest` to what the batch is now. `anew`: if it is at rest, it came to rest now, whatever it was before.
 pub(super) fn note(sql: &Connection, batch: i64, now: Timestamp, anew: bool) -> Result<(), LedgerError> {
-    let [a, b, c, d, e, f] = MOVING.map(put_state);
+    let moving = MOVING.map(|state| put_state(state).to_string()).join(", ");
     let is_live: bool = sql
         .prepare_cached(&format!(
             "SELECT cancelling OR EXISTS (SELECT 1 FROM tally WHERE tally.batch = batch.id AND n > 0 \
-             AND state IN ({a}, {b}, {c}, {d}, {e}, {f})) FROM batch WHERE id = ?"
+             AND state IN ({moving})) FROM batch WHERE id = ?"
         ))?
         .query_row([batch], |row| row.get(0))?;
     if is_live {
