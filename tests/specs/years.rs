@@ -11,7 +11,7 @@ use crate::on_redis;
 async fn names(scene: &Scene, words: &[&str]) -> Result<(Vec<String>, Value)> {
     let ended = scene.run(&[words, &["--json"]].concat()).await?.with_code(0)?;
     let status: Value = serde_json::from_str(&ended.stdout)?;
-    let batches = status["batches"].as_array().context("no batches")?;
+    let batches = status.get("batches").and_then(serde_json::Value::as_array).context("no batches")?;
     let names = batches.iter().map(|batch| batch["batch"].as_str().unwrap_or_default().to_owned()).collect();
     Ok((names, status))
 }

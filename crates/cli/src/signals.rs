@@ -66,7 +66,7 @@ impl Signals {
     /// The next order to stop. Safe to drop and to call again.
     pub(crate) async fn next(&mut self) {
         if self.orders.recv().await.is_none() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -126,13 +126,12 @@ impl Brake {
 
     fn words(&self, why: &Hindered) -> String {
         match why {
-            Hindered::Restored(words) | Hindered::Output(words) => words.clone(),
+            Hindered::Restored(words) | Hindered::Output(words) | Hindered::Access(words) => words.clone(),
             Hindered::Disk(free) => format!(
                 "the output directory's disk is nearly full: {} are free, and --min-free is {}",
                 size(*free),
                 size(self.min_free.unwrap_or_default())
             ),
-            Hindered::Access(words) => words.clone(),
             Hindered::Behind(waiting) => format!("{waiting} videos wait to be saved"),
         }
     }

@@ -50,6 +50,7 @@ impl Disk {
     }
 
     fn can_sync(self) -> io::Result<()> {
+        self.is_there();
         #[cfg(test)]
         if let Some(fault) = fault::of(self) {
             return fault.sync();

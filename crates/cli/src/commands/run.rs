@@ -134,7 +134,7 @@ impl Run {
                 let remote = start.account.connect(self.work.dialect(), Some(&start.opened)).await?;
                 let until = Until::Settled(start.taken.batches.clone());
                 let options = working::options(settings, &self.work, &start.opened, &remote, until)?;
-                let options = signals.unless(self.past.agreed(&start.opened, options)).await?;
+                let options = signals.unless(Box::pin(self.past.agreed(&start.opened, options))).await?;
                 let work = working::work(&start.opened, &remote, options, signals, Some(&mut shown)).await;
                 remote.stop().await;
                 match work {

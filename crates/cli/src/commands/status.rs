@@ -148,7 +148,7 @@ impl Listed {
         match (&self.next, self.older) {
             (Some(last), _) => say::words(format_args!("there are more: veobatch status --all --after {last}")),
             (None, true) => {
-                say::words("batches that are at rest for more than 7 days are left out: veobatch status --all")
+                say::words("batches that are at rest for more than 7 days are left out: veobatch status --all");
             }
             (None, false) if self.batches.is_empty() => say::words("no jobs yet: admit some with `veobatch run FILE`"),
             (None, false) => {}

@@ -63,7 +63,7 @@ impl Worker {
         let until = if self.until_idle { Until::Idle } else { Until::Stopped };
         let options = working::options(settings, &self.work, &opened, &remote, until)?;
         let options = Options { window: self.window.clone(), lanes: self.lanes.clone(), ..options };
-        let options = signals.unless(self.past.agreed(&opened, options)).await?;
+        let options = signals.unless(Box::pin(self.past.agreed(&opened, options))).await?;
         tracing::info!(ledger = opened.url.shown(), output = %options.output.display(), "worker started");
         let work = working::work(&opened, &remote, options, &mut signals, None).await;
         remote.stop().await;

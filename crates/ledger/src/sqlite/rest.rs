@@ -169,7 +169,7 @@ mod tests {
     fn a_file_from_before_says_of_every_batch_where_it_is() {
         let mut sql = super::super::schema::in_memory().unwrap();
         sql.execute_batch(
-            "DROP TABLE live; DROP TABLE rest; UPDATE account SET clock = 77;
+            "DROP TABLE live; DROP TABLE rest; UPDATE account SET ledger_time = 77;
              INSERT INTO batch (id, folded, name, created, published, cancelling) VALUES
              (1, 'a', 'a', 0, 'x', 0), (2, 'b', 'b', 0, 'x', 0), (3, 'c', 'c', 0, 'x', 1), (4, 'd', 'd', 0, NULL, 0);
              INSERT INTO tally (batch, state, n) VALUES (1, 5, 3), (1, 0, 0), (2, 5, 1), (2, 7, 1), (4, 0, 9);",
