@@ -451,4 +451,10 @@ pub(crate) async fn a_job_without_a_price_goes_once_no_budget_needs_one(bench: &
     ledger.configure(&Settings { daily: Some(None), ..Settings::default() }).await.unwrap();
     let both = [submission(ledger).await, submission(ledger).await].map(|claimed| claimed.stored.key.job.to_string());
     assert!(both.contains(&"x".to_owned()) && both.contains(&"y".to_owned()), "{both:?}");
+    // And where it was only a batch's.
+    admit(ledger, "o", &[of_model("z", 0, "veo9")]).await;
+    arrange(ledger, "o", Arrangement { budget: Some(Some(PRICE)), ..Arrangement::default() }).await;
+    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work);
+    arrange(ledger, "o", Arrangement { budget: Some(None), ..Arrangement::default() }).await;
+    assert_eq!(submission(ledger).await.stored.key.job.as_str(), "z");
 }
