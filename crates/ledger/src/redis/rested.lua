@@ -2,7 +2,7 @@
 -- counts as having come to rest now. Returns 1 if it was done.
 
 if call('HGET', P .. 'meta', 'rested') then return 0 end
-for _, n in ipairs(call('HVALS', P .. 'batches')) do
+for _, n in ipairs(call('HVALS', P .. 'names')) do
   if tonumber(call('HGET', part(n, ''), 'published') or 0) > 0 then
     note_rest(n, false)
     if call('BITPOS', part(n, ':u'), 1) >= 0 then call('ZADD', P .. 'whole', 'NX', 0, n) end
