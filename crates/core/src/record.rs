@@ -477,6 +477,11 @@ impl Record {
         open.chain(last).chain(others).fold(false, |known, of| known | of.equals(token))
     }
 
+    /// Whether it is done and keeps no token of its attempts: it is compact, or from a ledger of format 1.
+    pub fn has_forgotten_its_attempts(&self) -> bool {
+        matches!(self.state, State::Done { .. }) && self.last.is_none() && self.ended.is_empty()
+    }
+
     /// The attempts that may have been paid for and of which nobody knows it, with the reason; the one that the state is
     /// about first.
     pub fn attempts_open(&self) -> impl Iterator<Item = (&Attempt, Option<&str>)> {

@@ -61,7 +61,7 @@ fn forgotten(record: &Record, token: &Token, why: &str, moment: &Moment<'_>) -> 
     if record.knows(token) {
         return Err("knows what became of that attempt");
     }
-    if matches!(record.state, State::Done { .. }) && record.last.is_none() && record.ended.is_empty() {
+    if record.has_forgotten_its_attempts() {
         return Err("is done and compact: its attempts are no longer known");
     }
     let mut next = record.clone();

@@ -105,7 +105,8 @@ async fn tell(worker: &Worker, receiver: &Receiver, callback: Callback) -> Resul
 /// True if the job is done with this very task. A compact record knows no token any more, and needs none: whoever names
 /// that task says nothing new, and should stop repeating it.
 fn repeats(record: &Record, task: Option<&TaskId>) -> bool {
-    matches!(&record.state, State::Done { task: own, .. } if task == Some(&own.id))
+    record.has_forgotten_its_attempts()
+        && matches!(&record.state, State::Done { task: own, .. } if task == Some(&own.id))
 }
 
 /// Who knows no token is limited, and only that: what is genuine is never turned away because of others.

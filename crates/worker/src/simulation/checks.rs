@@ -125,7 +125,7 @@ fn owned(record: &Record, task: &Task, orders: &Orders, is_known: bool) -> Resul
     if is_own || is_stray || task.told {
         return Ok(());
     }
-    let doubted = matches!(&record.state, State::InDoubt { attempt, .. } if attempt.token == task.token);
+    let doubted = record.attempts_open().any(|(attempt, _)| attempt.token == task.token);
     // Whoever lets a job in doubt be submitted again gives up what it may have made, a policy as well as a person.
     let presumed = record.earlier.contains(&task.token);
     if !is_known && (doubted || presumed || orders.given_up > 0 || orders.resubmits > 0) {
