@@ -61,7 +61,7 @@ pub struct Policy {
     pub poll_first_told: bool,
     /// The longest gap between two polls of one task.
     pub poll_max: Duration,
-    /// Between two askings for a larger version in 1080p; [`SCARCE`] times as long for 4k.
+    /// Between two askings for a larger version in 1080p; three times as long for 4k.
     pub upgrade_gap: Duration,
     /// How long the service may answer that a larger version is being made before the base video is taken.
     pub upgrade_limit: Duration,

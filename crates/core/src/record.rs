@@ -87,7 +87,7 @@ pub struct Record {
     #[serde(rename = "e", default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Token>,
     /// The other attempts that ended, [`Record::last`] aside: what is told of them late, or again, is known by these. Oldest
-    /// first, at most [`MAX_ENDED`]; a compact record has none.
+    /// first, at most 32; a compact record has none.
     #[serde(rename = "z", default, skip_serializing_if = "Vec::is_empty")]
     pub ended: Vec<Token>,
     /// Changes of state, oldest first.
