@@ -30,8 +30,12 @@ mod money;
 mod night;
 /// The account's whole allowance, and not one 429.
 mod pace;
+/// The system's proxy.
+mod proxy;
 /// Finished jobs: compact, or forgotten.
 mod purge;
+/// What is asked on a terminal before something happens, and what becomes of a "no".
+mod questions;
 /// Interrupted, killed, started again.
 mod restart;
 /// Restored from a backup, or emptied.

@@ -197,6 +197,36 @@ mod tests {
         assert!(!super::is_proxied(&Matcher::builder().build(), &Url::parse("https://h.example/a").unwrap()));
     }
 
+    /// A listener that answers one request, and tells its first line.
+    fn one_answer() -> (std::net::SocketAddr, std::thread::JoinHandle<String>) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let answered = std::thread::spawn(move || {
+            use std::io::{BufRead as _, Write as _};
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut lines = std::io::BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+            let first = lines.next().unwrap();
+            lines.find(String::is_empty).unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok").unwrap();
+            first
+        });
+        (address, answered)
+    }
+
+    /// The system here names no such proxy: whoever asked it again at a fetch would not go through this one.
+    #[tokio::test]
+    async fn the_proxy_is_the_one_that_was_read_when_the_fetcher_was_made() {
+        let (address, answered) = one_answer();
+        let proxy = format!("http://{address}");
+        let config = super::super::FileHostConfig::beside(&Url::parse("https://api.example").unwrap());
+        let made = FileHost::new(&config).unwrap();
+        let proxied = reqwest::Client::builder().proxy(reqwest::Proxy::all(&proxy).unwrap()).build().unwrap();
+        let host = FileHost { proxied, proxy: std::sync::Arc::new(Matcher::builder().all(proxy).build()), ..made };
+        let part = host.part("http://files.example/a.mp4", 0, 9).await.unwrap();
+        assert_eq!(part.bytes, b"ok");
+        assert_eq!(answered.join().unwrap(), "GET http://files.example/a.mp4 HTTP/1.1");
+    }
+
     #[test]
     fn a_content_range_tells_the_first_byte_and_the_whole() {
         for (text, range) in [

@@ -6,6 +6,7 @@
 //! | `backlog` | jobs | how so many that are due at once are worked off, second by second |
 //! | `states` | jobs | bytes of a Redis server's memory that a job takes in each state on the way |
 //! | `nothing` | jobs | so many jobs that are due are claimed and finished: the rate |
+//! | `finished` | batches, jobs in each | makes a ledger of years: all of them done, compact and at rest |
 //!
 //! Give it a new, empty ledger. One line a figure: the figure, then what it is.
 #![allow(
@@ -19,6 +20,7 @@
 
 mod backlog;
 mod claims;
+mod finished;
 mod queue;
 mod states;
 
@@ -31,11 +33,14 @@ async fn main() {
     let url = LedgerUrl::parse(url).expect("a ledger's URL");
     let number = |at: usize| numbers.get(at).map_or(1, |number| number.parse().expect("a number"));
     let ledger = open(&url).await.expect("a ledger");
-    queue::unbound(&ledger).await;
+    if what != "finished" {
+        queue::unbound(&ledger).await;
+    }
     match what.as_str() {
         "claims" => claims::measure(&ledger, number(0), number(1)).await,
         "backlog" => backlog::measure(&ledger, number(0)).await,
         "nothing" => backlog::nothing(&ledger, number(0)).await,
+        "finished" => finished::make(&ledger, &url, number(0), number(1)).await,
         "states" => states::measure(&ledger, &url, number(0)).await,
         other => panic!("there is no measurement {other}"),
     }

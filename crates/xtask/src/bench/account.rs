@@ -89,7 +89,7 @@ impl Scene {
         let file = at.prompts(&format!("{name}-{workers}.jsonl"), jobs, "")?;
         Process::run(&mut at.veobatch(&server.url(), &["enqueue", &file]))?;
         let start = |_| {
-            let mut command = simulator.usual(at, &server);
+            let mut command = simulator.usual(at, &server.url(), &server.state_dir());
             Process::start(command.args(["--max-in-flight", "1000", "--output", &format!("{name}-{workers}")]))
         };
         let workers = (0..workers).map(start).collect::<Result<_>>()?;

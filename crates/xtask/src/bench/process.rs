@@ -21,6 +21,24 @@ pub(crate) struct Took {
     pub(crate) cpu: f64,
 }
 
+/// How often something was asked, and how much was moved for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Io {
+    pub(crate) calls: f64,
+    pub(crate) bytes: f64,
+}
+
+impl Io {
+    /// Reads and writes of a process, of whatever file, from the text of `/proc/PID/io`.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let number = |name: &str| {
+            let found = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+            found.and_then(|number| number.parse::<f64>().ok()).context("/proc/PID/io is not as documented")
+        };
+        Ok(Self { calls: number("syscr")? + number("syscw")?, bytes: number("rchar")? + number("wchar")? })
+    }
+}
+
 impl Process {
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -85,6 +103,11 @@ impl Process {
         let ticks = |n: usize| rest.split_whitespace().nth(n).and_then(|ticks| ticks.parse::<f64>().ok());
         let used = ticks(11).zip(ticks(12)).context("/proc/PID/stat is not as documented")?;
         Ok((used.0 + used.1) / TICKS)
+    }
+
+    /// What it has read and written so far.
+    pub(crate) fn io(&self) -> Result<Io> {
+        Io::parse(&std::fs::read_to_string(format!("/proc/{}/io", self.id()))?)
     }
 
     fn status(&self, field: &str) -> Result<f64> {

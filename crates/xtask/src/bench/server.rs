@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::process::Process;
+use super::process::{Io, Process};
 
 /// A server that syncs every change, as veobatch asks for.
 #[derive(Debug)]
@@ -77,11 +77,20 @@ impl Server {
         used.and_then(|bytes| bytes.trim().parse().ok()).context("INFO memory is not as documented")
     }
 
-    /// Bytes that it has sent so far.
-    pub(crate) fn sent_bytes(&self) -> Result<f64> {
+    /// Counts anew what [`Server::asked`] tells.
+    pub(crate) fn count_anew(&self) -> Result<()> {
+        self.cli(&["CONFIG", "RESETSTAT"]).map(drop)
+    }
+
+    /// Commands that it was asked since, those of scripts too, and bytes that it has received and sent.
+    pub(crate) fn asked(&self) -> Result<Io> {
         let info = self.cli(&["INFO", "stats"])?;
-        let sent = info.lines().find_map(|line| line.strip_prefix("total_net_output_bytes:"));
-        sent.and_then(|bytes| bytes.trim().parse().ok()).context("INFO stats is not as documented")
+        let number = |name: &str| {
+            let found = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            found.and_then(|number| number.trim().parse::<f64>().ok()).context("INFO stats is not as documented")
+        };
+        let bytes = number("total_net_input_bytes")? + number("total_net_output_bytes")?;
+        Ok(Io { calls: number("total_commands_processed")?, bytes })
     }
 
     /// How often a second it answers a script that does nothing, asked by 64 clients.

@@ -63,8 +63,8 @@ impl Simulator {
     }
 
     /// A worker as it is without any settings.
-    pub(crate) fn usual(&self, at: &Workplace, server: &Server) -> Command {
-        let mut command = at.veobatch(&server.url(), &["worker", "--state-dir", &server.state_dir()]);
+    pub(crate) fn usual(&self, at: &Workplace, ledger: &str, state: &str) -> Command {
+        let mut command = at.veobatch(ledger, &["worker", "--state-dir", state]);
         self.serve(&mut command);
         command
     }
