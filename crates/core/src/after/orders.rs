@@ -3,6 +3,7 @@
 use super::{Moment, Moved};
 use crate::event::Verdict;
 use crate::id::TaskId;
+use crate::payable::{Unpayable, payable};
 use crate::record::{Attempt, Failure, FailureKind, Record, State, Task};
 use crate::stray::Stray;
 
@@ -37,11 +38,11 @@ pub(super) fn cancel(record: &Record, moment: &Moment<'_>) -> Moved {
 pub(super) fn retry(record: &Record, moment: &Moment<'_>) -> Moved {
     let mut next = record.clone();
     match &mut next.state {
-        State::Failed { failure, task } => match (failure.kind, task.take()) {
-            (FailureKind::GivenUp, _) => {
+        State::Failed { task, .. } => match (payable(record), task.take()) {
+            (Err(Unpayable::InDoubt), _) => {
                 return Err("was given up in doubt and may have been paid for: use `veobatch resolve … --resubmit`");
             }
-            (FailureKind::NoOutput | FailureKind::Lost, Some(task)) => {
+            (Err(Unpayable::HasTask(own)), Some(task)) if task.id == own => {
                 next.state =
                     State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false, seen: None };
             }
