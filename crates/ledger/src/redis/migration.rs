@@ -104,12 +104,13 @@ async fn watch(server: &Server, me: &str) -> Result<Option<String>, LedgerError>
                     }
                     (mark.clone(), before)
                 });
-                if is_quiet || begun.elapsed() >= QUIET {
-                    return Ok(Some(paused_before.clone()));
-                }
-                if *seen != mark {
+                // Also with the last tick: a lease may have been taken right before it.
+                if !is_quiet && *seen != mark {
                     let paused_before = paused_before.clone();
                     return Err(give_up(server, &paused_before, &jobs).await?);
+                }
+                if is_quiet || begun.elapsed() >= QUIET {
+                    return Ok(Some(paused_before.clone()));
                 }
             }
         }

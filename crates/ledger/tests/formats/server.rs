@@ -238,10 +238,16 @@ async fn a_new_ledger_stops_programs_of_format_1_too() {
     let server = tokio::task::spawn_blocking(RedisServer::start).await.unwrap();
     let ledger = open(&LedgerUrl::parse(&server.url()).unwrap()).await.unwrap();
     let mut connection = redis::Client::open(server.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
-    for key in ["l", "log", "batches"] {
-        let kind: String =
-            redis::cmd("TYPE").arg(format!("{{veobatch}}:{key}")).query_async(&mut connection).await.unwrap();
-        assert_eq!(kind, "string", "{key}");
+    for is_emptied in [false, true] {
+        if is_emptied {
+            let () = redis::cmd("FLUSHALL").query_async(&mut connection).await.unwrap();
+            ledger.account().await.unwrap();
+        }
+        for key in ["l", "log", "batches"] {
+            let kind: String =
+                redis::cmd("TYPE").arg(format!("{{veobatch}}:{key}")).query_async(&mut connection).await.unwrap();
+            assert_eq!(kind, "string", "{key} {is_emptied}");
+        }
     }
     assert!(ledger.batches().await.unwrap().is_empty());
 }
