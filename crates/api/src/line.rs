@@ -153,6 +153,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_permit_that_has_run_out_makes_no_connection_and_a_call_without_one_has_none() {
+        crate::install_crypto();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let client = paying(Client::builder().no_proxy().tls_certs_only([])).build().unwrap();
+        let late = leave(Instant::now(), wall_clock() + HOUR);
+        let paid = Line::Network(client).pay(Request::new(Method::POST, url), late).await.unwrap_err();
+        assert!(matches!(paid, Undelivered::NotSent(_)), "{paid:?}");
+        listener.set_nonblocking(true).unwrap();
+        assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        // Nobody could tell until when it may be sent.
+        in_time(()).await.unwrap_err();
+    }
+
+    #[tokio::test]
     async fn a_permit_that_runs_out_while_the_connection_is_made_sends_nothing() {
         crate::install_crypto();
         let soon = Duration::from_millis(300);

@@ -64,14 +64,7 @@ impl Opened {
 
     /// Where the journal of paid calls is kept.
     pub(crate) fn state_dir(&self, work: &WorkSettings) -> PathBuf {
-        match (&work.state_dir, &self.url) {
-            (Some(path), _) => path.clone(),
-            (None, LedgerUrl::Sqlite(path)) => beside(path, "state"),
-            // Each queue is an account of its own: what was paid for there is no evidence here.
-            (None, LedgerUrl::Redis(url)) => PathBuf::from(
-                url.other_queue().map_or_else(|| ".veobatch".to_owned(), |queue| format!(".veobatch-{queue}")),
-            ),
-        }
+        work.state_dir.clone().unwrap_or_else(|| usual_state_dir(&self.url))
     }
 
     /// Where the simulated service keeps its tasks.
@@ -89,6 +82,16 @@ pub(crate) fn nothing_there(settings: &Settings) -> Result<Failure> {
     Ok(Failure::bad_input(format!("open the ledger {shown}"))
         .since("there is no such file, so no job was admitted to it yet")
         .hint("admit jobs first: veobatch run FILE   (or name the ledger: --ledger sqlite:PATH)"))
+}
+
+fn usual_state_dir(ledger: &LedgerUrl) -> PathBuf {
+    match ledger {
+        LedgerUrl::Sqlite(path) => beside(path, "state"),
+        // Each queue is an account of its own: what was paid for there is no evidence here.
+        LedgerUrl::Redis(url) => PathBuf::from(
+            url.other_queue().map_or_else(|| ".veobatch".to_owned(), |queue| format!(".veobatch-{queue}")),
+        ),
+    }
 }
 
 /// `veobatch.db` → `veobatch.state`.
@@ -113,5 +116,13 @@ mod tests {
     fn what_belongs_to_a_ledger_lies_beside_it() {
         assert_eq!(beside(Path::new("a/veobatch.db"), "state"), Path::new("a/veobatch.state"));
         assert_eq!(beside(Path::new("night"), "tasks.jsonl"), Path::new("night.tasks.jsonl"));
+    }
+
+    #[test]
+    fn each_queue_has_a_state_directory_of_its_own() {
+        let of = |url: &str| usual_state_dir(&LedgerUrl::parse(url).unwrap());
+        assert_eq!(of("redis://h:6379"), Path::new(".veobatch"));
+        assert_eq!(of("redis://h:6379/?queue=night"), Path::new(".veobatch-night"));
+        assert_eq!(of("sqlite:a/x.db"), Path::new("a/x.state"));
     }
 }

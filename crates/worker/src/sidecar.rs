@@ -255,6 +255,15 @@ mod tests {
     }
 
     #[test]
+    fn a_video_whose_picture_has_no_known_size_says_why() {
+        let content = Content { bytes: 1, sha256: String::new() };
+        let entry = FileEntry::new("a.mp4".to_owned(), "https://h/a.mp4", &content, Err("its track has no header"));
+        let told = serde_json::to_value(&entry).unwrap();
+        let why = Value::from("its track has no header");
+        assert_eq!((told.get("size_unknown"), told.get("width"), told.get("height")), (Some(&why), None, None));
+    }
+
+    #[test]
     fn parameters_tell_what_was_asked_for_without_the_secrets_of_links() {
         let images = vec!["https://u:p@host/me.jpg?sig=1".to_owned()];
         let spec = Spec { prompt: "a cat".into(), images, duration: Some(6), ..Spec::default() };

@@ -248,3 +248,39 @@ impl Plan {
         say::words(format_args!("{name}: {} to retry; {}", parts.join(" and "), words.join("; ")));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use veobatch_core::{BatchId, FailureKind, JobId, JobKey, Spec, Task, TaskId, Timestamp};
+    use veobatch_ledger::{JobRef, Version};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_368_605_000);
+
+    /// Of one job whose task failed like this.
+    fn plan(kind: FailureKind) -> Plan {
+        let (spec, price) = (Spec::default(), Credits::whole(60));
+        let task = Task { id: TaskId::parse("t1").unwrap(), attempt: 1, at: NOW };
+        let failure = veobatch_core::Failure { kind, message: "no".to_owned() };
+        let record = Record { state: State::Failed { failure, task: Some(task) }, ..Record::fresh(&spec) };
+        let key = JobKey { batch: BatchId::parse("garden").unwrap(), job: JobId::parse("cat").unwrap() };
+        let prices = BTreeMap::from([(spec.price_class(), price)]);
+        let (job, version) = (JobRef { batch: 0, seq: 0 }, Version(1));
+        let stored = Stored { key, job, spec, compacted: false, record, version, leased_until: None, now: NOW };
+        let mut plan = Plan::default();
+        plan.add(&stored, &prices);
+        plan
+    }
+
+    #[test]
+    fn only_what_is_paid_for_again_has_a_price() {
+        let told = |kind| {
+            let Plan { failed, queued, credits, .. } = plan(kind);
+            (failed, queued, credits)
+        };
+        assert_eq!(told(FailureKind::Generation), (1, 1, Credits::whole(60)));
+        assert_eq!(told(FailureKind::Lost), (1, 0, Credits::default()), "its task is asked for again");
+        assert_eq!(told(FailureKind::GivenUp), (0, 0, Credits::default()), "only `resolve` may");
+    }
+}

@@ -111,6 +111,8 @@ mod tests {
     #[test]
     fn a_file_is_too_large_only_beyond_the_limit() {
         assert_eq!(too_large(&LIMITS, 1000 << 20), None);
+        assert_eq!(too_large(&Downloads::default(), 4 << 30), None);
+        assert!(too_large(&Downloads::default(), (4 << 30) + 1).is_some());
         let words = too_large(&LIMITS, (1000 << 20) + 1).unwrap();
         assert_eq!(words, "it has 1001 MiB or more, and --max-download-size is 1000 MiB");
     }

@@ -174,12 +174,13 @@ mod tests {
     }
 
     /// What a process leaves that was killed before it could tell its ledger that `job` was accepted.
-    async fn killed(dir: &Path, ledger: &LedgerId, job: &JobKey) {
+    async fn killed(dir: &Path, ledger: &LedgerId, job: &JobKey) -> (Journal, Token) {
         let journal = Journal::start(dir, &Identity { id: ledger.clone(), grants: None }, false).unwrap();
         let token = Token::from_bits(u128::from(job.job.as_str().as_bytes()[0]));
         journal.sending(&token, job, None).await.unwrap();
         let task = TaskId::parse(&format!("task-{}", job.job)).unwrap();
         journal.answer(&token, &Outcome::Accepted(task)).await.unwrap();
+        (journal, token)
     }
 
     fn names(dir: &Path) -> Vec<String> {
@@ -215,6 +216,24 @@ mod tests {
         paid.sort();
         assert_eq!(paid, [mine, theirs], "it is this ledger's own from now on");
         assert_eq!(names(dir.path()).len(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_another_ledger_was_told_by_a_process_that_ended_is_adopted_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let ((ledger, own), other) = (ledger().await, LedgerId::random().unwrap());
+        let (mine, theirs) = (key("garden", "1"), key("garden", "2"));
+        for (of, job) in [(&own, &mine), (&other, &theirs)] {
+            let (journal, token) = killed(dir.path(), of, job).await;
+            journal.settled(&token).await.unwrap();
+            journal.finish().unwrap();
+        }
+        let place = place(dir.path(), &own);
+        assert_eq!(others(&place).unwrap()[&other].submissions, 1);
+        let mut patience = Patience::until(CancellationToken::new());
+        let told = adopt(&place, &ledger, &Policy::default(), &mut patience).await.unwrap();
+        assert_eq!(told.moved, [mine, theirs].into(), "and what this one was told before, should it be emptied");
+        assert!(others(&place).unwrap().is_empty());
     }
 
     #[tokio::test]

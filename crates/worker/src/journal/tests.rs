@@ -103,6 +103,11 @@ async fn after_a_sync_that_failed_nothing_is_called_durable_until_it_is_written_
     journal.0.sync(second).unwrap_err();
     journal.0.sync(first).unwrap_err();
 
+    // Nor is it written anew as long as that cannot be synced.
+    fault::set(Some(Box::new(|_| Some(Fault::Sync))));
+    journal.0.append(sending(&three)).unwrap_err();
+    fault::set(None);
+
     let old = journal.on_disk().0;
     journal.sending(&three, &key(), None).await.unwrap();
     let (path, lines) = journal.on_disk();
