@@ -24,8 +24,15 @@ pub struct Terminal {
     child: Child,
     shown: String,
     keyboard: OwnedWritePty,
-    screen: watch::Receiver<String>,
+    screen: watch::Receiver<Screen>,
     reader: JoinSet<()>,
+}
+
+/// Everything that appeared so far.
+#[derive(Debug, Default)]
+struct Screen {
+    plain: String,
+    is_coloured: bool,
 }
 
 impl Terminal {
@@ -39,7 +46,7 @@ impl Terminal {
         let child =
             pty_process::Command::from(command).spawn(pts).with_context(|| format!("failed to start {shown}"))?;
         let (screen, keyboard) = pty.into_split();
-        let (seen, is_seen) = watch::channel(String::new());
+        let (seen, is_seen) = watch::channel(Screen::default());
         let mut reader = JoinSet::new();
         reader.spawn(read(screen, seen, log));
         Ok(Self { child, shown, keyboard, screen: is_seen, reader })
@@ -47,13 +54,19 @@ impl Terminal {
 
     /// Everything that appeared so far, one under the other, without colours and movements of the cursor.
     pub fn seen(&self) -> String {
-        self.screen.borrow().clone()
+        self.screen.borrow().plain.clone()
+    }
+
+    /// Whether anything appeared in a colour, or bold.
+    pub fn is_coloured(&self) -> bool {
+        self.screen.borrow().is_coloured
     }
 
     /// Returns once `words` appeared.
     pub async fn until_seen(&mut self, words: &str) -> Result<()> {
-        let is_seen =
-            timeout(PATIENCE, self.screen.wait_for(|seen| seen.contains(words))).await.is_ok_and(|seen| seen.is_ok());
+        let is_seen = timeout(PATIENCE, self.screen.wait_for(|seen| seen.plain.contains(words)))
+            .await
+            .is_ok_and(|seen| seen.is_ok());
         if is_seen { Ok(()) } else { bail!("{} never shows {words:?}:\n{}", self.shown, self.seen()) }
     }
 
@@ -78,18 +91,19 @@ impl Terminal {
         };
         // The reader ends when nobody has the terminal open any more.
         while self.reader.join_next().await.is_some() {}
-        let seen = self.screen.borrow().clone();
+        let seen = self.seen();
         Ok(Ended::new(status?, String::new(), seen, self.shown))
     }
 }
 
-async fn read(mut screen: OwnedReadPty, seen: watch::Sender<String>, mut log: std::fs::File) {
+async fn read(mut screen: OwnedReadPty, seen: watch::Sender<Screen>, mut log: std::fs::File) {
     let (mut bytes, mut piece) = (Vec::new(), vec![0; 4096]);
     // Linux says EIO once the last process has closed the terminal.
     while let Ok(length @ 1..) = screen.read(&mut piece).await {
         let piece = piece.get(..length).unwrap_or_default();
         bytes.extend_from_slice(piece);
-        seen.send_replace(plain(&String::from_utf8_lossy(&bytes)));
+        let text = String::from_utf8_lossy(&bytes);
+        seen.send_replace(Screen { plain: plain(&text), is_coloured: is_coloured(&text) });
         // Only to be shown with a specification that fails, and searched for what must not be in it.
         let _ = log.write_all(piece);
     }
@@ -113,4 +127,12 @@ fn plain(text: &str) -> String {
         }
     }
     plain
+}
+
+/// Whether there is an escape sequence `ESC [ … m` other than those that end colours.
+fn is_coloured(text: &str) -> bool {
+    text.split("\u{1b}[").skip(1).any(|rest| {
+        let codes = rest.find(|c: char| c.is_ascii_alphabetic()).map(|end| rest.split_at(end));
+        codes.is_some_and(|(codes, rest)| rest.starts_with('m') && !matches!(codes, "" | "0"))
+    })
 }

@@ -192,11 +192,11 @@ async fn many_jobs_are_cancelled_and_taken_up_again_in_few_calls() -> Result<()>
     let scene = on_redis(quick()).await?;
     scene.prompts("garden.yaml", &Prompts::numbered("garden", usize::try_from(JOBS)?))?;
     scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
-    for (words, state) in
-        [(&["cancel", "garden"][..], "cancelled"), (&["retry", "garden", "--state", "cancelled"], "queued")]
-    {
+    let retry: &[&str] = &["retry", "garden", "--state", "cancelled", "--yes"];
+    for (words, state, bar) in [(&["cancel", "garden"][..], "cancelled", "cancelling"), (retry, "queued", "retrying")] {
         calls(&scene)?;
-        scene.run(words).await?.with_code(0)?;
+        let ended = scene.start_on_a_terminal(words)?.wait(PATIENCE).await?.with_code(0)?;
+        ended.saying(&format!("{bar} "))?.saying("/6,000 ")?;
         let calls = calls(&scene)?;
         let counts = scene.counts("garden").await?;
         let moved = if state == "queued" { counts.queued } else { counts.cancelled };

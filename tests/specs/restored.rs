@@ -161,3 +161,46 @@ async fn two_ledgers_that_share_a_state_directory_do_not_hear_each_others_journa
     assert_eq!(scene.most_per_prompt().await, 1);
     Ok(())
 }
+
+#[tokio::test]
+async fn on_a_terminal_it_is_asked_whether_a_restored_ledger_may_submit() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 3))?;
+    scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
+    back_up(&scene)?;
+    scene.run(&["run", "garden.yaml"]).await?.with_code(0)?;
+    restore(&scene)?;
+    scene.prompts("more.yaml", &Prompts::numbered("more", 2))?;
+    scene.run(&["enqueue", "more.yaml"]).await?.with_code(0)?;
+    for (answer, code, submissions) in [("n", 1, 3), ("y", 0, 5)] {
+        let mut terminal = scene.start_on_a_terminal(&["worker", "--until-idle"])?;
+        terminal.until_seen("Submit what is still queued? [y/N]").await?;
+        ensure!(terminal.seen().contains("restored from a backup"), "{}", terminal.seen());
+        terminal.answer(answer).await?;
+        terminal.wait(PATIENCE).await?.with_code(code)?;
+        assert_eq!(scene.bill().await.submissions, submissions, "{answer}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn where_no_journal_is_left_the_sidecars_tell_a_restored_ledger_what_is_done() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 3))?;
+    scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
+    back_up(&scene)?;
+    scene.run(&["run", "garden.yaml"]).await?.with_code(0)?;
+    restore(&scene)?;
+    let mut forgotten = 0;
+    for file in fs::read_dir(scene.path("veobatch.state"))? {
+        let file = file?;
+        if file.file_name().to_string_lossy().ends_with(".jsonl") {
+            fs::remove_file(file.path())?;
+            forgotten += 1;
+        }
+    }
+    ensure!(forgotten > 0, "no journal was left");
+    scene.run(&["run", "garden.yaml", "--accept-restored-ledger"]).await?.with_code(0)?;
+    assert_eq!((scene.counts("garden").await?.done, scene.bill().await.submissions), (3, 3));
+    Ok(())
+}

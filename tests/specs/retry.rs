@@ -60,6 +60,7 @@ async fn a_code_and_a_reason_narrow_a_retry_and_its_cost_is_told() -> Result<()>
     let told = "garden: 1 failed job to retry; 1 job to submit, about 60 credits (US$0.30)";
     scene.run(&["retry", "garden", "--code", "422"]).await?.with_code(0)?.saying(told)?;
     assert_eq!(states(&scene).await?, ["queued", "failed", "done", "cancelled"]);
+    scene.run(&["retry", "garden", "job-1", "--code", "422"]).await?.with_code(1)?.saying("it has not failed")?;
     let error = scene.jobs("garden").await?.get(1).context("four jobs")?.error.clone().context("a reason")?;
     scene.run(&["retry", "garden", "--reason", "not in any of them"]).await?.with_code(0)?;
     scene.run(&["retry", "garden", "job-2", "--code", "422"]).await?.with_code(1)?.saying("for another reason")?;
@@ -71,6 +72,18 @@ async fn a_code_and_a_reason_narrow_a_retry_and_its_cost_is_told() -> Result<()>
     scene.run(&["run", "garden.yaml"]).await?.with_code(1)?;
     assert_eq!(scene.most_per_prompt().await, 1);
     ensure!(scene.bill().await.accepted.len() == 3, "the cancelled one was not paid for");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_retry_tells_whose_price_is_not_known() -> Result<()> {
+    let mut config = quick();
+    config.faults.submit = vec![Rule::always(Fault::Code).code(422)];
+    let scene = on_sqlite(config).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 2).defaults("{ model: veo9 }"))?;
+    scene.run(&["run", "garden.yaml"]).await?.with_code(1)?;
+    let told = "and 2 jobs of veo9/720p, whose price is not known";
+    scene.run(&["retry", "garden"]).await?.with_code(0)?.saying(told)?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! On a terminal: questions, bars, and Ctrl-C.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 use veobatch_simulator::{Config, Fault, Rule};
 use veobatch_tests::{Prompts, quick};
 
@@ -78,5 +79,78 @@ async fn ctrl_c_at_a_question_ends_with_130_and_nothing_is_admitted() -> Result<
     terminal.interrupt().await?;
     terminal.wait(PATIENCE).await?.with_code(130)?;
     assert_eq!((scene.counts("garden").await?.total, scene.bill().await.submissions), (0, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_retry_asks_with_its_price_and_no_leaves_the_jobs_as_they_are() -> Result<()> {
+    let mut config = quick();
+    config.faults.submit = vec![Rule::always(Fault::Code).code(422)];
+    let scene = on_sqlite(config).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 2))?;
+    scene.run(&["run", "garden.yaml"]).await?.with_code(1)?;
+    for answer in ["n", ""] {
+        let mut terminal = scene.start_on_a_terminal(&["retry", "garden"])?;
+        terminal.until_seen("retry 2 jobs? [y/N]").await?;
+        let price = "garden: 2 failed jobs to retry; 2 jobs to submit, about 120 credits (US$0.60)";
+        ensure!(terminal.seen().contains(price), "asked without the price:\n{}", terminal.seen());
+        terminal.answer(answer).await?;
+        terminal.wait(PATIENCE).await?.with_code(1)?.saying("nothing was retried")?;
+        assert_eq!(scene.counts("garden").await?.failed, 2);
+    }
+    let mut terminal = scene.start_on_a_terminal(&["retry", "garden", "job-1"])?;
+    terminal.until_seen("retry 1 job? [y/N]").await?;
+    terminal.answer("y").await?;
+    terminal.wait(PATIENCE).await?.with_code(0)?;
+    let ended = scene.start_on_a_terminal(&["retry", "garden", "--yes"])?.wait(PATIENCE).await?.with_code(0)?;
+    ensure!(!ended.stderr.contains("[y/N]"), "{}", ended.stderr);
+    assert_eq!(scene.counts("garden").await?.queued, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_no_to_a_second_payment_of_a_job_in_doubt_ends_with_1_and_leaves_it_so() -> Result<()> {
+    let mut config = quick();
+    config.faults.submit = vec![Rule::nth(Fault::Close, [1])];
+    let scene = on_sqlite(config).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 1))?;
+    scene.run(&["run", "garden.yaml"]).await?.with_code(1)?;
+    for (answer, code) in [("n", 1), ("y", 0)] {
+        assert_eq!(scene.counts("garden").await?.in_doubt, 1);
+        let mut terminal = scene.start_on_a_terminal(&["resolve", "garden", "job-1", "--resubmit"])?;
+        terminal.until_seen("submit it again? [y/N]").await?;
+        ensure!(terminal.seen().contains("pays for it a second time"), "{}", terminal.seen());
+        terminal.answer(answer).await?;
+        terminal.wait(PATIENCE).await?.with_code(code)?;
+    }
+    assert_eq!(scene.counts("garden").await?.queued, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_color_holds_for_logs_too() -> Result<()> {
+    for (name, is_coloured) in [("NOTHING", true), ("NO_COLOR", false)] {
+        let scene = on_sqlite(quick()).await?.with(name, "1");
+        let mut terminal = scene.start_on_a_terminal(&["worker", "--until-idle"])?;
+        terminal.until_seen("INFO").await?;
+        assert_eq!(terminal.is_coloured(), is_coloured, "{name}:\n{}", terminal.seen());
+        terminal.wait(PATIENCE).await?.with_code(0)?;
+    }
+    Ok(())
+}
+
+/// Where the log on standard error is JSON there are no bars, and a question is a line of JSON too.
+#[tokio::test]
+async fn a_log_of_json_is_not_mixed_with_words_on_a_terminal_either() -> Result<()> {
+    let scene = on_sqlite(quick()).await?.with("VEOBATCH_LOG_FORMAT", "json");
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 2))?;
+    let mut terminal = scene.start_on_a_terminal(&["run", "garden.yaml"])?;
+    terminal.until_seen("admit 2 new jobs? [y/N]").await?;
+    terminal.answer("y").await?;
+    let ended = terminal.wait(PATIENCE).await?.with_code(0)?;
+    // What is typed appears, too.
+    for line in ended.stderr.lines().map(str::trim).filter(|line| !matches!(*line, "" | "y")) {
+        let _: Value = serde_json::from_str(line).with_context(|| format!("{line:?} in\n{}", ended.stderr))?;
+    }
     Ok(())
 }
