@@ -48,6 +48,8 @@ mod secrets;
 mod settings;
 /// On a terminal: questions, bars, and Ctrl-C.
 mod terminal;
+/// From one ledger to another, of either kind.
+mod transfer;
 /// What goes wrong out there, and what a person sees of it.
 mod trouble;
 /// One record that this program cannot read.

@@ -8,8 +8,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
-    account, arrange, cancel, check, completions, credits, enqueue, jobs, pause, priority, purge, resolve, resume,
-    retry, run, show, simulate, status, worker,
+    account, arrange, cancel, check, completions, credits, enqueue, jobs, ledger, pause, priority, purge, resolve,
+    resume, retry, run, show, simulate, status, worker,
 };
 use crate::settings::Settings;
 use crate::{environment, exit, say};
@@ -60,6 +60,7 @@ pub(crate) enum Which {
     Priority(priority::Priority),
     Arrange(arrange::Arrange),
     Account(account::AccountCommand),
+    Ledger(ledger::LedgerCommand),
     Purge(purge::Purge),
     Credits(credits::Credits),
     Simulate(simulate::Simulate),

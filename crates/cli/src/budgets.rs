@@ -117,6 +117,7 @@ mod tests {
             next_slot: Timestamp::default(),
             gate: Gate::Open,
             recovering_until: None,
+            moved_to: None,
             notes: Vec::new(),
             daily,
             prices: prices.map(|(class, credits)| (class.to_owned(), Credits::whole(credits))).into(),

@@ -8,6 +8,7 @@ pub(crate) mod completions;
 pub(crate) mod credits;
 pub(crate) mod enqueue;
 pub(crate) mod jobs;
+pub(crate) mod ledger;
 pub(crate) mod pause;
 pub(crate) mod priority;
 pub(crate) mod purge;
@@ -45,6 +46,7 @@ pub(crate) async fn run(arguments: &Arguments, mut signals: Signals) -> Result<u
         Which::Priority(priority) => signals.unless(priority.run(settings)).await,
         Which::Arrange(arrange) => signals.unless(arrange.run(settings)).await,
         Which::Account(account) => signals.unless(account.run(settings)).await,
+        Which::Ledger(ledger) => signals.unless(Box::pin(ledger.run(settings))).await,
         Which::Purge(purge) => signals.unless(purge.run(settings)).await,
         Which::Credits(credits) => signals.unless(credits.run(settings)).await,
         Which::Completions(completions) => completions.run(),

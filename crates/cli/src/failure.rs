@@ -99,6 +99,13 @@ impl Failure {
             LedgerError::UnknownBatch(_) => {
                 Self::bad_input(what).because(error).hint("list the batches: veobatch status")
             }
+            LedgerError::Moved { to } => Self::bad_input(what)
+                .because(error)
+                .hint(format!("work with that one: --ledger '{to}' (with its password, if it has one)")),
+            LedgerError::Importing => Self::unavailable(what)
+                .because(error)
+                .hint("finish it with the same command: veobatch ledger import FILE"),
+            LedgerError::Transfer(_) => Self::unfinished(what).because(error),
             LedgerError::Unsettled(batch) => Self::unfinished(what)
                 .because(error)
                 .hint(format!("see what is still to come of it: veobatch status {batch}")),

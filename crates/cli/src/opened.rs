@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use veobatch_ledger::{LedgerError, LedgerUrl, SharedLedger};
 
 use crate::failure::{Failure, Result};
+use crate::say;
 use crate::settings::{Settings, WorkSettings};
 
 /// The ledger's default, and that of `--simulate`.
@@ -41,7 +42,17 @@ impl Opened {
     pub(crate) async fn existing(settings: &Settings) -> Result<Option<Self>> {
         match url(settings)? {
             LedgerUrl::Sqlite(path) if !path.exists() => Ok(None),
-            LedgerUrl::Sqlite(_) | LedgerUrl::Redis(_) => Self::open(settings).await.map(Some),
+            LedgerUrl::Sqlite(_) | LedgerUrl::Redis(_) => {
+                let opened = Self::open(settings).await?;
+                let account =
+                    opened.ledger.account().await.map_err(|error| Failure::ledger("read the ledger", &error))?;
+                if let Some(to) = account.moved_to {
+                    say::words(format_args!(
+                        "note: the jobs of this ledger were moved to {to}: what follows is as it was then"
+                    ));
+                }
+                Ok(Some(opened))
+            }
         }
     }
 
@@ -84,7 +95,8 @@ pub(crate) fn nothing_there(settings: &Settings) -> Result<Failure> {
         .hint("admit jobs first: veobatch run FILE   (or name the ledger: --ledger sqlite:PATH)"))
 }
 
-fn usual_state_dir(ledger: &LedgerUrl) -> PathBuf {
+/// Where the journal of paid calls of a ledger is kept, unless a person says otherwise.
+pub(crate) fn usual_state_dir(ledger: &LedgerUrl) -> PathBuf {
     match ledger {
         LedgerUrl::Sqlite(path) => beside(path, "state"),
         // Each queue is an account of its own: what was paid for there is no evidence here.
@@ -102,7 +114,8 @@ fn beside(file: &Path, extension: &str) -> PathBuf {
     file.with_file_name(name)
 }
 
-fn url(settings: &Settings) -> Result<LedgerUrl> {
+/// The ledger's URL.
+pub(crate) fn url(settings: &Settings) -> Result<LedgerUrl> {
     let usual = if settings.simulate { SIMULATED } else { USUAL };
     LedgerUrl::parse(settings.ledger.as_deref().unwrap_or(usual))
         .map_err(|error| Failure::ledger("understand --ledger", &error).hint("--ledger sqlite:veobatch.db"))

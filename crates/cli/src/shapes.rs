@@ -144,6 +144,7 @@ pub(crate) fn account(account: &Account) -> Value {
         "gate": gate,
         "daily_budget": account.daily.as_ref().map(daily),
         "recovering_until": account.recovering_until.map(Time),
+        "moved_to": account.moved_to,
         "workers": crate::words::present_notes(account).map(note).collect::<Vec<Value>>(),
         "now": Time(account.now),
         "calendar": Time(account.calendar),

@@ -316,6 +316,7 @@ mod tests {
             next_slot: at(0),
             gate: Gate::Open,
             recovering_until: None,
+            moved_to: None,
             daily: Some(veobatch_ledger::Daily {
                 budget: veobatch_ledger::DailyBudget { credits: Credits::whole(9), zone: "UTC".into() },
                 day: veobatch_core::Span { from: at(day_from), until: at(90_000_000) },

@@ -344,6 +344,8 @@ pub struct Account {
     pub gate: Gate,
     /// Until when nothing is granted because the ledger may have gone back in time ([`Waiting::Recovery`]).
     pub recovering_until: Option<Timestamp>,
+    /// Where its jobs were moved: it changes no more.
+    pub moved_to: Option<String>,
     /// The daily budget, if there is one.
     pub daily: Option<Daily>,
     /// What submissions are expected to cost, by class.

@@ -59,6 +59,18 @@ pub enum LedgerError {
         /// What is in the way.
         why: String,
     },
+    /// Its jobs were moved to another ledger, and it changes no more. It can be read.
+    #[error("its jobs were moved to {to}, and it changes no more")]
+    Moved {
+        /// Where, as a person reads it.
+        to: String,
+    },
+    /// It is the target of an import that has not come to its end.
+    #[error("jobs are being imported into this ledger, and the import has not come to its end")]
+    Importing,
+    /// An export or an import is refused; completes itself.
+    #[error("{0}")]
+    Transfer(String),
     /// `SQLite`: another process works on this file.
     #[error("another worker process is working on this ledger")]
     WorkerPresent,

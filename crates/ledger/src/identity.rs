@@ -48,6 +48,9 @@ pub struct Identity {
     pub id: LedgerId,
     /// How many submissions it has granted, if it counts them (`SQLite`). An older copy of it has granted fewer.
     pub grants: Option<u64>,
+    /// It was imported from an export whose ledger could not be marked as moved, so it may be older than what was paid for; and
+    /// no person has agreed yet that it goes on.
+    pub is_copy: bool,
 }
 
 #[cfg(test)]

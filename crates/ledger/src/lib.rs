@@ -16,6 +16,7 @@
 
 mod account;
 mod change;
+mod digest;
 mod error;
 mod fastest;
 mod grant;
@@ -29,6 +30,7 @@ mod redis;
 mod restate;
 mod slots;
 mod sqlite;
+mod transfer;
 mod unreadable;
 
 use std::sync::Arc;
@@ -60,6 +62,7 @@ pub use slots::{SLOT_HOURS, SlotUse, Unused};
 #[cfg(feature = "simulated")]
 pub use sqlite::Past;
 pub use sqlite::{SqliteLedger, TimeSource};
+pub use transfer::{Checked, Exported, Moving, check, export};
 pub use unreadable::Unreadable;
 
 /// The durable record of every job, which is also the queue.
@@ -100,7 +103,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     ) -> Result<bool, LedgerError>;
 
     /// Which ledger it is, and how many submissions it has granted, raised to `at_least` if it was told of more: a restored
-    /// one has caught up once it was told what became of those that it had forgotten.
+    /// one has caught up once it was told what became of those that it had forgotten. With any number but 0 a person has agreed
+    /// that it goes on, also if it is a copy ([`Identity::is_copy`]).
     async fn identity(&self, at_least: u64) -> Result<Identity, LedgerError>;
 
     /// Stores new jobs of `batch` (made if it is not there), in order, visible to nobody until [`Ledger::publish`].

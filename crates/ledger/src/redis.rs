@@ -7,7 +7,7 @@
 //!
 //! | key | what | written by | dies |
 //! |---|---|---|---|
-//! | `meta` | format, salt, binding, id, virtual time by priority, whether somebody set prices, number of batches, size of `t`, the server it is on and until when it recovers | open, bind, grant, stage, put | never |
+//! | `meta` | format, salt, binding, id, stamp of the last change, where the jobs were moved, the import that it is the target of, virtual time by priority, whether somebody set prices, number of batches, size of `t`, the server it is on and until when it recovers | open, bind, grant, stage, put | never |
 //! | `migration` | who brings the ledger to a new format | open | when that is done, or after ten seconds |
 //! | `l`, `log`, `batches` | nothing: keys of format 1 under another type, so that a program of that time stops at them | open | never |
 //! | `confirmed` | when claims were last confirmed; written only to have something to wait for | confirmation | never |
@@ -71,6 +71,7 @@ mod scripts;
 mod seen;
 mod server;
 mod shared;
+mod transfer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,10 +106,15 @@ impl RedisLedger {
     /// Connects to the server that has the queue of `url`, and checks its version and the ledger's format. TLS needs rustls'
     /// process-wide provider to be installed.
     pub async fn open(url: &RedisUrl) -> Result<Self, LedgerError> {
-        let server = Arc::new(Server::connect(url).await?);
+        let server = Server::connect(url).await?;
         shared::check_format(&server).await?;
+        Ok(Self::on(server))
+    }
+
+    fn on(server: Server) -> Self {
+        let server = Arc::new(server);
         let confirmation = Confirmation::new(server.clone());
-        Ok(Self { server, scripts: Scripts::new(), collector: Collector::new(), confirmation, nudge: Notify::new() })
+        Self { server, scripts: Scripts::new(), collector: Collector::new(), confirmation, nudge: Notify::new() }
     }
 }
 
@@ -133,8 +139,12 @@ impl Ledger for RedisLedger {
     }
 
     /// Grants are not counted: a server that went back in time says so by itself, and is told again by itself.
-    async fn identity(&self, _: u64) -> Result<Identity, LedgerError> {
-        Ok(Identity { id: shared::id(&self.server).await?, grants: None })
+    async fn identity(&self, at_least: u64) -> Result<Identity, LedgerError> {
+        if at_least > 0 {
+            shared::accept(&self.server).await?;
+        }
+        let id = shared::id(&self.server).await?;
+        Ok(Identity { id, grants: None, is_copy: shared::is_copy(&self.server).await? })
     }
 
     async fn is_bound(

@@ -23,8 +23,9 @@
 //! | `lineage` | the ledger's id, and how many submissions it has granted | `bind`, claims | with the file |
 //! | `seen` | a kind of video, when it was told of last, and a life table of what was seen | `observe` | when others are told of |
 //! | `polls` | how many follow-ups a second are allowed, and until when leave for them was used up | `limit_polls`, claims | with the file |
+//! | `transfer` | how often the ledger was changed and when last, where its jobs were moved, the import that it is the target of | every change; imports | with the file |
 //! | `unreadable` | a job that a program could not read, since when, and why | claims, pages | when a program that can read it stores or lists it |
-//! | `task` | a task id and the job it belongs to | `put` | with a forgotten batch: `clear` |
+//! | `task` | a task id (or its digest, if it was imported) and the job it belongs to | `put`, imports | with a forgotten batch: `clear` |
 //!
 //! `job.id` is the batch's number and the sequence in it (32 bits each), so a batch is a range in file order. `rank`
 //! orders the queued ones (in the index `job_ready` as long as they wait for no time); `due` in `lane` is when a job is
@@ -57,6 +58,7 @@ mod seen;
 mod slots;
 mod submission;
 mod sums;
+mod transfer;
 mod unreadable;
 mod upgrade;
 mod writer;
@@ -80,8 +82,10 @@ use crate::{
 };
 
 pub use self::clock::TimeSource;
+pub(crate) use self::clock::wall_clock;
 #[cfg(feature = "simulated")]
 pub use self::past::Past;
+pub(crate) use self::transfer::Transfer;
 
 /// A ledger in a `SQLite` file.
 #[derive(Debug)]
@@ -105,6 +109,7 @@ impl SqliteLedger {
         let at = path.to_owned();
         let (writer, reader) = tokio::task::spawn_blocking(move || {
             let writer = schema::open(&at)?;
+            transfer::check_begun(&writer)?;
             Ok::<_, LedgerError>((writer, schema::open_reader(&at)?))
         })
         .await
@@ -166,7 +171,7 @@ impl SqliteLedger {
         let wanted = reading::Wanted { batch: batch.folded(), which, after: after.map(JobId::folded), limit };
         let (stored, unreadable) = self.look(move |step| reading::page(step, &wanted)).await?;
         if !unreadable.is_empty() {
-            self.write(move |step| unreadable::note(step, &unreadable)).await?;
+            unless_moved(self.write(move |step| unreadable::note(step, &unreadable)).await)?;
         }
         Ok(stored)
     }
@@ -189,13 +194,14 @@ impl Ledger for SqliteLedger {
     ) -> Result<(), LedgerError> {
         let salt = self.look(account::salt).await?;
         let (api_base, fingerprint) = (api_base.to_owned(), fingerprint(&salt));
+        // Asked of the writer, which refuses for a ledger that was moved.
         self.write(move |step| account::bind(step, &api_base, &fingerprint)).await?;
         self.identity(0).await.map(drop)
     }
 
     async fn identity(&self, at_least: u64) -> Result<Identity, LedgerError> {
         match self.look(lineage::known).await? {
-            Some(known) if known.grants >= Some(at_least) => Ok(known),
+            Some(known) if known.grants >= Some(at_least) && (at_least == 0 || !known.is_copy) => Ok(known),
             Some(_) | None => self.write(move |step| lineage::identify(step, at_least)).await,
         }
     }
@@ -207,7 +213,11 @@ impl Ledger for SqliteLedger {
     ) -> Result<bool, LedgerError> {
         let salt = self.look(account::salt).await?;
         let (api_base, fingerprint) = (api_base.to_owned(), fingerprint(&salt));
-        self.look(move |step| account::is_bound(step, &api_base, &fingerprint)).await
+        self.look(move |step| {
+            transfer::check_usable(step.sql)?;
+            account::is_bound(step, &api_base, &fingerprint)
+        })
+        .await
     }
 
     async fn stage(&self, admission: &Admission, batch: &BatchId, jobs: &[NewJob]) -> Result<Staged, LedgerError> {
@@ -325,7 +335,8 @@ impl Ledger for SqliteLedger {
     async fn unreadable(&self, max: usize) -> Result<Vec<Unreadable>, LedgerError> {
         let (unreadable, others) = self.look(move |step| unreadable::list(step, max)).await?;
         if !others.is_empty() {
-            self.write(move |step| others.iter().try_for_each(|id| unreadable::was_read(step, *id))).await?;
+            let read = self.write(move |step| others.iter().try_for_each(|id| unreadable::was_read(step, *id)));
+            unless_moved(read.await)?;
         }
         Ok(unreadable)
     }
@@ -405,8 +416,10 @@ impl Ledger for SqliteLedger {
     }
 
     async fn limit_polls(&self, per_second: Option<u32>) -> Result<u32, LedgerError> {
-        let per_second = per_second.map(|rate| rate.max(1));
-        self.write(move |step| polls::limit(step, per_second)).await
+        match per_second {
+            None => self.look(polls::rate).await,
+            Some(rate) => self.write(move |step| polls::limit(step, rate.max(1))).await,
+        }
     }
 
     async fn guarantee(&self) -> Result<Guarantee, LedgerError> {
@@ -419,6 +432,14 @@ impl Ledger for SqliteLedger {
 
     async fn nudged(&self) {
         self.nudged.notified().await;
+    }
+}
+
+/// What is only noted needs no note in a ledger that changes no more.
+fn unless_moved(noted: Result<(), LedgerError>) -> Result<(), LedgerError> {
+    match noted {
+        Err(LedgerError::Moved { .. }) => Ok(()),
+        result => result,
     }
 }
 

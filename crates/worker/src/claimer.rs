@@ -19,6 +19,7 @@ use futures::FutureExt as _;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tracing::error;
 use veobatch_core::Timestamp;
+use veobatch_ledger::LedgerError;
 
 pub(crate) use due::Due;
 pub(crate) use submission::Submissions;
@@ -38,6 +39,11 @@ type Limiter = DefaultDirectRateLimiter;
 /// A limiter of `quota`.
 fn limiter(quota: Quota) -> Limiter {
     RateLimiter::direct(quota)
+}
+
+/// Whether the ledger is over for this process: it has another format, or its jobs were moved.
+fn is_over(error: &LedgerError) -> bool {
+    matches!(error, LedgerError::Format { .. } | LedgerError::Moved { .. } | LedgerError::Importing)
 }
 
 /// Rests until `due` by the ledger's clock, a hint that something became due, or the next regular look.

@@ -45,7 +45,7 @@ impl Ending {
         self.closing.cancel();
     }
 
-    /// A newer program has changed the ledger's format: nothing of this process can be stored any more.
+    /// The ledger has another format, or its jobs were moved: nothing of this process can be stored any more.
     pub(crate) fn outdated(&self, error: LedgerError) {
         let words = error.to_string();
         if self.reason.set(Reason::Ledger(error)).is_ok() {

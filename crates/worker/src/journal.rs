@@ -23,6 +23,7 @@
 //! Every line names its ledger. What was paid for with another one is no evidence in this one: its journals are left alone,
 //! unless a person has them adopted.
 
+pub(crate) mod carry;
 pub(crate) mod high_water;
 pub(crate) mod history;
 pub(crate) mod line;

@@ -72,6 +72,7 @@ pub use compaction::compact;
 pub use edge::Edge;
 #[cfg(feature = "edges")]
 pub use edge::{Fate, hang_while_there_is};
+pub use journal::carry::carry_journals;
 pub use restored::{Restored, reconcile};
 pub use sweep::sweep;
 pub use work::work;

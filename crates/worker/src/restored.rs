@@ -32,6 +32,8 @@ pub struct Restored {
     pub grants: u64,
     /// Submissions that it had granted once, as this machine knows.
     pub known: u64,
+    /// It was imported from an export of a ledger that is lost.
+    pub is_copy: bool,
     /// Jobs that it was told are paid for, or may be.
     pub told: u64,
     /// Jobs that were paid for and are not in it at all, by batch.
@@ -46,10 +48,13 @@ pub struct Restored {
 /// If the state or output directory cannot be read, or the ledger does not take what it is told.
 pub async fn reconcile(ledger: &dyn Ledger, options: &Options) -> Result<Option<Restored>, WorkError> {
     let identity = ledger.identity(0).await?;
-    let Some(grants) = identity.grants else { return Ok(None) };
     let unusable = |error: &dyn fmt::Display| unusable(&options.state_dir, error);
-    let known = HighWater::read(&options.state_dir, &identity.id).map_err(|error| unusable(&error))?;
-    if known <= grants {
+    let known = match identity.grants {
+        Some(_) => HighWater::read(&options.state_dir, &identity.id).map_err(|error| unusable(&error))?,
+        None => 0,
+    };
+    let (grants, is_copy) = (identity.grants.unwrap_or_default(), identity.is_copy);
+    if known <= grants && !is_copy {
         return Ok(None);
     }
     let place = Place { dir: options.state_dir.clone(), ledger: identity.id, keeps_told: false };
@@ -70,7 +75,7 @@ pub async fn reconcile(ledger: &dyn Ledger, options: &Options) -> Result<Option<
         *missing.entry(job.batch.clone()).or_default() += 1;
     }
     let state_dir = options.state_dir.clone();
-    Ok(Some(Restored { grants, known, told: moved.len() as u64, missing, state_dir }))
+    Ok(Some(Restored { grants, known, is_copy, told: moved.len() as u64, missing, state_dir }))
 }
 
 /// Finds out whether this worker may submit: `Some` says why not.
@@ -80,7 +85,7 @@ pub(crate) async fn hold(ledger: &dyn Ledger, options: &Options) -> Result<Optio
     if options.past.accept_restored {
         warn!("{words}; it was told what is known, and a person agreed to go on");
         // From now on an older copy of the ledger is known by its count again.
-        ledger.identity(restored.known).await?;
+        ledger.identity(restored.known.max(1)).await?;
         return Ok(None);
     }
     Ok(Some(format!("{words} (to go on, start again with --accept-restored-ledger)")))
@@ -95,11 +100,16 @@ pub(crate) fn unusable(state_dir: &Path, error: &dyn fmt::Display) -> WorkError 
 
 impl Restored {
     fn in_short(&self) -> String {
-        let Self { grants, known, state_dir, .. } = self;
+        let Self { grants, known, is_copy, state_dir, .. } = self;
         let dir = state_dir.display();
+        if *is_copy {
+            return "this ledger was imported from an export of one that is lost: it does not know what was paid for after the \
+                    export"
+                .to_owned();
+        }
         format!(
-            "this ledger is an older copy, probably restored from a backup: it has made {grants} submissions, and {dir} \
-             knows of {known}"
+            "this ledger is an older copy, probably restored from a backup, or its jobs were moved by `ledger import`: it has \
+             made {grants} submissions, and {dir} knows of {known}"
         )
     }
 }

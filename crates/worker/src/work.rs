@@ -194,8 +194,7 @@ pub(crate) async fn prepare(
     guarantee: &Guarantee,
     stop: &Stop,
 ) -> Result<Worker, WorkError> {
-    // One that goes back in time by itself is told again by itself.
-    let held = if guarantee.may_go_back { None } else { restored::hold(ledger.as_ref(), options).await? };
+    let held = restored::hold(ledger.as_ref(), options).await?;
     let ending = Ending::of(stop);
     let (output, journal) = open(ledger.as_ref(), options, guarantee).await?;
     let told = recall(&journal, ledger.as_ref(), options, &ending).await;

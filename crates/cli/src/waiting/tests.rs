@@ -40,6 +40,7 @@ fn account() -> Account {
         next_slot: NOW,
         gate: Gate::Open,
         recovering_until: None,
+        moved_to: None,
         daily: None,
         notes: Vec::new(),
         prices: BTreeMap::from([("veo3_fast/720p".to_owned(), PRICE)]),

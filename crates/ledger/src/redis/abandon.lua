@@ -1,6 +1,7 @@
 -- What the admission staged into these batches and did not publish is gone, and so is a batch left without jobs.
 -- ARGV: admission, folded batches. Returns 1 if there is more to do: call again.
 
+changes()
 for i = 2, #ARGV do
   local n = call('HGET', P .. 'names', ARGV[i])
   if n and call('HGET', part(n, ''), 'admission') == ARGV[1] then

@@ -5,8 +5,8 @@
 -- words to be remembered (none: forgotten). Returns now, N, how many of them are
 -- taken to be allowed now (in thousandths), W, cap, in flight, next
 -- slot, the gate: until, why, credits, closings; until when nothing is granted because the server may have gone back in
--- time (0: no such time); the daily budget: credits, zone, from, until, spent; the prices; and what workers said of
--- themselves: kind, and when and what.
+-- time (0: no such time); the daily budget: credits, zone, from, until, spent; the prices; what workers said of
+-- themselves: kind, and when and what; and where its jobs were moved ('' if they were not).
 
 local a = account()
 local recovers = tonumber(call('HGET', P .. 'meta', 'recovers') or 0)
@@ -18,9 +18,14 @@ else
   day = {}
 end
 local was = { NOW, a.n, math.floor(a.allowed * 1000), a.w, a.cap, in_flight(), math.ceil(next_slot(a)), gate, recovers > NOW and recovers or 0, day,
-  call('HGETALL', P .. 'price'), call('HGETALL', P .. 'notes') }
+  call('HGETALL', P .. 'price'), { call('HGETALL', P .. 'notes'), call('HGET', P .. 'meta', 'moved') or '' } }
 
 local new = cjson.decode(ARGV[1])
+if next(new) then
+  local moved = call('HGET', P .. 'meta', 'moved')
+  if moved then return redis.error_reply('MOVEDTO ' .. moved) end
+end
+if new.n or new.cap or new.prices or new.daily ~= nil or new.day then changes() end
 if new.n then
   call('HSET', P .. 'acct', 'n', new.n, 'w', new.w)
   call('HDEL', P .. 'acct', 'low', 'low_since', 'peak')

@@ -10,6 +10,7 @@ use veobatch_core::{Credits, Span, Timestamp};
 use super::RedisLedger;
 use super::admission::texts;
 use super::answers::when;
+use crate::transfer::Moved;
 use crate::{Account, Daily, DailyBudget, Day, Gate, LedgerError, Note, NoteKind, Pace, Settings, SlotUse};
 
 impl RedisLedger {
@@ -27,7 +28,7 @@ impl RedisLedger {
     /// The account as it was before `settings` came into force.
     pub(super) async fn account_with(&self, settings: &Settings) -> Result<Account, LedgerError> {
         let answer: Accounts = self.server.run(&self.scripts.account, &texts([&changes(settings).to_string()])).await?;
-        let (now, n, allowed, w, cap, in_flight, slot, gate, recovers, daily, prices, notes) = answer;
+        let (now, n, allowed, w, cap, in_flight, slot, gate, recovers, daily, prices, (notes, moved)) = answer;
         Ok(Account {
             pace: Pace { submissions: n, per: Duration::from_millis(w), max_in_flight: cap },
             allowance: allowed,
@@ -35,6 +36,7 @@ impl RedisLedger {
             next_slot: Timestamp::from_millis(slot),
             gate: read_gate(gate)?,
             recovering_until: when(recovers),
+            moved_to: Some(moved).filter(|moved| !moved.is_empty()).map(|moved| Moved::parse(&moved).to),
             daily: read_daily(daily)?,
             prices: prices.into_iter().map(|(class, price)| (class, Credits::from_millis(price))).collect(),
             notes: NoteKind::ALL.into_iter().filter_map(|kind| note(kind, notes.get(kind.as_str())?)).collect(),
@@ -45,8 +47,20 @@ impl RedisLedger {
 }
 
 /// What `account.lua` answers.
-type Accounts =
-    (u64, u32, u32, u64, u32, u32, u64, Vec<Value>, u64, Vec<Value>, BTreeMap<String, i64>, BTreeMap<String, String>);
+type Accounts = (
+    u64,
+    u32,
+    u32,
+    u64,
+    u32,
+    u32,
+    u64,
+    Vec<Value>,
+    u64,
+    Vec<Value>,
+    BTreeMap<String, i64>,
+    (BTreeMap<String, String>, String),
+);
 
 /// When a note was said, and its words.
 fn note(kind: NoteKind, stored: &str) -> Option<Note> {

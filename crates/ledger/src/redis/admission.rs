@@ -4,6 +4,7 @@ use veobatch_core::{BatchId, JobId, Timestamp};
 
 use super::RedisLedger;
 use super::answers::{CLASS_MARK, Row, damaged};
+use crate::digest;
 use crate::job::Restatement;
 use crate::migration::{Older, looks_made};
 use crate::{Admission, Known, LedgerError, NewJob, STAGING_TIMEOUT, Staged, Turn};
@@ -19,7 +20,7 @@ impl RedisLedger {
         let mut args = texts([admission.0.as_str(), &batch.folded(), batch.as_str(), &timeout]);
         for job in jobs {
             let priority = job.spec.policy.priority.to_string().into_bytes();
-            args.extend([job.id.folded().into_bytes(), entry(job), priority, older_entry(job)]);
+            args.extend([job.id.folded().into_bytes(), entry(job), priority, older_entry(job), digests(job)]);
         }
         loop {
             let answer: redis::Value = self.server.run(&self.scripts.stage, &args).await?;
@@ -65,7 +66,7 @@ impl RedisLedger {
         for jobs in jobs.chunks(crate::STAGE_CHUNK) {
             let mut args = texts([batch.folded().as_str()]);
             for job in jobs {
-                args.extend([job.id.folded().into_bytes(), entry(job), older_entry(job)]);
+                args.extend([job.id.folded().into_bytes(), entry(job), older_entry(job), digests(job)]);
             }
             let (known, conflicts, now, positions, rows): (u64, Vec<usize>, u64, Vec<usize>, Vec<Row>) =
                 self.server.run(&self.scripts.compare, &args).await?;
@@ -130,6 +131,13 @@ fn older_entry(job: &NewJob) -> Vec<u8> {
         let id = if looks_made(&older.id) { &older.id } else { job.id.as_str() };
         entry_of(id, job, &older.spec)
     })
+}
+
+/// The digests that a file keeps of the content, and of what format 1 had in its place: of jobs that came from one.
+fn digests(job: &NewJob) -> Vec<u8> {
+    let mut all = digest::of_content(&job.spec.content());
+    all.extend(Older::of(&job.id, &job.spec).iter().flat_map(|older| digest::of_content(&older.spec)));
+    all
 }
 
 fn entry_of(id: &str, job: &NewJob, spec: &[u8]) -> Vec<u8> {

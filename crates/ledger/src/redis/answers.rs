@@ -7,8 +7,7 @@ use crate::LedgerError;
 use crate::job::{Claimed, Fence, JobRef, Lease, Stored, Version};
 use crate::unreadable::Unreadable;
 
-/// Between a job's id and its price class: no id has it.
-pub(super) const CLASS_MARK: u8 = 0x1f;
+pub(super) use crate::digest::CLASS_MARK;
 
 /// A job as the scripts return it (`row` in `prelude.lua`).
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 -- ARGV: folded batch; JSON: weight, priority, budget (thousandths; '' for none), schedule, from, until; and only_if: what
 -- its schedule has to be, or nothing changes. Returns 0 if there is no such batch.
 
+changes()
 local n = call('HGET', P .. 'names', ARGV[1])
 if not n then return 0 end
 local new = cjson.decode(ARGV[2])

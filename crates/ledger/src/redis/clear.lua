@@ -5,6 +5,7 @@ local BUCKETS, KEYS_AT_ONCE = 20, 200
 
 local n = call('SRANDMEMBER', P .. 'gone')
 if not n then return 0 end
+changes()
 local b = call('HMGET', part(n, ''), 'buckets', 'admitted', 'cleared_tasks', 'cleared_keys')
 local tasks = tonumber(call('HGET', P .. 'meta', 'task_buckets') or 1)
 

@@ -1,6 +1,7 @@
 -- Each of these jobs is compact from now on, if it is done, waits for nothing, and has this version.
 -- ARGV, 4 for each: batch, seq, version, body. Returns how many were made compact.
 
+changes()
 local changed, batches, count = {}, {}, 0
 for i = 1, #ARGV, 4 do
   local n, seq = ARGV[i], ARGV[i + 1]

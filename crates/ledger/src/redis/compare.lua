@@ -1,5 +1,6 @@
 -- Which of these jobs are published already. Changes nothing but second names.
--- ARGV: folded batch; then for each job: folded id, id and spec, the same as format 1 had them ('' if it is the same). Returns known, the positions of conflicts, now, and, of the
+-- ARGV: folded batch; then for each job: folded id, id and spec, the same as format 1 had them ('' if it is the same),
+-- and the digests that a file keeps. Returns known, the positions of conflicts, now, and, of the
 -- known that are to be worked at otherwise by what is said now, the positions and the jobs.
 
 local known, conflicts, positions, restated = 0, {}, {}, {}
@@ -7,22 +8,22 @@ local n = call('HGET', P .. 'names', ARGV[1])
 if n then
   local b = call('HMGET', part(n, ''), 'published', 'buckets', 'name', 'unsure')
   local published, buckets = tonumber(b[1]), tonumber(b[2])
-  for i = 2, #ARGV, 3 do
-    local is_unsure = b[4] and is_made(ARGV[i]) and not is_recognized(n, buckets, ARGV[i], ARGV[i + 2])
+  for i = 2, #ARGV, 4 do
+    local is_unsure = b[4] and is_made(ARGV[i]) and not is_recognized(n, buckets, ARGV[i], ARGV[i + 2], ARGV[i + 3])
     local seq = find(part(n, ':i'), buckets, short(ARGV[i]))
     if is_unsure then
-      conflicts[#conflicts + 1] = (i - 2) / 3
+      conflicts[#conflicts + 1] = (i - 2) / 4
     elseif seq and tonumber(seq) < published then
-      local how = compared(n, seq, ARGV[i + 1], ARGV[i + 2])
+      local how = compared(n, seq, ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
       if how == 'other' then
-        conflicts[#conflicts + 1] = (i - 2) / 3
+        conflicts[#conflicts + 1] = (i - 2) / 4
       else
         known = known + 1
       end
       if how == 'restated' then
         local member = n .. ':' .. seq
         local leased = leased_until(member, lease_of(member))
-        positions[#positions + 1] = (i - 2) / 3
+        positions[#positions + 1] = (i - 2) / 4
         restated[#restated + 1] = row(n, seq, b[3], job_of(n, seq), call('HGET', part(n, ':s'), seq), leased)
       end
     end

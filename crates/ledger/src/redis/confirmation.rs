@@ -95,6 +95,16 @@ impl Confirmation {
         }
     }
 
+    /// Returns once everything that the server was told is as safe as a claim that is confirmed.
+    pub(super) async fn of_all(&self) -> Result<(), LedgerError> {
+        let used = Connected::to(self.server.another_connection().await?).await?;
+        let told: String = used.node.ask(Cmd::new().arg("INFO").arg("replication")).await?;
+        let replicas = told.lines().find_map(|line| line.strip_prefix("connected_slaves:"));
+        let has_replica = replicas.is_some_and(|replicas| replicas.trim() != "0");
+        // No token is so short: only the waiting matters.
+        used.wait(has_replica, &["-"]).await.map(drop)
+    }
+
     async fn round(&self, connected: &mut Option<Connected>, waiting: Vec<Waiting>) {
         let tokens: Vec<&str> = waiting.iter().map(|waiting| waiting.token.as_str()).collect();
         let known = self.known(connected, &tokens).await;

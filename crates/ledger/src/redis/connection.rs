@@ -22,6 +22,12 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How a script answers that the ledger has another format (`format.lua`); which one stands behind it.
 const FORMAT_CODE: &str = "FORMAT";
 
+/// How a script answers that the ledger's jobs were moved (`moved.lua`); the mark stands behind it.
+const MOVED_CODE: &str = "MOVEDTO";
+
+/// How a script answers that jobs are being imported (`format.lua`).
+const IMPORTING_CODE: &str = "IMPORTING";
+
 /// One multiplexed connection to one server, made anew when it breaks.
 #[derive(Clone)]
 pub(super) struct Node {
@@ -92,6 +98,12 @@ pub(super) fn meaning(error: &RedisError) -> LedgerError {
         let found = error.detail().unwrap_or("another one").to_owned();
         return LedgerError::Format { found, known: FORMAT };
     }
+    if error.code() == Some(MOVED_CODE) {
+        return crate::transfer::Moved::parse(error.detail().unwrap_or_default()).error();
+    }
+    if error.code() == Some(IMPORTING_CODE) {
+        return LedgerError::Importing;
+    }
     let text = error.to_string();
     let outage = matches!(
         error.kind(),
@@ -130,6 +142,8 @@ mod tests {
         let script = include_str!("format.lua");
         assert_eq!(script.matches(&format!("'{FORMAT}'")).count(), 2);
         assert_eq!(script.matches(&format!("'{FORMAT_CODE} '")).count(), 1);
+        assert_eq!(script.matches(&format!("'{IMPORTING_CODE} ")).count(), 1);
+        assert_eq!(include_str!("moved.lua").matches(&format!("'{MOVED_CODE} '")).count(), 1);
     }
 
     #[test]

@@ -59,12 +59,14 @@ local function under(id, job)
 end
 
 -- How a known job compares with an entry for `:j`: 'other' (id or content); 'same'; or 'restated', where only how to
--- work at it is said otherwise, and that still means something. `older`: the entry as format 1 had it, if it is another.
-local function compared(n, seq, job, older)
+-- work at it is said otherwise, and that still means something. `older`: the entry as format 1 had it, if it is another;
+-- `theirs`: what a file keeps of the content and of what format 1 had, of jobs that came from one.
+local function compared(n, seq, job, older, theirs)
   local known = call('HGET', part(n, ':j'), seq)
   if not known then
     local k = kept(n, seq)
-    local is_same = k and (k[2] == digest(content_of(under(k[1], job))) or older ~= '' and k[2] == digest(older))
+    local is_same = k and (k[2] == digest(content_of(under(k[1], job))) or older ~= '' and k[2] == digest(older)
+      or k[2] == string.sub(theirs, 1, 8) or k[2] == string.sub(theirs, 9, 16))
     return is_same and 'same' or 'other'
   end
   job = under(id_of(known), job)
@@ -76,12 +78,12 @@ end
 
 -- Whether a made name is that of a known job, in a batch with jobs of format 1 that lost their content before they had
 -- their content's name. One of them that is recognized by what the line says now has it from then on.
-local function is_recognized(n, buckets, name, older)
+local function is_recognized(n, buckets, name, older, theirs)
   local key = part(n, ':i') .. bucket(name, buckets, level(buckets))
   if call('HEXISTS', key, name) == 1 then return true end
   local seq = older ~= '' and find(part(n, ':i'), buckets, id_of(older))
   local k = seq and kept(n, seq)
-  if not k or k[2] ~= digest(older) then return false end
+  if not k or k[2] ~= digest(older) and k[2] ~= string.sub(theirs, 9, 16) then return false end
   call('HSET', key, name, seq)
   if call('HINCRBY', part(n, ''), 'unsure', -1) <= 0 then call('HDEL', part(n, ''), 'unsure') end
   return true

@@ -2,6 +2,7 @@
 -- ARGV: folded batch, 'paused' or 'cancelling', '1' or '0', and why, if there is more to say than that a person wanted it.
 -- Returns 0 if there is no such batch.
 
+changes()
 local n = call('HGET', P .. 'names', ARGV[1])
 if not n or call('HGET', part(n, ''), 'published') == '0' then return 0 end
 if ARGV[3] == '1' then

@@ -2,6 +2,7 @@
 -- has, this costs the same.
 -- ARGV: folded batch, timeout of an admission. Returns 'forgotten', 'unknown', 'busy' or 'unsettled'.
 
+changes()
 local n = call('HGET', P .. 'names', ARGV[1])
 local b = n and call('HMGET', part(n, ''), 'published', 'admission', 'at') or {}
 if tonumber(b[1] or 0) == 0 then return 'unknown' end

@@ -171,6 +171,7 @@ local h, body = head(stored)
 unready(n, seq)
 -- Never so; and if it ever were, nothing may be paid for it.
 if h.state ~= 'queued' then return wait('work', NOW) end
+changes()
 call('HINCRBY', part(n, ''), 'c:queued', -1)
 call('HINCRBY', part(n, ''), 'c:submitting', 1)
 call('SETBIT', part(n, ':m:queued'), seq, 0)

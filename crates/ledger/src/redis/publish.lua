@@ -3,6 +3,7 @@
 -- ARGV: admission; of a recurring batch's run its folded template, and what that one's schedule has to be and what it is from
 -- then on ('' otherwise); folded batches.
 
+changes()
 local admission, template, from, to = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local mine, dropped = {}, false
 for i = 5, #ARGV do

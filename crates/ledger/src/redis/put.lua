@@ -7,6 +7,7 @@
 -- last one, and what it writes of them at its end meets nothing: so both are done for all at once. What jobs share
 -- (sums, account, tasks, ready jobs) is changed on the spot.
 
+changes()
 local WIDTH = 9
 local round = {}
 -- Batches that may have come to rest, or left it.

@@ -83,15 +83,20 @@ macro_rules! script {
     };
 }
 
+/// What changes something, and is refused by a ledger that was moved.
+macro_rules! change {
+    ($constants:ident, $($file:literal),+) => { script!($constants, "moved.lua", "stamp.lua", $($file),+) };
+}
+
 impl Scripts {
     pub(super) fn new() -> Self {
         let k = constants();
         Self {
-            stage: script!(k, "index.lua", "queue.lua", "staging.lua", "finished.lua", "stage.lua"),
-            publish: script!(k, "queue.lua", "recovery.lua", "rest.lua", "publish.lua"),
-            abandon: script!(k, "index.lua", "queue.lua", "staging.lua", "abandon.lua"),
-            compare: script!(k, "index.lua", "finished.lua", "compare.lua"),
-            grant: script!(
+            stage: change!(k, "index.lua", "queue.lua", "staging.lua", "finished.lua", "stage.lua"),
+            publish: change!(k, "queue.lua", "recovery.lua", "rest.lua", "publish.lua"),
+            abandon: change!(k, "index.lua", "queue.lua", "staging.lua", "abandon.lua"),
+            compare: change!(k, "index.lua", "finished.lua", "compare.lua"),
+            grant: change!(
                 k,
                 "queue.lua",
                 "pace.lua",
@@ -101,9 +106,9 @@ impl Scripts {
                 "aside.lua",
                 "grant.lua"
             ),
-            upgrade: script!(k, "pace.lua", "idle.lua", "taken.lua", "recovery.lua", "upgrade.lua"),
-            claim: script!(k, "many.lua", "leave.lua", "aside.lua", "claim.lua"),
-            put: script!(
+            upgrade: change!(k, "pace.lua", "idle.lua", "taken.lua", "recovery.lua", "upgrade.lua"),
+            claim: change!(k, "many.lua", "leave.lua", "aside.lua", "claim.lua"),
+            put: change!(
                 k,
                 "index.lua",
                 "queue.lua",
@@ -115,21 +120,21 @@ impl Scripts {
                 "rest.lua",
                 "put.lua"
             ),
-            leases: script!(k, "leases.lua"),
+            leases: change!(k, "leases.lua"),
             read: script!(k, "index.lua", "finished.lua", "read.lua"),
-            account: script!(k, "queue.lua", "pace.lua", "gate.lua", "account.lua"),
+            account: script!(k, "stamp.lua", "queue.lua", "pace.lua", "gate.lua", "account.lua"),
             slots: script!(k, "pace.lua", "idle.lua", "slots.lua"),
-            flag: script!(k, "queue.lua", "rest.lua", "flag.lua"),
-            arrange: script!(k, "queue.lua", "arrange.lua"),
-            heard: script!(k, "heard.lua"),
-            seen: script!(k, "seen.lua"),
+            flag: change!(k, "queue.lua", "rest.lua", "flag.lua"),
+            arrange: change!(k, "queue.lua", "arrange.lua"),
+            heard: change!(k, "heard.lua"),
+            seen: change!(k, "seen.lua"),
             polls: script!(k, "leave.lua", "polls.lua"),
-            compact: script!(k, "finished.lua", "compact.lua"),
-            forget: script!(k, "forget.lua"),
-            clear: script!(k, "finished.lua", "clear.lua"),
+            compact: change!(k, "finished.lua", "compact.lua"),
+            forget: change!(k, "forget.lua"),
+            clear: change!(k, "finished.lua", "clear.lua"),
             rested: script!(k, "rest.lua", "rested.lua"),
             set_aside: script!(k, "aside.lua", "set_aside.lua"),
-            take_back: script!(k, "pace.lua", "idle.lua", "aside.lua", "take_back.lua"),
+            take_back: change!(k, "pace.lua", "idle.lua", "aside.lua", "take_back.lua"),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::admission::texts;
 use super::server::Server;
 use super::{RedisLedger, migration};
 use crate::job::{Fence, Nonce};
+use crate::transfer::Moved;
 use crate::{Arrangement, BatchFlag, LedgerError, LedgerId};
 
 /// `RPOP` with a count, `ZADD` and others as the scripts use them.
@@ -55,6 +56,7 @@ pub(super) async fn salt(server: &Server) -> Result<Vec<u8>, LedgerError> {
 
 /// Binds the ledger, or checks that it is bound to the same.
 pub(super) async fn bind(server: &Server, api_base: &str, fingerprint: &str) -> Result<(), LedgerError> {
+    check_moved(server).await?;
     let mut asked = redis::pipe();
     asked.cmd("HSETNX").arg(server.key("meta")).arg("bound").arg(format!("{api_base}\n{fingerprint}")).ignore();
     asked.cmd("HGET").arg(server.key("meta")).arg("bound");
@@ -71,8 +73,25 @@ pub(super) async fn id(server: &Server) -> Result<LedgerId, LedgerError> {
     LedgerId::parse(&id).ok_or_else(|| LedgerError::Damaged(format!("the ledger's id is {id:?}")))
 }
 
+/// Whether it was imported from a ledger that could not be marked, and nobody has agreed yet that it goes on.
+pub(super) async fn is_copy(server: &Server) -> Result<bool, LedgerError> {
+    server.ask(Cmd::new().arg("HEXISTS").arg(server.key("meta")).arg("copy")).await
+}
+
+/// A person agreed that it goes on.
+pub(super) async fn accept(server: &Server) -> Result<(), LedgerError> {
+    server.ask(Cmd::new().arg("HDEL").arg(server.key("meta")).arg("copy")).await
+}
+
+/// An error if it was moved, and changes no more.
+async fn check_moved(server: &Server) -> Result<(), LedgerError> {
+    let moved: Option<String> = server.ask(Cmd::new().arg("HGET").arg(server.key("meta")).arg("moved")).await?;
+    moved.map_or(Ok(()), |stored| Err(Moved::parse(&stored).error()))
+}
+
 /// Whether the ledger is bound to these; an error if it is bound to others.
 pub(super) async fn is_bound(server: &Server, api_base: &str, fingerprint: &str) -> Result<bool, LedgerError> {
+    check_moved(server).await?;
     let bound: Option<String> = server.ask(Cmd::new().arg("HGET").arg(server.key("meta")).arg("bound")).await?;
     bound.map_or(Ok(false), |bound| same(&bound, api_base, fingerprint).map(|()| true))
 }

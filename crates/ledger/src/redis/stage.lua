@@ -1,9 +1,10 @@
 -- Stores the new ones among these jobs after those that the batch has, beyond `published`, where nobody looks.
--- ARGV: admission, folded batch, batch, timeout; then for each job: folded id, id and spec, priority, and the same id and spec
--- as format 1 had them ('' if it is the same).
+-- ARGV: admission, folded batch, batch, timeout; then for each job: folded id, id and spec, priority, the same id and spec
+-- as format 1 had them ('' if it is the same), and the digests that a file keeps.
 -- Returns 'staged', new, known, the positions of conflicts, and how many of the known are worked at otherwise by what is
 -- said now; or 'busy'; 'dropped'; 'again' while it cleans up.
 
+changes()
 local admission, folded, timeout = ARGV[1], ARGV[2], tonumber(ARGV[4])
 if call('EXISTS', P .. 'dead:' .. admission .. ':' .. folded) == 1 then return { 'dropped' } end
 local n = call('HGET', P .. 'names', folded)
@@ -28,15 +29,15 @@ end
 
 local sizes = call('HMGET', part(n, ''), 'admitted', 'buckets', 'unsure')
 local first, buckets = tonumber(sizes[1]), tonumber(sizes[2])
-buckets = grow(part(n, ':i'), buckets, first + (#ARGV - 4) / 4)
+buckets = grow(part(n, ':i'), buckets, first + (#ARGV - 4) / 5)
 local l, seq, known = level(buckets), first, 0
 local jobs, names, raised, conflicts, restated = {}, {}, {}, {}, 0
 local fresh = {}
-for i = 5, #ARGV, 4 do
+for i = 5, #ARGV, 5 do
   local field = short(ARGV[i])
   local home = part(n, ':i') .. bucket(field, buckets, l)
-  if sizes[3] and is_made(ARGV[i]) and not is_recognized(n, buckets, field, ARGV[i + 3]) then
-    conflicts[#conflicts + 1] = (i - 5) / 4
+  if sizes[3] and is_made(ARGV[i]) and not is_recognized(n, buckets, field, ARGV[i + 3], ARGV[i + 4]) then
+    conflicts[#conflicts + 1] = (i - 5) / 5
   elseif call('HSETNX', home, field, seq) == 1 then
     names[#names + 1] = ARGV[i]
     jobs[#jobs + 1], jobs[#jobs + 2] = seq, ARGV[i + 1]
@@ -46,9 +47,9 @@ for i = 5, #ARGV, 4 do
   else
     local other = tonumber(call('HGET', home, field))
     local how = fresh[other] and (content_of(fresh[other]) == content_of(ARGV[i + 1]) and 'same' or 'other')
-      or compared(n, other, ARGV[i + 1], ARGV[i + 3])
+      or compared(n, other, ARGV[i + 1], ARGV[i + 3], ARGV[i + 4])
     if how == 'other' then
-      conflicts[#conflicts + 1] = (i - 5) / 4
+      conflicts[#conflicts + 1] = (i - 5) / 5
     else
       known = known + 1
       if how == 'restated' then restated = restated + 1 end

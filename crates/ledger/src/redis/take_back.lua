@@ -2,6 +2,7 @@
 -- the job's version. The job waits, as one without a price does. Nothing is changed if somebody else changed it since.
 -- ARGV: token, why. Returns 1 if it is new on the list.
 
+changes()
 local token = ARGV[1]
 local member = call('HGET', P .. 'i', token)
 if not member then return 0 end

@@ -31,6 +31,7 @@ if EXACT < slot then
   call('HSET', P .. 'acct', 'upgrade_turn', string.format('%.0f', slot + kept))
   return { 'wait', NOW, 'slot', slot }
 end
+changes()
 take_slot(a, slot, token, stall)
 if a.upgrade_turn - kept <= NOW then call('HDEL', P .. 'acct', 'upgrade_turn') end
 return { 'granted' }

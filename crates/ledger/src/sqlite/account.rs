@@ -255,6 +255,7 @@ pub(super) fn account(step: &Step<'_>) -> Result<Account, LedgerError> {
         pace: books.pace,
         gate: books.gate,
         recovering_until: None,
+        moved_to: super::transfer::moved(step.sql)?.map(|moved| moved.to),
         daily: daily(step.sql)?,
         prices: prices(step.sql)?,
         notes: notes(step.sql)?,

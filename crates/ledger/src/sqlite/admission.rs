@@ -7,11 +7,11 @@ use rusqlite::{Connection, OptionalExtension};
 use veobatch_core::{BatchId, JobId, Spec, StateName, WorkPolicy, fold};
 
 use super::alias;
-use super::compaction::digest;
 use super::row::{self, get_time, id_at, put_state, put_time};
 use super::sums;
 use super::unreadable;
 use super::writer::Step;
+use crate::digest;
 use crate::job::{Known, NewJob, Restatement, Staged, Turn};
 use crate::migration::{Older, looks_made};
 use crate::{LedgerError, STAGING_TIMEOUT};
@@ -196,7 +196,7 @@ impl Draft {
         let content = Spec::content_of(&self.spec);
         let is_same = match &spec {
             Some(spec) => Spec::content_of(spec) == content,
-            None => kept.is_some_and(|kept| kept == digest(content) || self.is_older(&kept)),
+            None => kept.is_some_and(|kept| self.was_dropped(&name, content, &kept)),
         };
         let is_over = matches!(row::get_state(row, 2)?, StateName::Done | StateName::Cancelled);
         Ok(if (by_name && name != self.id.as_str()) || !is_same {
@@ -208,9 +208,18 @@ impl Draft {
         })
     }
 
-    /// Whether this is the digest of the spec as format 1 had it.
-    fn is_older(&self, kept: &[u8]) -> bool {
-        self.older.as_ref().is_some_and(|older| kept == digest(&older.spec))
+    /// Whether this is the digest of the content, or of the spec as format 1 had it; of job `name` where it came from a server.
+    fn was_dropped(&self, name: &str, content: &[u8], kept: &[u8]) -> bool {
+        let is_content = kept == digest::of_content(content) || kept == digest::of_entry(name, &self.class, content);
+        is_content || self.older_digests().iter().flatten().any(|older| kept == older)
+    }
+
+    /// The digests of the spec as format 1 had it, a file's and a server's.
+    fn older_digests(&self) -> Option<[Vec<u8>; 2]> {
+        let older = self.older.as_ref()?;
+        // An id that was given is compared as it is written.
+        let id = if looks_made(&older.id) { &older.id } else { self.id.as_str() };
+        Some([digest::of_content(&older.spec), digest::of_entry(id, &self.class, &older.spec)])
     }
 }
 
@@ -237,14 +246,15 @@ fn recognize(sql: &Connection, batch: i64, drafts: &[Draft]) -> Result<bool, Led
         return Ok(false);
     }
     let mut find = sql.prepare_cached(
-        "SELECT id FROM job WHERE batch = ? AND ifnull(folded, name) = ? AND compact = 1 AND digest = ?",
+        "SELECT id FROM job WHERE batch = ? AND ifnull(folded, name) = ? AND compact = 1 AND digest IN (?, ?)",
     )?;
     for draft in drafts {
         let Some(older) = draft.older.as_ref().filter(|_| looks_made(&draft.folded)) else { continue };
         if !is_unknown(sql, batch, draft)? {
             continue;
         }
-        let job: Option<i64> = find.query_row((batch, &older.id, digest(&older.spec)), |row| row.get(0)).optional()?;
+        let Some([own, theirs]) = draft.older_digests() else { continue };
+        let job: Option<i64> = find.query_row((batch, &older.id, own, theirs), |row| row.get(0)).optional()?;
         if let Some(job) = job {
             alias::add(sql, batch, &draft.folded, job)?;
             sql.prepare_cached("UPDATE unsure SET jobs = jobs - 1 WHERE batch = ?")?.execute([batch])?;

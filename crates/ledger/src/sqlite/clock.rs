@@ -16,7 +16,7 @@ use veobatch_core::Timestamp;
 pub type TimeSource = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The wall clock.
-pub(super) fn wall_clock() -> TimeSource {
+pub(crate) fn wall_clock() -> TimeSource {
     Arc::new(|| {
         #[expect(clippy::disallowed_methods, reason = "this is the ledger's clock")]
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -1,12 +1,12 @@
 //! What becomes of finished jobs: compact in time, forgotten if a person wants that.
 
 use rusqlite::{Connection, OptionalExtension};
-use sha2::{Digest as _, Sha256};
 use veobatch_core::{BatchId, Spec, StateName};
 
 use super::reading::is_forgotten;
 use super::row::{self, id_at, put_state, put_time};
 use super::writer::Step;
+use crate::digest::of_content;
 use crate::{Compaction, LedgerError, STAGING_TIMEOUT};
 
 /// Jobs made compact in one step.
@@ -14,11 +14,6 @@ pub(super) const CHUNK: usize = 200;
 
 /// Rows that one step of clearing away looks at.
 const CLEARED: i64 = 5_000;
-
-/// What "the same content" is compared by once the content is gone: 64 bits.
-pub(super) fn digest(content: &[u8]) -> Vec<u8> {
-    Sha256::digest(content).iter().take(8).copied().collect()
-}
 
 pub(super) fn compact(step: &mut Step<'_>, jobs: &[Compaction]) -> Result<u64, LedgerError> {
     let mut spec = step.sql.prepare_cached("SELECT spec FROM spec WHERE job = ?")?;
@@ -34,7 +29,7 @@ pub(super) fn compact(step: &mut Step<'_>, jobs: &[Compaction]) -> Result<u64, L
             continue;
         }
         let asked: Option<Vec<u8>> = spec.query_row([id], |row| row.get(0)).optional()?;
-        let (done, asked) = (put_state(StateName::Done), asked.as_deref().map(Spec::content_of).map(digest));
+        let (done, asked) = (put_state(StateName::Done), asked.as_deref().map(Spec::content_of).map(of_content));
         if keep.execute((id, version.0.cast_signed(), done, body, asked))? == 1 {
             drop.execute([id])?;
             compacted += 1;

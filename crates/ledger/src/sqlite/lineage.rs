@@ -5,6 +5,7 @@
 
 use rusqlite::OptionalExtension as _;
 
+use super::transfer;
 use super::writer::Step;
 use crate::{Identity, LedgerError, LedgerId};
 
@@ -24,7 +25,7 @@ pub(super) fn known(step: &Step<'_>) -> Result<Option<Identity>, LedgerError> {
     let found: Option<(String, i64)> = find.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let Some((id, grants)) = found else { return Ok(None) };
     let id = LedgerId::parse(&id).ok_or_else(|| LedgerError::Damaged(format!("the ledger's id is {id:?}")))?;
-    Ok(Some(Identity { id, grants: Some(grants.cast_unsigned()) }))
+    Ok(Some(Identity { id, grants: Some(grants.cast_unsigned()), is_copy: transfer::is_copy(step.sql)? }))
 }
 
 /// Gives the file an id if it has none, and counts at least so many grants.
@@ -35,5 +36,8 @@ pub(super) fn identify(step: &Step<'_>, at_least: u64) -> Result<Identity, Ledge
              SET id = ifnull(id, ?1), grants = max(grants, ?2)",
         )?
         .execute((LedgerId::random()?.as_str(), i64::try_from(at_least).unwrap_or(i64::MAX)))?;
+    if at_least > 0 {
+        transfer::accept(step.sql)?;
+    }
     known(step)?.ok_or_else(|| LedgerError::Damaged("the ledger has no id".to_owned()))
 }

@@ -61,19 +61,17 @@ impl Leave {
 }
 
 /// Jobs a second.
-fn rate(step: &Step<'_>) -> Result<u32, LedgerError> {
+pub(super) fn rate(step: &Step<'_>) -> Result<u32, LedgerError> {
     let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
     let (told, cap): (Option<u32>, u32) =
         step.sql.prepare_cached("SELECT rate, cap FROM polls, account")?.query_row([], columns)?;
     Ok(told.unwrap_or_else(|| default_poll_rate(cap)).max(1))
 }
 
-/// Sets the rate, if one is given; returns what it was.
-pub(super) fn limit(step: &mut Step<'_>, per_second: Option<u32>) -> Result<u32, LedgerError> {
+/// Sets the rate; returns what it was.
+pub(super) fn limit(step: &mut Step<'_>, per_second: u32) -> Result<u32, LedgerError> {
     let before = rate(step)?;
-    if let Some(rate) = per_second {
-        step.sql.execute("UPDATE polls SET rate = ?", [rate])?;
-        step.nudge |= rate != before;
-    }
+    step.sql.execute("UPDATE polls SET rate = ?", [per_second])?;
+    step.nudge |= per_second != before;
     Ok(before)
 }

@@ -9,6 +9,7 @@ use super::row::{self, JobRow, Place, id, put_fence, put_lane, put_state, put_ti
 use super::sums;
 use super::writer::Step;
 use crate::LedgerError;
+use crate::digest::{of_task, task_key};
 use crate::job::{Put, Version};
 
 pub(super) fn put(step: &mut Step<'_>, put: &Put) -> Result<Version, LedgerError> {
@@ -98,8 +99,8 @@ fn own_task(step: &Step<'_>, put: &Put, id: i64) -> Result<(), LedgerError> {
     let Some(task) = &put.task else { return Ok(()) };
     let owner: Option<i64> = step
         .sql
-        .prepare_cached("SELECT job FROM task WHERE task = ?")?
-        .query_row([task.as_str()], |row| row.get(0))
+        .prepare_cached("SELECT job FROM task WHERE task IN (?, ?)")?
+        .query_row((task.as_str(), task_key(&of_task(task.as_str()))), |row| row.get(0))
         .optional()?;
     match owner {
         Some(owner) if owner == id => Ok(()),

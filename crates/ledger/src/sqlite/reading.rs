@@ -7,6 +7,7 @@ use super::alias;
 use super::row::{self, STORED, id_at, put_state};
 use super::writer::Step;
 use crate::LedgerError;
+use crate::digest::{of_task, task_key};
 use crate::job::Stored;
 use crate::unreadable::Unreadable;
 
@@ -117,8 +118,9 @@ pub(super) fn find_token(step: &Step<'_>, token: &Token) -> Result<Option<JobKey
 }
 
 pub(super) fn find_task(step: &Step<'_>, task: &TaskId) -> Result<Option<JobKey>, LedgerError> {
-    let mut find = step.sql.prepare_cached("SELECT job FROM task WHERE task = ?")?;
-    let id: Option<i64> = find.query_row([task.as_str()], |row| row.get(0)).optional()?;
+    let mut find = step.sql.prepare_cached("SELECT job FROM task WHERE task IN (?, ?)")?;
+    let names = (task.as_str(), task_key(&of_task(task.as_str())));
+    let id: Option<i64> = find.query_row(names, |row| row.get(0)).optional()?;
     let Some(id) = id else { return Ok(None) };
     if is_forgotten(step.sql, id >> 32)? { Ok(None) } else { key_of(step, id).map(Some) }
 }

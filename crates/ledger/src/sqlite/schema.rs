@@ -148,6 +148,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
     connection.execute_batch(super::upgrade::TABLE)?;
     connection.execute_batch(alias::TABLES)?;
     connection.execute_batch(super::lineage::TABLE)?;
+    connection.execute_batch(super::transfer::TABLE)?;
     super::rest::prepare(&mut connection)?;
     tune(&connection)?;
     Ok(connection)
@@ -162,6 +163,7 @@ pub(super) fn in_memory() -> Result<Connection, LedgerError> {
     connection.execute_batch(super::upgrade::TABLE)?;
     connection.execute_batch(alias::TABLES)?;
     connection.execute_batch(super::lineage::TABLE)?;
+    connection.execute_batch(super::transfer::TABLE)?;
     super::rest::prepare(&mut connection)?;
     tune(&connection)?;
     Ok(connection)

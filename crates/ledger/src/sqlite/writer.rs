@@ -20,6 +20,7 @@ use veobatch_core::Timestamp;
 
 use super::clock::{Clock, Reading};
 use super::row::{get_time, put_time};
+use super::transfer;
 use crate::LedgerError;
 
 /// Most operations in one transaction.
@@ -49,9 +50,9 @@ impl<'a> Step<'a> {
     }
 }
 
-type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
+type Answer = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
 /// Given a step, or why there can be none; says whether it failed.
-type Operation = Box<dyn FnOnce(Result<&mut Step<'_>, &str>) -> (bool, Answer) + Send>;
+type Operation = Box<dyn FnOnce(Result<&mut Step<'_>, &LedgerError>) -> (bool, Answer) + Send>;
 
 /// Whoever has a connection of their own.
 #[derive(Debug)]
@@ -125,11 +126,11 @@ impl Desk {
     ) -> Result<T, LedgerError> {
         let (answer, answered) = oneshot::channel();
         let operation: Operation = Box::new(move |step| {
-            let result = step.map_err(|why| LedgerError::Unavailable(why.to_owned())).and_then(operation);
+            let result = step.map_err(Clone::clone).and_then(operation);
             let failed = result.is_err();
             let answer: Answer = Box::new(move |committed| {
                 // Nobody waits any more: the outcome is the same.
-                let _ = answer.send(committed.map_err(LedgerError::Unavailable).and(result));
+                let _ = answer.send(committed.and(result));
             });
             (failed, answer)
         });
@@ -176,12 +177,12 @@ impl Writer {
         for answer in answers {
             answer(committed.as_ref().map(|_| ()).map_err(Clone::clone));
         }
-        let why = committed.as_ref().err().map_or("", String::as_str);
+        let why = committed.as_ref().err().cloned().unwrap_or(LedgerError::Changed);
         for operation in operations {
-            let (_, answer) = operation(Err(why));
+            let (_, answer) = operation(Err(&why));
             answer(Ok(()));
         }
-        if committed == Ok(true) {
+        if matches!(committed, Ok(true)) {
             // Whoever waits wakes up; whoever is about to wait finds a permit.
             self.nudged.notify_waiters();
             self.nudged.notify_one();
@@ -192,10 +193,11 @@ impl Writer {
         &mut self,
         operations: &mut dyn Iterator<Item = Operation>,
         answers: &mut Vec<Answer>,
-    ) -> Result<bool, String> {
-        let said = |error: rusqlite::Error| error.to_string();
+    ) -> Result<bool, LedgerError> {
+        let said = |error: rusqlite::Error| LedgerError::Unavailable(error.to_string());
         let transaction = self.sql.transaction_with_behavior(TransactionBehavior::Immediate).map_err(said)?;
-        super::schema::check_format(&transaction)?;
+        super::schema::check_format(&transaction).map_err(LedgerError::Unavailable)?;
+        transfer::check_usable(&transaction)?;
         let before = transaction.total_changes();
         let stored = stored_clock(&transaction).map_err(said)?;
         let clock = self.clock.at_least(stored);
@@ -206,14 +208,18 @@ impl Writer {
             if failed && transaction.total_changes() != written {
                 transaction.rollback().map_err(said)?;
                 answer(Ok(()));
-                return Err("another operation of its group failed".to_owned());
+                return Err(LedgerError::Unavailable("another operation of its group failed".to_owned()));
             }
             answers.push(answer);
         }
         let nudge = step.nudge;
         // Other processes see how far it is only by what is stored: a wall clock that is behind tells them nothing.
         let is_late = !clock.ahead().is_zero() && clock.now.since(stored) >= STORED_WITHIN;
-        if transaction.total_changes() != before || is_late {
+        let is_changed = transaction.total_changes() != before;
+        if is_changed {
+            transfer::stamp(&transaction, clock.now).map_err(said)?;
+        }
+        if is_changed || is_late {
             store_clock(&transaction, clock.now).map_err(said)?;
         }
         transaction.commit().map_err(said)?;

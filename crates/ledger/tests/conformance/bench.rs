@@ -46,6 +46,22 @@ impl Bench {
         Self::with(url, tempfile::tempdir().unwrap(), Some(server)).await
     }
 
+    /// One that nobody has told anything.
+    pub(crate) async fn empty_sqlite() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = LedgerUrl::Sqlite(directory.path().join("ledger.db"));
+        let ledger = open(&url).await.unwrap();
+        Self { ledger, url, directory, _server: None }
+    }
+
+    /// One that nobody has told anything.
+    pub(crate) async fn empty_redis() -> Self {
+        let server = tokio::task::spawn_blocking(RedisServer::start).await.unwrap();
+        let url = LedgerUrl::parse(&server.url()).unwrap();
+        let ledger = open(&url).await.unwrap();
+        Self { ledger, url, directory: tempfile::tempdir().unwrap(), _server: Some(server) }
+    }
+
     /// A queue of this name on one of the cluster's nodes.
     pub(crate) async fn on(cluster: &RedisCluster, queue: &str) -> Self {
         // Names of cases are longer than those of queues may be.

@@ -36,6 +36,7 @@ mod store_itself;
 mod strays;
 mod submission;
 mod terms;
+mod transfer;
 mod unreadable;
 mod upgrade;
 
@@ -313,6 +314,20 @@ conformance! {
         a_template_that_is_gone_has_no_runs
         a_run_whose_admission_was_dropped_is_not_remembered
         a_template_that_was_stopped_meanwhile_has_no_runs
+    }
+    transfer {
+        everything_goes_along_to_the_other_kind_and_back
+        what_was_imported_is_worked_on_as_before
+        a_moved_ledger_changes_no_more_and_can_be_read
+        a_ledger_that_changed_since_its_export_is_not_moved
+        a_ledger_that_somebody_works_on_is_not_moved
+        only_an_empty_ledger_is_imported_to
+        a_file_that_is_cut_off_or_edited_is_refused
+        an_import_that_was_cut_off_goes_on_and_nothing_else_uses_its_target
+        another_import_takes_over_until_the_source_was_given_up
+        without_its_source_an_import_is_a_copy_until_a_person_agreed
+        what_is_being_admitted_is_left_out
+        times_of_a_clock_that_was_ahead_delay_nothing
     }
     random {
         counts_equal_a_recount_after_any_sequence

@@ -11,6 +11,7 @@ mod file;
 #[expect(dead_code, unreachable_pub, reason = "it is public, and whole, for the specifications of the whole program")]
 #[path = "../fixtures/load.rs"]
 mod load;
+mod moved;
 #[path = "../conformance/redis_server.rs"]
 mod redis_server;
 mod server;

@@ -19,14 +19,14 @@ use crate::redis_server::RedisServer;
 const LONG_AGO: Duration = Duration::from_secs(300);
 
 /// A server with a ledger that was kept.
-struct Kept {
-    server: RedisServer,
+pub(crate) struct Kept {
+    pub(crate) server: RedisServer,
     connection: MultiplexedConnection,
 }
 
 impl Kept {
     /// As if it had been made `age` ago.
-    async fn new(age: Duration) -> Self {
+    pub(crate) async fn new(age: Duration) -> Self {
         let server = tokio::task::spawn_blocking(RedisServer::start).await.unwrap();
         let client = redis::Client::open(server.url()).unwrap();
         let connection = client.get_multiplexed_async_connection().await.unwrap();

@@ -4,9 +4,9 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use veobatch_core::Lane;
-use veobatch_ledger::{CLAIM_MAX, Claimed, LedgerError};
+use veobatch_ledger::{CLAIM_MAX, Claimed};
 
-use super::rest;
+use super::{is_over, rest};
 use crate::claim::Claim;
 use crate::leases::LEASE;
 use crate::patience::Patience;
@@ -36,7 +36,7 @@ impl Due {
             let max = slots.len();
             let (claimed, next) = match self.worker.ledger.claim(self.lane, max, LEASE).await {
                 Ok(answer) => answer,
-                Err(error @ LedgerError::Format { .. }) => return self.worker.ending.outdated(error),
+                Err(error) if is_over(&error) => return self.worker.ending.outdated(error),
                 Err(error) => {
                     drop(slots);
                     if !patience.wait("nothing can be claimed", &error).await {

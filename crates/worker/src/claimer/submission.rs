@@ -12,7 +12,7 @@ use veobatch_api::{Permit, wall_clock};
 use veobatch_core::{Lane, Outcome, Timestamp, Token};
 use veobatch_ledger::{Arrival, Claimed, GateReport, LedgerError, Settle, SubmissionClaim, Waiting};
 
-use super::{Limiter, limiter, rest};
+use super::{Limiter, is_over, limiter, rest};
 use crate::claim::{BEGIN_WITHIN, Claim, STALL, SubmitPermit};
 use crate::evidence::{Evidence, bring};
 use crate::hours::May;
@@ -135,7 +135,7 @@ impl Submissions {
                     rest(worker, until).await;
                 }
                 Err(LedgerError::LostLease) => return Asked::TooLate,
-                Err(error @ LedgerError::Format { .. }) => worker.ending.outdated(error),
+                Err(error) if is_over(&error) => worker.ending.outdated(error),
                 Err(error) => {
                     uncertain = true;
                     patience.wait("no submission can be claimed", &error).await;

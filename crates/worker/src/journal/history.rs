@@ -98,7 +98,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_paid_for_is_kept_for_a_month_and_another_ledgers_for_good() {
         let dir = tempfile::tempdir().unwrap();
-        let ledger = || Identity { id: LedgerId::random().unwrap(), grants: None };
+        let ledger = || Identity { id: LedgerId::random().unwrap(), grants: None, is_copy: false };
         let (own, other) = (ledger(), ledger());
         for (of, n) in [(&own, 1), (&other, 2), (&own, 3)] {
             pay(dir.path(), of, n).await;
@@ -119,7 +119,11 @@ mod tests {
     #[tokio::test]
     async fn a_journal_in_which_nothing_was_paid_for_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let journal = Journal::start(dir.path(), &Identity { id: LedgerId::random().unwrap(), grants: None }, false);
+        let journal = Journal::start(
+            dir.path(),
+            &Identity { id: LedgerId::random().unwrap(), grants: None, is_copy: false },
+            false,
+        );
         let journal = journal.unwrap();
         let token = Token::from_bits(1);
         journal.sending(&token, &key(), None).await.unwrap();

@@ -12,7 +12,7 @@ fn journals(dir: &Path) -> Vec<PathBuf> {
 }
 
 fn ledger() -> Identity {
-    Identity { id: LedgerId::parse("00000000000000aa").unwrap(), grants: None }
+    Identity { id: LedgerId::parse("00000000000000aa").unwrap(), grants: None, is_copy: false }
 }
 
 fn key() -> JobKey {

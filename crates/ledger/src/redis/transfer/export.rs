@@ -1,0 +1,413 @@
+//! A server's keys as lines, page by page, as long as nothing changes.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{Hash as _, Hasher as _};
+
+use redis::{Cmd, FromRedisValue, Value};
+use tokio::sync::mpsc;
+use veobatch_core::{StateName, Timestamp, fold};
+
+use super::super::RedisLedger;
+use super::super::admission::texts;
+use super::super::shared;
+use super::PAGE;
+use crate::LedgerError;
+use crate::account::Pace;
+use crate::digest::CLASS_MARK;
+use crate::migration::FORMAT;
+use crate::slots::SLOT_HOURS;
+use crate::sqlite::wall_clock;
+use crate::transfer::{
+    Account, Alias, Batch, Bytes, CHUNK, Daily, Entry, Fast, Gate, Header, Heard, Job, Low, Moved, Seen, Sent, Slot,
+    TaskOf, UNLIMITED, Unreadable, VERSION, digits,
+};
+
+type Fields = HashMap<String, Vec<u8>>;
+
+/// `meta`, `acct`, `price`, `heard`, `seen`, `polls`, and the arrivals.
+type Told = (Fields, Fields, Fields, Fields, Fields, Fields, Vec<(String, u64)>);
+
+/// Buckets of an index that are read in one go.
+const BUCKETS: usize = 20;
+
+/// An export under way.
+struct Reading<'a> {
+    ledger: &'a RedisLedger,
+    to: &'a mpsc::Sender<Sent>,
+    stamp: String,
+}
+
+/// Sends the ledger.
+pub(super) async fn all(ledger: &RedisLedger, source: &str, to: &mpsc::Sender<Sent>) -> Result<(), LedgerError> {
+    let id = shared::id(&ledger.server).await?;
+    let mut asked = redis::pipe();
+    asked.atomic();
+    for key in ["meta", "acct", "price", "heard", "seen", "polls"] {
+        asked.cmd("HGETALL").arg(ledger.server.key(key));
+    }
+    asked.cmd("ZRANGE").arg(ledger.server.key("arrivals")).arg(0).arg(-1).arg("WITHSCORES");
+    let told: Told = ledger.server.ask_all(&asked).await?;
+    let time = shared::now(&ledger.server).await?;
+    let (meta, arrivals) = (&told.0, told.6.clone());
+    if let Some(moved) = text(meta, "moved") {
+        return Err(Moved::parse(&moved).error());
+    }
+    let stamp = text(meta, "changed").unwrap_or_default();
+    let header = Header {
+        veobatch_ledger: VERSION,
+        format: FORMAT,
+        ledger: id,
+        source: source.to_owned(),
+        stamp: stamp.clone(),
+        grants: number(meta, "grants"),
+        time,
+        exported: wall_clock()().to_string(),
+    };
+    let reading = Reading { ledger, to, stamp };
+    reading.send(Sent::Header(Box::new(header))).await?;
+    let mut account = account(&told, arrivals);
+    account.slots = reading.slots(time).await?;
+    reading.entry(Entry::Account(Box::new(account))).await?;
+    let numbers = reading.batches().await?;
+    reading.tasks(&numbers, number(meta, "task_buckets").unwrap_or(1)).await?;
+    reading.check().await
+}
+
+fn text(of: &Fields, field: &str) -> Option<String> {
+    of.get(field).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+}
+
+fn number<T: std::str::FromStr>(of: &Fields, field: &str) -> Option<T> {
+    text(of, field)?.parse().ok()
+}
+
+fn account((meta, acct, price, heard, seen, polls, _): &Told, arrivals: Vec<(String, u64)>) -> Account {
+    let usual = Pace::default();
+    let bound = text(meta, "bound");
+    let (api_base, fingerprint) = bound.as_deref().and_then(|bound| bound.split_once('\n')).unzip();
+    let rank = |(token, bound): &(String, u64)| (*bound, token.clone());
+    let mut arrivals = arrivals;
+    arrivals.sort_by_key(rank);
+    let seen = seen.iter().filter_map(|(kind, stored)| {
+        let stored = String::from_utf8_lossy(stored);
+        let (at, life) = stored.split_once(' ')?;
+        Some((kind.clone(), Seen { at: at.parse().ok()?, life: life.to_owned() }))
+    });
+    let prices = price.keys().filter_map(|class| Some((class.clone(), number(price, class)?)));
+    Account {
+        salt: meta.get("salt").cloned().map(Bytes),
+        api_base: api_base.map(str::to_owned),
+        fingerprint: fingerprint.map(str::to_owned),
+        submissions: number(acct, "n").unwrap_or(usual.submissions),
+        per: number(acct, "w").unwrap_or(veobatch_core::millis(usual.per)),
+        max_in_flight: number(acct, "cap").unwrap_or(usual.max_in_flight),
+        poll_rate: number(polls, "rate"),
+        prices: prices.collect(),
+        prices_asked: meta.contains_key("priced"),
+        daily: daily(acct),
+        next_slot: number::<f64>(acct, "tat").map_or(0, micros),
+        arrivals,
+        upgrade_turn: number(acct, "upgrade_turn"),
+        lowered: number(acct, "low").map(|to| Low {
+            to,
+            since: number(acct, "low_since").unwrap_or_default(),
+            peak: number(acct, "peak").unwrap_or_default(),
+        }),
+        gate: gate(acct),
+        troubles: number(acct, "troubles").unwrap_or_default(),
+        fastest: Fast {
+            present: number(acct, "fast"),
+            count: number(acct, "fast_n").unwrap_or_default(),
+            before: number(acct, "fast_was"),
+        },
+        heard: number(heard, "submitted").zip(number(heard, "at")).map(|(submitted, at)| Heard { submitted, at }),
+        seen: seen.collect(),
+        slots: Vec::new(),
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a time in microseconds is far below 2^63")]
+fn micros(ms: f64) -> i64 {
+    (ms * 1000.0).round() as i64
+}
+
+fn daily(acct: &Fields) -> Option<Daily> {
+    Some(Daily {
+        credits: number(acct, "daily")?,
+        zone: text(acct, "zone")?,
+        from: number(acct, "day_from").unwrap_or_default(),
+        until: number(acct, "day_until").unwrap_or_default(),
+        spent: number(acct, "day_spent").unwrap_or_default(),
+    })
+}
+
+fn gate(acct: &Fields) -> Option<Gate> {
+    let trial = text(acct, "probe").map(|token| (token, number(acct, "probe_until").unwrap_or_default()));
+    Some(Gate {
+        until: number(acct, "until")?,
+        why: text(acct, "why").unwrap_or_default(),
+        no_credits: text(acct, "no_credits").as_deref() == Some("1"),
+        closings: number(acct, "closings").unwrap_or_default(),
+        trial,
+    })
+}
+
+impl Reading<'_> {
+    async fn send(&self, sent: Sent) -> Result<(), LedgerError> {
+        let gone = |_| LedgerError::Unavailable("nobody writes the export any more".to_owned());
+        self.to.send(sent).await.map_err(gone)
+    }
+
+    async fn entry(&self, entry: Entry) -> Result<(), LedgerError> {
+        self.send(Sent::Entry(Box::new(entry))).await
+    }
+
+    fn key(&self, name: &str) -> String {
+        self.ledger.server.key(name)
+    }
+
+    /// It is still what it was.
+    async fn check(&self) -> Result<(), LedgerError> {
+        let stamp = self.ledger.meta("changed").await?.unwrap_or_default();
+        if stamp == self.stamp { Ok(()) } else { Err(changed_meanwhile()) }
+    }
+
+    async fn slots(&self, now: Timestamp) -> Result<Vec<Slot>, LedgerError> {
+        let hour = i64::try_from(now.as_millis() / 3_600_000).unwrap_or_default();
+        let mut slots = Vec::new();
+        for hour in hour - i64::from(SLOT_HOURS)..=hour {
+            let key = self.key(&format!("u{hour}"));
+            let reasons: BTreeMap<String, f64> = self.ledger.server.ask(Cmd::new().arg("HGETALL").arg(key)).await?;
+            let rounded = |n: f64| (n * 1e6).round() / 1e6;
+            slots.extend(reasons.into_iter().map(|(why, n)| Slot { hour, why, n: rounded(n) }));
+        }
+        Ok(slots)
+    }
+
+    /// Sends the batches and their jobs; returns their numbers in the ledger.
+    async fn batches(&self) -> Result<Vec<u32>, LedgerError> {
+        let mut numbers: Vec<u32> = self.ledger.server.ask(Cmd::new().arg("HVALS").arg(self.key("names"))).await?;
+        numbers.sort_unstable();
+        let (mut published, mut left_out) = (Vec::new(), 0);
+        for n in numbers {
+            let mut asked = redis::pipe();
+            asked.cmd("HGETALL").arg(self.key(&format!("b{n}")));
+            asked.cmd("ZSCORE").arg(self.key("rest")).arg(n);
+            let (fields, rested): (Fields, Option<u64>) = self.ledger.server.ask_all(&asked).await?;
+            let jobs: u32 = number(&fields, "published").unwrap_or_default();
+            left_out += u64::from(number::<u32>(&fields, "admitted").unwrap_or_default().saturating_sub(jobs));
+            if jobs == 0 {
+                continue;
+            }
+            published.push(n);
+            let at = u32::try_from(published.len()).unwrap_or(u32::MAX);
+            self.entry(Entry::Batch(Box::new(batch(&fields, at, jobs, rested)))).await?;
+            let names = self.jobs(n, at, jobs).await?;
+            self.aliases(n, at, &names, number(&fields, "buckets").unwrap_or(1)).await?;
+        }
+        self.send(Sent::LeftOut(left_out)).await?;
+        Ok(published)
+    }
+
+    /// Returns a hash of what each job is found by.
+    async fn jobs(&self, n: u32, at: u32, jobs: u32) -> Result<Vec<u64>, LedgerError> {
+        let mut names = Vec::with_capacity(jobs as usize);
+        let step = u32::try_from(CHUNK).unwrap_or(u32::MAX);
+        for from in (0..jobs).step_by(CHUNK) {
+            let end = jobs.min(from + step);
+            let args = texts([&self.stamp, &n.to_string(), &from.to_string(), &end.to_string()]);
+            let rows: Vec<Row> = self.ledger.server.run(&PAGE, &args).await?;
+            if rows.is_empty() {
+                return Err(changed_meanwhile());
+            }
+            for (seq, row) in (from..end).zip(rows) {
+                let job = row.job(at, seq);
+                names.push(hash(&field_of(&job.id)));
+                self.entry(Entry::Job(Box::new(job))).await?;
+            }
+        }
+        Ok(names)
+    }
+
+    /// Names in the index that are not their job's own.
+    async fn aliases(&self, n: u32, at: u32, names: &[u64], buckets: usize) -> Result<(), LedgerError> {
+        let mut found: Vec<(u32, String)> = Vec::new();
+        for from in (0..buckets).step_by(BUCKETS) {
+            let end = buckets.min(from + BUCKETS);
+            let mut asked = redis::pipe();
+            for bucket in from..end {
+                asked.cmd("HGETALL").arg(self.key(&format!("b{n}:i{bucket}")));
+            }
+            let entries: Vec<HashMap<String, u32>> = self.ledger.server.ask_all(&asked).await?;
+            let others = entries
+                .into_iter()
+                .flatten()
+                .filter(|(name, seq)| names.get(*seq as usize).is_some_and(|own| *own != hash(name)));
+            found.extend(others.map(|(name, seq)| (seq, name)));
+        }
+        found.sort();
+        for (seq, name) in found {
+            self.entry(Entry::Alias(Alias { batch: at, seq, name })).await?;
+        }
+        Ok(())
+    }
+
+    async fn tasks(&self, numbers: &[u32], buckets: usize) -> Result<(), LedgerError> {
+        for from in (0..buckets).step_by(BUCKETS) {
+            let end = buckets.min(from + BUCKETS);
+            let mut asked = redis::pipe();
+            for bucket in from..end {
+                asked.cmd("HGETALL").arg(self.key(&format!("t{bucket}")));
+            }
+            let entries: Vec<HashMap<String, String>> = self.ledger.server.ask_all(&asked).await?;
+            for (sha1, member) in entries.into_iter().flatten() {
+                let place = member.split_once(':').and_then(|(n, seq)| {
+                    // Of a forgotten batch, and not cleared away yet.
+                    Some((numbers.binary_search(&n.parse().ok()?).ok()? + 1, seq.parse().ok()?))
+                });
+                if let Some((at, seq)) = place {
+                    let batch = u32::try_from(at).unwrap_or(u32::MAX);
+                    self.entry(Entry::Task(TaskOf { batch, seq, sha1 })).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn changed_meanwhile() -> LedgerError {
+    LedgerError::Transfer(
+        "the ledger changed while it was exported, so the lines are not of one moment: stop its workers and try again"
+            .to_owned(),
+    )
+}
+
+/// A job's name as the index has it (`short` in `index.lua`).
+fn field_of(id: &str) -> String {
+    const LONGEST: usize = 40;
+    let folded = fold(id);
+    if folded.len() > LONGEST { format!("#{}", sha1_smol::Sha1::from(folded).digest()) } else { folded }
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn batch(fields: &Fields, at: u32, jobs: u32, rested: Option<u64>) -> Batch {
+    Batch {
+        number: at,
+        name: text(fields, "name").unwrap_or_default(),
+        jobs,
+        created: number(fields, "created").unwrap_or_default(),
+        paused: fields.contains_key("paused"),
+        paused_because: text(fields, "why"),
+        cancelling: fields.contains_key("cancelling"),
+        weight: number(fields, "weight").unwrap_or(1),
+        priority: number(fields, "priority").unwrap_or_default(),
+        schedule: text(fields, "schedule").unwrap_or_default(),
+        from: number(fields, "from").unwrap_or_default(),
+        until: number(fields, "until").unwrap_or(UNLIMITED),
+        budget: number(fields, "budget"),
+        rested,
+        unsure: number(fields, "unsure").unwrap_or_default(),
+    }
+}
+
+/// A job as `page.lua` returns it.
+struct Row {
+    entry: Vec<u8>,
+    state: Vec<u8>,
+    kept: (Vec<u8>, Vec<u8>, String, Vec<u8>, String),
+    due: (String, String),
+    flight: String,
+    rank: String,
+    unreadable: String,
+}
+
+impl FromRedisValue for Row {
+    fn from_redis_value(value: Value) -> Result<Self, redis::ParsingError> {
+        let (entry, state, id, digest, version, body, credits, lane, due, flight, rank, unreadable) =
+            redis::from_redis_value(value)?;
+        let kept = (id, digest, version, body, credits);
+        Ok(Self { entry, state, kept, due: (lane, due), flight, rank, unreadable })
+    }
+}
+
+/// Splits at the first `mark`.
+fn split(bytes: &[u8], mark: u8) -> (&[u8], Option<&[u8]>) {
+    let mut parts = bytes.splitn(2, |byte| *byte == mark);
+    (parts.next().unwrap_or_default(), parts.next())
+}
+
+/// A time as a score.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "times are far below 2^53")]
+fn score(text: &str) -> Option<u64> {
+    text.parse::<f64>().ok().map(|ms| ms.max(0.0) as u64)
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+impl Row {
+    fn job(self, batch: u32, seq: u32) -> Job {
+        let (head, spec) = split(&self.entry, b'\n');
+        let (id, class) = split(head, CLASS_MARK);
+        let (kept_id, digest, version, body, credits) = &self.kept;
+        let is_dropped = !kept_id.is_empty();
+        let mut job = Job {
+            batch,
+            seq,
+            id: lossy(if self.entry.is_empty() { kept_id } else { id }),
+            state: StateName::Queued.as_str().to_owned(),
+            spec: spec.map(|spec| Bytes(spec.to_vec())),
+            class: class.map(lossy),
+            priority: self.rank.parse().unwrap_or_default(),
+            due: score(&self.due.1).map(|at| (self.due.0.clone(), at)),
+            flight: score(&self.flight),
+            digest: is_dropped.then(|| digits(digest)),
+            unreadable: self
+                .unreadable
+                .split_once(' ')
+                .and_then(|(since, why)| Some(Unreadable { since: since.parse().ok()?, why: why.to_owned() })),
+            ..Job::default()
+        };
+        if self.state.is_empty() && is_dropped {
+            StateName::Done.as_str().clone_into(&mut job.state);
+            job.compact = true;
+            job.version = version.parse().unwrap_or_default();
+            job.credits = credits.parse().unwrap_or_default();
+            job.body = Some(Bytes(body.clone()));
+        } else if !self.state.is_empty() && headed(&mut job, &self.state).is_none() {
+            "unknown".clone_into(&mut job.state);
+            job.entry = Some(Bytes(self.state));
+        }
+        job
+    }
+}
+
+/// Reads an entry of `:s` (`headed` in `prelude.lua`); `None` if it is not what this format knows.
+fn headed(job: &mut Job, stored: &[u8]) -> Option<()> {
+    let (head, rest) = split(stored, b'\n');
+    let (id, body) = split(rest?, b'\n');
+    let words: Vec<&str> = std::str::from_utf8(head).ok()?.split(' ').collect();
+    let [version, _nonce, _due, state, _lane, priority, _flight, credits, token, at] = words.as_slice() else {
+        return None;
+    };
+    let attempt = (*token != "-").then(|| Some(((*token).to_owned(), at.parse().ok()?)));
+    let (version, credits) = (version.parse().ok()?, credits.parse().ok()?);
+    if let Some(attempt) = attempt {
+        job.attempt = Some(attempt?);
+    }
+    (job.version, job.credits) = (version, credits);
+    (*state).clone_into(&mut job.state);
+    job.priority = if *state == StateName::Queued.as_str() { priority.parse().unwrap_or_default() } else { 0 };
+    job.body = body.filter(|body| !body.is_empty()).map(|body| Bytes(body.to_vec()));
+    if job.id.is_empty() {
+        job.id = lossy(id);
+    }
+    Some(())
+}

@@ -1,0 +1,168 @@
+//! Reading an export: wholly once before anything is changed, and then line by line.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{End, Entry, Header, VERSION, digits};
+use crate::migration::FORMAT;
+use crate::{LedgerError, LedgerId};
+
+/// An export that is whole and unchanged, and that this program understands.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    pub(crate) path: PathBuf,
+    pub(crate) header: Header,
+    pub(crate) end: End,
+}
+
+impl Checked {
+    /// Which ledger was exported.
+    pub fn ledger(&self) -> &LedgerId {
+        &self.header.ledger
+    }
+
+    /// Where it was: a URL without a password.
+    pub fn source(&self) -> &str {
+        &self.header.source
+    }
+
+    /// How many submissions it had granted, if it counted them.
+    pub fn grants(&self) -> Option<u64> {
+        self.header.grants
+    }
+
+    /// How many batches there are.
+    pub fn batches(&self) -> u64 {
+        self.end.batches
+    }
+
+    /// How many jobs there are.
+    pub fn jobs(&self) -> u64 {
+        self.end.jobs
+    }
+}
+
+/// Reads the file to its end.
+///
+/// # Errors
+/// [`LedgerError::Transfer`] if it cannot be read, is cut off, was changed, or is of a version that this program does not know.
+pub fn check(path: &Path) -> Result<Checked, LedgerError> {
+    let (header, mut lines) = Lines::open(path)?;
+    let mut seen = End { lines: 1, batches: 0, jobs: 0, tasks: 0, left_out: 0, sha256: String::new() };
+    let mut jobs_left = 0;
+    while let Some(entry) = lines.next()? {
+        match &entry {
+            Entry::Account(_) if seen.lines == 1 => {}
+            Entry::Account(_) => return Err(lines.wrong("a second account")),
+            Entry::Batch(batch) if jobs_left == 0 && u64::from(batch.number) == seen.batches + 1 => {
+                seen.batches += 1;
+                jobs_left = batch.jobs;
+            }
+            Entry::Batch(_) => return Err(lines.wrong("a batch that is not the next one")),
+            Entry::Job(_) if jobs_left == 0 => return Err(lines.wrong("a job of no batch")),
+            Entry::Job(_) => {
+                seen.jobs += 1;
+                jobs_left -= 1;
+            }
+            Entry::Task(_) => seen.tasks += 1,
+            Entry::Alias(_) | Entry::End(_) => {}
+        }
+        if !matches!(entry, Entry::End(_)) {
+            seen.lines += 1;
+        }
+    }
+    let end = lines.end.take().ok_or_else(|| lines.wrong("no end"))?;
+    let counted = End { left_out: end.left_out, sha256: end.sha256.clone(), ..seen };
+    if counted != end || jobs_left != 0 {
+        return Err(refused(path, "its last line counts other lines than there are"));
+    }
+    Ok(Checked { path: path.to_owned(), header, end })
+}
+
+/// The lines behind the header, one by one. The end is checked, kept, and followed by nothing.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    path: PathBuf,
+    text: BufReader<File>,
+    digest: Sha256,
+    number: u64,
+    pub(crate) end: Option<End>,
+}
+
+impl Lines {
+    pub(crate) fn open(path: &Path) -> Result<(Header, Self), LedgerError> {
+        let file = File::open(path).map_err(|error| refused(path, &error.to_string()))?;
+        let mut lines = Self {
+            path: path.to_owned(),
+            text: BufReader::with_capacity(1 << 16, file),
+            digest: Sha256::new(),
+            number: 0,
+            end: None,
+        };
+        let first = lines.read()?.ok_or_else(|| refused(path, "it is empty"))?;
+        lines.digest.update(&first);
+        let value: serde_json::Value = serde_json::from_slice(&first).unwrap_or_default();
+        match value.get("veobatch_ledger").and_then(serde_json::Value::as_u64) {
+            None => return Err(refused(path, "it is no export of a ledger")),
+            Some(version) if version != u64::from(VERSION) => {
+                let words =
+                    format!("it has version {version}, and this veobatch knows version {VERSION}: use a newer one");
+                return Err(refused(path, &words));
+            }
+            Some(_) => {}
+        }
+        let header: Header = serde_json::from_slice(&first).map_err(|error| lines.wrong(&error.to_string()))?;
+        if header.format != FORMAT {
+            let words = format!("its ledger has format {}, and this veobatch knows format {FORMAT}", header.format);
+            return Err(refused(path, &words));
+        }
+        Ok((header, lines))
+    }
+
+    /// The next entry; none behind the end.
+    pub(crate) fn next(&mut self) -> Result<Option<Entry>, LedgerError> {
+        let Some(line) = self.read()? else {
+            return if self.end.is_some() {
+                Ok(None)
+            } else {
+                Err(refused(&self.path, "it is cut off: its end is missing"))
+            };
+        };
+        if self.end.is_some() {
+            return Err(self.wrong("more behind the end"));
+        }
+        let entry: Entry = serde_json::from_slice(&line).map_err(|error| self.wrong(&error.to_string()))?;
+        if let Entry::End(end) = &entry {
+            if digits(&self.digest.clone().finalize()) != end.sha256 {
+                return Err(refused(&self.path, "it was changed since it was written"));
+            }
+            self.end = Some(end.clone());
+        } else {
+            self.digest.update(&line);
+        }
+        Ok(Some(entry))
+    }
+
+    /// A line with its line break.
+    fn read(&mut self) -> Result<Option<Vec<u8>>, LedgerError> {
+        let mut line = Vec::new();
+        self.text.read_until(b'\n', &mut line).map_err(|error| refused(&self.path, &error.to_string()))?;
+        self.number += 1;
+        match line.last() {
+            None => Ok(None),
+            Some(b'\n') => Ok(Some(line)),
+            Some(_) => Err(refused(&self.path, "it is cut off in the middle of a line")),
+        }
+    }
+
+    fn wrong(&self, what: &str) -> LedgerError {
+        refused(&self.path, &format!("line {}: {what} (was it written by a newer veobatch?)", self.number))
+    }
+}
+
+fn refused(path: &Path, why: &str) -> LedgerError {
+    LedgerError::Transfer(format!("{} cannot be imported: {why}", path.display()))
+}

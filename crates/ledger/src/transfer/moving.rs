@@ -1,0 +1,128 @@
+//! An import under way, from its beginning to the target that can be used.
+
+use super::check::{Checked, Lines};
+use super::{CHUNK, Entry, Import, Moved, Place, end_at, refuse_moved, shown};
+use crate::job::Nonce;
+use crate::{LedgerError, LedgerUrl};
+
+/// An import whose source changes no more, and whose target nothing else can use.
+#[must_use = "it has only begun"]
+pub struct Moving {
+    checked: Checked,
+    import: Import,
+    source: Option<Box<dyn Place>>,
+    target: Box<dyn Place>,
+    added: u64,
+}
+
+impl std::fmt::Debug for Moving {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Moving").field("import", &self.import).field("added", &self.added).finish_non_exhaustive()
+    }
+}
+
+impl Moving {
+    /// Takes the target and marks the source; `None` if this file was imported into this target before, and all is done.
+    /// Without a source the target will count as one that was restored from a backup.
+    ///
+    /// # Errors
+    /// [`LedgerError::Transfer`] says what is in the way: a target that is not empty, a source that changed since, is worked on,
+    /// or was moved. Both are as they were.
+    pub async fn begin(
+        checked: Checked,
+        source: Option<&LedgerUrl>,
+        target: &LedgerUrl,
+    ) -> Result<Option<Self>, LedgerError> {
+        let into = end_at(target).await?;
+        let known = into.standing().await?.import.filter(|known| known.digest == checked.end.sha256);
+        if known.as_ref().is_some_and(|known| known.done) {
+            return Ok(None);
+        }
+        let from = match source {
+            Some(source) => Some(end_at(source).await?),
+            None => None,
+        };
+        let id = known.map_or_else(|| format!("{:016x}", Nonce::random().0), |known| known.id);
+        let digest = checked.end.sha256.clone();
+        let header = &checked.header;
+        let import = Import {
+            id,
+            digest,
+            ledger: header.ledger.clone(),
+            grants: header.grants.map(|grants| grants + 1),
+            exported: header.time,
+            is_copy: from.is_none(),
+            begun: header.time,
+            done: false,
+        };
+        let moved = Moved { import: import.id.clone(), to: shown(target), given_up: false };
+        if let Some(from) = &from {
+            is_the_one(from.as_ref(), &checked, &moved).await?;
+            from.mark(&checked.header.stamp, &moved, true).await?;
+        }
+        let added = into.begin(&import).await?;
+        if let Some(from) = &from
+            && let Err(error) = from.mark(&checked.header.stamp, &moved, false).await
+        {
+            if added == 0 && !matches!(error, LedgerError::Unavailable(_)) {
+                into.call_off(&import).await?;
+            }
+            return Err(error);
+        }
+        Ok(Some(Self { checked, import, source: from, target: into, added }))
+    }
+
+    /// Adds everything, and puts the target in use. `seen` is told of how many of the jobs there are by then.
+    ///
+    /// # Errors
+    /// Whatever happens: the same import, begun again, goes on from there.
+    pub async fn finish(mut self, mut seen: impl FnMut(u64)) -> Result<(), LedgerError> {
+        let (header, mut lines) = Lines::open(&self.checked.path)?;
+        if header != self.checked.header {
+            return Err(LedgerError::Transfer("the file was changed meanwhile".to_owned()));
+        }
+        let (mut at, mut chunk, mut jobs) = (0, Vec::new(), 0);
+        while let Some(entry) = lines.next()? {
+            if matches!(entry, Entry::End(_)) {
+                continue;
+            }
+            jobs += u64::from(matches!(entry, Entry::Job(_)));
+            chunk.push(entry);
+            if chunk.len() == CHUNK {
+                self.add(&mut at, &mut chunk).await?;
+                seen(jobs);
+            }
+        }
+        if lines.end.as_ref() != Some(&self.checked.end) {
+            return Err(LedgerError::Transfer("the file was changed meanwhile".to_owned()));
+        }
+        self.add(&mut at, &mut chunk).await?;
+        if let Some(source) = &self.source {
+            source.give_up(&self.import).await?;
+        }
+        self.target.finish(&self.import).await
+    }
+
+    async fn add(&mut self, at: &mut u64, chunk: &mut Vec<Entry>) -> Result<(), LedgerError> {
+        let from = *at;
+        *at += chunk.len() as u64;
+        if *at > self.added && !chunk.is_empty() {
+            self.target.add(&self.import, from, chunk).await?;
+            self.added = *at;
+        }
+        chunk.clear();
+        Ok(())
+    }
+}
+
+/// The source must be the ledger that was exported, and not be moved elsewhere for good.
+async fn is_the_one(source: &dyn Place, checked: &Checked, moved: &Moved) -> Result<(), LedgerError> {
+    let standing = source.standing().await?;
+    if standing.id.as_ref() != Some(&checked.header.ledger) {
+        return Err(LedgerError::Transfer(format!(
+            "the ledger at {} is not the one that was exported from there (name it with --source, or say --source-is-lost)",
+            checked.header.source
+        )));
+    }
+    refuse_moved(standing.moved.as_ref(), moved)
+}
