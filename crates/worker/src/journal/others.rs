@@ -175,7 +175,8 @@ mod tests {
 
     /// What a process leaves that was killed before it could tell its ledger that `job` was accepted.
     async fn killed(dir: &Path, ledger: &LedgerId, job: &JobKey) -> (Journal, Token) {
-        let journal = Journal::start(dir, &Identity { id: ledger.clone(), grants: None, is_copy: false }, false).unwrap();
+        let journal =
+            Journal::start(dir, &Identity { id: ledger.clone(), grants: None, is_copy: false }, false).unwrap();
         let token = Token::from_bits(u128::from(job.job.as_str().as_bytes()[0]));
         journal.sending(&token, job, None).await.unwrap();
         let task = TaskId::parse(&format!("task-{}", job.job)).unwrap();
