@@ -56,11 +56,12 @@ pub(super) async fn salt(server: &Server) -> Result<Vec<u8>, LedgerError> {
 
 /// Binds the ledger, or checks that it is bound to the same.
 pub(super) async fn bind(server: &Server, api_base: &str, fingerprint: &str) -> Result<(), LedgerError> {
-    check_moved(server).await?;
     let mut asked = redis::pipe();
     asked.cmd("HSETNX").arg(server.key("meta")).arg("bound").arg(format!("{api_base}\n{fingerprint}")).ignore();
     asked.cmd("HGET").arg(server.key("meta")).arg("bound");
     let (bound,): (String,) = server.ask_all(&asked).await?;
+    // Asked afterwards: an import that begins later finds the ledger bound, and is refused.
+    check_usable(server).await?;
     same(&bound, api_base, fingerprint)
 }
 
@@ -83,15 +84,20 @@ pub(super) async fn accept(server: &Server) -> Result<(), LedgerError> {
     server.ask(Cmd::new().arg("HDEL").arg(server.key("meta")).arg("copy")).await
 }
 
-/// An error if it was moved, and changes no more.
-async fn check_moved(server: &Server) -> Result<(), LedgerError> {
-    let moved: Option<String> = server.ask(Cmd::new().arg("HGET").arg(server.key("meta")).arg("moved")).await?;
+/// An error if it was moved and changes no more, or jobs are being imported.
+async fn check_usable(server: &Server) -> Result<(), LedgerError> {
+    let mut asked = Cmd::new();
+    asked.arg("HMGET").arg(server.key("meta")).arg("moved").arg("importing");
+    let (moved, importing): (Option<String>, Option<String>) = server.ask(&asked).await?;
+    if importing.is_some() {
+        return Err(LedgerError::Importing);
+    }
     moved.map_or(Ok(()), |stored| Err(Moved::parse(&stored).error()))
 }
 
 /// Whether the ledger is bound to these; an error if it is bound to others.
 pub(super) async fn is_bound(server: &Server, api_base: &str, fingerprint: &str) -> Result<bool, LedgerError> {
-    check_moved(server).await?;
+    check_usable(server).await?;
     let bound: Option<String> = server.ask(Cmd::new().arg("HGET").arg(server.key("meta")).arg("bound")).await?;
     bound.map_or(Ok(false), |bound| same(&bound, api_base, fingerprint).map(|()| true))
 }

@@ -23,7 +23,8 @@ async fn fill(bench: &Bench) {
     let ledger = &bench.ledger;
     ledger.bind("https://api.example", &|_: &[u8]| "print".to_owned()).await.unwrap();
     let daily = DailyBudget { credits: Credits::from_millis(9_000_000), zone: "UTC".into() };
-    let settings = Settings { prices: Some(prices()), daily: Some(Some(daily)), ..Settings::default() };
+    let settings = Settings { daily: Some(Some(daily)), ..Settings::default() };
+    ledger.configure(&Settings { prices: Some(prices()), ..Settings::default() }).await.unwrap();
     admit(ledger, "Night", &[job("in-doubt"), job("Under-Way")]).await;
     let claimed = submission(ledger).await;
     put(ledger, &ending(&claimed, in_doubt(&claimed.stored))).await;
