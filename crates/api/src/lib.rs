@@ -29,7 +29,6 @@ mod permit;
 mod record_info;
 #[cfg(feature = "simulated")]
 pub mod simulated;
-mod span;
 mod tls;
 mod upgrade;
 mod wire;

@@ -3,15 +3,12 @@
 //! The task's own flag outranks the envelope's code, and the envelope's code counts only where the service itself gave
 //! one: a gateway's page never fails a task that was paid for. What cannot be read teaches nothing, and is asked again.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use veobatch_core::{Progress, Resolution, TaskFailure, TaskId, TroubleKind};
 
 use crate::balance::{answered, trouble, unlucky};
 use crate::envelope::{Envelope, is_success, member, number};
 use crate::links;
-use crate::span;
 use crate::wire::{Reply, Wire};
 use crate::words;
 
@@ -22,13 +19,11 @@ pub struct RecordInfo {
     pub progress: Progress,
     /// The prompt that the task was submitted with, where the answer repeats it: tells whose task it is.
     pub prompt: Option<String>,
-    /// From its creation to its completion, where the answer tells both.
-    pub took: Option<Duration>,
 }
 
 impl RecordInfo {
     fn of(progress: Progress) -> Self {
-        Self { progress, prompt: None, took: None }
+        Self { progress, prompt: None }
     }
 }
 
@@ -46,7 +41,7 @@ pub(crate) fn read(wire: Wire, task: &TaskId) -> RecordInfo {
         return RecordInfo::of(Progress::Trouble(trouble(TroubleKind::Transport, words, None)));
     }
     let prompt = envelope.datum(&["paramJson", "promptJson", "param"]).and_then(prompt);
-    RecordInfo { progress: progress(&reply, &envelope), prompt, took: span::read(&envelope) }
+    RecordInfo { progress: progress(&reply, &envelope), prompt }
 }
 
 /// The task's own state.

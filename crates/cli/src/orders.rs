@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
-use veobatch_core::{BatchId, Event, JobKey, Policy, Record, StateName};
+use veobatch_core::{BatchId, Event, JobKey, PollPolicy, Record, StateName};
 use veobatch_ledger::{Change, Changed, Impatient, Ledger, Stored, change_unless};
 
 use crate::counting::Counting;
@@ -60,7 +60,7 @@ pub(crate) struct Outcome {
 /// Carries out `order` for the job that was read as `stored`. How often it is polled is a worker's affair.
 pub(crate) async fn order(ledger: &dyn Ledger, stored: Stored, order: Order<'_>) -> Result<Changed> {
     let key = stored.key.clone();
-    let policy = Policy::default();
+    let policy = PollPolicy::default();
     let change = Change { event: order.event, lease: None, settle: None, jitter: 0.5, policy: &policy };
     change_unless(ledger, stored, &change, &mut Impatient, order.spared)
         .await

@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use veobatch_core::{
-    BatchId, Credits, Forecast, LifeTable, Rival, Schedule, Span, StateName, Terms, Throughput, Timestamp, VideoKind,
+    BatchId, Credits, Durations, Forecast, Rival, Schedule, Span, StateName, Terms, Throughput, Timestamp, VideoKind,
     Zone, forecast,
 };
 use veobatch_ledger::{BatchSummary, Batches, Ledger, Pace};
@@ -58,7 +58,7 @@ impl Outlook {
     /// From what the ledger knows of the batches that are not at rest, and of those that are `named`.
     pub(crate) async fn of(ledger: &dyn Ledger, named: &[BatchId]) -> Result<Self> {
         let account = ledger.account().await.map_err(|error| looking(&error))?;
-        let known = ledger.life_tables().await.map_err(|error| looking(&error))?;
+        let known = ledger.durations().await.map_err(|error| looking(&error))?;
         let mut batches = ledger.list(&Batches::Active).await.map_err(|error| looking(&error))?;
         let named = ledger.list(&Batches::Named(named.to_vec())).await.map_err(|error| looking(&error))?;
         batches.extend(named.into_iter().filter(|batch| batch.rested.is_some()));
@@ -263,11 +263,11 @@ impl Expected<'_> {
 }
 
 /// What a video usually takes: the medians of all kinds, each as far as it was seen.
-fn typical(known: &[(VideoKind, LifeTable)]) -> Option<Duration> {
-    let seen = known.iter().filter_map(|(_, table)| Some((table.quantile(0.5)?, table.ended())));
-    let (sum, count) = seen.fold((Duration::ZERO, 0), |(sum, count), (median, ended)| {
-        let ended = u32::try_from(ended).unwrap_or(u32::MAX);
-        (sum.saturating_add(median.saturating_mul(ended)), ended.saturating_add(count))
+fn typical(known: &[(VideoKind, Durations)]) -> Option<Duration> {
+    let seen = known.iter().filter_map(|(_, known)| Some((known.quantile(0.5)?, known.count())));
+    let (sum, count) = seen.fold((Duration::ZERO, 0), |(sum, count), (median, more)| {
+        let more = u32::try_from(more).unwrap_or(u32::MAX);
+        (sum.saturating_add(median.saturating_mul(more)), more.saturating_add(count))
     });
     sum.checked_div(count)
 }
@@ -311,7 +311,7 @@ fn rival(batch: &BatchSummary) -> Option<Rival> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use veobatch_core::{Seen, Start};
+    use veobatch_core::Start;
 
     use super::*;
 
@@ -340,14 +340,14 @@ mod tests {
     #[test]
     fn what_a_video_usually_takes_is_of_all_kinds_that_were_seen() {
         let table = |seconds: u64, count: u64| {
-            let mut table = LifeTable::default();
+            let mut table = Durations::default();
             for _ in 0..count {
-                table.add(&Seen { from: Duration::ZERO, to: Duration::from_secs(seconds), ended: true });
+                table.add(Duration::from_secs(seconds));
             }
             table
         };
         let kind = |name: &str| VideoKind::from_stored(name.to_owned());
-        let known = [(kind("a"), table(150, 200)), (kind("b"), table(50, 200)), (kind("c"), LifeTable::default())];
+        let known = [(kind("a"), table(150, 200)), (kind("b"), table(50, 200)), (kind("c"), Durations::default())];
         let all = typical(&known).unwrap().as_secs();
         assert!((95..=105).contains(&all), "{all}");
         assert_eq!(typical(&known[2..]), None);

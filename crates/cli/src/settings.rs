@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, ValueEnum};
 use veobatch_api::Dialect;
-use veobatch_core::{InDoubt, Policy};
+use veobatch_core::{InDoubt, PollPolicy, UpgradePolicy};
 use veobatch_ledger::DailyBudget;
 use veobatch_producer::Wish;
 use veobatch_worker::{Concurrency, Downloads};
@@ -104,7 +104,7 @@ pub(crate) struct AccountSettings {
     #[command(flatten)]
     pub(crate) pace: PaceSettings,
 
-    /// Maximum number of status polls per second, across all workers [default: --max-in-flight / 25, at least 10]
+    /// Maximum number of status polls per second, across all workers [default: --max-in-flight / 5, at least 10]
     #[arg(long, value_name = "N", env = "VEOBATCH_POLL_RATE", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) poll_rate: Option<u32>,
 
@@ -134,11 +134,11 @@ pub(crate) struct WorkSettings {
           value_parser = PossibleValuesParser::new(dialects()))]
     pub(crate) dialect: String,
 
-    /// From a submission to the first look at it [default: as the last videos took; 45s before anything is known]
+    /// Time from a submission to its first status poll [default: when videos of its kind usually begin to finish; 45s until 8 durations are known]
     #[arg(long, value_name = "TIME", env = "VEOBATCH_POLL_FIRST", value_parser = parse_duration)]
     pub(crate) poll_first: Option<Duration>,
 
-    /// Longest gap between two looks at the same video, whatever was learned [default: 120s; with --simulate: 5s]
+    /// Longest gap between two status polls of one video [default: 120s; with --simulate: 500ms]
     #[arg(long, value_name = "TIME", env = "VEOBATCH_POLL_MAX", value_parser = parse_duration)]
     pub(crate) poll_max: Option<Duration>,
 
@@ -196,21 +196,20 @@ impl WorkSettings {
         Dialect::WORDS.iter().find(|(word, _)| *word == self.dialect).map(|(_, dialect)| *dialect).unwrap_or_default()
     }
 
-    /// How often to look. The simulated videos take seconds.
-    pub(crate) fn policy(&self, settings: &Settings) -> Policy {
+    /// How often to poll. The simulated videos take seconds.
+    pub(crate) fn policy(&self, settings: &Settings) -> PollPolicy {
         let usual = if settings.simulate {
-            Policy {
-                poll_first: Duration::from_secs(2),
-                poll_max: Duration::from_secs(5),
-                upgrade_gap: Duration::from_secs(1),
-                ..Policy::default()
+            PollPolicy {
+                first: Some(Duration::from_secs(2)),
+                longest_gap: Duration::from_millis(500),
+                upgrades: UpgradePolicy { gap: Duration::from_secs(1), ..UpgradePolicy::default() },
+                ..PollPolicy::default()
             }
         } else {
-            Policy::default()
+            PollPolicy::default()
         };
-        let poll_first = self.poll_first.unwrap_or(usual.poll_first);
-        let poll_max = self.poll_max.unwrap_or(usual.poll_max);
-        Policy { poll_first, poll_first_told: self.poll_first.is_some(), poll_max, ..usual }
+        let longest_gap = self.poll_max.unwrap_or(usual.longest_gap);
+        PollPolicy { first: self.poll_first.or(usual.first), longest_gap, ..usual }
     }
 
     /// At which age finished jobs are made compact, if at all.

@@ -15,9 +15,9 @@ mod restated;
 mod saving;
 mod strays;
 
-use crate::delay::Policy;
 use crate::event::Event;
 use crate::id::TaskId;
+use crate::polling::PollPolicy;
 use crate::record::{Record, State};
 use crate::time::Timestamp;
 
@@ -29,7 +29,7 @@ pub struct Moment<'a> {
     /// Evenly spread over 0 to 1, so that jobs do not move in herds.
     pub jitter: f64,
     /// How often to look.
-    pub policy: &'a Policy,
+    pub policy: &'a PollPolicy,
 }
 
 /// What a change came to.

@@ -124,9 +124,6 @@ pub enum State {
         /// The service called back since the last poll was told; one that was under way then may not have seen why.
         #[serde(default, skip_serializing_if = "is_default")]
         called: bool,
-        /// The last look that found it unfinished: its video took longer than until then.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        seen: Option<Timestamp>,
     },
     /// The video is there; a larger version is being made.
     Upscaling {

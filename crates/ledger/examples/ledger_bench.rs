@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use veobatch_core::{BatchId, Event, Facets, JobId, Lane, Outcome, Policy, Spec, TaskId, Token};
+use veobatch_core::{BatchId, Event, Facets, JobId, Lane, Outcome, PollPolicy, Spec, TaskId, Token};
 use veobatch_ledger::{
     Admission, Arrival, CLAIM_MAX, Change, GateReport, Impatient, LedgerUrl, NewJob, Nonce, Put, STAGE_CHUNK, Settings,
     Settle, SharedLedger, SubmissionClaim, change, open,
@@ -95,7 +95,7 @@ async fn submitted(ledger: &SharedLedger, n: u64) -> bool {
             let task = TaskId::parse(&format!("veo_task_{n:020}")).unwrap();
             let event = Event::Submission { token: token.clone(), outcome: Outcome::Accepted(task) };
             let settle = Settle { token, arrival: Arrival::Ago(Duration::ZERO), gate: GateReport::Healthy };
-            let policy = Policy { poll_first: Duration::ZERO, ..Policy::default() };
+            let policy = PollPolicy { first: Some(Duration::ZERO), ..PollPolicy::default() };
             let lease = Some(&claimed.lease);
             let told = Change { event: &event, lease, settle: Some(settle), jitter: 0.5, policy: &policy };
             change(&**ledger, claimed.stored, &told, &mut Impatient).await.unwrap();

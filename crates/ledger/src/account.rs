@@ -48,14 +48,13 @@ impl Pace {
     }
 }
 
-/// Polls a second, as long as nobody told another number: a video in flight needs about four in 100 seconds, and some more do
-/// not hurt (kie-api.md, section 11, advises to stay below 10 where few are in flight).
+/// Default maximum of polls per second: a video in flight is polled every five seconds while its finish is likely.
 pub(crate) fn default_poll_rate(max_in_flight: u32) -> u32 {
     (max_in_flight / CAP_PER_POLL).max(POLLS_AT_LEAST)
 }
 
 /// So many videos in flight for one poll a second.
-pub(crate) const CAP_PER_POLL: u32 = 25;
+pub(crate) const CAP_PER_POLL: u32 = 5;
 
 /// Polls a second, however low the cap is.
 pub(crate) const POLLS_AT_LEAST: u32 = 10;

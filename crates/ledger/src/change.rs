@@ -1,7 +1,7 @@
 //! How anyone changes a job: load, `after(state, event)` in core, put; again if somebody was faster.
 
 use async_trait::async_trait;
-use veobatch_core::{After, Event, JobKey, Moment, Policy, Record, after};
+use veobatch_core::{After, Event, JobKey, Moment, PollPolicy, Record, after};
 
 use crate::account::Settle;
 use crate::job::{Lease, Nonce, Put, Stored, Version};
@@ -40,7 +40,7 @@ pub struct Change<'a> {
     /// Evenly spread over 0 to 1.
     pub jitter: f64,
     /// How often to look.
-    pub policy: &'a Policy,
+    pub policy: &'a PollPolicy,
 }
 
 /// What a change came to.

@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, LifeTable, StateName, TaskId, Timestamp, Token, VideoKind};
+use veobatch_core::{BatchId, Durations, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
 
 pub use account::{
     Account, Arrival, Daily, DailyBudget, Day, GATE_MAX, Gate, GateReport, Note, NoteKind, Pace, PriceList, Settings,
@@ -330,10 +330,10 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     ///
     /// The one method that a repetition does twice. It loses nothing but precision, so an answer that was lost is not
     /// asked for again.
-    async fn observe(&self, seen: &[(VideoKind, LifeTable)]) -> Result<(), LedgerError>;
+    async fn observe(&self, seen: &[(VideoKind, Durations)]) -> Result<(), LedgerError>;
 
     /// What all machines have seen of videos, by kind.
-    async fn life_tables(&self) -> Result<Vec<(VideoKind, LifeTable)>, LedgerError>;
+    async fn durations(&self) -> Result<Vec<(VideoKind, Durations)>, LedgerError>;
 
     /// Changes the pace, the cap, the prices or the daily budget for all, or what a worker says of itself; returns the pace and cap that were in force before.
     async fn configure(&self, settings: &Settings) -> Result<Pace, LedgerError>;

@@ -78,7 +78,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, LifeTable, StateName, TaskId, Timestamp, Token, VideoKind};
+use veobatch_core::{BatchId, Durations, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
 
 pub use self::address::RedisUrl;
 use self::collector::Collector;
@@ -303,11 +303,11 @@ impl Ledger for RedisLedger {
         heard::last(&self.server).await
     }
 
-    async fn observe(&self, seen: &[(VideoKind, LifeTable)]) -> Result<(), LedgerError> {
+    async fn observe(&self, seen: &[(VideoKind, Durations)]) -> Result<(), LedgerError> {
         self.add_seen(seen).await
     }
 
-    async fn life_tables(&self) -> Result<Vec<(VideoKind, LifeTable)>, LedgerError> {
+    async fn durations(&self) -> Result<Vec<(VideoKind, Durations)>, LedgerError> {
         seen::all(&self.server).await
     }
 

@@ -4,7 +4,7 @@
 //! the file says as before is left alone, and what it says otherwise is set. The put is by version, as any other: whoever
 //! works at the job meanwhile loads it again and goes on with what holds then, and nothing of either is lost.
 
-use veobatch_core::{After, Event, Moment, Policy, Spec, after};
+use veobatch_core::{After, Event, Moment, PollPolicy, Spec, after};
 
 use crate::change::{MAX_TURNS, patiently, reload};
 use crate::job::{Nonce, Put, Restatement, Stored};
@@ -23,7 +23,7 @@ pub async fn restate(
 ) -> Result<Changed, LedgerError> {
     let Restatement { mut stored, says } = restatement;
     // Nothing of it is about when to poll.
-    let policy = Policy::default();
+    let policy = PollPolicy::default();
     for _ in 0..MAX_TURNS {
         if stored.compacted || stored.spec.policy == says {
             return Ok(Changed::Same("is said to be worked at so already"));

@@ -69,7 +69,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use veobatch_core::{BatchId, Heard, JobId, JobKey, Lane, LifeTable, StateName, TaskId, Timestamp, Token, VideoKind};
+use veobatch_core::{BatchId, Durations, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
 
 use self::admission::{Draft, Swept};
 use self::clock::Clock;
@@ -401,12 +401,12 @@ impl Ledger for SqliteLedger {
         self.look(heard::heard).await
     }
 
-    async fn observe(&self, seen: &[(VideoKind, LifeTable)]) -> Result<(), LedgerError> {
+    async fn observe(&self, seen: &[(VideoKind, Durations)]) -> Result<(), LedgerError> {
         let seen = seen.to_vec();
         self.write(move |step| seen::add(step, &seen)).await
     }
 
-    async fn life_tables(&self) -> Result<Vec<(VideoKind, LifeTable)>, LedgerError> {
+    async fn durations(&self) -> Result<Vec<(VideoKind, Durations)>, LedgerError> {
         self.look(seen::all).await
     }
 

@@ -61,8 +61,7 @@ mod tests {
 
     #[test]
     fn a_task_is_the_jobs_unless_the_service_says_otherwise_or_nothing() {
-        let of =
-            |prompt: Option<&str>, progress| RecordInfo { prompt: prompt.map(str::to_owned), progress, took: None };
+        let of = |prompt: Option<&str>, progress| RecordInfo { prompt: prompt.map(str::to_owned), progress };
         assert_eq!(judged(of(Some(" a cat "), Progress::Running), "a cat"), Kinship::Ours);
         assert_eq!(judged(of(None, Progress::NoOutput), "a cat"), Kinship::Ours);
         assert!(matches!(judged(of(Some("a dog"), Progress::Running), "a cat"), Kinship::Another(_)));

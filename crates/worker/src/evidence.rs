@@ -1,7 +1,7 @@
 //! What became of a paid call, brought to the ledger: by the worker that made it, or by a journal.
 
 use tracing::error;
-use veobatch_core::{Event, Outcome, Policy, Token};
+use veobatch_core::{Event, Outcome, PollPolicy, Token};
 use veobatch_ledger::{Change, Changed, Lease, Ledger, LedgerError, Patience, Settle, Stored, change};
 
 use crate::random;
@@ -22,7 +22,7 @@ pub(crate) struct Evidence<'a> {
 /// Tells the ledger. A task id that belongs to another job cannot be this one's: then the outcome is unknown.
 pub(crate) async fn bring(
     ledger: &dyn Ledger,
-    policy: &Policy,
+    policy: &PollPolicy,
     stored: Stored,
     evidence: Evidence<'_>,
     patience: &mut dyn Patience,

@@ -20,14 +20,13 @@ pub(crate) async fn follow(worker: &Worker, claim: &Claim) {
         }
         Step::Poll(task) => {
             let stored = &claim.claimed.stored;
-            let RecordInfo { progress, took, .. } = worker.client.poll(&task.id).await;
+            let RecordInfo { progress, .. } = worker.client.poll(&task.id).await;
             let progress = Box::pin(sized(worker, &stored.record, &task, progress)).await;
             let now = worker.clock.now().unwrap_or(stored.now);
             match &progress {
                 Progress::Trouble(trouble) => heed(worker, trouble),
-                Progress::Made { .. } => worker.learning.made(&stored.record, now, took),
-                Progress::Running => worker.learning.running(&stored.record, now),
-                Progress::NoOutput | Progress::Failed(_) | Progress::Missing(_) => {}
+                Progress::Made { .. } => worker.learning.add(&stored.record, now),
+                Progress::Running | Progress::NoOutput | Progress::Failed(_) | Progress::Missing(_) => {}
             }
             Event::Polled { task: task.id, progress }
         }

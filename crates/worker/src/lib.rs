@@ -61,7 +61,7 @@ mod worker;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use veobatch_core::{BatchId, InDoubt, Lane, Policy, Window};
+use veobatch_core::{BatchId, InDoubt, Lane, PollPolicy, Window};
 use veobatch_ledger::LedgerError;
 
 /// The client of the service: it takes the ledger's grants, and no others.
@@ -89,7 +89,7 @@ pub struct Options {
     /// Paid calls, polls and downloads at a time.
     pub concurrency: Concurrency,
     /// How often to look.
-    pub policy: Policy,
+    pub policy: PollPolicy,
     /// Submits for these batches only; follows and saves everything.
     pub only: Option<Vec<BatchId>>,
     /// Its hours: outside of them it submits only for batches that have a window of their own.

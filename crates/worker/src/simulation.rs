@@ -64,7 +64,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 use veobatch_api::{FileHost, FileHostConfig};
-use veobatch_core::{CALLED_BACK_WITHIN, InDoubt, Outlook, Policy, StateName, outlook};
+use veobatch_core::{CALLED_BACK_WITHIN, InDoubt, Outlook, PollPolicy, StateName, UpgradePolicy, outlook};
 use veobatch_ledger::{BatchFlag, Ledger as _, Settings, SqliteLedger, Stored};
 
 use self::person::File;
@@ -131,13 +131,12 @@ async fn simulate(seed: u64, trace: bool, dir: &Path) -> Outcome {
         leases: Arc::default(),
         files: file_host(),
         dir: PathBuf::from(dir),
-        policy: Policy {
-            poll_first: ms(6_000),
-            poll_max: ms(15_000),
-            upgrade_gap: ms(5_000),
-            upgrade_limit: ms(120_000),
+        policy: PollPolicy {
+            first: Some(ms(6_000)),
+            longest_gap: ms(15_000),
+            upgrades: UpgradePolicy { gap: ms(5_000), limit: ms(120_000) },
             callbacks,
-            ..Policy::default()
+            ..PollPolicy::default()
         },
         in_doubt,
     };

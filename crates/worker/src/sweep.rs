@@ -1,7 +1,7 @@
 //! Carries out the cancellation of a whole batch, in bounded steps that anyone may begin, repeat or finish.
 
 use futures::stream::{self, StreamExt, TryStreamExt};
-use veobatch_core::{BatchId, Event, JobId, Policy, StateName};
+use veobatch_core::{BatchId, Event, JobId, PollPolicy, StateName};
 use veobatch_ledger::{BatchFlag, Change, Changed, Impatient, Ledger, LedgerError, Stored, change};
 
 use crate::random;
@@ -25,7 +25,7 @@ const UNREADABLE: usize = 10_000;
 pub async fn sweep(
     ledger: &dyn Ledger,
     batch: &BatchId,
-    policy: &Policy,
+    policy: &PollPolicy,
     told: &mut (dyn FnMut(u64) + Send),
 ) -> Result<u64, LedgerError> {
     let mut swept = 0;
@@ -62,7 +62,7 @@ async fn pass(
     ledger: &dyn Ledger,
     batch: &BatchId,
     state: StateName,
-    policy: &Policy,
+    policy: &PollPolicy,
     told: &mut (dyn FnMut(u64) + Send),
 ) -> Result<u64, LedgerError> {
     let mut moved = 0;
@@ -79,7 +79,7 @@ async fn pass(
     }
 }
 
-async fn cancel(ledger: &dyn Ledger, stored: Stored, policy: &Policy) -> Result<bool, LedgerError> {
+async fn cancel(ledger: &dyn Ledger, stored: Stored, policy: &PollPolicy) -> Result<bool, LedgerError> {
     if stored.record.cancelled {
         return Ok(false);
     }

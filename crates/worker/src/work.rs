@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info, info_span, warn};
 use veobatch_api::{FileHost, FileHostConfig};
-use veobatch_core::{InDoubt, Lane, Policy};
+use veobatch_core::{InDoubt, Lane, PollPolicy};
 use veobatch_ledger::{CLAIM_MAX, Guarantee, Ledger, LedgerError, NoteKind, Settings, SharedLedger};
 
 use crate::access::{self, Access};
@@ -203,7 +203,7 @@ pub(crate) async fn prepare(
         let words = "it did not take everything that the adopted journals know of paid calls";
         return Err(LedgerError::Unavailable(words.to_owned()).into());
     }
-    let learning = Learning::new(Policy { callbacks: options.callbacks.is_some(), ..options.policy.clone() });
+    let learning = Learning::new(PollPolicy { callbacks: options.callbacks.is_some(), ..options.policy.clone() });
     learning.step(ledger.as_ref()).await;
     Ok(Worker {
         ledger,

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
-use veobatch_core::{BatchId, Event, Policy, StateName};
+use veobatch_core::{BatchId, Event, PollPolicy, StateName};
 use veobatch_ledger::{BatchFlag, BatchSummary, Batches, Ledger};
 
 use crate::counting::Counting;
@@ -94,7 +94,7 @@ async fn cancel(settings: &Settings, ledger: &dyn Ledger, batches: Vec<BatchSumm
     for before in batches {
         let batch = &before.batch;
         let mut counting = Counting::new("cancelling", before.total() - over(&before));
-        let swept = veobatch_worker::sweep(ledger, batch, &Policy::default(), &mut |more| counting.add(more)).await;
+        let swept = veobatch_worker::sweep(ledger, batch, &PollPolicy::default(), &mut |more| counting.add(more)).await;
         swept.map_err(|error| failed(batch, error))?;
         drop(counting);
         let after = named::batch(ledger, batch.as_str()).await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use veobatch_core::{After, Credits, Event, Moment, Policy, Prices, Record, Schedule, State, StateName, after};
+use veobatch_core::{After, Credits, Event, Moment, PollPolicy, Prices, Record, Schedule, State, StateName, after};
 use veobatch_ledger::{BatchSummary, Ledger, Stored};
 
 use crate::costs::Costs;
@@ -187,7 +187,7 @@ impl Plan {
     /// One job more. The state table says what becomes of it.
     fn add(&mut self, stored: &Stored, prices: &BTreeMap<String, Credits>) {
         let record = &stored.record;
-        let policy = Policy::default();
+        let policy = PollPolicy::default();
         let moment = Moment { now: stored.now, jitter: 0.5, policy: &policy };
         let After::Moved(next) = after(record, &Event::Retry, &moment) else { return };
         let of_state = match record.state.name() {

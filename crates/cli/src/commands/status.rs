@@ -17,7 +17,7 @@ use crate::settings::Settings;
 use crate::slots::Slots;
 use crate::table::Table;
 use crate::units::number;
-use crate::{learned, say, shapes, words};
+use crate::{durations, say, shapes, words};
 
 /// Show how far the batches are, the account's gate and slots, and what needs a person
 ///
@@ -85,7 +85,7 @@ impl Status {
         let batches = &listed.batches;
         let outlook = Outlook::of(ledger, &[]).await?.priced(ledger, batches).await?;
         let slots = Slots::of(ledger).await?;
-        let known = ledger.life_tables().await.map_err(|error| looking(&error))?;
+        let known = ledger.durations().await.map_err(|error| looking(&error))?;
         let findings = Findings::of(ledger, batches, true).await?;
         if settings.json {
             let shape = |batch| outlook.of_a_batch(batch, shapes::batch(batch));
@@ -95,7 +95,7 @@ impl Status {
                 object.insert("next".to_owned(), json!(listed.next));
                 object.insert("account".to_owned(), shapes::account(&account));
                 object.insert("slots".to_owned(), slots.json());
-                object.insert("learned".to_owned(), learned::json(&known));
+                object.insert("learned".to_owned(), durations::json(&known));
             }
             findings.extend(&mut document);
             say::json(&document)?;
@@ -110,7 +110,7 @@ impl Status {
             say::data(line)?;
         }
         let account = words::account(&account).into_iter().chain(slots.lines(&account));
-        let lines = account.chain(learned::words(&known));
+        let lines = account.chain(durations::words(&known));
         for line in lines.chain(words::findings(&findings)) {
             say::data(line)?;
         }

@@ -186,11 +186,7 @@ fn every_state_has_its_reason_and_what_is_over_has_none() {
     let states: Vec<(State, Option<&str>, Option<&str>)> = vec![
         (State::Queued { due: None }, Some("turn"), Some("turn")),
         (State::Submitting { attempt: attempt() }, Some("orphaned"), held),
-        (
-            State::Generating { task: task(), polls: 0, misses: 0, due: later(8), called: false, seen: None },
-            Some("poll"),
-            held,
-        ),
+        (State::Generating { task: task(), polls: 0, misses: 0, due: later(8), called: false }, Some("poll"), held),
         (State::Upscaling { task: task(), base: urls(), since: NOW, tries: 0, due: later(8) }, Some("poll"), held),
         (
             State::Downloading {

@@ -6,9 +6,10 @@
 
 use super::evidence::accepted;
 use super::{Moment, Moved};
-use crate::delay::{self, Looked, MISSING_GRACE, MISSING_POLLS};
+use crate::delay::{self, MISSING_GRACE, MISSING_POLLS};
 use crate::event::Kinship;
 use crate::id::{TaskId, Token};
+use crate::polling::Polled;
 use crate::record::{Attempt, Called, Comparison, Record, State, Task};
 use crate::stray::Stray;
 
@@ -115,7 +116,7 @@ pub(super) fn compared(record: &Record, token: &Token, task: &TaskId, found: &Ki
         Kinship::Ours => {
             next.note(moment.now, format!("attempt {} accepted, as its callback said: task {task}", attempt.number));
             let task = Task { id: task.clone(), attempt: attempt.number, at: attempt.at };
-            next.state = State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false, seen: None };
+            next.state = State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false };
         }
         Kinship::Another(why) => {
             next.note(moment.now, format!("the callback's task {task} is refused: {why}"));
@@ -135,8 +136,8 @@ pub(super) fn compared(record: &Record, token: &Token, task: &TaskId, found: &Ki
             }
         }
         Kinship::Trouble(trouble) => {
-            let looked = Looked { kind: None, token: None, age: moment.now.since(comparison.since) };
-            let gap = moment.policy.next_poll(&looked, 1, moment.jitter);
+            let polled = Polled { kind: None, token: None, age: moment.now.since(comparison.since) };
+            let gap = moment.policy.next_poll(&polled, 1, moment.jitter);
             let due = moment.now.after(gap.max(trouble.retry_after.unwrap_or_default()));
             next.trouble = Some(trouble.message.clone());
             look(&mut next, Some(Comparison { due, ..comparison.clone() }));

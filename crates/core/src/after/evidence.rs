@@ -2,9 +2,10 @@
 
 use super::{Moment, Moved};
 use crate::balances::Balances;
-use crate::delay::{self, Looked};
+use crate::delay;
 use crate::id::{TaskId, Token};
 use crate::outcome::{Outcome, Refusal, RefusalKind};
+use crate::polling::Polled;
 use crate::price::Credits;
 use crate::record::{Attempt, Called, Failed, Failure, FailureKind, OpenAttempt, Record, State, Task};
 use crate::stray::Stray;
@@ -13,8 +14,8 @@ use crate::time::Timestamp;
 pub(super) fn submission(record: &Record, token: &Token, outcome: &Outcome, moment: &Moment<'_>) -> Moved {
     if let Outcome::Accepted(task) = outcome {
         let age = open_attempt(record, token).map(|attempt| moment.now.since(attempt.at)).unwrap_or_default();
-        let looked = Looked { kind: Some(&record.kind), token: Some(token), age };
-        let first = moment.now.after(moment.policy.first_poll(&looked, moment.jitter));
+        let polled = Polled { kind: Some(&record.kind), token: Some(token), age };
+        let first = moment.now.after(moment.policy.first_poll(&polled, moment.jitter));
         return accepted(record, token, task, first, moment);
     }
     let Some(attempt) = open_attempt(record, token) else { return beside_the_state(record, token, outcome, moment) };
@@ -134,7 +135,7 @@ pub(super) fn accepted(record: &Record, token: &Token, task: &TaskId, due: Times
     }
     let task = Task { id: task.clone(), attempt: attempt.number, at: attempt.at };
     next.succeed(attempt);
-    next.state = State::Generating { task, polls: 0, misses: 0, due, called: false, seen: None };
+    next.state = State::Generating { task, polls: 0, misses: 0, due, called: false };
     Ok(next)
 }
 

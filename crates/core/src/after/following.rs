@@ -3,23 +3,21 @@
 use std::time::Duration;
 
 use super::{Moment, Moved, OTHER_TASK, strays};
-use crate::delay::{
-    self, AFTER_CALLBACK, Looked, MISSING_GRACE, MISSING_POLLS, NEXT_ATTEMPT, RETENTION, UPGRADE_TROUBLE,
-};
+use crate::delay::{self, AFTER_CALLBACK, MISSING_GRACE, MISSING_POLLS, NEXT_ATTEMPT, RETENTION, UPGRADE_TROUBLE};
 use crate::id::{TaskId, Token};
 use crate::outcome::{Progress, TaskFailure, Trouble, Upgrade};
+use crate::polling::Polled;
 use crate::record::{Called, Failure, FailureKind, Record, State, Task};
 use crate::spec::Resolution;
-use crate::time::Timestamp;
 
 const NO_VIDEO: &str = "the service says it is made, but names no video";
 
 pub(super) fn polled(record: &Record, about: &TaskId, progress: &Progress, moment: &Moment<'_>) -> Moved {
-    let State::Generating { task, polls, misses, called, seen, .. } = &record.state else { return Err(OTHER_TASK) };
+    let State::Generating { task, polls, misses, called, .. } = &record.state else { return Err(OTHER_TASK) };
     if task.id != *about {
         return Err(OTHER_TASK);
     }
-    let again = |misses, trouble| again(record, task, (*polls, misses, *called, *seen), trouble, moment);
+    let again = |misses, trouble| again(record, task, (*polls, misses, *called), trouble, moment);
     let missed = misses.saturating_add(1);
     Ok(match progress {
         Progress::Made { urls, resolution } => made(record, task, urls, *resolution, moment),
@@ -42,7 +40,7 @@ pub(super) fn polled(record: &Record, about: &TaskId, progress: &Progress, momen
 fn again(
     record: &Record,
     task: &Task,
-    (polls, misses, called, seen): (u32, u32, bool, Option<Timestamp>),
+    (polls, misses, called): (u32, u32, bool),
     trouble: Option<(String, Option<Duration>)>,
     moment: &Moment<'_>,
 ) -> Record {
@@ -50,17 +48,16 @@ fn again(
     if age > RETENTION {
         return lost(record, task, FailureKind::Lost, "the service keeps videos for 14 days only", moment);
     }
-    let seen = if trouble.is_none() { Some(moment.now) } else { seen };
     let in_a_row = misses.max(u32::from(trouble.is_some()));
     let (trouble, asked) = trouble.unzip();
-    let looked = Looked { kind: Some(&record.kind), token: carrier(record), age };
-    let gap = moment.policy.next_poll(&looked, in_a_row, moment.jitter);
-    // What was called back about may have come after this answer was given: look once more, soon.
+    let polled = Polled { kind: Some(&record.kind), token: carrier(record), age };
+    let gap = moment.policy.next_poll(&polled, in_a_row, moment.jitter);
+    // What was called back about may have come after this answer was given: poll once more, soon.
     let gap = if called { gap.min(AFTER_CALLBACK) } else { gap }.max(asked.flatten().unwrap_or_default());
     let mut next = record.clone();
     next.trouble = trouble;
     let (polls, due) = (polls.saturating_add(1), moment.now.after(gap));
-    next.state = State::Generating { task: task.clone(), polls, misses, due, called: false, seen };
+    next.state = State::Generating { task: task.clone(), polls, misses, due, called: false };
     next
 }
 
@@ -148,7 +145,7 @@ pub(super) fn upgraded(
         // Counted in answers, not in time: a time in which nobody asked is no reason to give up what was paid for.
         Upgrade::Waiting(why) => {
             let tries = tries.saturating_add(1);
-            (why, (tries < moment.policy.upgrade_tries(to)).then_some((tries, Duration::ZERO)))
+            (why, (tries < moment.policy.upgrades.tries(to)).then_some((tries, Duration::ZERO)))
         }
         Upgrade::Trouble(Trouble { message, retry_after, .. }) => {
             let is_early = moment.now.since(*since) < UPGRADE_TROUBLE;
@@ -156,7 +153,7 @@ pub(super) fn upgraded(
         }
     };
     if let Some((tries, asked)) = on {
-        let gap = moment.policy.next_upgrade(to, moment.jitter).max(asked);
+        let gap = moment.policy.upgrades.next(to, moment.jitter).max(asked);
         next.trouble = Some(why.clone());
         next.state = State::Upscaling {
             task: task.clone(),

@@ -44,7 +44,7 @@ pub(super) fn retry(record: &Record, moment: &Moment<'_>) -> Moved {
             }
             (Err(Unpayable::HasTask(own)), Some(task)) if task.id == own => {
                 next.state =
-                    State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false, seen: None };
+                    State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false };
             }
             (_, task) => {
                 next.failed_task = task.map(|task| task.id);
@@ -104,7 +104,7 @@ pub(super) fn resolve(record: &Record, verdict: &Verdict, moment: &Moment<'_>) -
             }
             next.note(moment.now, format!("resolved by hand: it is task {id}"));
             let task = Task { id: id.clone(), attempt: attempt.number, at: attempt.at };
-            next.state = State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false, seen: None };
+            next.state = State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false };
         }
         Verdict::Resubmit | Verdict::GiveUp if compared.is_some() => return Err(COMPARED),
         Verdict::Resubmit => {

@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use super::{Moment, Moved, OTHER_TASK};
-use crate::delay::{self, Looked, MISSING_GRACE, MISSING_POLLS, RETENTION};
+use crate::delay::{self, MISSING_GRACE, MISSING_POLLS, RETENTION};
 use crate::event::Hindrance;
 use crate::id::TaskId;
 use crate::outcome::{Progress, Trouble};
 use crate::payable::live_stray;
+use crate::polling::Polled;
 use crate::price::Credits;
 use crate::record::{Attempt, Files, Record, State, Task};
 use crate::stray::{Fate, Stray};
@@ -26,7 +27,7 @@ pub(super) fn polled(record: &Record, about: &TaskId, progress: &Progress, momen
                 return Fate::Gone(TOO_OLD.to_owned());
             }
             let in_a_row = misses.max(u32::from(trouble.is_some()));
-            let gap = moment.policy.next_poll(&Looked { kind: None, token: None, age }, in_a_row, moment.jitter);
+            let gap = moment.policy.next_poll(&Polled { kind: None, token: None, age }, in_a_row, moment.jitter);
             let asked = trouble.and_then(|(_, asked)| asked).unwrap_or_default();
             stray.trouble = trouble.map(|(words, _)| words.to_owned());
             Fate::Awaited { misses, due: moment.now.after(gap.max(asked)) }
@@ -104,7 +105,7 @@ pub(super) fn promoted(next: &mut Record, moment: &Moment<'_>) -> bool {
         Fate::Saved(files) => State::Done { task, files },
         Fate::Awaited { .. } | Fate::Made { .. } | Fate::Gone(_) => {
             // It may be a callback that told of it.
-            State::Generating { task, polls: 0, misses: 0, due: moment.now, called: true, seen: None }
+            State::Generating { task, polls: 0, misses: 0, due: moment.now, called: true }
         }
     };
     true

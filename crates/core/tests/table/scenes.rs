@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use veobatch_core::{
     Attempt, Balances, Called, Comparison, Credits, Event, Failed, Failure, FailureKind, Files, Hindrance, Kinship,
-    OpenAttempt, Outcome, Policy, Presumption, Progress, Reading, Record, Refusal, RefusalKind, Resolution, Restated,
-    Spec, State, Task, TaskFailure, TaskId, Timestamp, Token, Trouble, TroubleKind, Upgrade, Verdict, WorkPolicy,
+    OpenAttempt, Outcome, PollPolicy, Presumption, Progress, Reading, Record, Refusal, RefusalKind, Resolution,
+    Restated, Spec, State, Task, TaskFailure, TaskId, Timestamp, Token, Trouble, TroubleKind, Upgrade, Verdict,
+    WorkPolicy,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-pub(crate) fn policy() -> Policy {
-    Policy::default()
+pub(crate) fn policy() -> PollPolicy {
+    PollPolicy::default()
 }
 
 pub(crate) fn task_id(text: &str) -> TaskId {
@@ -74,7 +75,7 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
     let fresh = Record { attempts: 0, last: None, ..sent(State::Queued { due: None }) };
     let submitting =
         Record { state: State::Submitting { attempt: attempt() }, attempts: 0, last: None, ..fresh.clone() };
-    let generating = sent(State::Generating { task: task(), polls: 1, misses: 0, due: NOW, called: false, seen: None });
+    let generating = sent(State::Generating { task: task(), polls: 1, misses: 0, due: NOW, called: false });
     let mut all = vec![
         ("queued", fresh.clone()),
         ("queued, 1 failed", Record { failed_task: Some(task().id), ..sent(State::Queued { due: Some(NOW) }) }),

@@ -60,7 +60,7 @@ fn a_larger_version_is_bought_only_where_the_video_is_known_to_be_smaller() {
         (P720, Some(P1080), StateName::Downloading),
     ] {
         let (task, due) = (task(), NOW);
-        let generating = State::Generating { task, polls: 0, misses: 0, due, called: false, seen: None };
+        let generating = State::Generating { task, polls: 0, misses: 0, due, called: false };
         let progress = Progress::Made { urls: vec!["https://files.example/b.mp4".into()], resolution: has };
         let next = happens(&job(wanted, generating), &Event::Polled { task: crate::scenes::task().id, progress });
         assert_eq!(next.state.name(), becomes, "{wanted:?} {has:?}");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use veobatch_core::{BatchId, Event, JobId, Outcome, Policy, Resolution, Spec, TaskId, Token};
+use veobatch_core::{BatchId, Event, JobId, Outcome, PollPolicy, Resolution, Spec, TaskId, Token};
 use veobatch_ledger::{
     Admission, Arrival, Change, Claimed, GateReport, Impatient, NewJob, Nonce, STAGE_CHUNK, Settings, Settle,
     SharedLedger, SubmissionClaim, change,
@@ -50,7 +50,7 @@ pub(crate) async fn claim(ledger: &SharedLedger) -> Option<(Token, Claimed)> {
 pub(crate) async fn ended(ledger: &SharedLedger, token: Token, claimed: Claimed, outcome: Outcome) {
     let event = Event::Submission { token: token.clone(), outcome };
     let settle = Settle { token, arrival: Arrival::Ago(Duration::ZERO), gate: GateReport::Healthy };
-    let policy = Policy { poll_first: Duration::ZERO, ..Policy::default() };
+    let policy = PollPolicy { first: Some(Duration::ZERO), ..PollPolicy::default() };
     let lease = Some(&claimed.lease);
     let told = Change { event: &event, lease, settle: Some(settle), jitter: 0.5, policy: &policy };
     change(&**ledger, claimed.stored, &told, &mut Impatient).await.unwrap();

@@ -1,7 +1,7 @@
 //! What a job takes of a Redis server's memory in each state on its way.
 
 use redis::aio::MultiplexedConnection;
-use veobatch_core::{BatchId, Event, Outcome, Policy, Progress, Refusal, RefusalKind, Resolution, Token};
+use veobatch_core::{BatchId, Event, Outcome, PollPolicy, Progress, Refusal, RefusalKind, Resolution, Token};
 use veobatch_ledger::{Change, Claimed, Impatient, LedgerUrl, SharedLedger, change};
 
 use crate::queue::{admit, ended, task_of, with_all};
@@ -65,7 +65,7 @@ async fn bring(ledger: SharedLedger, token: Token, claimed: Claimed, far: Far) {
         let urls = vec![format!("https://tempfile.aiquickdraw.com/v/{task}_1758801234.mp4")];
         let progress = Progress::Made { urls, resolution: Some(Resolution::P720) };
         let event = Event::Polled { task, progress };
-        let policy = Policy::default();
+        let policy = PollPolicy::default();
         let told = Change { event: &event, lease: None, settle: None, jitter: 0.5, policy: &policy };
         let stored = ledger.read(&key).await.unwrap().unwrap();
         change(&*ledger, stored, &told, &mut Impatient).await.unwrap();

@@ -1,7 +1,7 @@
 //! What was seen of videos, by kind. The tables are added up here, and stored if nobody else added to them meanwhile.
 
 use redis::Cmd;
-use veobatch_core::{LifeTable, VideoKind};
+use veobatch_core::{Durations, VideoKind};
 
 use super::RedisLedger;
 use super::admission::texts;
@@ -10,7 +10,7 @@ use crate::LedgerError;
 use crate::kinds::KINDS;
 
 impl RedisLedger {
-    pub(super) async fn add_seen(&self, seen: &[(VideoKind, LifeTable)]) -> Result<(), LedgerError> {
+    pub(super) async fn add_seen(&self, seen: &[(VideoKind, Durations)]) -> Result<(), LedgerError> {
         for (kind, more) in seen {
             loop {
                 let command = Cmd::hget(self.server.key("seen"), kind.as_str());
@@ -27,7 +27,7 @@ impl RedisLedger {
     }
 }
 
-pub(super) async fn all(server: &Server) -> Result<Vec<(VideoKind, LifeTable)>, LedgerError> {
+pub(super) async fn all(server: &Server) -> Result<Vec<(VideoKind, Durations)>, LedgerError> {
     let fields: Vec<(String, String)> = server.ask(&Cmd::hgetall(server.key("seen"))).await?;
     let table = |(kind, stored): (String, String)| (VideoKind::from_stored(kind), read(&stored).1);
     let mut all: Vec<_> = fields.into_iter().map(table).collect();
@@ -36,7 +36,7 @@ pub(super) async fn all(server: &Server) -> Result<Vec<(VideoKind, LifeTable)>, 
 }
 
 /// The text behind the time when it was told of last, and what it says; nothing, if it is damaged: it is a hint.
-fn read(stored: &str) -> (&str, LifeTable) {
+fn read(stored: &str) -> (&str, Durations) {
     let text = stored.split_once(' ').map_or("", |(_, text)| text);
-    (text, LifeTable::parse(text).unwrap_or_default())
+    (text, Durations::parse(text).unwrap_or_default())
 }

@@ -1,7 +1,7 @@
 //! What was seen of videos, by kind.
 
 use rusqlite::OptionalExtension as _;
-use veobatch_core::{LifeTable, VideoKind};
+use veobatch_core::{Durations, VideoKind};
 
 use super::row::put_time;
 use super::writer::Step;
@@ -11,7 +11,7 @@ use crate::kinds::KINDS;
 pub(super) const TABLE: &str =
     "CREATE TABLE seen (kind TEXT PRIMARY KEY, at INTEGER NOT NULL, life TEXT NOT NULL) STRICT, WITHOUT ROWID;";
 
-pub(super) fn add(step: &Step<'_>, seen: &[(VideoKind, LifeTable)]) -> Result<(), LedgerError> {
+pub(super) fn add(step: &Step<'_>, seen: &[(VideoKind, Durations)]) -> Result<(), LedgerError> {
     let mut find = step.sql.prepare_cached("SELECT life FROM seen WHERE kind = ?")?;
     let mut keep = step.sql.prepare_cached(
         "INSERT INTO seen (kind, at, life) VALUES (?1, ?2, ?3) ON CONFLICT (kind) DO UPDATE SET at = ?2, life = ?3",
@@ -29,13 +29,13 @@ pub(super) fn add(step: &Step<'_>, seen: &[(VideoKind, LifeTable)]) -> Result<()
     Ok(())
 }
 
-pub(super) fn all(step: &Step<'_>) -> Result<Vec<(VideoKind, LifeTable)>, LedgerError> {
+pub(super) fn all(step: &Step<'_>) -> Result<Vec<(VideoKind, Durations)>, LedgerError> {
     let mut all = step.sql.prepare_cached("SELECT kind, life FROM seen ORDER BY kind")?;
     let rows = all.query_map([], |row| Ok((VideoKind::from_stored(row.get(0)?), row.get::<_, String>(1)?)))?;
     rows.map(|row| row.map(|(kind, text)| (kind, read(&text))).map_err(LedgerError::from)).collect()
 }
 
 /// Nothing, if it is damaged: it is a hint.
-fn read(text: &str) -> LifeTable {
-    LifeTable::parse(text).unwrap_or_default()
+fn read(text: &str) -> Durations {
+    Durations::parse(text).unwrap_or_default()
 }

@@ -298,7 +298,6 @@ pub(crate) async fn a_place_in_flight_ends_by_itself(bench: &Bench) {
         misses: 0,
         due: now.after(LONG),
         called: false,
-        seen: None,
     };
     put(ledger, &ending(&claimed, state)).await;
     let (why, ends) = hindrance(ledger, None).await;

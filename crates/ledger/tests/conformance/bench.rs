@@ -242,14 +242,7 @@ pub(crate) fn moved(record: &Record, state: State) -> Record {
 
 pub(crate) fn generating(id: &str, due: Timestamp) -> State {
     let at = due;
-    State::Generating {
-        task: Task { id: task(id), attempt: 1, at },
-        polls: 0,
-        misses: 0,
-        due,
-        called: false,
-        seen: None,
-    }
+    State::Generating { task: Task { id: task(id), attempt: 1, at }, polls: 0, misses: 0, due, called: false }
 }
 
 pub(crate) fn downloading(id: &str, due: Timestamp) -> State {

@@ -1,7 +1,7 @@
 //! An attempt that the ledger forgot when it went back in time is told again by its journal, while the job that it belongs to
 //! is being submitted by somebody else.
 
-use veobatch_core::{Event, Outcome, Policy, Record, State, StateName, Token, doubted};
+use veobatch_core::{Event, Outcome, PollPolicy, Record, State, StateName, Token, doubted};
 use veobatch_ledger::{Change, Changed, Impatient, SharedLedger, SubmissionClaim, change};
 
 use crate::bench::{Bench, LONG, admit, count, job, new_token, read, submission};
@@ -17,7 +17,7 @@ fn not_sent() -> Outcome {
 async fn tell(ledger: &SharedLedger, token: &Token, outcome: Outcome) {
     let event = Event::Submission { token: token.clone(), outcome };
     let stored = read(ledger, "n", "a").await;
-    let told = Change { event: &event, lease: None, settle: None, jitter: 0.5, policy: &Policy::default() };
+    let told = Change { event: &event, lease: None, settle: None, jitter: 0.5, policy: &PollPolicy::default() };
     let changed = change(ledger.as_ref(), stored, &told, &mut Impatient).await.unwrap();
     assert!(matches!(changed, Changed::Moved { .. }), "{changed:?}");
 }

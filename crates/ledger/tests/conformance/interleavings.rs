@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use veobatch_core::{Event, Lane, Outcome, Policy, State, StateName};
+use veobatch_core::{Event, Lane, Outcome, PollPolicy, State, StateName};
 use veobatch_ledger::{Change, Changed, Impatient, LedgerError, SharedLedger, SubmissionClaim, Waiting, change};
 
 use crate::bench::{
@@ -89,7 +89,7 @@ async fn apply(
     event: &Event,
     lease: Option<&veobatch_ledger::Lease>,
 ) -> Result<Changed, LedgerError> {
-    let wanted = Change { event, lease, settle: None, jitter: 0.5, policy: &Policy::default() };
+    let wanted = Change { event, lease, settle: None, jitter: 0.5, policy: &PollPolicy::default() };
     change(ledger.as_ref(), stored, &wanted, &mut Impatient).await
 }
 

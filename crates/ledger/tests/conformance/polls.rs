@@ -27,9 +27,9 @@ async fn claimed(ledger: &SharedLedger, lane: Lane, max: usize) -> (usize, Optio
 
 pub(crate) async fn the_limit_of_polls_holds_for_all_and_follows_the_cap_until_it_is_told(bench: &Bench) {
     let (ledger, second) = (&bench.ledger, bench.second().await);
-    assert_eq!(ledger.limit_polls(None).await.unwrap(), 4_000, "a twenty-fifth of the bench's cap");
+    assert_eq!(ledger.limit_polls(None).await.unwrap(), 20_000, "a fifth of the bench's cap");
     ledger.configure(&Settings { max_in_flight: Some(100), ..Settings::default() }).await.unwrap();
-    assert_eq!(ledger.limit_polls(Some(7)).await.unwrap(), 10);
+    assert_eq!(ledger.limit_polls(Some(7)).await.unwrap(), 20);
     assert_eq!(second.limit_polls(None).await.unwrap(), 7);
     assert_eq!(bench.reopen().await.unwrap().limit_polls(Some(9)).await.unwrap(), 7);
 }

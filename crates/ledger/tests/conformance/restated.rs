@@ -1,7 +1,7 @@
 //! How to work at a job is not what it is: a file may say it anew, and the job stays the same.
 
 use veobatch_core::{
-    Event, Failure, FailureKind, Lane, Outcome, Policy, Record, Spec, State, StateName, Token, WorkPolicy,
+    Event, Failure, FailureKind, Lane, Outcome, PollPolicy, Record, Spec, State, StateName, Token, WorkPolicy,
 };
 use veobatch_ledger::{Change, Changed, Impatient, Known, NewJob, Restatement, SharedLedger, Staged, change, restate};
 
@@ -36,7 +36,7 @@ async fn restatement(ledger: &SharedLedger, new: &NewJob) -> Restatement {
 }
 
 async fn happens(ledger: &SharedLedger, id: &str, event: &Event) -> Changed {
-    let change_of = Change { event, lease: None, settle: None, jitter: 0.5, policy: &Policy::default() };
+    let change_of = Change { event, lease: None, settle: None, jitter: 0.5, policy: &PollPolicy::default() };
     change(&**ledger, read(ledger, "n", id).await, &change_of, &mut Impatient).await.unwrap()
 }
 
@@ -138,7 +138,7 @@ pub(crate) async fn it_is_set_in_every_state_but_done_and_cancelled_and_moves_no
 pub(crate) async fn what_is_said_anew_during_a_paid_call_loses_neither(bench: &Bench) {
     let ledger = &bench.ledger;
     admit(ledger, "n", &[job("a")]).await;
-    let (token, policy) = (new_token(), Policy::default());
+    let (token, policy) = (new_token(), PollPolicy::default());
     let claimed = submission_for(ledger, &token, None, LONG).await;
     assert_eq!(set(ledger, &[says("a", 0, 2)]).await, 1);
     ledger.confirm(&token).await.unwrap();

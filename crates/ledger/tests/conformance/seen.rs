@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use veobatch_core::{LifeTable, Seen, Spec, VideoKind};
+use veobatch_core::{Durations, Spec, VideoKind};
 use veobatch_ledger::KINDS;
 
 use crate::bench::Bench;
@@ -11,20 +11,18 @@ fn kind(model: &str) -> VideoKind {
     VideoKind::of(&Spec { model: model.to_owned(), ..Spec::default() })
 }
 
-/// Videos that ended at these ages, in seconds, and one that was still being made at 50 s.
-fn table(ended: &[u64]) -> LifeTable {
-    let mut table = LifeTable::default();
-    let mut add = |to, ended| table.add(&Seen { from: Duration::ZERO, to: Duration::from_secs(to), ended });
-    add(50, false);
-    for to in ended {
-        add(*to, true);
+/// Videos that took so long, in seconds.
+fn table(ended: &[u64]) -> Durations {
+    let mut table = Durations::default();
+    for seconds in ended {
+        table.add(Duration::from_secs(*seconds));
     }
     table
 }
 
 pub(crate) async fn what_was_seen_is_added_up_for_all_by_kind(bench: &Bench) {
     let second = bench.second().await;
-    assert_eq!(bench.ledger.life_tables().await.unwrap(), []);
+    assert_eq!(bench.ledger.durations().await.unwrap(), []);
     let (fast, slow) = (kind("veo3_fast"), kind("a model: with \"spaces\""));
     bench.ledger.observe(&[(fast.clone(), table(&[90, 88])), (slow.clone(), table(&[123]))]).await.unwrap();
     second.observe(&[(fast.clone(), table(&[99]))]).await.unwrap();
@@ -32,8 +30,8 @@ pub(crate) async fn what_was_seen_is_added_up_for_all_by_kind(bench: &Bench) {
     let mut sum = table(&[90, 88]);
     sum.append(&table(&[99]));
     let all = vec![(slow, table(&[123])), (fast, sum)];
-    assert_eq!(bench.ledger.life_tables().await.unwrap(), all);
-    assert_eq!(bench.reopen().await.unwrap().life_tables().await.unwrap(), all);
+    assert_eq!(bench.ledger.durations().await.unwrap(), all);
+    assert_eq!(bench.reopen().await.unwrap().durations().await.unwrap(), all);
 }
 
 pub(crate) async fn nothing_of_what_many_tell_at_once_is_lost(bench: &Bench) {
@@ -44,8 +42,8 @@ pub(crate) async fn nothing_of_what_many_tell_at_once_is_lost(bench: &Bench) {
         }
     };
     tokio::join!(tell(&bench.ledger), tell(&second));
-    let [(_, all)] = <[_; 1]>::try_from(bench.ledger.life_tables().await.unwrap()).unwrap();
-    assert_eq!(all.ended(), 40);
+    let [(_, all)] = <[_; 1]>::try_from(bench.ledger.durations().await.unwrap()).unwrap();
+    assert_eq!(all.count(), 40);
 }
 
 pub(crate) async fn kinds_that_nobody_told_of_for_long_are_forgotten(bench: &Bench) {
@@ -58,7 +56,7 @@ pub(crate) async fn kinds_that_nobody_told_of_for_long_are_forgotten(bench: &Ben
     ledger.observe(&[(kind("m000"), table(&[2]))]).await.unwrap();
     later(bench).await;
     ledger.observe(&[(kind("new"), table(&[3]))]).await.unwrap();
-    let kept: Vec<_> = ledger.life_tables().await.unwrap().into_iter().map(|(kind, _)| kind).collect();
+    let kept: Vec<_> = ledger.durations().await.unwrap().into_iter().map(|(kind, _)| kind).collect();
     assert_eq!(kept.len(), KINDS);
     assert!(kept.contains(&kind("m000")) && kept.contains(&kind("new")) && !kept.contains(&kind("m001")));
 }

@@ -123,7 +123,7 @@ fn generating(stored: &Stored) -> Put {
     let id = TaskId::parse(&format!("task-{}", stored.job.seq)).unwrap();
     let task = Task { id: id.clone(), attempt: 1, at: stored.now };
     let (polls, misses, due) = (0, 0, stored.now);
-    let state = State::Generating { task, polls, misses, due, called: false, seen: None };
+    let state = State::Generating { task, polls, misses, due, called: false };
     let record = veobatch_core::Record { state, ..stored.record.clone() };
     let (job, version, nonce) = (stored.job, stored.version, Nonce::random());
     let (body, facets) = (record.body(), record.facets());

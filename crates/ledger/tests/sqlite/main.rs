@@ -101,7 +101,7 @@ async fn put(ledger: &SqliteLedger, claimed: &Claimed, record: Record) {
 
 fn generating(claimed: &Claimed, due: Timestamp) -> Record {
     let task = Task { id: TaskId::parse("task").unwrap(), attempt: 1, at: claimed.stored.now };
-    let state = State::Generating { task, polls: 0, misses: 0, due, called: false, seen: None };
+    let state = State::Generating { task, polls: 0, misses: 0, due, called: false };
     Record { state, ..claimed.stored.record.clone() }
 }
 

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
-use veobatch_core::{BatchId, Policy};
+use veobatch_core::{BatchId, PollPolicy};
 use veobatch_ledger::{Ledger, LedgerId};
 
 use super::line::{Finding, findings};
@@ -98,7 +98,7 @@ impl Kept {
 pub(crate) async fn adopt(
     place: &Place,
     ledger: &dyn Ledger,
-    policy: &Policy,
+    policy: &PollPolicy,
     patience: &mut Patience,
 ) -> io::Result<Told> {
     let at = place.clone();
@@ -199,7 +199,7 @@ mod tests {
         let (mine, theirs) = (key("garden", "1"), key("garden", "2"));
         killed(dir.path(), &own, &mine).await;
         killed(dir.path(), &other, &theirs).await;
-        let (place, policy) = (place(dir.path(), &own), Policy::default());
+        let (place, policy) = (place(dir.path(), &own), PollPolicy::default());
         let mut patience = Patience::until(CancellationToken::new());
         let told = replay_left(&place, Telling::Again, &ledger, &policy, &mut patience).await.unwrap();
         assert_eq!(told.moved, [mine.clone()].into());
@@ -244,7 +244,7 @@ mod tests {
         let line = r#"{"sending":{"token":"00000000000000000000000000000001","job":{"batch":"garden","job":"1"}}}"#;
         fs::write(dir.path().join("journal-1.jsonl"), format!("{line}\n")).unwrap();
         let mut patience = Patience::until(CancellationToken::new());
-        let (place, policy) = (place(dir.path(), &own), Policy::default());
+        let (place, policy) = (place(dir.path(), &own), PollPolicy::default());
         let told = replay_left(&place, Telling::New, &ledger, &policy, &mut patience).await.unwrap();
         assert_eq!(told.moved, [key("garden", "1")].into());
         assert_eq!(state(&ledger, &key("garden", "1")).await, StateName::InDoubt);
@@ -256,7 +256,7 @@ mod tests {
         let ((ledger, own), other) = (ledger().await, LedgerId::random().unwrap());
         killed(dir.path(), &other, &key("night", "1")).await;
         let mut patience = Patience::until(CancellationToken::new());
-        let told = adopt(&place(dir.path(), &own), &ledger, &Policy::default(), &mut patience).await.unwrap();
+        let told = adopt(&place(dir.path(), &own), &ledger, &PollPolicy::default(), &mut patience).await.unwrap();
         assert_eq!(told.gone, [key("night", "1")].into());
         assert_eq!(others(&place(dir.path(), &own)).unwrap().len(), 1);
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tracing::{info, info_span, warn};
 use veobatch_api::wall_clock;
-use veobatch_core::{JobKey, Outcome, Policy};
+use veobatch_core::{JobKey, Outcome, PollPolicy};
 use veobatch_ledger::{Arrival, Changed, GateReport, Ledger, LedgerError, LedgerId, Settle};
 
 use super::line::{Finding, Findings, Line, findings};
@@ -75,7 +75,7 @@ pub(crate) async fn replay(
     journal: &Journal,
     telling: Telling,
     ledger: &dyn Ledger,
-    policy: &Policy,
+    policy: &PollPolicy,
     patience: &mut Patience,
 ) -> io::Result<Told> {
     let mut told = match telling {
@@ -94,7 +94,7 @@ pub(crate) async fn replay_left(
     place: &Place,
     telling: Telling,
     ledger: &dyn Ledger,
-    policy: &Policy,
+    policy: &PollPolicy,
     patience: &mut Patience,
 ) -> io::Result<Told> {
     let mut all = Told::everything();
@@ -121,7 +121,7 @@ pub(crate) async fn replay_left(
 /// program cannot read.
 pub(crate) async fn tell_all(
     ledger: &dyn Ledger,
-    policy: &Policy,
+    policy: &PollPolicy,
     findings: &[Finding],
     patience: &mut Patience,
 ) -> Told {
@@ -145,7 +145,7 @@ pub(crate) async fn tell_all(
 
 async fn tell(
     ledger: &dyn Ledger,
-    policy: &Policy,
+    policy: &PollPolicy,
     finding: &Finding,
     patience: &mut Patience,
     all: &mut Told,

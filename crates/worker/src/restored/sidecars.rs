@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
 use veobatch_core::{
-    Attempt, BatchId, Event, Files, JobId, JobKey, Outcome, Policy, Progress, Record, State, Token, Upgrade,
+    Attempt, BatchId, Event, Files, JobId, JobKey, Outcome, PollPolicy, Progress, Record, State, Token, Upgrade,
 };
 use veobatch_ledger::{Change, Changed, Ledger, LedgerError, change};
 
@@ -18,7 +18,7 @@ use crate::{WorkError, blocking, random};
 /// Tells the ledger every sidecar below `output`.
 pub(super) async fn tell(
     ledger: &dyn Ledger,
-    policy: &Policy,
+    policy: &PollPolicy,
     output: &Path,
     patience: &mut Patience,
 ) -> Result<Told, WorkError> {
@@ -84,7 +84,7 @@ fn saved_in(folder: &Path, batch: &BatchId) -> io::Result<Vec<Saved>> {
 
 async fn tell_one(
     ledger: &dyn Ledger,
-    policy: &Policy,
+    policy: &PollPolicy,
     saved: &Saved,
     patience: &mut Patience,
     told: &mut Told,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::sleep;
 use veobatch_core::{
-    BatchId, Heard, JobId, JobKey, Lane, LifeTable, Record, Spec, State, StateName, TaskId, Timestamp, Token, VideoKind,
+    BatchId, Durations, Heard, JobId, JobKey, Lane, Record, Spec, State, StateName, TaskId, Timestamp, Token, VideoKind,
 };
 use veobatch_ledger::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Batches, Claimed, Compaction, Fence, Guarantee, Identity,
@@ -270,8 +270,8 @@ through! {
     async fn slots(&self, hours: u32) -> SlotUse;
     async fn hear(&self, submitted: Timestamp) -> ();
     async fn heard(&self) -> Option<Heard>;
-    async fn observe(&self, seen: &[(VideoKind, LifeTable)]) -> ();
-    async fn life_tables(&self) -> Vec<(VideoKind, LifeTable)>;
+    async fn observe(&self, seen: &[(VideoKind, Durations)]) -> ();
+    async fn durations(&self) -> Vec<(VideoKind, Durations)>;
     async fn limit_polls(&self, per_second: Option<u32>) -> u32;
     async fn configure(&self, settings: &Settings) -> Pace;
     async fn guarantee(&self) -> Guarantee;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 use veobatch_api::{ApiKey, ClientConfig, FileHost};
-use veobatch_core::{InDoubt, Lane, Outcome, Policy, Token};
+use veobatch_core::{InDoubt, Lane, Outcome, PollPolicy, Token};
 use veobatch_ledger::{Guarantee, SqliteLedger};
 
 use super::ledger::{Leases, Line};
@@ -47,7 +47,7 @@ pub(super) struct Scene {
     pub(super) leases: Arc<Leases>,
     pub(super) files: FileHost,
     pub(super) dir: PathBuf,
-    pub(super) policy: Policy,
+    pub(super) policy: PollPolicy,
     pub(super) in_doubt: InDoubt,
 }
 

@@ -16,8 +16,9 @@ use super::world::World;
 /// How often a grant stops the one who has it, where processes are stopped.
 const OFTEN: f64 = 0.2;
 
-/// How long a stopped process waits for another grant at most.
+/// How long a stopped process waits for another grant at most; where the ledger goes back, well below the recovery pause.
 const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST_WITH_REWINDS: Duration = Duration::from_secs(25);
 
 /// From going on until everything is told, in calm weather.
 const TELLS_WITHIN: Duration = Duration::from_secs(20);
@@ -69,7 +70,8 @@ pub(super) async fn stall(scene: Scene) {
 }
 
 async fn go_on(scene: Scene, owner: Owner, again: Arc<Notify>) {
-    let is_again = timeout(LONGEST, again.notified()).await.is_ok();
+    let longest = if scene.world.weather().rewinds { LONGEST_WITH_REWINDS } else { LONGEST };
+    let is_again = timeout(longest, again.notified()).await.is_ok();
     let wait = scene.world.roll(|dice| dice.ms(0, 10_000));
     sleep(wait).await;
     scene.world.say(|| format!("p{owner} goes on; its job was granted again: {is_again}"));

@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 
 use veobatch_api::{ApiKey, ClientConfig, FileHost, FileHostConfig};
-use veobatch_core::{InDoubt, Policy};
+use veobatch_core::{InDoubt, PollPolicy};
 use veobatch_ledger::{Guarantee, LedgerUrl};
 
 use super::*;
@@ -67,7 +67,7 @@ async fn worker(dir: &std::path::Path) -> Worker {
         state_dir: dir.join("state"),
         lanes: Vec::new(),
         concurrency: Concurrency::default(),
-        policy: Policy::default(),
+        policy: PollPolicy::default(),
         only: None,
         window: None,
         until: Until::Stopped,

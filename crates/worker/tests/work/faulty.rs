@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::Notify;
 use veobatch_core::{
-    BatchId, Heard, JobId, JobKey, Lane, LifeTable, Schedule, StateName, TaskId, Timestamp, Token, VideoKind,
+    BatchId, Durations, Heard, JobId, JobKey, Lane, Schedule, StateName, TaskId, Timestamp, Token, VideoKind,
 };
 use veobatch_ledger::{
     Account, Admission, Arrangement, BatchFlag, BatchSummary, Batches, Claimed, Compaction, Guarantee, Identity, Known,
@@ -300,12 +300,12 @@ impl Ledger for Faulty {
         self.inner.heard().await
     }
 
-    async fn observe(&self, seen: &[(VideoKind, LifeTable)]) -> Answer<()> {
+    async fn observe(&self, seen: &[(VideoKind, Durations)]) -> Answer<()> {
         self.inner.observe(seen).await
     }
 
-    async fn life_tables(&self) -> Answer<Vec<(VideoKind, LifeTable)>> {
-        self.inner.life_tables().await
+    async fn durations(&self) -> Answer<Vec<(VideoKind, Durations)>> {
+        self.inner.durations().await
     }
 
     async fn limit_polls(&self, per_second: Option<u32>) -> Answer<u32> {

@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use url::Url;
 use veobatch_api::{ApiKey, ClientConfig};
 use veobatch_core::{
-    BatchId, Event, Files, InDoubt, JobId, Lane, Policy, Record, Resolution, Spec, State, StateName, Stray, Task,
-    TaskId, Token,
+    BatchId, Event, Files, InDoubt, JobId, Lane, PollPolicy, Record, Resolution, Spec, State, StateName, Stray, Task,
+    TaskId, Token, UpgradePolicy,
 };
 use veobatch_ledger::{
     Admission, BatchFlag, BatchSummary, Change, Changed, Impatient, LedgerUrl, NewJob, Nonce, Put, STAGE_CHUNK,
@@ -133,12 +133,11 @@ impl Scene {
             state_dir: self.dir.path().join("state"),
             lanes: Lane::ALL.to_vec(),
             concurrency: Concurrency::default(),
-            policy: Policy {
-                poll_first: ms(200),
-                poll_max: ms(500),
-                upgrade_gap: ms(200),
-                upgrade_limit: Duration::from_secs(10),
-                ..Policy::default()
+            policy: PollPolicy {
+                first: Some(ms(200)),
+                longest_gap: ms(500),
+                upgrades: UpgradePolicy { gap: ms(200), limit: Duration::from_secs(10) },
+                ..PollPolicy::default()
             },
             only: None,
             window: None,

@@ -1,12 +1,14 @@
 //! How long videos took so far, in words and as JSON.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use veobatch_core::{LifeTable, Spread, VideoKind, millis};
+use veobatch_core::{Durations, VideoKind, millis};
 
 use crate::units::{duration, number};
 
 /// What was seen of one kind of video.
-type Known = (VideoKind, LifeTable);
+type Known = (VideoKind, Durations);
 
 /// One line for each kind.
 pub(crate) fn words(known: &[Known]) -> Vec<String> {
@@ -14,24 +16,23 @@ pub(crate) fn words(known: &[Known]) -> Vec<String> {
 }
 
 fn line((kind, table): &Known) -> Option<String> {
-    let Spread { median, lower, upper } = Spread::of(table)?;
+    let [lower, median, upper] = quartiles(table)?;
     Some(format!(
         "learned: videos of {kind} take {} (half of them between {} and {}; the last {})",
         duration(median),
         duration(lower),
         duration(upper),
-        number(table.ended()),
+        number(table.count()),
     ))
 }
 
 /// A list of objects, one for each kind.
 pub(crate) fn json(known: &[Known]) -> Value {
     let kinds = known.iter().filter_map(|(kind, table)| {
-        let Spread { median, lower, upper } = Spread::of(table)?;
-        let [median_ms, lower_quartile_ms, upper_quartile_ms] = [median, lower, upper].map(millis);
+        let [lower_quartile_ms, median_ms, upper_quartile_ms] = quartiles(table)?.map(millis);
         Some(json!({
             "kind": kind.as_str(),
-            "seen": table.ended(),
+            "seen": table.count(),
             "median_ms": median_ms,
             "lower_quartile_ms": lower_quartile_ms,
             "upper_quartile_ms": upper_quartile_ms,
@@ -40,22 +41,22 @@ pub(crate) fn json(known: &[Known]) -> Value {
     kinds.collect()
 }
 
+fn quartiles(known: &Durations) -> Option<[Duration; 3]> {
+    Some([known.quantile(0.25)?, known.quantile(0.5)?, known.quantile(0.75)?])
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use veobatch_core::Seen;
-
     use super::*;
 
     #[test]
     fn what_was_learned_is_told_by_kind() {
-        let mut table = LifeTable::default();
+        let mut table = Durations::default();
         for seconds in [70, 70, 88, 88, 88, 112, 112, 300] {
-            table.add(&Seen { from: Duration::ZERO, to: Duration::from_secs(seconds), ended: true });
+            table.add(Duration::from_secs(seconds));
         }
         let known =
-            [(VideoKind::default(), table), (VideoKind::from_stored("veo3+frames".into()), LifeTable::default())];
+            [(VideoKind::default(), table), (VideoKind::from_stored("veo3+frames".into()), Durations::default())];
         let line =
             "learned: videos of veo3_fast take 1 min 29 s (half of them between 1 min 11 s and 1 min 53 s; the last 8)";
         assert_eq!(words(&known), [line]);
