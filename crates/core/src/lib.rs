@@ -8,6 +8,7 @@
 //! (Record, Lane)          ── plan  ──▶ Step, the next thing to do
 //! ```
 
+pub mod account;
 mod after;
 mod balances;
 mod delay;

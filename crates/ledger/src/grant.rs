@@ -9,7 +9,7 @@
 
 use veobatch_core::{Grant, Submission, Timestamp, Token, Upgrading};
 
-use crate::account::Waiting;
+use veobatch_core::account::Waiting;
 
 /// Who issues grants: the ledger. It cannot be made outside of this crate.
 #[derive(Debug, PartialEq, Eq)]

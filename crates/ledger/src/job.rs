@@ -8,8 +8,9 @@ use veobatch_core::{
     WorkPolicy,
 };
 
-use crate::account::{Settle, Waiting};
+use crate::account::Settle;
 use crate::grant::SubmissionGrant;
+use veobatch_core::account::Waiting;
 
 /// How often a job's record was changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

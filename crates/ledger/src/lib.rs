@@ -18,7 +18,6 @@ mod account;
 mod change;
 mod digest;
 mod error;
-mod fastest;
 mod grant;
 mod identity;
 mod job;
@@ -39,10 +38,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use veobatch_core::{BatchId, Durations, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
 
-pub use account::{
-    Account, Arrival, Daily, DailyBudget, Day, GATE_MAX, Gate, GateReport, Note, NoteKind, Pace, PriceList, Settings,
-    Settle, TROUBLE_WAIT, TROUBLES, Waiting,
-};
+pub use account::{Account, Arrival, Note, NoteKind, PriceList, Settings, Settle};
 pub use change::{Change, Changed, Impatient, Patience, change, change_unless};
 pub use error::LedgerError;
 pub use grant::{Issuer, SubmissionGrant, UpgradeClaim, UpgradeGrant};
@@ -58,12 +54,15 @@ pub use open::{Guarantee, LedgerUrl, open};
 pub use random::simulated;
 pub use redis::{RedisLedger, RedisUrl};
 pub use restate::restate;
-pub use slots::{SLOT_HOURS, SlotUse, Unused};
+pub use slots::{SlotUse, Unused};
 #[cfg(feature = "simulated")]
 pub use sqlite::Past;
 pub use sqlite::{SqliteLedger, TimeSource};
 pub use transfer::{Checked, Exported, Moving, check, export};
 pub use unreadable::Unreadable;
+pub use veobatch_core::account::{
+    Daily, DailyBudget, Day, GATE_MAX, Gate, GateReport, Pace, SLOT_HOURS, TROUBLE_WAIT, TROUBLES, Waiting,
+};
 
 /// The durable record of every job, which is also the queue.
 ///

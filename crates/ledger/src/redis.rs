@@ -1,6 +1,6 @@
 //! The ledger on one Redis server (6.2 and newer), or on one node of a cluster, for any number of machines.
 //!
-//! Every change is one Lua script (`redis/*.lua`): a job's record, its place in the queue, the sums and the account
+//! Every change is one Lua script (`redis/lua/*`): a job's record, its place in the queue, the sums and the account
 //! change together or not at all. The clock is the server's. All keys begin with one hash tag, the queue's name:
 //! `{veobatch}:` if none is given. A queue is a ledger of its own, with an account of its own; in a cluster its keys are on
 //! one node, and other queues may be on others. A batch is known by its number `n`, a job by `n:seq`.
@@ -103,6 +103,12 @@ pub struct RedisLedger {
 }
 
 impl RedisLedger {
+    /// The rules of the account as its scripts have them. A test compares them with [`veobatch_core::account`].
+    #[doc(hidden)]
+    pub fn account_rules() -> String {
+        scripts::account_rules()
+    }
+
     /// Connects to the server that has the queue of `url`, and checks its version and the ledger's format. TLS needs rustls'
     /// process-wide provider to be installed.
     pub async fn open(url: &RedisUrl) -> Result<Self, LedgerError> {

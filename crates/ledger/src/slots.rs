@@ -1,12 +1,6 @@
-//! What became of the slots: the evidence that the allowance is used while there is work and nothing is in the way.
-//!
-//! Slots are counted as time divided by the spacing, so they come in fractions. Whatever time goes by beyond the one slot of
-//! credit is put down to the reason that a claim was told last, hour by hour; the hours are kept for three days.
+//! What became of the slots, as it is told: the evidence that the allowance is used while there is work and nothing is in the way.
 
 use std::collections::BTreeMap;
-
-/// Most hours that can be asked for.
-pub const SLOT_HOURS: u32 = 72;
 
 /// Why a slot was not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,7 +89,7 @@ impl SlotUse {
 }
 
 /// The word for granted slots.
-pub(crate) const USED: &str = "used";
+const USED: &str = "used";
 
 #[cfg(test)]
 mod tests {

@@ -55,6 +55,7 @@ mod rest;
 mod row;
 mod schema;
 mod seen;
+mod settings;
 mod slots;
 mod submission;
 mod sums;
@@ -412,7 +413,7 @@ impl Ledger for SqliteLedger {
 
     async fn configure(&self, settings: &Settings) -> Result<Pace, LedgerError> {
         let settings = settings.clone();
-        self.write(move |step| account::configure(step, &settings)).await
+        self.write(move |step| settings::configure(step, &settings)).await
     }
 
     async fn limit_polls(&self, per_second: Option<u32>) -> Result<u32, LedgerError> {

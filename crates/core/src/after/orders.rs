@@ -43,8 +43,7 @@ pub(super) fn retry(record: &Record, moment: &Moment<'_>) -> Moved {
                 return Err("was given up in doubt and may have been paid for: use `veobatch resolve … --resubmit`");
             }
             (Err(Unpayable::HasTask(own)), Some(task)) if task.id == own => {
-                next.state =
-                    State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false };
+                next.state = State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false };
             }
             (_, task) => {
                 next.failed_task = task.map(|task| task.id);

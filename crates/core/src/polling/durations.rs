@@ -89,22 +89,28 @@ mod tests {
     use crate::record::Task;
     use crate::spec::Spec;
 
+    fn assert_near(known: &Durations, part: f64, seconds: f64) {
+        let quantile = known.quantile(part).unwrap().as_secs_f64();
+        assert!((quantile / seconds - 1.0).abs() < RATIO - 1.0, "{part}: {quantile}, not {seconds}");
+    }
+
     #[test]
     fn quantiles_are_right_to_a_bucket_and_old_durations_lose_weight() {
         let mut known = Durations::default();
-        (51..=150).for_each(|seconds| known.add(Duration::from_secs(seconds)));
-        let near = |known: &Durations, part, seconds: f64| {
-            let quantile = known.quantile(part).unwrap().as_secs_f64();
-            assert!((quantile / seconds - 1.0).abs() < RATIO - 1.0, "{part}: {quantile}, not {seconds}");
-        };
-        [(0.15, 65.0), (0.5, 100.0), (0.95, 145.0)].into_iter().for_each(|(part, seconds)| near(&known, part, seconds));
-        (0..1000).for_each(|_| known.add(Duration::from_secs(300)));
-        near(&known, 0.02, 300.0);
-        assert!(known.count() < HALVED_AT);
-        [Duration::ZERO, Duration::MAX].into_iter().for_each(|extreme| known.add(extreme));
+        for seconds in (51..=150).chain([300; 1000]) {
+            known.add(Duration::from_secs(seconds));
+            if seconds == 150 {
+                assert_near(&known, 0.15, 65.0);
+                assert_near(&known, 0.95, 145.0);
+            }
+        }
+        assert_near(&known, 0.02, 300.0);
+        known.add(Duration::ZERO);
+        known.add(Duration::MAX);
         assert_eq!((known.0.len(), Durations::default().quantile(0.5)), (BUCKETS, None));
         assert_eq!(Durations::parse(&known.to_text()), Some(known));
-        ["x", "-1", &"1 ".repeat(BUCKETS + 1)].into_iter().for_each(|text| assert_eq!(Durations::parse(text), None));
+        let long = "1 ".repeat(BUCKETS + 1);
+        assert_eq!(["x", "-1", &long].map(Durations::parse), [None, None, None]);
     }
 
     #[test]

@@ -159,7 +159,7 @@ fn arguments(put: &Put) -> Result<Vec<Vec<u8>>, LedgerError> {
 }
 
 /// What few puts bring: the task that the job owns from now on, what its file says by now, and the end of a paid call, as
-/// `gate.lua` reads it.
+/// `account_state.lua` reads it.
 fn more(put: &Put) -> Result<Vec<u8>, LedgerError> {
     let mut all = serde_json::Map::new();
     if let Some(task) = &put.task {

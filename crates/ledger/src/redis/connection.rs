@@ -139,11 +139,11 @@ mod tests {
 
     #[test]
     fn the_scripts_know_the_format_that_the_program_knows() {
-        let script = include_str!("format.lua");
+        let script = include_str!("lua/lib/format.lua");
         assert_eq!(script.matches(&format!("'{FORMAT}'")).count(), 2);
         assert_eq!(script.matches(&format!("'{FORMAT_CODE} '")).count(), 1);
         assert_eq!(script.matches(&format!("'{IMPORTING_CODE} ")).count(), 1);
-        assert_eq!(include_str!("moved.lua").matches(&format!("'{MOVED_CODE} '")).count(), 1);
+        assert_eq!(include_str!("lua/lib/moved.lua").matches(&format!("'{MOVED_CODE} '")).count(), 1);
     }
 
     #[test]

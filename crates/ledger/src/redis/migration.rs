@@ -41,7 +41,7 @@ const CHUNK: usize = 400;
 const HALF_WAY: &str = "1>2";
 
 macro_rules! step {
-    ($($file:literal),+) => { Script::new(concat!(include_str!("prelude.lua"), $(include_str!($file)),+)) };
+    ($($file:literal),+) => { Script::new(concat!(include_str!("lua/lib/prelude.lua"), $(include_str!($file)),+)) };
 }
 
 /// Brings the ledger from `found`, which is not the present format, to the present one.
@@ -57,7 +57,7 @@ pub(super) async fn migrate(server: &Server, found: &str) -> Result<(), LedgerEr
     // Somebody else has done it.
     let Some(before) = before else { return Ok(()) };
     tracing::info!("the ledger is brought from format 1 to {FORMAT}");
-    if server.run::<u8>(&step!("migration/begin.lua"), &texts([&me])).await? == 0 {
+    if server.run::<u8>(&step!("lua/ops/migration/begin.lua"), &texts([&me])).await? == 0 {
         return Err(LedgerError::Unavailable("another program brings the ledger to a new format".to_owned()));
     }
     let numbers: Vec<u32> = server.ask(Cmd::new().arg("HVALS").arg(server.key("names"))).await?;
@@ -76,7 +76,7 @@ pub(super) async fn migrate(server: &Server, found: &str) -> Result<(), LedgerEr
 /// Waits until no worker of format 1 can be at work; nothing is granted from now on. Returns until when nothing was granted
 /// before, or nothing if another program has taken the step meanwhile.
 async fn watch(server: &Server, me: &str) -> Result<Option<String>, LedgerError> {
-    let script = step!("migration/watch.lua");
+    let script = step!("lua/ops/migration/watch.lua");
     let args = texts([
         me,
         &millis(QUIET + Duration::from_secs(10)).to_string(),
@@ -174,7 +174,10 @@ async fn lock(server: &Server, me: &str) -> Result<bool, LedgerError> {
 
 /// Brings the specs of a batch to format 2, and says by which names its jobs are known too.
 async fn split_specs(server: &Server, me: &str, number: u32) -> Result<(), LedgerError> {
-    let (survey, change) = (step!("finished.lua", "migration/survey.lua"), step!("index.lua", "migration/split.lua"));
+    let (survey, change) = (
+        step!("lua/lib/finished.lua", "lua/ops/migration/survey.lua"),
+        step!("lua/lib/index.lua", "lua/ops/migration/split.lua"),
+    );
     // What a name's next number is likely to be: only a repetition begins at 1 again.
     let mut numbers: HashMap<String, u64> = HashMap::new();
     let (mut from, mut unrecognizable) = (0, 0_u64);

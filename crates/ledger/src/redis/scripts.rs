@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use redis::Script;
+use veobatch_core::account::{
+    ARRIVALS_KEPT, CAP_PER_POLL, CAREFUL_FROM, CAREFULLY, DAY_WAIT, ENOUGH_ANSWERS, GATE_MAX, GENERATION_ANSWERS,
+    LOWER, MARGIN_MS, MOST_DOUBLINGS, POLLS_AT_LEAST, POLLS_WORTH_WHILE, Pace, RECOVERY_MARGIN, SLOT_HOURS, STEPS,
+    TROUBLES, UNPRICED_WAIT, UPGRADE_LOOK, UPGRADE_TURN,
+};
 use veobatch_core::{SOFT_DEADLINE, millis};
 
-use crate::account::{
-    ARRIVALS_KEPT, CAP_PER_POLL, CAREFUL_FROM, CAREFULLY, DAY_WAIT, GATE_MAX, LOOKS, LOWER, POLLS_AT_LEAST,
-    POLLS_WORTH_WHILE, PROMOTED, Pace, RECOVERY_MARGIN, STEPS, TROUBLES, UNPRICED_WAIT, UPGRADE_TURN, WOKEN,
-};
-use crate::fastest::{ENOUGH, GENERATION, MARGIN};
-use crate::slots::SLOT_HOURS;
+use crate::account::{LOOKS, PROMOTED, WOKEN};
 use crate::unreadable::SET_ASIDE;
 
 /// The numbers that scripts share with Rust, as `K.NAME`; times in ms.
@@ -24,12 +24,13 @@ fn constants() -> String {
         ("CAREFULLY", CAREFULLY.to_string()),
         ("CAREFUL_FROM", CAREFUL_FROM.to_string()),
         ("DAY_WAIT", ms(DAY_WAIT)),
-        ("ENOUGH", ENOUGH.to_string()),
+        ("ENOUGH", ENOUGH_ANSWERS.to_string()),
         ("GATE_MAX", ms(GATE_MAX)),
-        ("GENERATION", GENERATION.to_string()),
+        ("GENERATION", GENERATION_ANSWERS.to_string()),
         ("LOOKS", LOOKS.to_string()),
         ("LOWER", LOWER.to_string()),
-        ("MARGIN", MARGIN.to_string()),
+        ("MARGIN", MARGIN_MS.to_string()),
+        ("MOST_DOUBLINGS", MOST_DOUBLINGS.to_string()),
         ("PER", ms(per)),
         ("POLLS_AT_LEAST", POLLS_AT_LEAST.to_string()),
         ("POLLS_WORTH_WHILE", ms(POLLS_WORTH_WHILE)),
@@ -42,11 +43,17 @@ fn constants() -> String {
         ("SUBMISSIONS", submissions.to_string()),
         ("TROUBLES", TROUBLES.to_string()),
         ("UNPRICED_WAIT", ms(UNPRICED_WAIT)),
+        ("UPGRADE_LOOK", ms(UPGRADE_LOOK)),
         ("UPGRADE_TURN", ms(UPGRADE_TURN)),
         ("WOKEN", WOKEN.to_string()),
     ];
     let set: Vec<String> = all.iter().map(|(name, value)| format!("{name} = {value}")).collect();
     format!("local K = {{ {} }}\n", set.join(", "))
+}
+
+/// The account's rules behind their constants: for the test that holds them equal to those of core.
+pub(super) fn account_rules() -> String {
+    constants() + include_str!("lua/lib/account.lua")
 }
 
 /// All of them, named for what they do.
@@ -78,63 +85,49 @@ pub(super) struct Scripts {
 }
 
 macro_rules! script {
-    ($constants:ident, $($file:literal),+) => {
-        Script::new(&[&*$constants, include_str!("prelude.lua"), include_str!("format.lua"), $(include_str!($file)),+].concat())
+    ($constants:ident, $op:literal $(, $lib:literal)*) => {
+        Script::new(&[
+            &*$constants,
+            include_str!("lua/lib/prelude.lua"),
+            include_str!("lua/lib/format.lua"),
+            $(include_str!(concat!("lua/lib/", $lib, ".lua")),)*
+            include_str!(concat!("lua/ops/", $op, ".lua")),
+        ].concat())
     };
 }
 
 /// What changes something, and is refused by a ledger that was moved.
 macro_rules! change {
-    ($constants:ident, $($file:literal),+) => { script!($constants, "moved.lua", "stamp.lua", $($file),+) };
+    ($constants:ident, $op:literal $(, $lib:literal)*) => { script!($constants, $op, "moved", "stamp" $(, $lib)*) };
 }
 
 impl Scripts {
     pub(super) fn new() -> Self {
         let k = constants();
         Self {
-            stage: change!(k, "index.lua", "queue.lua", "staging.lua", "finished.lua", "stage.lua"),
-            publish: change!(k, "queue.lua", "recovery.lua", "rest.lua", "publish.lua"),
-            abandon: change!(k, "index.lua", "queue.lua", "staging.lua", "abandon.lua"),
-            compare: change!(k, "index.lua", "finished.lua", "compare.lua"),
-            grant: change!(
-                k,
-                "queue.lua",
-                "pace.lua",
-                "idle.lua",
-                "taken.lua",
-                "recovery.lua",
-                "aside.lua",
-                "grant.lua"
-            ),
-            upgrade: change!(k, "pace.lua", "idle.lua", "taken.lua", "recovery.lua", "upgrade.lua"),
-            claim: change!(k, "many.lua", "leave.lua", "aside.lua", "claim.lua"),
-            put: change!(
-                k,
-                "index.lua",
-                "queue.lua",
-                "many.lua",
-                "pace.lua",
-                "idle.lua",
-                "gate.lua",
-                "finished.lua",
-                "rest.lua",
-                "put.lua"
-            ),
-            leases: change!(k, "leases.lua"),
-            read: script!(k, "index.lua", "finished.lua", "read.lua"),
-            account: script!(k, "stamp.lua", "queue.lua", "pace.lua", "gate.lua", "account.lua"),
-            slots: script!(k, "pace.lua", "idle.lua", "slots.lua"),
-            flag: change!(k, "queue.lua", "rest.lua", "flag.lua"),
-            arrange: change!(k, "queue.lua", "arrange.lua"),
-            heard: change!(k, "heard.lua"),
-            seen: change!(k, "seen.lua"),
-            polls: script!(k, "leave.lua", "polls.lua"),
-            compact: change!(k, "finished.lua", "compact.lua"),
-            forget: change!(k, "forget.lua"),
-            clear: change!(k, "finished.lua", "clear.lua"),
-            rested: script!(k, "rest.lua", "rested.lua"),
-            set_aside: script!(k, "aside.lua", "set_aside.lua"),
-            take_back: change!(k, "pace.lua", "idle.lua", "aside.lua", "take_back.lua"),
+            stage: change!(k, "stage", "index", "queue", "staging", "finished"),
+            publish: change!(k, "publish", "queue", "recovery", "rest"),
+            abandon: change!(k, "abandon", "index", "queue", "staging"),
+            compare: change!(k, "compare", "index", "finished"),
+            grant: change!(k, "grant", "account", "account_state", "queue", "recovery", "aside"),
+            upgrade: change!(k, "upgrade", "account", "account_state", "recovery"),
+            claim: change!(k, "claim", "account", "many", "poll_bucket", "aside"),
+            put: change!(k, "put", "account", "account_state", "index", "queue", "many", "finished", "rest"),
+            leases: change!(k, "leases"),
+            read: script!(k, "read", "index", "finished"),
+            account: script!(k, "account", "stamp", "account", "account_state", "queue"),
+            slots: script!(k, "slots", "account", "account_state"),
+            flag: change!(k, "flag", "queue", "rest"),
+            arrange: change!(k, "arrange", "queue"),
+            heard: change!(k, "heard"),
+            seen: change!(k, "seen"),
+            polls: script!(k, "polls", "account", "poll_bucket"),
+            compact: change!(k, "compact", "finished"),
+            forget: change!(k, "forget"),
+            clear: change!(k, "clear", "finished"),
+            rested: script!(k, "rested", "rest"),
+            set_aside: script!(k, "set_aside", "aside"),
+            take_back: change!(k, "take_back", "account", "account_state", "aside"),
         }
     }
 }
@@ -146,8 +139,19 @@ mod tests {
     use super::*;
 
     /// What only the form of the keys knows, and no rule.
-    const REDIS_S_OWN: [&str; 10] =
-        ["BATCH_LEVEL", "BLOCK", "BUCKETS", "FILL", "HOUR", "KEYS_AT_ONCE", "LEVEL", "STEP", "UNLIMITED", "WIDTH"];
+    const REDIS_S_OWN: [&str; 11] = [
+        "BATCH_LEVEL",
+        "BLOCK",
+        "BUCKETS",
+        "FILL",
+        "HOUR_US",
+        "KEYS_AT_ONCE",
+        "LEVEL",
+        "SECOND_US",
+        "STEP",
+        "UNLIMITED",
+        "WIDTH",
+    ];
 
     fn is_name(text: &str) -> bool {
         text.len() > 1 && text.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_')
@@ -167,9 +171,12 @@ mod tests {
         let rendered = constants();
         let rendered: BTreeSet<&str> = rendered.split([' ', ',']).filter(|word| is_name(word)).collect();
         let mut used = BTreeSet::new();
-        for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/redis")).unwrap() {
+        let folder =
+            |name: &str| std::fs::read_dir(format!("{}/src/redis/lua/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        for entry in folder("lib").chain(folder("ops")) {
             let path = entry.unwrap().path();
-            if path.extension().is_none_or(|is| is != "lua") {
+            if path.is_dir() {
+                // Steps of a migration and ends of a transfer decide nothing about the account.
                 continue;
             }
             let text = std::fs::read_to_string(&path).unwrap();

@@ -32,7 +32,8 @@ pub(super) async fn check_format(server: &Server) -> Result<(), LedgerError> {
         return Err(LedgerError::Damaged(format!("the Redis server is {version}; 6.2 or newer is needed")));
     }
     // A script that does nothing but look at the format, as every other does first.
-    let look = Script::new(concat!(include_str!("prelude.lua"), include_str!("format.lua"), "return 1"));
+    let look =
+        Script::new(concat!(include_str!("lua/lib/prelude.lua"), include_str!("lua/lib/format.lua"), "return 1"));
     match server.run::<u8>(&look, &[]).await {
         Err(LedgerError::Format { found, .. }) => migration::migrate(server, &found).await,
         result => result.map(drop),

@@ -25,17 +25,17 @@ use crate::{LedgerError, LedgerId};
 macro_rules! transfer {
     ($name:ident: $($file:literal),+) => {
         static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(concat!("local K = {}\n", include_str!("prelude.lua"), $(include_str!($file)),+)));
+            LazyLock::new(|| Script::new(concat!("local K = {}\n", include_str!("lua/lib/prelude.lua"), $(include_str!($file)),+)));
     };
 }
 
-transfer!(PAGE: "queue.lua", "index.lua", "finished.lua", "transfer/page.lua");
-transfer!(MARK: "format.lua", "transfer/mark.lua");
-transfer!(GIVE_UP: "format.lua", "transfer/give_up.lua");
-transfer!(BEGIN: "transfer/begin.lua");
-transfer!(CALL_OFF: "transfer/call_off.lua");
-transfer!(ADD: "index.lua", "queue.lua", "finished.lua", "transfer/add.lua");
-transfer!(FINISH: "recovery.lua", "stamp.lua", "transfer/finish.lua");
+transfer!(PAGE: "lua/lib/queue.lua", "lua/lib/index.lua", "lua/lib/finished.lua", "lua/ops/transfer/page.lua");
+transfer!(MARK: "lua/lib/format.lua", "lua/ops/transfer/mark.lua");
+transfer!(GIVE_UP: "lua/lib/format.lua", "lua/ops/transfer/give_up.lua");
+transfer!(BEGIN: "lua/ops/transfer/begin.lua");
+transfer!(CALL_OFF: "lua/ops/transfer/call_off.lua");
+transfer!(ADD: "lua/lib/index.lua", "lua/lib/queue.lua", "lua/lib/finished.lua", "lua/ops/transfer/add.lua");
+transfer!(FINISH: "lua/lib/recovery.lua", "lua/lib/stamp.lua", "lua/ops/transfer/finish.lua");
 
 impl RedisLedger {
     /// As [`RedisLedger::open`], also where jobs are being imported.

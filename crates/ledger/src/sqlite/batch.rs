@@ -60,7 +60,7 @@ pub(super) fn arrange(step: &mut Step<'_>, name: &BatchId, new: &Arrangement) ->
         )?
         .execute([id])?;
     if new.budget.is_some() {
-        super::account::look_for_prices(step.sql)?;
+        super::settings::look_for_prices(step.sql)?;
     }
     step.nudge = true;
     Ok(())

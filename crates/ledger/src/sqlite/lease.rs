@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _};
 use veobatch_core::{Lane, Timestamp};
 
-use super::polls::Leave;
+use super::polls::Room;
 use super::row::{self, STORED, put_fence, put_lane, put_time, time};
 use super::writer::Step;
 use crate::job::{Claimed, Fence, Lease};
@@ -19,7 +19,7 @@ pub(super) fn claim(
 ) -> Result<(Vec<Claimed>, Option<Timestamp>), LedgerError> {
     let until = step.now.after(lease);
     let max = i64::try_from(max.min(CLAIM_MAX)).unwrap_or_default();
-    let allowed = Leave::load(step, lane, max)?;
+    let allowed = Room::load(step, lane, max)?;
     let mut due = step.sql.prepare_cached(&format!(
         "{STORED} CASE WHEN ?4 OR job.body IS NULL THEN (SELECT spec FROM spec WHERE spec.job = job.id) END \
          FROM job JOIN batch ON batch.id = job.batch WHERE lane = ?1 AND due <= ?2 ORDER BY due LIMIT ?3"

@@ -3,7 +3,7 @@
 use rusqlite::OptionalExtension;
 use veobatch_core::{Lane, StateName};
 
-use super::account::Books;
+use super::account::{self, now_us};
 use super::rest;
 use super::row::{self, JobRow, Place, id, put_fence, put_lane, put_state, put_time};
 use super::sums;
@@ -63,9 +63,9 @@ pub(super) fn put(step: &mut Step<'_>, put: &Put) -> Result<Version, LedgerError
     }
     sums::spent(step, i64::from(put.job.batch), (row.credits, put.facets.credits.as_millis()), row.at.map(row::time))?;
     if let Some(settle) = &put.settle {
-        let mut books = Books::load(sql)?;
-        books.settle(settle, step.now);
-        books.store(sql)?;
+        let mut account = account::load(sql)?;
+        account.settle(&settle.token, &settle.gate, now_us(step));
+        account::store(sql, &account)?;
         super::submission::arrived(step, settle)?;
     } else if row.place.state == StateName::Submitting && place.state != StateName::Submitting {
         super::slots::wasted(step, "lost")?;

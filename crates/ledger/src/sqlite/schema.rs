@@ -145,7 +145,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
     }
     connection.execute_batch(super::heard::TABLE)?;
     connection.execute_batch(super::unreadable::TABLE)?;
-    connection.execute_batch(super::upgrade::TABLE)?;
+    connection.execute_batch(super::account::UPGRADE_TURN_TABLE)?;
     connection.execute_batch(alias::TABLES)?;
     connection.execute_batch(super::lineage::TABLE)?;
     connection.execute_batch(super::transfer::TABLE)?;
@@ -160,7 +160,7 @@ pub(super) fn in_memory() -> Result<Connection, LedgerError> {
     make(&mut connection)?;
     connection.execute_batch(super::heard::TABLE)?;
     connection.execute_batch(super::unreadable::TABLE)?;
-    connection.execute_batch(super::upgrade::TABLE)?;
+    connection.execute_batch(super::account::UPGRADE_TURN_TABLE)?;
     connection.execute_batch(alias::TABLES)?;
     connection.execute_batch(super::lineage::TABLE)?;
     connection.execute_batch(super::transfer::TABLE)?;

@@ -3,19 +3,25 @@
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension};
-use veobatch_core::{Lane, Span, StateName, Timestamp, Token, millis};
+use veobatch_core::account::{
+    AccountState, DAY_WAIT, DayRoom, Facts, UNPRICED_WAIT, Waiting, expected_price, is_over_budget, lowered_bound,
+};
+use veobatch_core::{Credits, Lane, Span, StateName, Timestamp, Token, millis};
 
-use super::account::{self, Books, Hindered};
+use super::account::{self, now_us};
 use super::row::{
     self, Place, STORED, UNLIMITED, get_fence, id_at, ms, put_fence, put_lane, put_state, put_time, time,
 };
 use super::writer::Step;
 use super::{lineage, slots, sums};
 use crate::LedgerError;
-use crate::account::{ARRIVALS_KEPT, Arrival, DAY_WAIT, LOOKS, PROMOTED, Settle, UNPRICED_WAIT, WOKEN, Waiting};
+use crate::account::{Arrival, LOOKS, PROMOTED, Settle, WOKEN};
 use crate::grant::grant;
 use crate::job::{Claimed, Fence, SubmissionClaim};
 use crate::unreadable::{SET_ASIDE, Unreadable};
+
+/// Why nothing may be submitted now, and until when.
+type Blocked = (Waiting, Option<Timestamp>);
 
 /// Most places in flight that one claim takes back because their time is over.
 const LANDED: i64 = 1000;
@@ -39,30 +45,56 @@ pub(super) fn claim(step: &mut Step<'_>, wanted: &Wanted) -> Result<SubmissionCl
     }
     promote(step)?;
     land(step)?;
-    let mut books = Books::load(step.sql)?;
-    if let Some(hindered) = books.hindrance(step.sql, step.now)? {
-        return wait(step, &mut books, hindered);
+    let (mut account, now) = (account::load(step.sql)?, now_us(step));
+    let nth_bound = account::nth_bound(step.sql, account.most_young(now))?;
+    let in_flight = account::in_flight(step.sql, step.now)?;
+    let facts = Facts { recovering_until: None, in_flight, nth_bound };
+    if let Some((why, until)) = account.blocked(&facts, now) {
+        let until = if why == Waiting::Cap { account::next_landing(step.sql, step.now)? } else { until };
+        return wait(step, &mut account, nth_bound, (why, until));
     }
     let next = match next(step, wanted.only.as_deref())? {
         Next::Job(next) => next,
-        Next::Nothing(hindered) => return wait(step, &mut books, hindered),
+        Next::Nothing(blocked) => return wait(step, &mut account, nth_bound, blocked),
     };
-    if let Some(hindered) = over_the_day(step, next.price)? {
-        return wait(step, &mut books, hindered);
+    if let Some(until) = day_is_full(step, next.price)? {
+        return wait(step, &mut account, nth_bound, (Waiting::Budget, Some(until)));
     }
-    slots::used(step, &mut books)?;
-    books.take_slot(&wanted.token, step.now, wanted.stall);
-    books.store(step.sql)?;
+    take_slot(step, &mut account, nth_bound, &wanted.token, wanted.stall)?;
     served(step.sql, &next)?;
-    forget_arrivals(step, &books)?;
-    expect_arrival(step, &wanted.token, wanted.stall)?;
     submitting(step, wanted, &next).map(|claimed| SubmissionClaim::Granted(Box::new(claimed)))
 }
 
 /// Says why there is nothing, and that slots go by for that.
-fn wait(step: &Step<'_>, books: &mut Books, (why, until): Hindered) -> Result<SubmissionClaim, LedgerError> {
-    slots::idle(step, books, why)?;
+fn wait(
+    step: &Step<'_>,
+    account: &mut AccountState,
+    nth_bound: Option<Timestamp>,
+    (why, until): Blocked,
+) -> Result<SubmissionClaim, LedgerError> {
+    let before = account.idle;
+    slots::add(step, &account.count_idle(why, account.next_slot_us(nth_bound), now_us(step)))?;
+    if account.idle != before {
+        account::store(step.sql, account)?;
+    }
     Ok(SubmissionClaim::Wait { why, until, now: step.now })
+}
+
+/// A slot of the pace is taken for `token`, whose call arrives within `stall`.
+pub(super) fn take_slot(
+    step: &Step<'_>,
+    account: &mut AccountState,
+    nth_bound: Option<Timestamp>,
+    token: &Token,
+    stall: Duration,
+) -> Result<(), LedgerError> {
+    let now = now_us(step);
+    slots::add(step, &account.count_used(account.next_slot_us(nth_bound), now))?;
+    account.take_slot(token, ms(stall), now);
+    account::store(step.sql, account)?;
+    let mut forget = step.sql.prepare_cached("DELETE FROM arrival WHERE bound < ?")?;
+    forget.execute([account.arrivals_kept_from(now)])?;
+    expect_arrival(step, token, stall)
 }
 
 /// Writes the intent.
@@ -87,9 +119,9 @@ fn submitting(step: &Step<'_>, wanted: &Wanted, next: &Ready) -> Result<Claimed,
             put_fence(&fence),
             wanted.token.as_str(),
             put_time(step.now),
-            price,
+            price.as_millis(),
         ))?;
-    sums::spent(step, batch, (0, price), Some(step.now))?;
+    sums::spent(step, batch, (0, price.as_millis()), Some(step.now))?;
     sums::moved(step.sql, batch, &before, &place)?;
     lineage::granted(step)?;
     granted(step, id, fence, until, &wanted.token)
@@ -128,7 +160,7 @@ fn granted(step: &Step<'_>, id: i64, fence: Fence, until: Timestamp, token: &Tok
 }
 
 /// The call that `token` stands for may arrive until its time limit.
-pub(super) fn expect_arrival(step: &Step<'_>, token: &Token, stall: Duration) -> Result<(), LedgerError> {
+fn expect_arrival(step: &Step<'_>, token: &Token, stall: Duration) -> Result<(), LedgerError> {
     step.sql
         .prepare_cached("INSERT OR REPLACE INTO arrival (token, bound) VALUES (?, ?)")?
         .execute((token.as_str(), put_time(step.now.after(stall))))?;
@@ -138,22 +170,15 @@ pub(super) fn expect_arrival(step: &Step<'_>, token: &Token, stall: Duration) ->
 /// The same where the call is granted again, and has yet to be made.
 pub(super) fn expect_again(step: &Step<'_>, token: &Token, stall: Duration) -> Result<(), LedgerError> {
     expect_arrival(step, token, stall)?;
-    let probe = "UPDATE account SET probe_until = ?2 WHERE probe = ?1";
-    step.sql.prepare_cached(probe)?.execute((token.as_str(), put_time(step.now.after(stall))))?;
-    Ok(())
+    let mut account = account::load(step.sql)?;
+    account.retry_gate(token, ms(stall), now_us(step));
+    account::store(step.sql, &account)
 }
 
 /// Whether the call that `token` was granted is within its time limit.
 pub(super) fn is_expected(step: &Step<'_>, token: &Token) -> Result<bool, LedgerError> {
     let open = "SELECT 1 FROM arrival WHERE token = ? AND bound >= ?";
     Ok(step.sql.prepare_cached(open)?.exists((token.as_str(), put_time(step.now)))?)
-}
-
-/// Forgets arrivals that no rule looks at any more; the minute is for a rate that is changed to a longer one.
-pub(super) fn forget_arrivals(step: &Step<'_>, books: &Books) -> Result<(), LedgerError> {
-    let old = put_time(step.now) - ms(books.pace.per) - ms(ARRIVALS_KEPT);
-    step.sql.prepare_cached("DELETE FROM arrival WHERE bound < ?")?.execute([old])?;
-    Ok(())
 }
 
 /// What is known now of a submission's arrival. A bound is lowered, never raised.
@@ -166,9 +191,9 @@ pub(super) fn arrived(step: &Step<'_>, settle: &Settle) -> Result<(), LedgerErro
         }
         Arrival::Ago(ago) => lower(step, settle, ms(ago))?,
         Arrival::Answered { took, ago } => {
-            let mut fastest = account::fastest(step.sql)?;
-            let lead = fastest.heard(u32::try_from(millis(took)).unwrap_or(u32::MAX));
-            account::keep_fastest(step.sql, &fastest)?;
+            let mut known = account::min_rtt(step.sql)?;
+            let lead = known.lead(u32::try_from(millis(took)).unwrap_or(u32::MAX));
+            account::store_min_rtt(step.sql, &known)?;
             lower(step, settle, ms(ago).saturating_add(lead.into()))?;
         }
     }
@@ -177,8 +202,7 @@ pub(super) fn arrived(step: &Step<'_>, settle: &Settle) -> Result<(), LedgerErro
 
 /// It arrived so many ms ago, at the latest.
 fn lower(step: &Step<'_>, settle: &Settle, ago: i64) -> Result<(), LedgerError> {
-    // Both times are cut to whole milliseconds; the one more keeps the bound an upper one.
-    let bound = put_time(step.now).saturating_add(1).saturating_sub(ago);
+    let bound = lowered_bound(ago, now_us(step));
     step.sql
         .prepare_cached("UPDATE arrival SET bound = ?2 WHERE token = ?1 AND bound > ?2")?
         .execute((settle.token.as_str(), bound))?;
@@ -225,14 +249,13 @@ struct Ready {
     weight: i64,
     id: i64,
     rank: i64,
-    /// In thousandths of a credit.
-    price: i64,
+    price: Credits,
 }
 
 /// What there is to do.
 enum Next {
     Job(Ready),
-    Nothing(Hindered),
+    Nothing(Blocked),
 }
 
 /// A runnable batch, as a claim looks at it.
@@ -240,8 +263,8 @@ struct Runnable {
     id: i64,
     weight: i64,
     span: (i64, i64),
-    budget: Option<i64>,
-    credits: i64,
+    budget: Option<Credits>,
+    spent: Credits,
 }
 
 /// The first job of the batch whose turn it is, of those that are in their span and have something left.
@@ -249,7 +272,7 @@ fn next(step: &Step<'_>, only: Option<&[String]>) -> Result<Next, LedgerError> {
     let sql = step.sql;
     let now = put_time(step.clock.wall);
     wake(sql, now)?;
-    let has_day = super::account::daily(sql)?.is_some();
+    let has_day = account::daily(sql)?.is_some();
     for _ in 0..LOOKS {
         let Some(batch) = next_batch(sql, only)? else { return Ok(Next::Nothing(nothing(step, only)?)) };
         if now < batch.span.0 || now >= batch.span.1 {
@@ -266,13 +289,13 @@ fn next(step: &Step<'_>, only: Option<&[String]>) -> Result<Next, LedgerError> {
         let mut find = sql.prepare_cached(
             "SELECT price.credits FROM spec JOIN price ON price.class = spec.class WHERE spec.job = ?",
         )?;
-        let price: Option<i64> = find.query_row([id], |row| row.get(0)).optional()?;
-        if price.is_none() && (batch.budget.is_some() || has_day) {
+        let known: Option<i64> = find.query_row([id], |row| row.get(0)).optional()?;
+        let has_budget = batch.budget.is_some() || has_day;
+        let Some(price) = expected_price(known.map(Credits::from_millis), has_budget) else {
             put_off(step, batch.id, id, UNPRICED_WAIT)?;
             continue;
-        }
-        let price = price.unwrap_or_default();
-        if batch.budget.is_some_and(|budget| batch.credits + price > budget) {
+        };
+        if is_over_budget(batch.budget, batch.spent, price) {
             sql.prepare_cached("UPDATE batch SET short = 1 WHERE id = ?")?.execute([batch.id])?;
             continue;
         }
@@ -316,15 +339,14 @@ fn put_off(step: &Step<'_>, batch: i64, id: i64, wait: Duration) -> Result<(), L
     sums::readied(step.sql, batch, -1)
 }
 
-/// Whether the day's budget has no room for `price`.
-fn over_the_day(step: &Step<'_>, price: i64) -> Result<Option<Hindered>, LedgerError> {
-    let Some(daily) = super::account::daily(step.sql)? else { return Ok(None) };
-    if !daily.day.contains(step.clock.wall) {
-        // A day that is over is followed by the next once a worker says when that ends.
-        return Ok(Some((Waiting::Budget, Some(step.now.after(DAY_WAIT)))));
-    }
-    let is_over = daily.spent.as_millis() + price > daily.budget.credits.as_millis();
-    Ok(is_over.then_some((Waiting::Budget, Some(step.clock.when_wall_is(daily.day.until)))))
+/// Until when the day's budget has no room for `price`.
+fn day_is_full(step: &Step<'_>, price: Credits) -> Result<Option<Timestamp>, LedgerError> {
+    let Some(daily) = account::daily(step.sql)? else { return Ok(None) };
+    Ok(match daily.room(price, step.clock.wall) {
+        DayRoom::Fits => None,
+        DayRoom::Full(until) => Some(step.clock.when_wall_is(until)),
+        DayRoom::Over => Some(step.now.after(DAY_WAIT)),
+    })
 }
 
 /// The batch has had a job: its next turn comes later, the less its weight; the others of its priority come in behind.
@@ -340,7 +362,7 @@ fn served(sql: &Connection, next: &Ready) -> Result<(), LedgerError> {
 }
 
 /// Why no batch has a job that may go, and until when.
-fn nothing(step: &Step<'_>, only: Option<&[String]>) -> Result<Hindered, LedgerError> {
+fn nothing(step: &Step<'_>, only: Option<&[String]>) -> Result<Blocked, LedgerError> {
     let any = |is: &str| -> Result<bool, LedgerError> {
         let Some(only) = only else {
             return Ok(step.sql.prepare_cached(&format!("SELECT 1 FROM batch WHERE {is}"))?.exists([])?);
@@ -373,7 +395,9 @@ const RUNNABLE: &str = "SELECT id, turn, weight, opens, closes, budget, credits 
 fn next_batch(sql: &Connection, only: Option<&[String]>) -> Result<Option<Runnable>, LedgerError> {
     let columns = |row: &rusqlite::Row<'_>| {
         let span = (row.get(3)?, row.get(4)?);
-        let batch = Runnable { id: row.get(0)?, weight: row.get(2)?, span, budget: row.get(5)?, credits: row.get(6)? };
+        let budget: Option<i64> = row.get(5)?;
+        let (budget, spent) = (budget.map(Credits::from_millis), Credits::from_millis(row.get(6)?));
+        let batch = Runnable { id: row.get(0)?, weight: row.get(2)?, span, budget, spent };
         Ok((batch, row.get::<_, i64>(1)?))
     };
     let Some(only) = only else {

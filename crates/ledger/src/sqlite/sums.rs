@@ -5,7 +5,8 @@
 use rusqlite::Connection;
 use veobatch_core::Timestamp;
 
-use super::row::{Place, put_state, put_time};
+use super::account;
+use super::row::{Place, put_state};
 use super::writer::Step;
 use crate::LedgerError;
 
@@ -63,7 +64,9 @@ pub(super) fn spent(
     let sql = step.sql;
     sql.prepare_cached(&format!("UPDATE batch SET {PRESENT}, credits = credits + ?2, short = 0 WHERE id = ?1"))?
         .execute((batch, new - old))?;
-    sql.prepare_cached("UPDATE account SET day_spent = day_spent + ?1 WHERE daily IS NOT NULL AND day_from <= ?2")?
-        .execute((new - old, at.map(|at| put_time(step.clock.wall_at(at)))))?;
+    if let Some(mut daily) = account::daily(sql)? {
+        daily.charge(new - old, at.map(|at| step.clock.wall_at(at)));
+        account::store_daily(sql, Some(&daily))?;
+    }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What only the ledger on Redis does: what the conformance suite cannot wait for, or cannot see.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a case that cannot go on has failed")]
 
+mod account_rules;
 mod cluster;
 mod nodes;
 mod recovery;

@@ -232,7 +232,7 @@ mod tests {
         let place = place(dir.path(), &own);
         assert_eq!(others(&place).unwrap()[&other].submissions, 1);
         let mut patience = Patience::until(CancellationToken::new());
-        let told = adopt(&place, &ledger, &Policy::default(), &mut patience).await.unwrap();
+        let told = adopt(&place, &ledger, &PollPolicy::default(), &mut patience).await.unwrap();
         assert_eq!(told.moved, [mine, theirs].into(), "and what this one was told before, should it be emptied");
         assert!(others(&place).unwrap().is_empty());
     }

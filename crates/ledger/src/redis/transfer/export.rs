@@ -13,15 +13,14 @@ use super::super::admission::texts;
 use super::super::shared;
 use super::PAGE;
 use crate::LedgerError;
-use crate::account::Pace;
 use crate::digest::CLASS_MARK;
 use crate::migration::FORMAT;
-use crate::slots::SLOT_HOURS;
 use crate::sqlite::wall_clock;
 use crate::transfer::{
     Account, Alias, Batch, Bytes, CHUNK, Daily, Entry, Fast, Gate, Header, Heard, Job, Low, Moved, Seen, Sent, Slot,
     TaskOf, UNLIMITED, Unreadable, VERSION, digits,
 };
+use veobatch_core::account::{Pace, SLOT_HOURS};
 
 type Fields = HashMap<String, Vec<u8>>;
 

@@ -12,10 +12,11 @@ local h, body = head(call('HGET', part(n, ':s'), seq))
 local price = string.match(h.nonce, '^p(%d+)$')
 if h.state ~= 'submitting' or not price then return 0 end
 
-local a = account()
-call('HSET', P .. 'acct', 'tat', string.format('%.3f', math.max(0, a.tat - spacing(a))))
-if a.probe == token then call('HDEL', P .. 'acct', 'probe', 'probe_until') end
-count('used', NOW, -1)
+local a, was = load_account()
+take_back_slot(a, token, NOW_US)
+charge_day(a, -tonumber(price), tonumber(h.at))
+store_account(a, was)
+add_counts({ { math.floor(NOW_US / HOUR_US), 'used', -1 } })
 call('ZREM', P .. 'arrivals', token)
 call('HDEL', P .. 'i', token)
 call('HDEL', P .. 'leases', member)
@@ -25,11 +26,7 @@ call('HINCRBY', part(n, ''), 'c:submitting', -1)
 call('HINCRBY', part(n, ''), 'c:queued', 1)
 call('SETBIT', part(n, ':m:submitting'), seq, 0)
 call('SETBIT', part(n, ':m:queued'), seq, 1)
-if price ~= '0' then
-  call('HINCRBY', part(n, ''), 'credits', -price)
-  local from = call('HGET', P .. 'acct', 'day_from')
-  if from and tonumber(h.at) >= tonumber(from) then call('HINCRBY', P .. 'acct', 'day_spent', -price) end
-end
+if price ~= '0' then call('HINCRBY', part(n, ''), 'credits', -price) end
 local credits = string.format('%.0f', tonumber(h.credits) - tonumber(price))
 h.version, h.nonce, h.due, h.token, h.at = h.version + 1, '-', '-', '-', '-'
 h.facets = 'queued - ' .. h.priority .. ' - ' .. credits

@@ -3,9 +3,8 @@
 
 local P, call = KEYS[1], redis.call
 local clock = call('TIME')
--- In ms; EXACT with its fraction.
-local EXACT = clock[1] * 1000 + clock[2] / 1000
-local NOW = math.floor(EXACT)
+-- In ms.
+local NOW = math.floor(clock[1] * 1000 + clock[2] / 1000)
 local UNLIMITED = 9007199254740991
 
 -- The key of one part of a batch: '' its hash, ':j' ids and specs, ':s' states, and so on.

@@ -8,17 +8,14 @@
 -- time (0: no such time); the daily budget: credits, zone, from, until, spent; the prices; what workers said of
 -- themselves: kind, and when and what; and where its jobs were moved ('' if they were not).
 
-local a = account()
+local a, was = load_account()
 local recovers = tonumber(call('HGET', P .. 'meta', 'recovers') or 0)
-local gate = a.closed and { a.closed, a.why, a.no_credits and 1 or 0, a.closings } or {}
-local day = call('HMGET', P .. 'acct', 'daily', 'zone', 'day_from', 'day_until', 'day_spent')
-if day[1] then
-  for i = 3, 5 do day[i] = day[i] or '0' end
-else
-  day = {}
-end
-local was = { NOW, a.n, math.floor(a.allowed * 1000), a.w, a.cap, in_flight(), math.ceil(next_slot(a)), gate, recovers > NOW and recovers or 0, day,
-  call('HGETALL', P .. 'price'), { call('HGETALL', P .. 'notes'), call('HGET', P .. 'meta', 'moved') or '' } }
+local gate = a.closed and { a.closed, a.why or '', a.no_credits and 1 or 0, a.closings } or {}
+local day = a.daily and { WRITE.number(a.daily), a.zone, a.day_from, a.day_until, a.day_spent } or {}
+local answer = {
+  NOW, a.n, math.floor(allowed(a, NOW_US) * 1000), a.w, a.cap, in_flight(), ceil_ms(next_slot_us(a, nth_bound(a))), gate,
+  recovers > NOW and recovers or 0, day, call('HGETALL', P .. 'price'), { call('HGETALL', P .. 'notes'), call('HGET', P .. 'meta', 'moved') or '' },
+}
 
 local new = cjson.decode(ARGV[1])
 if next(new) then
@@ -27,12 +24,12 @@ if next(new) then
 end
 if new.n or new.cap or new.prices or new.daily ~= nil or new.day then changes() end
 if new.n then
+  a.n, a.w, a.low, a.low_since, a.peak = tonumber(new.n), tonumber(new.w), nil, 0, 0
   call('HSET', P .. 'acct', 'n', new.n, 'w', new.w)
-  call('HDEL', P .. 'acct', 'low', 'low_since', 'peak')
 end
-if new.solvent and a.no_credits and a.closed and NOW < a.closed then call('HSET', P .. 'acct', 'until', NOW) end
-if new.closes and (not a.closed or a.closed <= NOW) then close(a, tonumber(new.closes.wait), new.closes.why, false, false) end
-if new.joins then call('HDEL', P .. 'acct', 'fast', 'fast_n', 'fast_was') end
+if new.solvent then report_credits(a, NOW_US) end
+if new.closes then report_closed(a, new.closes.why, tonumber(new.closes.wait), NOW_US) end
+if new.joins then a.fast, a.fast_n, a.fast_was = nil, 0, nil end
 if new.rereads then
   for _, member in ipairs(call('HKEYS', P .. 'unreadable')) do
     if leased_until(member, lease_of(member)) == 0 then
@@ -47,7 +44,10 @@ if new.note and new.note.words then
 elseif new.note then
   call('HDEL', P .. 'notes', new.note.kind)
 end
-if new.cap then call('HSET', P .. 'acct', 'cap', new.cap) end
+if new.cap then
+  a.cap = tonumber(new.cap)
+  call('HSET', P .. 'acct', 'cap', new.cap)
+end
 if new.prices and (new.asked or not call('HGET', P .. 'meta', 'priced')) then
   call('DEL', P .. 'price')
   for class, price in pairs(new.prices) do call('HSET', P .. 'price', class, price) end
@@ -57,16 +57,11 @@ if new.prices and (new.asked or not call('HGET', P .. 'meta', 'priced')) then
   for _, n in ipairs(call('SMEMBERS', P .. 'short')) do enter(n) end
 end
 if new.daily then
-  if day[2] ~= new.daily.zone then call('HDEL', P .. 'acct', 'day_from', 'day_until', 'day_spent') end
-  call('HSET', P .. 'acct', 'daily', new.daily.credits, 'zone', new.daily.zone)
+  set_daily(a, tonumber(new.daily.credits), new.daily.zone)
 elseif new.daily == false then
-  call('HDEL', P .. 'acct', 'daily', 'zone', 'day_from', 'day_until', 'day_spent')
-  look_for_prices()
+  clear_daily(a)
 end
-if new.day and call('HGET', P .. 'acct', 'zone') == new.day.zone then
-  local till = tonumber(call('HGET', P .. 'acct', 'day_until') or 0)
-  if NOW >= till and tonumber(new.day['until']) > till then
-    call('HSET', P .. 'acct', 'day_from', new.day.from, 'day_until', new.day['until'], 'day_spent', 0)
-  end
-end
-return was
+if new.daily ~= nil then look_for_prices() end
+if new.day then begin_day(a, new.day.zone, tonumber(new.day.from), tonumber(new.day['until']), NOW) end
+store_account(a, was)
+return answer

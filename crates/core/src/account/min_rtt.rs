@@ -2,47 +2,46 @@
 //!
 //! An answer took `L`, the fastest of the last ones took `L_min`. The submission cannot have arrived later than
 //! `sent + (L − L_min)` plus the shortest way there, and the next one takes at least that shortest way too; 50 ms cover
-//! that a minimum over some hundred answers is not the true one (LEDGER-NOTES.md, "Pace", point 3). Seen from the answer it
-//! arrived `L_min − 50 ms` before.
+//! that a minimum over some hundred answers is not the true one. Seen from the answer it arrived `L_min − 50 ms` before.
 //!
 //! The minimum is that of all machines together. One machine's own would be too large for a submission of a nearer
 //! one that comes next, and a minimum over a few answers is none: of eight workers each would know only an eighth of them. Until
-//! [`ENOUGH`] were heard since the last worker began, the bound is the time of the answer, which is safe by itself. What
+//! [`ENOUGH_ANSWERS`] came since the last worker began, the bound is the time of the answer, which is safe by itself. What
 //! remains: a machine that comes much nearer while it works (a VPN that is switched off) may meet a 429.
 
 /// Answers before their minimum is relied on. With ways spread over 0.15 s and answers over 0.3 s the least of so many is
 /// within the margin of the true one but for six times in a hundred, and only a slow send that is followed by a fast one can
 /// tell; with 20, as it was first, it is not every second time, and an independent run met a 429.
-pub(crate) const ENOUGH: u32 = 100;
+pub const ENOUGH_ANSWERS: u32 = 100;
 
 /// The older half of what is remembered is forgotten when so many are new: a minimum over 250 to 500 answers.
-pub(crate) const GENERATION: u32 = 250;
+pub const GENERATION_ANSWERS: u32 = 250;
 
 /// What a minimum over them may miss, in ms.
-pub(crate) const MARGIN: u32 = 50;
+pub const MARGIN_MS: u32 = 50;
 
 /// The fastest of the last answers, in ms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Fastest {
+pub struct MinRtt {
     /// Of the present ones.
-    pub(crate) present: Option<u32>,
+    pub present: Option<u32>,
     /// How many those are.
-    pub(crate) count: u32,
+    pub count: u32,
     /// Of those before.
-    pub(crate) before: Option<u32>,
+    pub before: Option<u32>,
 }
 
-impl Fastest {
+impl MinRtt {
     /// An answer took this many ms. Returns how many ms before it its submission arrived, at least.
-    pub(crate) fn heard(&mut self, took: u32) -> u32 {
+    pub fn lead(&mut self, took: u32) -> u32 {
         let present = self.present.map_or(took, |least| least.min(took));
         (self.present, self.count) = (Some(present), self.count + 1);
         let least = self.before.map_or(present, |before| before.min(present));
-        let lead = if self.before.is_some() || self.count >= ENOUGH { least.saturating_sub(MARGIN) } else { 0 };
-        if self.count >= GENERATION {
+        let is_enough = self.before.is_some() || self.count >= ENOUGH_ANSWERS;
+        if self.count >= GENERATION_ANSWERS {
             *self = Self { before: self.present, ..Self::default() };
         }
-        lead
+        if is_enough { least.saturating_sub(MARGIN_MS) } else { 0 }
     }
 }
 
@@ -52,22 +51,19 @@ mod tests {
 
     #[test]
     fn a_slow_answer_counts_only_by_what_it_exceeds_the_fastest() {
-        let mut fastest = Fastest::default();
-        for _ in 1..ENOUGH {
+        let mut fastest = MinRtt::default();
+        for _ in 1..ENOUGH_ANSWERS {
             // Whatever they say: nobody knows yet whether this is fast.
-            assert_eq!(fastest.heard(900), 0);
+            assert_eq!(fastest.lead(900), 0);
         }
-        assert_eq!(
-            [fastest.heard(900), fastest.heard(300), fastest.heard(1500), fastest.heard(20)],
-            [850, 250, 250, 0]
-        );
+        assert_eq!([fastest.lead(900), fastest.lead(300), fastest.lead(1500), fastest.lead(20)], [850, 250, 250, 0]);
     }
 
     #[test]
     fn a_service_that_became_slower_is_known_as_that_after_some_hundred_answers() {
-        let mut fastest = Fastest::default();
-        fastest.heard(60);
-        let leads: Vec<u32> = (0..3 * GENERATION).map(|_| fastest.heard(500)).collect();
+        let mut fastest = MinRtt::default();
+        fastest.lead(60);
+        let leads: Vec<u32> = (0..3 * GENERATION_ANSWERS).map(|_| fastest.lead(500)).collect();
         let known = leads.iter().position(|lead| *lead == 450).unwrap();
         assert!((250..500).contains(&known), "{known}");
         assert!(leads[known..].iter().all(|lead| *lead == 450));

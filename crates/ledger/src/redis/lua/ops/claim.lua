@@ -3,7 +3,7 @@
 
 local lane, till = ARGV[1], NOW + tonumber(ARGV[3])
 local key, score = P .. 'd:' .. lane, string.format('%.0f', till)
-local allowed, state = leave(lane, tonumber(ARGV[2]))
+local allowed, bucket = lane_room(lane, tonumber(ARGV[2]))
 local members = call('ZRANGEBYSCORE', key, '-inf', NOW, 'LIMIT', 0, allowed)
 
 local out, names, batches, seqs = {}, {}, {}, {}
@@ -54,6 +54,6 @@ local function first_due()
 end
 
 local next_due = first_due()
-local again = take_leave(state, #out)
+local again = take_from_bucket(bucket, #out)
 if next_due > 0 and allowed < tonumber(ARGV[2]) then next_due = math.max(next_due, again) end
 return { NOW, next_due, out }

@@ -77,8 +77,7 @@ local function count_credits(n, old, new)
   if old.credits == new.credits then return end
   local more = string.format('%.0f', tonumber(new.credits) - tonumber(old.credits))
   call('HINCRBY', part(n, ''), 'credits', more)
-  local from = old.at ~= '-' and call('HGET', P .. 'acct', 'day_from')
-  if from and tonumber(old.at) >= tonumber(from) then call('HINCRBY', P .. 'acct', 'day_spent', more) end
+  if old.at ~= '-' then charge(tonumber(more), tonumber(old.at)) end
   reconsider(n)
 end
 
@@ -138,7 +137,9 @@ local function change(n, seq, member, old, lease, held, new, body, more)
     call('SETBIT', part(n, ':u'), seq, 0)
   end
   if lease and (held or lane_of(new) ~= lease.lane) then later('HDEL', P .. 'leases', member) end
-  if more.token then settle(more) elseif old.state == 'submitting' and new.state ~= 'submitting' then count('lost', NOW, 1) end
+  if more.token then settle_call(more) elseif old.state == 'submitting' and new.state ~= 'submitting' then
+    add_counts({ one_slot('lost', NOW_US) })
+  end
   local due = not kept and (new.state == 'queued' or (new.due ~= '-' and tonumber(new.due) <= NOW))
   local landed = new.flight == '-' and old.flight ~= '-'
   return { 'ok', new.version, (due or landed or more.token) and 1 or 0 }

@@ -8,11 +8,12 @@ local UNLIMITED_BELOW = '(' .. string.format('%.0f', UNLIMITED)
 local token, lease, stall = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local fence = string.sub(redis.sha1hex('fence ' .. token), 1, 16)
 
-local a, slot
+local a, was, nth
 
 local function wait(why, till)
-  if why ~= 'slot' then idle(a, slot, why) end
-  return { 'wait', NOW, why, till }
+  add_counts(count_idle(a, why, next_slot_us(a, nth), NOW_US))
+  store_account(a, was)
+  return { 'wait', NOW, why, till or 0 }
 end
 
 local function granted(n, seq, job, stored, deliveries)
@@ -24,34 +25,24 @@ end
 -- A call that was granted before the change ends within `stall`; the margin is to tell what became of it.
 local recovers = recovering(stall + K.RECOVERY_MARGIN)
 
--- Asked again: the same grant. The call is yet to be made, so its bounds start anew; unless they are over, for then its
--- slot may be another's.
+-- Asked again: the same grant.
 local mine = call('HGET', P .. 'i', token)
 if mine then
   local n, seq = place(mine)
   local stored, held = call('HGET', part(n, ':s'), seq), lease_of(mine)
   if head(stored).state ~= 'submitting' or not held or held.fence ~= fence then return { 'lost' } end
-  local bound = call('ZSCORE', P .. 'arrivals', token)
-  if not bound or tonumber(bound) < NOW then return { 'lost' } end
+  if not expect_again(token, stall) then return { 'lost' } end
   call('ZADD', P .. 'd:follow', NOW + lease, mine)
-  expect_again(token, stall)
   return granted(n, seq, call('HGET', part(n, ':j'), seq), stored, held.deliveries)
 end
 
-a = account()
-slot = next_slot(a)
-if recovers then return wait('recovery', recovers) end
-local closed = closed_until(a)
-if closed then return wait('gate', closed) end
-if in_flight() >= a.cap then
-  local first = call('ZRANGEBYSCORE', P .. 'f', after_now, UNLIMITED - 1, 'WITHSCORES', 'LIMIT', 0, 1)
-  return wait('cap', tonumber(first[2] or 0))
+a, was = load_account()
+nth = nth_bound(a)
+local why, till = blocked(a, recovers, in_flight(), nth, NOW_US)
+if why == 'cap' then
+  till = tonumber(call('ZRANGEBYSCORE', P .. 'f', after_now, UNLIMITED - 1, 'WITHSCORES', 'LIMIT', 0, 1)[2])
 end
-forget_arrivals(a)
--- An upgrade that waits for a slot takes it soon, or it is another's.
-if EXACT < slot or NOW < a.upgrade_turn then
-  return wait('slot', math.max(math.ceil(slot), math.min(a.upgrade_turn, NOW + 100)))
-end
+if why then return wait(why, till) end
 
 -- The virtual times of those batches that may go, if only some may.
 local only
@@ -119,8 +110,6 @@ local function put_off(n, seq, priority, wait)
   call('ZADD', P .. 'unpriced', NOW + wait, n .. ':' .. string.format('%.0f', seq))
 end
 
-local day = call('HMGET', P .. 'acct', 'daily', 'day_from', 'day_until', 'day_spent')
-local daily = day[1] and tonumber(day[1])
 promote()
 wake()
 for _ = 1, K.LOOKS do
@@ -136,13 +125,13 @@ for _ = 1, K.LOOKS do
   end
   if found then
     job = call('HGET', part(n, ':j'), found)
-    price = job and price_of(job)
+    price = job and expected_price(price_of(job), t.budget or a.daily)
     if not job then
       put_off(n, found, priority, K.SET_ASIDE)
       note(n .. ':' .. string.format('%.0f', found), 'what was asked for is missing')
-    elseif not price and (t.budget or daily) then
+    elseif not price then
       put_off(n, found, priority, K.UNPRICED_WAIT)
-    elseif t.budget and t.credits + price > t.budget then
+    elseif is_over_budget(t.budget, t.credits, price) then
       leave(n, t)
       call('SADD', P .. 'short', n)
       found = nil
@@ -157,13 +146,10 @@ if not seq then
   if n then return wait('work', NOW) end
   return nothing()
 end
-price = price or 0
-if daily then
-  local from, till = tonumber(day[2] or 0), tonumber(day[3] or 0)
-  -- A day that is over is followed by the next once a worker says when that ends.
-  if NOW < from or NOW >= till then return wait('budget', NOW + K.DAY_WAIT) end
-  if tonumber(day[4] or 0) + price > daily then return wait('budget', till) end
-end
+local room = day_room(a, price, NOW)
+-- A day that is over is followed by the next once a worker says when that ends.
+if room == 'over' then return wait('budget', NOW + K.DAY_WAIT) end
+if room == 'full' then return wait('budget', a.day_until) end
 
 local member = n .. ':' .. string.format('%.0f', seq)
 local stored = call('HGET', part(n, ':s'), seq)
@@ -189,12 +175,10 @@ set_lease(member, fence, deliveries, 'follow')
 call('ZADD', P .. 'd:follow', NOW + lease, member)
 call('ZADD', P .. 'f', UNLIMITED, member)
 call('HSET', P .. 'i', token, member)
-take_slot(a, slot, token, stall)
-if price > 0 then
-  price = string.format('%.0f', price)
-  call('HINCRBY', part(n, ''), 'credits', price)
-  if daily then call('HINCRBY', P .. 'acct', 'day_spent', price) end
-end
+grant_slot(a, nth, token, stall)
+charge_day(a, price, NOW)
+store_account(a, was)
+if price > 0 then call('HINCRBY', part(n, ''), 'credits', string.format('%.0f', price)) end
 call('ZADD', P .. 'run', time + 1 / t.weight, n)
 local come = time + t.priority * BATCH_LEVEL
 if come > tonumber(call('HGET', P .. 'meta', time_of(t.priority)) or 0) then
