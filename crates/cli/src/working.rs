@@ -51,7 +51,6 @@ pub(crate) fn options(
         only,
         window: None,
         until,
-        submit_ceiling: None,
         min_free: work.min_free,
         downloads: work.downloads(),
         private_hosts: remote.private_hosts,

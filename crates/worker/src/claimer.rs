@@ -1,7 +1,7 @@
 //! Claimers: a task per lane that takes free slots, claims at most that many jobs, and sends them to the lane.
 //!
 //! ```text
-//! slot free ─▶ (pace of this process) ─▶ claim ─▶ bounded channel ─▶ lane ─▶ step ─▶ slot free
+//! slot free ─▶ claim ─▶ bounded channel ─▶ lane ─▶ step ─▶ slot free
 //! ```
 //!
 //! A claimer never fails: an outage of the ledger is waited out here, so that the lane behind it never learns of it.
@@ -16,7 +16,6 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tracing::error;
 use veobatch_core::Timestamp;
 use veobatch_ledger::LedgerError;
@@ -32,14 +31,6 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// And not more often than this, should it promise something that does not come.
 const BLINK: Duration = Duration::from_millis(5);
-
-/// What is allowed in this process, by its own settings.
-type Limiter = DefaultDirectRateLimiter;
-
-/// A limiter of `quota`.
-fn limiter(quota: Quota) -> Limiter {
-    RateLimiter::direct(quota)
-}
 
 /// Whether the ledger is over for this process: it has another format, or its jobs were moved.
 fn is_over(error: &LedgerError) -> bool {

@@ -96,8 +96,6 @@ pub struct Options {
     pub window: Option<Window>,
     /// When it ends by itself.
     pub until: Until,
-    /// This process's own ceiling on submissions per minute, below the account's pace.
-    pub submit_ceiling: Option<u32>,
     /// Free bytes on the output's file system below which nothing is submitted.
     pub min_free: u64,
     /// What is put up with from file hosts.

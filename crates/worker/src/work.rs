@@ -1,7 +1,6 @@
 //! One working process from its first check to its last lease.
 
 use std::io;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -276,8 +275,7 @@ fn start_lane(worker: &Arc<Worker>, lane: Lane, options: &Options, claimers: &mu
     let worker = Arc::clone(worker);
     match lane {
         Lane::Submit => {
-            let ceiling = options.submit_ceiling.and_then(NonZeroU32::new);
-            let claimer = Arc::new(Submissions::new(worker, slots, claims, ceiling));
+            let claimer = Arc::new(Submissions::new(worker, slots, claims));
             claimers.spawn(async move { lasting(|| claimer.run()).await }.in_current_span());
         }
         Lane::Follow | Lane::Save => {

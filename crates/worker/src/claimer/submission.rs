@@ -1,10 +1,8 @@
 //! The claimer of the submit lane: one token, one grant, one paid call.
 
-use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use governor::Quota;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -12,7 +10,7 @@ use veobatch_api::{Permit, wall_clock};
 use veobatch_core::{Lane, Outcome, Timestamp, Token};
 use veobatch_ledger::{Arrival, Claimed, GateReport, LedgerError, Settle, SubmissionClaim, Waiting};
 
-use super::{Limiter, is_over, limiter, rest};
+use super::{is_over, rest};
 use crate::claim::{BEGIN_WITHIN, Claim, STALL, SubmitPermit};
 use crate::evidence::{Evidence, bring};
 use crate::hours::May;
@@ -30,7 +28,6 @@ pub(crate) struct Submissions {
     worker: Arc<Worker>,
     slots: Arc<Semaphore>,
     claims: mpsc::Sender<Claim>,
-    ceiling: Option<Limiter>,
 }
 
 /// What asking for a grant came to.
@@ -43,15 +40,8 @@ enum Asked {
 }
 
 impl Submissions {
-    /// `ceiling` is this process's own, in submissions per minute, below the account's pace.
-    pub(crate) fn new(
-        worker: Arc<Worker>,
-        slots: usize,
-        claims: mpsc::Sender<Claim>,
-        ceiling: Option<NonZeroU32>,
-    ) -> Self {
-        let ceiling = ceiling.map(|rate| limiter(Quota::per_minute(rate).allow_burst(NonZeroU32::MIN)));
-        Self { worker, slots: Arc::new(Semaphore::new(slots)), claims, ceiling }
+    pub(crate) fn new(worker: Arc<Worker>, slots: usize, claims: mpsc::Sender<Claim>) -> Self {
+        Self { worker, slots: Arc::new(Semaphore::new(slots)), claims }
     }
 
     /// Claims until the worker is closing.
@@ -76,13 +66,10 @@ impl Submissions {
         }
     }
 
-    /// Waits for a free slot and for this process's own ceiling; `None` if the worker is closing.
+    /// Waits for a free slot; `None` if the worker is closing.
     async fn prepare(&self) -> Option<OwnedSemaphorePermit> {
         let closing = &self.worker.ending.closing;
         let slot = closing.run_until_cancelled(Arc::clone(&self.slots).acquire_owned()).await?.ok()?;
-        if let Some(ceiling) = &self.ceiling {
-            closing.run_until_cancelled(ceiling.until_ready()).await?;
-        }
         (!closing.is_cancelled()).then_some(slot)
     }
 

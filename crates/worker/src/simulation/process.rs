@@ -81,7 +81,6 @@ impl Scene {
             only: None,
             window: None,
             until: Until::Stopped,
-            submit_ceiling: None,
             private_hosts: true,
             accept_data_loss: false,
             min_free: 0,
@@ -157,7 +156,7 @@ impl Scene {
         let claiming = Arc::clone(worker);
         match lane {
             Lane::Submit => {
-                let claimer = Submissions::new(claiming, slots, sender, None);
+                let claimer = Submissions::new(claiming, slots, sender);
                 let run = async move { lasting(|| claimer.run()).await };
                 self.stage.enter(owner, "submit claimer", claimers.track_future(run));
             }

@@ -71,7 +71,6 @@ async fn worker(dir: &std::path::Path) -> Worker {
         only: None,
         window: None,
         until: Until::Stopped,
-        submit_ceiling: None,
         min_free: 0,
         downloads: Downloads::default(),
         private_hosts: true,

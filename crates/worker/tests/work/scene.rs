@@ -142,7 +142,6 @@ impl Scene {
             only: None,
             window: None,
             until,
-            submit_ceiling: None,
             min_free: 0,
             downloads: Downloads::default(),
             private_hosts: true,
