@@ -1,6 +1,4 @@
-//! What a job's whole life costs, and what the same work that does nothing costs elsewhere.
-
-use std::process::Command;
+//! What a job's whole life costs, and what a job costs that does nothing.
 
 use anyhow::Result;
 
@@ -9,16 +7,12 @@ use super::process::Process;
 use super::server::{Server, Used};
 use super::simulator::Simulator;
 use super::workplace::Workplace;
-use crate::command::{cargo, root, run};
 
 /// Jobs that are brought to their end.
 const JOBS: u32 = 10_000;
 
-/// Jobs that do nothing. With 8,000 that wait, the stock storage's worker ends: "too many results to unpack".
+/// Jobs that do nothing.
 const NOTHING: u32 = 5_000;
-
-/// Claimed together, by both.
-const AT_ONCE: &str = "64";
 
 /// A job's whole life: submitted, looked at, saved.
 pub(super) fn life(at: &Workplace) -> Result<Vec<Figure>> {
@@ -42,36 +36,20 @@ pub(super) fn life(at: &Workplace) -> Result<Vec<Figure>> {
     ])
 }
 
-/// A job that is only taken and finished, here and on the stock storage of the same runtime.
+/// A job that is only taken and finished. What is loaded before is not counted.
 pub(super) fn nothing(at: &Workplace) -> Result<Vec<Figure>> {
     let server = Server::start(at.folder())?;
     let mut bench = at.program("examples/scale_bench");
     bench.args([&server.url(), "nothing", &NOTHING.to_string()]);
-    let mut figures = compared("a job that does nothing, veobatch", &server, &mut bench)?;
-
-    // A workspace of its own, so that nothing of it comes near the product.
-    let mut build = cargo();
-    build.current_dir(root().join("crates/xtask/stock"));
-    build.args(["build", "--release", "--locked", "--target-dir"]).arg(at.target("stock"));
-    run(&mut build)?;
-    let server = Server::start(at.folder())?;
-    let mut bench = Command::new(at.target("stock").join("release/stock"));
-    bench.current_dir(at.folder()).env_clear().args([&server.url(), &NOTHING.to_string(), AT_ONCE]);
-    figures.extend(compared("a task that does nothing, stock apalis", &server, &mut bench)?);
-    Ok(figures)
-}
-
-/// What is loaded before is not counted: only taking and finishing it.
-fn compared(what: &str, server: &Server, bench: &mut Command) -> Result<Vec<Figure>> {
-    let look = |client: &Process| Ok((Used::by(server)?, client.cpu_seconds()?));
-    let (seconds, before, after) = Process::watch(bench, look)?;
+    let look = |client: &Process| Ok((Used::by(&server)?, client.cpu_seconds()?));
+    let (seconds, before, after) = Process::watch(&mut bench, look)?;
     let (used, cpu) = (after.0.since(&before.0), after.1 - before.1);
     let each = |number: f64| number / f64::from(NOTHING);
     Ok(vec![
-        Figure::new(format!("{what}: rate"), f64::from(NOTHING) / seconds, "/s"),
-        Figure::new("… scripts called", each(used.scripts), "each"),
-        Figure::new("… commands in Redis, those of scripts too", each(used.commands), "each"),
-        Figure::new("… processor of Redis", each(used.seconds) * 1e6, "µs each"),
-        Figure::new("… processor of the client", each(cpu) * 1e6, "µs each"),
+        Figure::new("a job that does nothing: rate", f64::from(NOTHING) / seconds, "/s"),
+        Figure::new("a job that does nothing: scripts called", each(used.scripts), "each"),
+        Figure::new("a job that does nothing: commands in Redis, scripts' too", each(used.commands), "each"),
+        Figure::new("a job that does nothing: processor of Redis", each(used.seconds) * 1e6, "µs each"),
+        Figure::new("a job that does nothing: processor of the client", each(cpu) * 1e6, "µs each"),
     ])
 }

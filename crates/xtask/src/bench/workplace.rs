@@ -55,11 +55,6 @@ impl Workplace {
         Ok(text.lines().filter_map(figure).collect())
     }
 
-    /// A folder for another build, beside the release build.
-    pub(crate) fn target(&self, name: &str) -> PathBuf {
-        self.release.with_file_name(name)
-    }
-
     /// A file of JSON lines with so many jobs, 200 bytes of prompt each; `suffix` ends every prompt.
     pub(crate) fn prompts(&self, name: &str, jobs: u32, suffix: &str) -> Result<String> {
         let filler = "a small cat plays in a sunny garden, high definition, ".repeat(4);
