@@ -1,4 +1,4 @@
-//! What developers run, here and in CI: `cargo xtask test`, `lint`, `ci`, `bench`, `simulate`.
+//! What developers run, here and in CI: `cargo xtask` and one of the commands below.
 //!
 //! Summaries go to standard output, one line a step or suite; what the tools say goes to standard error.
 
@@ -8,7 +8,8 @@ mod command;
 mod lint;
 mod redis;
 mod simulate;
-mod suites;
+mod size;
+mod suite;
 mod test;
 
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ usage: cargo xtask COMMAND
   lint      formatting, clippy, documentation, dependencies, the compose file
   ci        lint, then test: what must pass before a change lands
   bench     measures the ledgers, files, lanes, workers, sizes and costs (release build)
+  size      counts the lines of product code, by crate; `--help` says which lines count
   chaos     workers, Redis and the network harmed at random, then the bill; `--minutes M`, `--seed S`
   simulate  runs the simulation of CI; `--seed N` or `--seeds FROM..TO` only those, `--trace` with everything that happens
 
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         "lint" => lint::run_all(),
         "ci" => lint::run_all().and_then(|()| test::run(&[])),
         "bench" => bench::run(&rest),
+        "size" => size::run(&rest),
         "chaos" => chaos::run(&rest),
         "simulate" => simulate::run(&rest),
         _ => {
