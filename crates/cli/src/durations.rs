@@ -58,7 +58,7 @@ mod tests {
         let known =
             [(VideoKind::default(), table), (VideoKind::from_stored("veo3+frames".into()), Durations::default())];
         let line =
-            "learned: videos of veo3_fast take 1 min 29 s (half of them between 1 min 11 s and 1 min 53 s; the last 8)";
+            "learned: videos of veo3_fast take 1 min 28 s (half of them between 1 min 10 s and 1 min 51 s; the last 8)";
         assert_eq!(words(&known), [line]);
         let told = json(&known);
         let [one] = told.as_array().unwrap().as_slice() else { panic!("{told}") };

@@ -20,7 +20,7 @@ use anyhow::{Result, bail};
 use crate::command::{cargo, report, run as run_command, say};
 use crate::redis;
 
-use account::{looks, pace};
+use account::{pace, polling};
 use cost::{life, nothing};
 use measurements::{admit, finished, follow, idle, memory, steps};
 use scale::{backlog, claim, flight, states};
@@ -93,7 +93,7 @@ const ALL: &[(&str, Measurement)] = &[
     ("life", life),
     ("nothing", nothing),
     ("pace", pace),
-    ("looks", looks),
+    ("polling", polling),
 ];
 
 /// Measures what is named, or everything, and prints a table.
