@@ -110,6 +110,9 @@ async fn words_and_json_never_share_a_stream_of_any_command() -> Result<()> {
         ("credits --json", 0),
         ("credits --api-base http://127.0.0.1:9 --json", 3),
         ("simulate --listen 192.0.2.1:1 --json", 3),
+        ("ledger export garden.jsonl --json", 0),
+        ("ledger export garden.jsonl --json", 2),
+        ("ledger import garden.jsonl --ledger sqlite:new.db --json", 0),
         ("completions bash", 0),
     ] {
         let words: Vec<&str> = line.split(' ').collect();
