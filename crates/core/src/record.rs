@@ -30,7 +30,7 @@ use crate::stray::Stray;
 use crate::time::Timestamp;
 use crate::work_policy::FORMAT_MAX_ATTEMPTS;
 
-/// How long a generation counts as in flight (DESIGN.md, section 4). Following it goes on.
+/// How long a generation counts as in flight (kie-api.md, section 11: hardly any video takes longer). Polling goes on.
 pub const SOFT_DEADLINE: Duration = Duration::from_secs(30 * 60);
 
 /// Most history entries that are kept; the oldest ones after the first go.

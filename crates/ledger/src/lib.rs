@@ -362,7 +362,7 @@ pub type WorkerPlace = Box<dyn std::any::Any + Send + Sync>;
 /// A ledger behind a pointer: nothing above it knows which one it is.
 pub type SharedLedger = Arc<dyn Ledger>;
 
-/// Most jobs in one [`Ledger::stage`] call: 5 ms of a Redis server's time. With 200 (LEDGER-NOTES.md) a server that syncs
+/// Most jobs in one [`Ledger::stage`] call: 5 ms of a Redis server's time. With 200 a server that syncs
 /// every call to its disk takes a fifth longer for a whole file.
 pub const STAGE_CHUNK: usize = 400;
 

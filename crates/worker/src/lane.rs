@@ -33,7 +33,7 @@ use crate::claim::Claim;
 use crate::step::step;
 use crate::worker::Worker;
 
-/// How long calls under way are waited for at the end (DESIGN: the paid call's limit of 60 s, and what follows it).
+/// How long calls under way are waited for at the end (the paid call's limit of 60 s, and what follows it).
 const PATIENCE_AT_THE_END: Duration = Duration::from_secs(75);
 
 /// One lane: its name, how many steps at a time, and where its claims come from.

@@ -12,8 +12,8 @@ use crate::migration::FORMAT;
 /// "veob", so that `file` and we know whose it is.
 const APPLICATION: i64 = 0x7665_6f62;
 
-/// Another process holds the file only for the length of one commit: look again soon, and always equally soon. `SQLite`'s
-/// own busy handler grows to 100 ms and starves whoever comes second (LEDGER-NOTES.md).
+/// Another process holds the file only for the length of one commit: try again soon, and always equally soon. `SQLite`'s
+/// own busy handler grows to 100 ms and starves whoever comes second, as was measured.
 const BUSY_STEP: Duration = Duration::from_micros(300);
 
 /// Ten seconds' worth of [`BUSY_STEP`]s.

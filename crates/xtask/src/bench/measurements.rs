@@ -62,7 +62,7 @@ pub(super) fn steps(at: &Workplace) -> Result<Vec<Figure>> {
                 number,
                 unit,
             );
-            // With 64 a claim the prototypes of LEDGER-NOTES.md set the targets.
+            // With 64 a claim the first prototypes set the targets.
             figures.push(if what.contains("claim 64") { figure.at_least(target) } else { figure });
         }
     }
