@@ -24,8 +24,8 @@ pub use budget::{DAY_WAIT, Daily, DailyBudget, Day, DayRoom, UNPRICED_WAIT, expe
 pub use gate::{GATE_MAX, Gate, GateReport, MOST_DOUBLINGS, Probe, TROUBLE_WAIT, TROUBLES};
 pub use min_rtt::{ENOUGH_ANSWERS, GENERATION_ANSWERS, MARGIN_MS, MinRtt};
 pub use pace::{
-    ARRIVALS_KEPT, CAREFUL_FROM, CAREFULLY, LOWER, Pace, RECOVERY_MARGIN, STEPS, Throttled, UPGRADE_LOOK, UPGRADE_TURN,
-    lowered_bound,
+    ARRIVALS_KEPT, CAREFUL_FROM, CAREFULLY, LOWER, Pace, RECOVERY_MARGIN, STEPS, Throttled, UPGRADE_RECHECK,
+    UPGRADE_TURN, lowered_bound,
 };
 pub use polls::{CAP_PER_POLL, POLLS_AT_LEAST, POLLS_WORTH_WHILE, PollBucket, poll_rate};
 pub use slots::{Idle, SLOT_HOURS, SlotCount};

@@ -61,7 +61,7 @@ pub const ARRIVALS_KEPT: Duration = Duration::from_secs(60);
 pub const UPGRADE_TURN: Duration = Duration::from_secs(1);
 
 /// How long a submission waits at a time while an upgrade's slot is kept.
-pub const UPGRADE_LOOK: Duration = Duration::from_millis(100);
+pub const UPGRADE_RECHECK: Duration = Duration::from_millis(100);
 
 /// Beyond the time limit of a call, for its worker to tell what became of it, after the ledger may have gone back in time.
 pub const RECOVERY_MARGIN: Duration = Duration::from_secs(10);
@@ -125,9 +125,9 @@ impl AccountState {
     /// Until when a submission waits for its slot. One that an upgrade waits for is that one's for a moment.
     pub(super) fn submission_slot(&self, nth_bound: Option<Timestamp>, now_us: i64) -> Option<Timestamp> {
         let (slot, turn) = (self.next_slot_us(nth_bound), since_1970(self.upgrade_turn));
-        let look = i64::try_from(UPGRADE_LOOK.as_millis()).unwrap_or(i64::MAX);
+        let recheck = i64::try_from(UPGRADE_RECHECK.as_millis()).unwrap_or(i64::MAX);
         let waits = now_us < slot || ms(now_us) < turn;
-        waits.then(|| at(ceil_ms(slot).max(turn.min(ms(now_us) + look))))
+        waits.then(|| at(ceil_ms(slot).max(turn.min(ms(now_us) + recheck))))
     }
 
     /// Until when an upgrade waits for a slot, which is kept for it; `None`: it may take one now, and does.

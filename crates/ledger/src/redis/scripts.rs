@@ -6,7 +6,7 @@ use redis::Script;
 use veobatch_core::account::{
     ARRIVALS_KEPT, CAP_PER_POLL, CAREFUL_FROM, CAREFULLY, DAY_WAIT, ENOUGH_ANSWERS, GATE_MAX, GENERATION_ANSWERS,
     LOWER, MARGIN_MS, MOST_DOUBLINGS, POLLS_AT_LEAST, POLLS_WORTH_WHILE, Pace, RECOVERY_MARGIN, SLOT_HOURS, STEPS,
-    TROUBLES, UNPRICED_WAIT, UPGRADE_LOOK, UPGRADE_TURN,
+    TROUBLES, UNPRICED_WAIT, UPGRADE_RECHECK, UPGRADE_TURN,
 };
 use veobatch_core::{SOFT_DEADLINE, millis};
 
@@ -43,7 +43,7 @@ fn constants() -> String {
         ("SUBMISSIONS", submissions.to_string()),
         ("TROUBLES", TROUBLES.to_string()),
         ("UNPRICED_WAIT", ms(UNPRICED_WAIT)),
-        ("UPGRADE_LOOK", ms(UPGRADE_LOOK)),
+        ("UPGRADE_RECHECK", ms(UPGRADE_RECHECK)),
         ("UPGRADE_TURN", ms(UPGRADE_TURN)),
         ("WOKEN", WOKEN.to_string()),
     ];

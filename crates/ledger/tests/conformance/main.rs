@@ -18,6 +18,7 @@ mod compaction;
 mod flags;
 mod forgetting;
 mod forgotten;
+mod gate;
 mod interleavings;
 mod lease;
 mod polls;
@@ -229,18 +230,20 @@ conformance! {
         the_fastest_answers_to_all_machines_bound_the_arrival
         the_cap_counts_what_is_in_flight
         a_place_in_flight_ends_by_itself
+        a_repeated_put_settles_once
+    }
+    gate {
         a_closed_gate_lets_nothing_through_and_then_exactly_one
         a_healthy_trial_opens_the_gate
         a_trial_that_is_refused_closes_the_gate_for_twice_as_long
         closing_a_closed_gate_changes_nothing
         a_trial_that_never_ends_does_not_close_the_gate_for_ever
         credits_that_are_back_let_one_through_at_once
-        a_trial_that_says_nothing_lets_another_through
         a_worker_that_is_turned_away_closes_a_gate_that_would_let_one_through
+        a_trial_that_says_nothing_lets_another_through
         three_troubles_in_a_row_close_the_gate
         troubles_close_the_gate_for_as_long_as_the_service_asks
         a_healthy_answer_forgets_troubles
-        a_repeated_put_settles_once
     }
     upgrade {
         an_upgrade_takes_a_slot_and_no_place_in_flight

@@ -41,7 +41,7 @@ end
 local function submission_slot(a, nth_bound, now)
   local slot = next_slot_us(a, nth_bound)
   if now >= slot and ms(now) >= a.upgrade_turn then return nil end
-  return math.max(ceil_ms(slot), math.min(a.upgrade_turn, ms(now) + K.UPGRADE_LOOK))
+  return math.max(ceil_ms(slot), math.min(a.upgrade_turn, ms(now) + K.UPGRADE_RECHECK))
 end
 
 -- Until when an upgrade waits for a slot, which is kept for it; nil: it may take one now, and does.
