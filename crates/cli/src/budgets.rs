@@ -22,7 +22,7 @@ impl Scarce {
     /// What a budget, so much of it used, is for jobs that cost `each`; `None` if it is enough for all of them.
     pub(crate) fn of(budget: Credits, used: Credits, each: Credits, jobs: u64) -> Option<Self> {
         let one = u64::try_from(each.as_millis()).ok().filter(|one| *one > 0)?;
-        let left = u64::try_from(budget.minus(used).as_millis()).unwrap_or_default();
+        let left = u64::try_from(budget.saturating_sub(used).as_millis()).unwrap_or_default();
         let is_used = used > Credits::default();
         (left / one < jobs).then_some(Self { budget, is_used, jobs: left / one })
     }
@@ -71,7 +71,7 @@ fn short(batch: &BatchSummary, account: &Account, next: Option<Credits>) -> Opti
     let price = next.or_else(|| account.prices.values().min().copied()).unwrap_or_default();
     let costs = next.map(|next| format!(", and the next job costs {next}")).unwrap_or_default();
     let short = |spent: Credits, budget: Credits| {
-        (spent.plus(price) > budget).then(|| format!("({spent} of {budget} credits{costs})"))
+        (spent + price > budget).then(|| format!("({spent} of {budget} credits{costs})"))
     };
     if let Some(used) = account.daily.as_ref().and_then(|daily| short(daily.spent, daily.budget.credits)) {
         return Some(format!("the daily budget is used up {used}: waiting for the next day"));
@@ -84,7 +84,7 @@ fn short(batch: &BatchSummary, account: &Account, next: Option<Credits>) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use veobatch_core::{Span, Terms, Timestamp};
+    use veobatch_core::{BatchSettings, TimeRange, Timestamp};
     use veobatch_ledger::{Daily, DailyBudget, Gate, Pace};
 
     use super::*;
@@ -98,7 +98,7 @@ mod tests {
             cancelling: false,
             created: Timestamp::default(),
             rested: None,
-            terms: Terms { budget: budget.map(Credits::whole), ..Terms::default() },
+            terms: BatchSettings { budget: budget.map(Credits::whole), ..BatchSettings::default() },
             credits: Credits::whole(used),
         }
     }
@@ -107,7 +107,7 @@ mod tests {
         let prices = [("veo3/720p", 250), ("veo3_fast/720p", 60), ("veo3_lite/720p", 30)];
         let daily = daily.map(|(spent, credits)| Daily {
             budget: DailyBudget { credits: Credits::whole(credits), zone: "UTC".to_owned() },
-            day: Span::ALWAYS,
+            day: TimeRange::ALWAYS,
             spent: Credits::whole(spent),
         });
         Account {

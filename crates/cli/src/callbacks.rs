@@ -1,7 +1,7 @@
 //! How callbacks are asked for and heard, and what `--in-doubt` lets become of what is in doubt.
 
 use url::{Host, Url};
-use veobatch_core::{CALLED_BACK_WITHIN, InDoubt};
+use veobatch_core::{CALLED_BACK_WITHIN, InDoubtPolicy};
 use veobatch_worker::Callbacks;
 
 use crate::failure::{Failure, Result};
@@ -10,17 +10,17 @@ use crate::units::{duration, parse_duration};
 use crate::{environment, remote, say};
 
 /// Reads `hold`, `resubmit` or `silence=TIME`. The error completes "invalid value …:".
-pub(crate) fn parse_in_doubt(text: &str) -> std::result::Result<InDoubt, String> {
+pub(crate) fn parse_in_doubt(text: &str) -> std::result::Result<InDoubtPolicy, String> {
     match text.trim().split_once('=') {
-        None if text.trim() == "hold" => Ok(InDoubt::Hold),
-        None if text.trim() == "resubmit" => Ok(InDoubt::Resubmit),
+        None if text.trim() == "hold" => Ok(InDoubtPolicy::Hold),
+        None if text.trim() == "resubmit" => Ok(InDoubtPolicy::Resubmit),
         Some(("silence", time)) => {
             let time = parse_duration(time)?;
             if time < CALLED_BACK_WITHIN {
                 let least = duration(CALLED_BACK_WITHIN);
                 return Err(format!("a callback may come within {least}, so silence means nothing before that"));
             }
-            Ok(InDoubt::Silence(time))
+            Ok(InDoubtPolicy::Silence(time))
         }
         None | Some(_) => Err("it is hold, resubmit, or silence=TIME, such as silence=2h".to_owned()),
     }
@@ -33,10 +33,10 @@ pub(crate) fn of(work: &WorkSettings) -> Result<Option<Callbacks>> {
     let (listen, url) = match (&work.callback_listen, &work.callback_url) {
         (None, None) => {
             return match work.in_doubt {
-                InDoubt::Silence(_) => Err(refused()
+                InDoubtPolicy::Silence(_) => Err(refused()
                     .since("--in-doubt silence=… needs callbacks: only what should have been called back can be missed")
                     .hint(hint)),
-                InDoubt::Hold | InDoubt::Resubmit => Ok(None),
+                InDoubtPolicy::Hold | InDoubtPolicy::Resubmit => Ok(None),
             };
         }
         (Some(_), None) => return Err(refused().since("--callback-listen needs --callback-url").hint(hint)),
@@ -87,10 +87,10 @@ mod tests {
 
     #[test]
     fn policies_are_read_and_a_silence_that_proves_nothing_is_refused() {
-        assert_eq!(parse_in_doubt("hold"), Ok(InDoubt::Hold));
-        assert_eq!(parse_in_doubt(" resubmit "), Ok(InDoubt::Resubmit));
-        assert_eq!(parse_in_doubt("silence=2h"), Ok(InDoubt::Silence(Duration::from_secs(7200))));
-        assert_eq!(parse_in_doubt("silence=15m"), Ok(InDoubt::Silence(CALLED_BACK_WITHIN)));
+        assert_eq!(parse_in_doubt("hold"), Ok(InDoubtPolicy::Hold));
+        assert_eq!(parse_in_doubt(" resubmit "), Ok(InDoubtPolicy::Resubmit));
+        assert_eq!(parse_in_doubt("silence=2h"), Ok(InDoubtPolicy::Silence(Duration::from_secs(7200))));
+        assert_eq!(parse_in_doubt("silence=15m"), Ok(InDoubtPolicy::Silence(CALLED_BACK_WITHIN)));
         for text in ["", "holds", "silence", "silence=", "silence=899s", "silence=x", "resubmit=1"] {
             assert!(parse_in_doubt(text).is_err(), "{text}");
         }

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use veobatch_core::{Credits, Span, Zone};
+use veobatch_core::{Credits, TimeRange, Zone};
 use veobatch_ledger::{Account, Daily, DailyBudget, Day, Pace, PriceList, Settings as Wanted};
-use veobatch_producer::{Wish, parse_budget};
+use veobatch_producer::{Setting, parse_budget};
 
 use crate::failure::{Failure, Result};
 use crate::named::looking;
@@ -21,8 +21,8 @@ const SHOWN: usize = 6;
 const SIMULATED_POLL_RATE: u32 = 500;
 
 /// Reads `5000`, `5000 Europe/Berlin` or `none`. The error completes "invalid value …:".
-pub(crate) fn parse_daily(text: &str) -> std::result::Result<Wish<DailyBudget>, String> {
-    Wish::parse(text, |text| {
+pub(crate) fn parse_daily(text: &str) -> std::result::Result<Setting<DailyBudget>, String> {
+    Setting::parse(text, |text| {
         let (credits, zone) = text.trim().split_once(char::is_whitespace).unwrap_or((text, "UTC"));
         let credits =
             parse_budget(credits).map_err(|words| format!("it has to be {words}, and perhaps a time zone"))?;
@@ -71,16 +71,16 @@ impl Opened {
 fn wanted(settings: &AccountSettings, account: &Account) -> Result<Wanted> {
     let pace = &settings.pace;
     let daily = match &settings.daily_budget {
-        None | Some(Wish::Kept) => None,
-        Some(Wish::Gone) => Some(None),
-        Some(Wish::Set(budget)) => Some(Some(budget.clone())),
+        None | Some(Setting::Keep) => None,
+        Some(Setting::Clear) => Some(None),
+        Some(Setting::Set(budget)) => Some(Some(budget.clone())),
     };
     // In the same step, so that nothing waits for a worker to tell the day. It is not heard while another one is counted.
     let day = daily.iter().flatten().find_map(|budget| {
         let until = Zone::parse(&budget.zone).ok()?.day_of(account.calendar)?.until;
         // What was claimed before was not counted, so it must not come back either.
-        let span = Span { from: account.calendar, until };
-        Some(Day { zone: budget.zone.clone(), span })
+        let range = TimeRange { from: account.calendar, until };
+        Some(Day { zone: budget.zone.clone(), range })
     });
     let by_class = prices::of(pace.prices.as_deref())?.by_class();
     Ok(Wanted {
@@ -142,11 +142,11 @@ mod tests {
 
     #[test]
     fn a_daily_budget_is_read_with_its_zone_or_in_utc_and_none_removes_it() {
-        let of = |credits, zone: &str| Ok(Wish::Set(DailyBudget { credits, zone: zone.to_owned() }));
+        let of = |credits, zone: &str| Ok(Setting::Set(DailyBudget { credits, zone: zone.to_owned() }));
         assert_eq!(parse_daily("5000 europe/berlin"), of(Credits::whole(5000), "Europe/Berlin"));
         assert_eq!(parse_daily("812.5"), of(Credits::from_millis(812_500), "UTC"));
         assert_eq!(parse_daily("0  UTC"), of(Credits::whole(0), "UTC"));
-        assert_eq!(parse_daily("none"), Ok(Wish::Gone));
+        assert_eq!(parse_daily("none"), Ok(Setting::Clear));
         for text in ["", "many", "-1", "5000 Berlin", "5000 Europe/Berlin x", "Europe/Berlin", "inf"] {
             assert!(parse_daily(text).is_err(), "{text}");
         }

@@ -52,7 +52,7 @@ impl Costs {
     pub(crate) fn of(all: Credits, expected: &[(Expected<'_>, Credits)]) -> Self {
         let recurring = expected.iter().filter(|(expected, _)| expected.recurs());
         let per_run = recurring.map(|(_, credits)| *credits).sum();
-        Self { once: all.minus(per_run), per_run }
+        Self { once: all.saturating_sub(per_run), per_run }
     }
 }
 

@@ -6,11 +6,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use veobatch_core::{
-    BatchId, Credits, Durations, Forecast, Rival, Schedule, Span, StateName, Terms, Throughput, Timestamp, VideoKind,
-    Zone, forecast,
+    BatchId, BatchSettings, Credits, Durations, Forecast, Rival, Schedule, StateName, Throughput, TimeRange, Timestamp,
+    VideoKind, Zone, forecast,
 };
 use veobatch_ledger::{BatchSummary, Batches, Ledger, Pace};
-use veobatch_producer::Asked;
+use veobatch_producer::BatchOptions;
 
 use crate::budgets::{self, Scarce};
 use crate::failure::Result;
@@ -70,7 +70,7 @@ impl Outlook {
     /// Without a ledger.
     pub(crate) fn usual() -> Self {
         let now = veobatch_api::wall_clock().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = Timestamp::from_millis(0).after(now);
+        let now = Timestamp::from_millis(0) + now;
         let (prices, next) = (BTreeMap::new(), BTreeMap::new());
         Self { pace: Pace::default(), typical: USUAL, batches: Vec::new(), prices, next, now }
     }
@@ -125,7 +125,13 @@ impl Outlook {
     }
 
     /// What is expected of a batch with `new` jobs more, which cost `each`, and with what is asked for it.
-    pub(crate) fn with(&self, batch: &BatchId, new: u64, each: Option<Credits>, asked: &Asked) -> Option<Expected<'_>> {
+    pub(crate) fn with(
+        &self,
+        batch: &BatchId,
+        new: u64,
+        each: Option<Credits>,
+        asked: &BatchOptions,
+    ) -> Option<Expected<'_>> {
         let known = self.batches.iter().find(|known| known.batch.folded() == batch.folded());
         let terms = known.map(|known| known.terms.clone()).unwrap_or_default();
         let terms = asked.terms(&terms, self.now).ok()?;
@@ -137,7 +143,14 @@ impl Outlook {
         Some(expected.limited(terms.budget, used, each))
     }
 
-    fn expected(&self, batch: &BatchId, jobs: u64, terms: &Terms, schedule: Schedule, is_paused: bool) -> Expected<'_> {
+    fn expected(
+        &self,
+        batch: &BatchId,
+        jobs: u64,
+        terms: &BatchSettings,
+        schedule: Schedule,
+        is_paused: bool,
+    ) -> Expected<'_> {
         let throughput =
             Throughput { spacing: self.pace.spacing(), cap: self.pace.max_in_flight, duration: self.typical };
         let rivals: Vec<Rival> =
@@ -254,8 +267,8 @@ impl Expected<'_> {
             "jobs": self.jobs,
             "fits": fits,
             "affordable": self.scarce.map(|scarce| scarce.jobs),
-            "opens": (stretch.from > Span::ALWAYS.from).then_some(Time(stretch.from)),
-            "closes": (stretch.until < Span::ALWAYS.until).then_some(Time(stretch.until)),
+            "opens": (stretch.from > TimeRange::ALWAYS.from).then_some(Time(stretch.from)),
+            "closes": (stretch.until < TimeRange::ALWAYS.until).then_some(Time(stretch.until)),
             "done": done.map(Time),
             "next_run": next_run(&self.schedule, self.outlook.now).filter(|_| !self.is_paused && self.jobs > 0).map(Time),
         })
@@ -277,9 +290,9 @@ pub(crate) fn closed(batches: &[BatchSummary], now: Timestamp) -> Option<String>
     let waits = |batch: &BatchSummary| {
         let moves = batch.count(StateName::Queued) > 0 && !batch.paused && !batch.terms.schedule.is_empty();
         let schedule = moves.then(|| Schedule::parse(&batch.terms.schedule).ok()).flatten()?;
-        let (span, zone) = (schedule.span(now), schedule.zone());
-        let is_ahead = schedule.cron.is_none() && now < span.from;
-        is_ahead.then(|| format!("{}: nothing is submitted before {} ({zone})", batch.batch, moment(&zone, span.from)))
+        let (range, zone) = (schedule.open_range(now), schedule.zone());
+        let is_ahead = schedule.cron.is_none() && now < range.from;
+        is_ahead.then(|| format!("{}: nothing is submitted before {} ({zone})", batch.batch, moment(&zone, range.from)))
     };
     batches.iter().find_map(waits)
 }
@@ -328,7 +341,7 @@ mod tests {
             cancelling: false,
             created: Timestamp::default(),
             rested: None,
-            terms: Terms { schedule: schedule.to_owned(), ..Terms::default() },
+            terms: BatchSettings { schedule: schedule.to_owned(), ..BatchSettings::default() },
             credits: Credits::default(),
         }
     }
@@ -387,11 +400,12 @@ mod tests {
     #[test]
     fn what_is_asked_for_a_new_batch_counts() {
         let outlook = outlook("2026-11-23T23:00:00Z", vec![batch("night", 5, "")]);
-        let window = veobatch_producer::Wish::parse("22:00-06:00 Europe/Berlin", veobatch_core::Window::parse).unwrap();
-        let asked = Asked { window, ..Asked::default() };
+        let window =
+            veobatch_producer::Setting::parse("22:00-06:00 Europe/Berlin", veobatch_core::Window::parse).unwrap();
+        let asked = BatchOptions { window, ..BatchOptions::default() };
         let words = outlook.with(&BatchId::parse("night").unwrap(), 5, None, &asked).unwrap().words();
         assert!(words.contains("all of 10 jobs fit into the present window"), "{words}");
-        let open = outlook.with(&BatchId::parse("other").unwrap(), 5, None, &Asked::default()).unwrap();
+        let open = outlook.with(&BatchId::parse("other").unwrap(), 5, None, &BatchOptions::default()).unwrap();
         assert_eq!(
             open.words(),
             "other: 5 jobs to submit; at 20 in 10 s and 100 in flight the last would be done on 23 November at about 23:01 (UTC)"
@@ -406,7 +420,7 @@ mod tests {
                 panic!()
             };
             let outlook = outlook("2026-11-23T23:00:00Z", Vec::new()).paced(&check.pace);
-            outlook.with(&BatchId::parse("few").unwrap(), 100, None, &Asked::default()).unwrap().words()
+            outlook.with(&BatchId::parse("few").unwrap(), 100, None, &BatchOptions::default()).unwrap().words()
         };
         let told = words("check few.yaml --rate 1/10s --max-in-flight 3");
         assert!(
@@ -422,21 +436,21 @@ mod tests {
         let used = Credits::whole(1_250);
         let known = BatchSummary { credits: used, ..batch("night", 90, "") };
         let mut outlook = outlook("2026-11-23T23:00:00Z", vec![known.clone()]);
-        let budget = veobatch_producer::Wish::Set(Credits::whole(5_000));
-        let asked = Asked { budget, ..Asked::default() };
-        let with = |outlook: &Outlook, name: &str, asked: &Asked| {
+        let budget = veobatch_producer::Setting::Set(Credits::whole(5_000));
+        let asked = BatchOptions { budget, ..BatchOptions::default() };
+        let with = |outlook: &Outlook, name: &str, asked: &BatchOptions| {
             let expected = outlook.with(&BatchId::parse(name).unwrap(), 10, Some(Credits::whole(60)), asked).unwrap();
             (expected.words(), expected.document()["affordable"].as_u64())
         };
         let left = "; what is left of its budget of 5,000 credits is enough for about 62 of them";
         let (words, jobs) = with(&outlook, "night", &asked);
         assert!(words.ends_with(left) && jobs == Some(62), "{words}");
-        for (name, asked) in [("night", &Asked::default()), ("other", &asked)] {
+        for (name, asked) in [("night", &BatchOptions::default()), ("other", &asked)] {
             let (words, jobs) = with(&outlook, name, asked);
             assert!(!words.contains("budget") && jobs.is_none(), "{words}");
         }
         // As `status` has it: a budget of its own, and the price of its next job, if that is known.
-        let terms = Terms { budget: Some(Credits::whole(5_000)), ..Terms::default() };
+        let terms = BatchSettings { budget: Some(Credits::whole(5_000)), ..BatchSettings::default() };
         let known = BatchSummary { terms, ..known };
         assert!(!outlook.known(&known).unwrap().words().contains("budget"));
         outlook.next.insert("night".to_owned(), Credits::whole(60));
@@ -460,7 +474,7 @@ mod tests {
             "t: recurring (0 22 * * 1-5 Europe/Berlin): next run at 23 November, 22:00, of 3 jobs"
         );
         assert!(words(&template(0)).contains("ended"));
-        let terms = Terms { budget: Some(Credits::whole(100)), ..template(3).terms };
+        let terms = BatchSettings { budget: Some(Credits::whole(100)), ..template(3).terms };
         let limited = BatchSummary { terms, credits: Credits::whole(99), ..template(3) };
         outlook.next.insert("t".to_owned(), Credits::whole(60));
         let words = outlook.known(&limited).unwrap().words();

@@ -62,7 +62,7 @@ pub(crate) fn line(line: impl Display) {
 /// In the form of the log's lines.
 fn logged(level: &str, message: &str) -> Value {
     let now = veobatch_api::wall_clock().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let now = Timestamp::from_millis(0).after(now);
+    let now = Timestamp::from_millis(0) + now;
     json!({"timestamp": now.to_string(), "level": level, "fields": {"message": message}, "target": "veobatch"})
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, ValueEnum};
 use veobatch_api::Dialect;
-use veobatch_core::{InDoubt, PollPolicy, UpgradePolicy};
+use veobatch_core::{InDoubtPolicy, PollPolicy, UpgradePolicy};
 use veobatch_ledger::DailyBudget;
-use veobatch_producer::Wish;
+use veobatch_producer::Setting;
 use veobatch_worker::{Concurrency, Downloads};
 
 use crate::callbacks;
@@ -111,7 +111,7 @@ pub(crate) struct AccountSettings {
     /// What the submissions of a day may cost, and whose days: "5000 Europe/Berlin", or 5000 for those of UTC; `none`
     /// removes it. Counted from when it is set
     #[arg(long, value_name = "CREDITS [ZONE]", env = "VEOBATCH_DAILY_BUDGET", value_parser = parse_daily)]
-    pub(crate) daily_budget: Option<Wish<DailyBudget>>,
+    pub(crate) daily_budget: Option<Setting<DailyBudget>>,
 }
 
 /// How this process works.
@@ -174,7 +174,7 @@ pub(crate) struct WorkSettings {
     /// silence=TIME (submitted again if no callback came in that time although later ones did)
     #[arg(long, value_name = "POLICY", env = "VEOBATCH_IN_DOUBT", default_value = "hold",
           value_parser = callbacks::parse_in_doubt)]
-    pub(crate) in_doubt: InDoubt,
+    pub(crate) in_doubt: InDoubtPolicy,
 
     /// Drop the details of jobs that are done for so long, or `never`; ids and content stay known (see `purge`)
     #[arg(long, value_name = "TIME", env = "VEOBATCH_COMPACT_AFTER", default_value = "7d", value_parser = parse_once)]

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
-use veobatch_core::{Credits, Fate, JobKey, Record, Schedule, State, StateName, Stray, Timestamp};
+use veobatch_core::{Credits, JobKey, Record, Schedule, State, StateName, Stray, StrayState, Timestamp};
 use veobatch_ledger::{Account, BatchSummary, Daily, Gate, Note, Stored, Unreadable};
 
 /// One batch with its counts: an element of `status --json`.
@@ -85,10 +85,10 @@ impl<'a> Job<'a> {
 /// A task beside its job's own.
 pub(crate) fn stray(stray: &Stray, key: &JobKey) -> Value {
     let (state, files, error) = match &stray.fate {
-        Fate::Awaited { .. } => ("generating", Vec::new(), None),
-        Fate::Made { .. } => ("downloading", Vec::new(), None),
-        Fate::Saved(files) => ("done", files.names(key), None),
-        Fate::Gone(why) => ("failed", Vec::new(), Some(why)),
+        StrayState::Awaited { .. } => ("generating", Vec::new(), None),
+        StrayState::Made { .. } => ("downloading", Vec::new(), None),
+        StrayState::Saved(files) => ("done", files.names(key), None),
+        StrayState::Gone(why) => ("failed", Vec::new(), Some(why)),
     };
     json!({
         "task_id": stray.task, "at": Time(stray.at), "state": state, "files": files, "error": error,

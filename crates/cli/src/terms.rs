@@ -2,7 +2,7 @@
 
 use clap::Args;
 use veobatch_core::{Credits, Cron, ScheduleError, Start, Window};
-use veobatch_producer::{Asked, Wish, parse_budget, parse_priority, parse_weight};
+use veobatch_producer::{BatchOptions, Setting, parse_budget, parse_priority, parse_weight};
 
 /// The terms of the batches, as options.
 #[derive(Args, Clone, Debug, Default)]
@@ -18,25 +18,25 @@ pub(crate) struct Terms {
 
     /// What all attempts together may cost
     #[arg(long, value_name = "CREDITS", value_parser = budget)]
-    budget: Option<Wish<Credits>>,
+    budget: Option<Setting<Credits>>,
 
     /// Submit nothing before: "2026-11-23 22:00 Europe/Berlin", or 2026-11-23T22:00:00+01:00
     #[arg(long, value_name = "TIME", value_parser = start_at)]
-    start_at: Option<Wish<Start>>,
+    start_at: Option<Setting<Start>>,
 
     /// Submit only then: "22:00-06:00 Europe/Berlin", or "mon-fri 22:00-06:00 Europe/Berlin"
     #[arg(long, value_name = "HOURS", value_parser = window_or_none)]
-    window: Option<Wish<Window>>,
+    window: Option<Setting<Window>>,
 
     /// Make a batch of these jobs again and again: "0 22 * * 1-5 Europe/Berlin"
     #[arg(long, value_name = "CRON", value_parser = cron)]
-    cron: Option<Wish<Cron>>,
+    cron: Option<Setting<Cron>>,
 }
 
 impl Terms {
     /// What they ask for.
-    pub(crate) fn asked(&self) -> Asked {
-        Asked {
+    pub(crate) fn asked(&self) -> BatchOptions {
+        BatchOptions {
             weight: self.weight,
             priority: self.batch_priority,
             budget: self.budget.unwrap_or_default(),
@@ -59,18 +59,18 @@ fn priority(text: &str) -> Result<i16, String> {
     parse_priority(text).map_err(|words| wanted(&words))
 }
 
-fn budget(text: &str) -> Result<Wish<Credits>, String> {
-    Wish::parse(text, parse_budget).map_err(|words| wanted(&words))
+fn budget(text: &str) -> Result<Setting<Credits>, String> {
+    Setting::parse(text, parse_budget).map_err(|words| wanted(&words))
 }
 
-fn start_at(text: &str) -> Result<Wish<Start>, ScheduleError> {
-    Wish::parse(text, Start::parse)
+fn start_at(text: &str) -> Result<Setting<Start>, ScheduleError> {
+    Setting::parse(text, Start::parse)
 }
 
-fn window_or_none(text: &str) -> Result<Wish<Window>, ScheduleError> {
-    Wish::parse(text, Window::parse)
+fn window_or_none(text: &str) -> Result<Setting<Window>, ScheduleError> {
+    Setting::parse(text, Window::parse)
 }
 
-fn cron(text: &str) -> Result<Wish<Cron>, ScheduleError> {
-    Wish::parse(text, Cron::parse)
+fn cron(text: &str) -> Result<Setting<Cron>, ScheduleError> {
+    Setting::parse(text, Cron::parse)
 }

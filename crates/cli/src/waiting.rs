@@ -105,7 +105,7 @@ fn unscheduled(batch: &BatchSummary, now: Timestamp) -> Option<Waiting> {
         let next = next_run(&schedule, now).map(|run| format!("; the next one at {}", at(run))).unwrap_or_default();
         return Some(Waiting::new("recurring", format!("it is copied into each run of its batch ({cron}){next}")));
     }
-    let span = schedule.span(now);
+    let span = schedule.open_range(now);
     if span.from <= now {
         return None;
     }
@@ -130,7 +130,7 @@ fn unaffordable(stored: &Stored, batch: &BatchSummary, account: &Account) -> Opt
         return Some(Waiting::new("price", words));
     };
     let short = |spent: Credits, budget: Credits| {
-        (spent.plus(price) > budget).then(|| format!("{spent} of {budget} credits, and it costs {price}"))
+        (spent + price > budget).then(|| format!("{spent} of {budget} credits, and it costs {price}"))
     };
     if let Some(short) = budget.and_then(|budget| short(batch.credits, budget)) {
         return Some(Waiting::new("budget", format!("its batch's budget is used up: {short}")));

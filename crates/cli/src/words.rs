@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use veobatch_core::{FailureKind, Fate, JobKey, Schedule, StateName, Stray, Terms, Zone};
+use veobatch_core::{BatchSettings, FailureKind, JobKey, Schedule, StateName, Stray, StrayState, Zone};
 use veobatch_ledger::{Account, BatchSummary, Gate, Note, NoteKind};
 
 use crate::failure::UNREADABLE;
@@ -114,9 +114,9 @@ fn clocks(account: &Account) -> Option<String> {
     })
 }
 
-/// Terms of a batch that are not the usual ones, and why it is paused if nobody ordered that; nothing if it is like others.
+/// The settings of a batch that are not the usual ones, and why it is paused if nobody ordered that; nothing if it is like others.
 pub(crate) fn terms(batch: &BatchSummary) -> Option<String> {
-    let (terms, usual) = (&batch.terms, Terms::default());
+    let (terms, usual) = (&batch.terms, BatchSettings::default());
     let mut parts = Vec::new();
     if let Some(budget) = terms.budget {
         parts.push(format!("{} of {budget} credits used", batch.credits));
@@ -268,10 +268,10 @@ pub(crate) fn stray(stray: &Stray, key: &JobKey) -> String {
     let trouble = stray.trouble.as_ref().map(|trouble| format!("; in the way: {}", plain(trouble, REASON)));
     let trouble = trouble.unwrap_or_default();
     match &stray.fate {
-        Fate::Awaited { .. } => format!("followed once its job is at rest{trouble}"),
-        Fate::Made { .. } => format!("made, to be saved{trouble}"),
-        Fate::Saved(files) => format!("saved as {}", files.names(key).join(", ")),
-        Fate::Gone(why) => format!("given up: {}", plain(why, REASON)),
+        StrayState::Awaited { .. } => format!("followed once its job is at rest{trouble}"),
+        StrayState::Made { .. } => format!("made, to be saved{trouble}"),
+        StrayState::Saved(files) => format!("saved as {}", files.names(key).join(", ")),
+        StrayState::Gone(why) => format!("given up: {}", plain(why, REASON)),
     }
 }
 
@@ -300,7 +300,7 @@ mod tests {
             created: Timestamp::from_millis(0),
             rested: None,
             paused_because: None,
-            terms: Terms::default(),
+            terms: BatchSettings::default(),
             credits: Credits::default(),
         };
         assert_eq!(counts(&batch), "5 done, 1 in doubt, 1,200 queued");
@@ -319,7 +319,7 @@ mod tests {
             moved_to: None,
             daily: Some(veobatch_ledger::Daily {
                 budget: veobatch_ledger::DailyBudget { credits: Credits::whole(9), zone: "UTC".into() },
-                day: veobatch_core::Span { from: at(day_from), until: at(90_000_000) },
+                day: veobatch_core::TimeRange { from: at(day_from), until: at(90_000_000) },
                 spent: Credits::default(),
             }),
             prices: BTreeMap::new(),

@@ -35,7 +35,7 @@ use crate::time::Timestamp;
 
 /// Why no submission was granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waiting {
+pub enum Blocked {
     /// No queued job that may go.
     Work,
     /// The next slot is not due.
@@ -52,7 +52,7 @@ pub enum Waiting {
     Recovery,
 }
 
-impl Waiting {
+impl Blocked {
     /// All of them, with their words in keys.
     pub const WORDS: [(&'static str, Self); 7] = [
         ("work", Self::Work),
@@ -69,7 +69,7 @@ impl Waiting {
         Self::WORDS.iter().find(|(_, waiting)| *waiting == self).map_or("", |(word, _)| word)
     }
 
-    /// Reads [`Waiting::as_str`].
+    /// Reads [`Blocked::as_str`].
     pub fn parse(word: &str) -> Option<Self> {
         Self::WORDS.iter().find(|(known, _)| *known == word).map(|(_, waiting)| *waiting)
     }
@@ -111,18 +111,18 @@ impl AccountState {
     /// Why nothing may be submitted now, and until when: the first of recovery, gate, cap and slot. `None`: a slot is free.
     ///
     /// When a place under the cap becomes free is not known here: then the time is `None`.
-    pub fn blocked(&self, facts: &Facts, now_us: i64) -> Option<(Waiting, Option<Timestamp>)> {
+    pub fn blocked(&self, facts: &Facts, now_us: i64) -> Option<(Blocked, Option<Timestamp>)> {
         if let Some(until) = facts.recovering_until {
-            return Some((Waiting::Recovery, Some(until)));
+            return Some((Blocked::Recovery, Some(until)));
         }
         if let Some(until) = self.closed_until(now_us) {
-            return Some((Waiting::Gate, Some(until)));
+            return Some((Blocked::Gate, Some(until)));
         }
         if facts.in_flight >= self.pace.max_in_flight {
-            return Some((Waiting::Cap, None));
+            return Some((Blocked::Cap, None));
         }
         let slot = self.submission_slot(facts.nth_bound, now_us);
-        slot.map(|until| (Waiting::Slot, Some(until)))
+        slot.map(|until| (Blocked::Slot, Some(until)))
     }
 
     /// The slot is taken for `token`, whose call arrives within `stall`; it may be the one that tries the gate.

@@ -23,7 +23,7 @@ use crate::time::Timestamp;
 
 /// The circumstances of a change.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment<'a> {
+pub struct Context<'a> {
     /// By the ledger's clock.
     pub now: Timestamp,
     /// Evenly spread over 0 to 1, so that jobs do not move in herds.
@@ -42,44 +42,44 @@ pub enum After {
 }
 
 /// What `record` becomes when `event` happens to it.
-pub fn after(record: &Record, event: &Event, moment: &Moment<'_>) -> After {
+pub fn after(record: &Record, event: &Event, context: &Context<'_>) -> After {
     let moved = match event {
-        Event::Submission { token, outcome } => evidence::submission(record, token, outcome, moment),
-        Event::CalledBack { token, task } => callbacks::called_back(record, token, task.as_ref(), moment),
-        Event::Compared { token, task, kinship } => callbacks::compared(record, token, task, kinship, moment),
-        Event::Presumed { token, because } => presumed::presumed(record, token, *because, moment),
+        Event::Submission { token, outcome } => evidence::submission(record, token, outcome, context),
+        Event::CalledBack { token, task } => callbacks::called_back(record, token, task.as_ref(), context),
+        Event::Compared { token, task, kinship } => callbacks::compared(record, token, task, kinship, context),
+        Event::Presumed { token, because } => presumed::presumed(record, token, *because, context),
         Event::BalanceRead { token, balances } => evidence::balance_read(record, token, balances),
-        Event::Orphaned => evidence::orphaned(record, moment),
-        Event::Polled { task, progress } if is_stray(record, task) => strays::polled(record, task, progress, moment),
-        Event::Polled { task, progress } => following::polled(record, task, progress, moment),
-        Event::Upgraded { task, to, upgrade } => following::upgraded(record, task, *to, upgrade, moment),
-        Event::Relinked { task, urls } if is_stray(record, task) => strays::relinked(record, task, urls, moment),
+        Event::Orphaned => evidence::orphaned(record, context),
+        Event::Polled { task, progress } if is_stray(record, task) => strays::polled(record, task, progress, context),
+        Event::Polled { task, progress } => following::polled(record, task, progress, context),
+        Event::Upgraded { task, to, upgrade } => following::upgraded(record, task, *to, upgrade, context),
+        Event::Relinked { task, urls } if is_stray(record, task) => strays::relinked(record, task, urls, context),
         Event::Relinked { task, urls } => saving::relinked(record, task, urls),
-        Event::Saved { task, files, .. } if is_stray(record, task) => strays::saved(record, task, files, moment),
-        Event::Saved { task, files, remark } => saving::saved(record, task, files, remark.as_deref(), moment),
-        Event::NotSaved { task, why } if is_stray(record, task) => strays::not_saved(record, task, why, moment),
-        Event::NotSaved { task, why } => saving::not_saved(record, task, why, moment),
-        Event::Stuck { why, deliveries } => following::stuck(record, why, *deliveries, moment),
-        Event::Cancel => orders::cancel(record, moment),
-        Event::Retry => orders::retry(record, moment),
-        Event::Prioritize(priority) => orders::prioritize(record, *priority, moment),
-        Event::Restated(restated) => restated::restated(record, *restated, moment),
-        Event::Resolve(verdict) => orders::resolve(record, verdict, moment),
+        Event::Saved { task, files, .. } if is_stray(record, task) => strays::saved(record, task, files, context),
+        Event::Saved { task, files, remark } => saving::saved(record, task, files, remark.as_deref(), context),
+        Event::NotSaved { task, why } if is_stray(record, task) => strays::not_saved(record, task, why, context),
+        Event::NotSaved { task, why } => saving::not_saved(record, task, why, context),
+        Event::Stuck { why, deliveries } => following::stuck(record, why, *deliveries, context),
+        Event::Cancel => orders::cancel(record, context),
+        Event::Retry => orders::retry(record, context),
+        Event::Prioritize(priority) => orders::prioritize(record, *priority, context),
+        Event::Restated(restated) => restated::restated(record, *restated, context),
+        Event::Resolve(verdict) => orders::resolve(record, verdict, context),
     };
     match moved {
-        Ok(record) => After::Moved(Box::new(settled(record, moment))),
+        Ok(record) => After::Moved(Box::new(settled(record, context))),
         Err(reason) => After::Same(reason),
     }
 }
 
 /// What holds after every event: a job that would be queued beside a task that was paid for takes that task up; and one that
 /// would be queued, failed or cancelled while another attempt may have been paid for is in doubt about that attempt.
-fn settled(mut next: Record, moment: &Moment<'_>) -> Record {
-    if matches!(next.state, State::Queued { .. }) && strays::promoted(&mut next, moment) {
+fn settled(mut next: Record, context: &Context<'_>) -> Record {
+    if matches!(next.state, State::Queued { .. }) && strays::promoted(&mut next, context) {
         return next;
     }
     match &next.state {
-        State::Queued { .. } | State::Failed { .. } | State::Cancelled => evidence::reopened(next, moment),
+        State::Queued { .. } | State::Failed { .. } | State::Cancelled => evidence::reopened(next, context),
         State::Submitting { .. }
         | State::Generating { .. }
         | State::Upscaling { .. }

@@ -33,7 +33,7 @@ pub struct Reading {
 impl Balances {
     /// How much less there was after than before; negative if there was more. `None` unless both are known.
     pub fn spent(&self) -> Option<Credits> {
-        Some(self.before?.credits.less(self.after?.credits))
+        Some(self.before?.credits - self.after?.credits)
     }
 }
 

@@ -25,7 +25,7 @@ pub const MAX_PRESUMED_ATTEMPTS: u32 = 3;
 
 /// What becomes of a job in doubt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum InDoubt {
+pub enum InDoubtPolicy {
     /// It waits for a person, or for evidence about its own attempt.
     #[default]
     Hold,
@@ -69,7 +69,7 @@ impl Presumption {
 
 /// What can move a job in doubt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outlook {
+pub enum NextAction {
     /// A person, or evidence that nobody can count on.
     Person,
     /// It may move by itself: a callback may still come, its task is being compared, or the policy's time is not over.
@@ -79,26 +79,32 @@ pub enum Outlook {
 }
 
 /// What can move `record`, if it is in doubt. `hearing`: callbacks are heard by whoever asks.
-pub fn outlook(record: &Record, rule: InDoubt, heard: Option<Heard>, hearing: bool, now: Timestamp) -> Outlook {
-    let State::InDoubt { attempt, called, .. } = &record.state else { return Outlook::Person };
+pub fn next_action(
+    record: &Record,
+    rule: InDoubtPolicy,
+    heard: Option<Heard>,
+    hearing: bool,
+    now: Timestamp,
+) -> NextAction {
+    let State::InDoubt { attempt, called, .. } = &record.state else { return NextAction::Person };
     if is_compared(called.as_ref()) {
-        return Outlook::Later;
+        return NextAction::Later;
     }
     let age = now.since(attempt.at);
     let awaited = hearing && called.is_none() && attempt.token.carries_callback() && age < CALLED_BACK_WITHIN;
-    let otherwise = if awaited { Outlook::Later } else { Outlook::Person };
+    let otherwise = if awaited { NextAction::Later } else { NextAction::Person };
     let because = match rule {
-        InDoubt::Hold => return otherwise,
-        InDoubt::Resubmit => Presumption::Preferred,
-        InDoubt::Silence(_) => Presumption::Silent(age),
+        InDoubtPolicy::Hold => return otherwise,
+        InDoubtPolicy::Resubmit => Presumption::Preferred,
+        InDoubtPolicy::Silence(_) => Presumption::Silent(age),
     };
     if objection(record, because).is_some() {
         return otherwise;
     }
     match rule {
-        InDoubt::Silence(_) if !is_missed(attempt, heard) => otherwise,
-        InDoubt::Silence(time) if age < time => Outlook::Later,
-        InDoubt::Hold | InDoubt::Resubmit | InDoubt::Silence(_) => Outlook::Again(because),
+        InDoubtPolicy::Silence(_) if !is_missed(attempt, heard) => otherwise,
+        InDoubtPolicy::Silence(time) if age < time => NextAction::Later,
+        InDoubtPolicy::Hold | InDoubtPolicy::Resubmit | InDoubtPolicy::Silence(_) => NextAction::Again(because),
     }
 }
 
@@ -131,7 +137,7 @@ pub(crate) fn objection(record: &Record, because: Presumption) -> Option<&'stati
 
 /// Whether its callback should have been heard: a later submission's was, at a time when this one's was due already.
 fn is_missed(attempt: &Attempt, heard: Option<Heard>) -> bool {
-    heard.is_some_and(|heard| heard.submitted > attempt.at && heard.at >= attempt.at.after(CALLED_BACK_WITHIN))
+    heard.is_some_and(|heard| heard.submitted > attempt.at && heard.at >= attempt.at + CALLED_BACK_WITHIN)
 }
 
 fn is_compared(called: Option<&Called>) -> bool {
@@ -158,7 +164,7 @@ mod tests {
     use super::*;
     use crate::id::TaskId;
     use crate::spec::Spec;
-    use crate::stray::{Fate, Stray};
+    use crate::stray::{Stray, StrayState};
 
     const SENT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
     const HOUR: Duration = Duration::from_secs(3600);
@@ -177,44 +183,44 @@ mod tests {
     }
 
     fn minutes(minutes: u64) -> Timestamp {
-        SENT.after(Duration::from_secs(60 * minutes))
+        SENT + Duration::from_secs(60 * minutes)
     }
 
     fn heard(submitted: u64, at: u64) -> Heard {
         Heard { submitted: minutes(submitted), at: minutes(at) }
     }
 
-    fn silence(record: &Record, heard: impl Into<Option<Heard>>, now: u64) -> Outlook {
-        outlook(record, InDoubt::Silence(HOUR), heard.into(), false, minutes(now))
+    fn silence(record: &Record, heard: impl Into<Option<Heard>>, now: u64) -> NextAction {
+        next_action(record, InDoubtPolicy::Silence(HOUR), heard.into(), false, minutes(now))
     }
 
     #[test]
     fn silence_is_evidence_only_if_a_later_submission_was_heard_after_this_one_was_due() {
         let record = doubtful(true);
-        let again = Outlook::Again(Presumption::Silent(HOUR));
+        let again = NextAction::Again(Presumption::Silent(HOUR));
         assert_eq!(silence(&record, heard(1, 15), 60), again);
-        assert_eq!(silence(&record, heard(1, 15), 59), Outlook::Later, "its time is not over");
-        assert_eq!(silence(&record, heard(1, 14), 60), Outlook::Person, "this one's may still have come then");
-        assert_eq!(silence(&record, heard(0, 30), 60), Outlook::Person, "not a later submission");
-        assert_eq!(silence(&record, None, 600), Outlook::Person, "nothing was heard at all");
+        assert_eq!(silence(&record, heard(1, 15), 59), NextAction::Later, "its time is not over");
+        assert_eq!(silence(&record, heard(1, 14), 60), NextAction::Person, "this one's may still have come then");
+        assert_eq!(silence(&record, heard(0, 30), 60), NextAction::Person, "not a later submission");
+        assert_eq!(silence(&record, None, 600), NextAction::Person, "nothing was heard at all");
     }
 
     #[test]
     fn silence_says_nothing_about_what_asked_for_no_callback_or_was_called_back() {
-        assert_eq!(silence(&doubtful(false), heard(1, 30), 60), Outlook::Person);
+        assert_eq!(silence(&doubtful(false), heard(1, 30), 60), NextAction::Person);
         let mut called = doubtful(true);
         if let State::InDoubt { called, .. } = &mut called.state {
             *called = Some(Called { task: None, comparison: None });
         }
-        assert_eq!(silence(&called, heard(1, 30), 60), Outlook::Person);
+        assert_eq!(silence(&called, heard(1, 30), 60), NextAction::Person);
     }
 
     #[test]
     fn no_policy_goes_against_a_cancellation_or_beyond_three_attempts() {
-        let resubmit = |record: &Record| outlook(record, InDoubt::Resubmit, None, false, minutes(1));
-        assert_eq!(resubmit(&doubtful(false)), Outlook::Again(Presumption::Preferred));
-        assert_eq!(resubmit(&Record { cancelled: true, ..doubtful(false) }), Outlook::Person);
-        for (number, expected) in [(2, Outlook::Again(Presumption::Preferred)), (3, Outlook::Person)] {
+        let resubmit = |record: &Record| next_action(record, InDoubtPolicy::Resubmit, None, false, minutes(1));
+        assert_eq!(resubmit(&doubtful(false)), NextAction::Again(Presumption::Preferred));
+        assert_eq!(resubmit(&Record { cancelled: true, ..doubtful(false) }), NextAction::Person);
+        for (number, expected) in [(2, NextAction::Again(Presumption::Preferred)), (3, NextAction::Person)] {
             let mut record = doubtful(false);
             if let State::InDoubt { attempt, .. } = &mut record.state {
                 attempt.number = number;
@@ -228,17 +234,17 @@ mod tests {
         let with = |fate| {
             let stray = Stray { fate, ..Stray::new(TaskId::parse("t1").unwrap(), Token::from_bits(1), SENT) };
             let record = Record { strays: vec![stray], ..doubtful(false) };
-            outlook(&record, InDoubt::Resubmit, None, false, minutes(1))
+            next_action(&record, InDoubtPolicy::Resubmit, None, false, minutes(1))
         };
-        assert_eq!(with(Fate::default()), Outlook::Person);
-        assert_eq!(with(Fate::Gone("failed".to_owned())), Outlook::Again(Presumption::Preferred));
+        assert_eq!(with(StrayState::default()), NextAction::Person);
+        assert_eq!(with(StrayState::Gone("failed".to_owned())), NextAction::Again(Presumption::Preferred));
     }
 
     #[test]
     fn a_callback_is_waited_for_by_those_who_hear_and_not_for_ever() {
-        let hold = |hearing, minute| outlook(&doubtful(true), InDoubt::Hold, None, hearing, minutes(minute));
-        assert_eq!([hold(true, 14), hold(true, 15)], [Outlook::Later, Outlook::Person]);
-        assert_eq!(hold(false, 1), Outlook::Person);
-        assert_eq!(outlook(&doubtful(false), InDoubt::Hold, None, true, minutes(1)), Outlook::Person);
+        let hold = |hearing, minute| next_action(&doubtful(true), InDoubtPolicy::Hold, None, hearing, minutes(minute));
+        assert_eq!([hold(true, 14), hold(true, 15)], [NextAction::Later, NextAction::Person]);
+        assert_eq!(hold(false, 1), NextAction::Person);
+        assert_eq!(next_action(&doubtful(false), InDoubtPolicy::Hold, None, true, minutes(1)), NextAction::Person);
     }
 }

@@ -32,7 +32,7 @@ pub enum Event {
         /// Which task.
         task: TaskId,
         /// What it is.
-        kinship: Kinship,
+        kinship: TaskMatch,
     },
     /// A policy (`--in-doubt`) presumes that a job in doubt was not made, or prefers to pay again.
     Presumed {
@@ -87,7 +87,7 @@ pub enum Event {
         /// Which task.
         task: TaskId,
         /// What is in the way.
-        why: Hindrance,
+        why: SaveError,
     },
     /// A step ended without an answer of its own (a panic, or deliveries without a put).
     Stuck {
@@ -110,7 +110,7 @@ pub enum Event {
 
 /// Whether a task is the job's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kinship {
+pub enum TaskMatch {
     /// The service knows it, and reports the job's prompt or none.
     Ours,
     /// It is somebody else's, in words.
@@ -123,7 +123,7 @@ pub enum Kinship {
 
 /// What keeps a video from being saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Hindrance {
+pub enum SaveError {
     /// The link is refused or expired: ask for a new one.
     Link(String),
     /// The file host or the network.
@@ -134,7 +134,7 @@ pub enum Hindrance {
     Disk(String),
 }
 
-impl Hindrance {
+impl SaveError {
     /// Its words, and whether new links may help, after so many failed tries.
     pub(crate) fn weighed(&self, tries: u32) -> (&str, bool) {
         match self {

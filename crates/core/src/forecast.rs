@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::schedule::Schedule;
-use crate::terms::{Span, Terms};
+use crate::terms::{BatchSettings, TimeRange};
 use crate::time::{Timestamp, millis};
 
 /// Stretches that are looked through: more than two years of nights.
@@ -46,7 +46,7 @@ pub struct Rival {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forecast {
     /// The present stretch, or the next one.
-    pub stretch: Span,
+    pub stretch: TimeRange,
     /// How many of its jobs are submitted in that.
     pub fits: u64,
     /// When the last of its videos is made; `None`: not within years.
@@ -56,23 +56,23 @@ pub struct Forecast {
 /// Forecasts `jobs` queued jobs with these terms, besides `rivals`.
 pub fn forecast(
     jobs: u64,
-    terms: &Terms,
+    terms: &BatchSettings,
     schedule: &Schedule,
     rivals: &[Rival],
     throughput: &Throughput,
     now: Timestamp,
 ) -> Forecast {
     let gap = millis(throughput.effective());
-    let stretch = schedule.span(now);
+    let stretch = schedule.open_range(now);
     // Including those of others that go before the n-th of its own.
     let turn = |n: u64| rivals.iter().map(|rival| before(n, terms, rival)).fold(n, u64::saturating_add);
     let fits = most(jobs, |n| turn(n) <= room(&stretch, now, gap));
-    let done = last(turn(jobs), schedule, now, gap).map(|at| at.after(throughput.duration));
+    let done = last(turn(jobs), schedule, now, gap).map(|at| at + throughput.duration);
     Forecast { stretch, fits, done: if jobs == 0 { Some(now) } else { done } }
 }
 
 /// How many jobs of `rival` go before the n-th of a batch with these terms.
-fn before(n: u64, terms: &Terms, rival: &Rival) -> u64 {
+fn before(n: u64, terms: &BatchSettings, rival: &Rival) -> u64 {
     match rival.priority.cmp(&terms.priority) {
         std::cmp::Ordering::Greater => rival.jobs,
         std::cmp::Ordering::Equal => {
@@ -84,7 +84,7 @@ fn before(n: u64, terms: &Terms, rival: &Rival) -> u64 {
 }
 
 /// Submissions that fit into what is left of `stretch`.
-fn room(stretch: &Span, now: Timestamp, gap: u64) -> u64 {
+fn room(stretch: &TimeRange, now: Timestamp, gap: u64) -> u64 {
     let from = stretch.from.max(now);
     millis(stretch.until.since(from)).div_ceil(gap)
 }
@@ -103,14 +103,14 @@ fn most(limit: u64, fits: impl Fn(u64) -> bool) -> u64 {
 fn last(n: u64, schedule: &Schedule, now: Timestamp, gap: u64) -> Option<Timestamp> {
     let (mut left, mut at) = (n, now);
     for _ in 0..STRETCHES {
-        let stretch = schedule.span(at);
-        if stretch == Span::NEVER {
+        let stretch = schedule.open_range(at);
+        if stretch == TimeRange::NEVER {
             return None;
         }
         let room = room(&stretch, at, gap);
         if left <= room {
             let wait = Duration::from_millis(left.saturating_sub(1).saturating_mul(gap));
-            return Some(stretch.from.max(at).after(wait));
+            return Some(stretch.from.max(at) + wait);
         }
         left -= room;
         at = stretch.until;
@@ -136,7 +136,7 @@ mod tests {
         Throughput { spacing: Duration::from_millis(500), cap: 100, duration: Duration::from_secs(90) };
 
     fn of(jobs: u64, rivals: &[Rival], now: &str) -> Forecast {
-        forecast(jobs, &Terms::default(), &night(), rivals, &USUAL, at(now))
+        forecast(jobs, &BatchSettings::default(), &night(), rivals, &USUAL, at(now))
     }
 
     #[test]
@@ -175,11 +175,11 @@ mod tests {
     #[test]
     fn without_a_schedule_all_fit_and_a_template_never_does() {
         let now = at("2026-11-23T12:00:00Z");
-        let open = forecast(1001, &Terms::default(), &Schedule::default(), &[], &USUAL, now);
-        assert_eq!((open.fits, open.done), (1001, Some(now.after(Duration::from_secs(990)))));
+        let open = forecast(1001, &BatchSettings::default(), &Schedule::default(), &[], &USUAL, now);
+        assert_eq!((open.fits, open.done), (1001, Some(now + Duration::from_secs(990))));
         let cron = Some(Cron::parse("0 22 * * * UTC").unwrap());
-        let never = forecast(5, &Terms::default(), &Schedule { cron, ..night() }, &[], &USUAL, now);
+        let never = forecast(5, &BatchSettings::default(), &Schedule { cron, ..night() }, &[], &USUAL, now);
         assert_eq!((never.fits, never.done), (0, None));
-        assert_eq!(forecast(0, &Terms::default(), &night(), &[], &USUAL, now).done, Some(now));
+        assert_eq!(forecast(0, &BatchSettings::default(), &night(), &[], &USUAL, now).done, Some(now));
     }
 }

@@ -4,7 +4,7 @@
 //! tested over every state and every event.
 //!
 //! ```text
-//! (Record, Event, Moment) ── after ──▶ Record ── facets ──▶ what the ledger may index by
+//! (Record, Event, Context) ── after ──▶ Record ── facets ──▶ what the ledger may index by
 //! (Record, Lane)          ── plan  ──▶ Step, the next thing to do
 //! ```
 
@@ -33,11 +33,13 @@ mod terms;
 mod time;
 mod work_policy;
 
-pub use after::{After, Moment, after};
+pub use after::{After, Context, after};
 pub use balances::{Balances, Reading};
 pub use delay::UpgradePolicy;
-pub use doubt::{CALLED_BACK_WITHIN, Heard, InDoubt, MAX_PRESUMED_ATTEMPTS, Outlook, Presumption, doubted, outlook};
-pub use event::{Event, Hindrance, Kinship, Verdict};
+pub use doubt::{
+    CALLED_BACK_WITHIN, Heard, InDoubtPolicy, MAX_PRESUMED_ATTEMPTS, NextAction, Presumption, doubted, next_action,
+};
+pub use event::{Event, SaveError, TaskMatch, Verdict};
 pub use facets::{Facets, Flight, Lane, StateName};
 pub use forecast::{Forecast, Rival, Throughput, forecast};
 pub use grant::{Grant, Submission, Upgrading};
@@ -50,12 +52,12 @@ pub use plan::{Step, plan};
 pub use polling::{Durations, ENOUGH_DURATIONS, PollPolicy, PollSchedule, duration};
 pub use price::{Credits, ModelPrice, Prices};
 pub use record::{
-    Attempt, Called, Comparison, Entry, Failed, Failure, FailureKind, Files, Intent, OpenAttempt, Record,
+    Attempt, Called, Comparison, Failed, Failure, FailureKind, Files, HistoryEntry, Intent, OpenAttempt, Record,
     SOFT_DEADLINE, State, Task,
 };
 pub use schedule::{Cron, MAX_STAMP_BYTES, Schedule, ScheduleError, Start, Window, Zone};
 pub use spec::{AspectRatio, FORMAT_ASPECT_RATIO, FORMAT_MODEL, FORMAT_RESOLUTION, GenerationType, Resolution, Spec};
-pub use stray::{Fate, Stray};
-pub use terms::{MAX_BATCH_PRIORITY, MAX_WEIGHT, Span, Terms};
+pub use stray::{Stray, StrayState};
+pub use terms::{BatchSettings, MAX_BATCH_PRIORITY, MAX_WEIGHT, TimeRange};
 pub use time::{Timestamp, millis};
 pub use work_policy::{FORMAT_MAX_ATTEMPTS, FORMAT_PRIORITY, LeftOut, Restated, WorkPolicy};

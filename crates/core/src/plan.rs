@@ -5,7 +5,7 @@ use crate::id::{TaskId, Token};
 use crate::payable::payable_once_settled;
 use crate::record::{Attempt, Called, Record, State, Task};
 use crate::spec::Resolution;
-use crate::stray::{Fate, Stray};
+use crate::stray::{Stray, StrayState};
 
 /// The next thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,11 +73,11 @@ pub fn plan(record: &Record, lane: Lane, mine: Option<&Token>) -> Step {
 fn look_after(stray: &Stray, lane: Lane) -> Step {
     let task = stray.as_task();
     match (&stray.fate, lane) {
-        (Fate::Awaited { .. }, Lane::Follow) => Step::Poll(task),
-        (Fate::Made { stale: true, .. }, Lane::Save) => Step::Relink(task),
-        (Fate::Made { urls, .. }, Lane::Save) => Step::Save(task, urls.clone()),
+        (StrayState::Awaited { .. }, Lane::Follow) => Step::Poll(task),
+        (StrayState::Made { stale: true, .. }, Lane::Save) => Step::Relink(task),
+        (StrayState::Made { urls, .. }, Lane::Save) => Step::Save(task, urls.clone()),
         (
-            Fate::Awaited { .. } | Fate::Made { .. } | Fate::Saved(_) | Fate::Gone(_),
+            StrayState::Awaited { .. } | StrayState::Made { .. } | StrayState::Saved(_) | StrayState::Gone(_),
             Lane::Submit | Lane::Follow | Lane::Save,
         ) => Step::Nothing,
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::iter::Sum;
+use std::ops::{Add, AddAssign, Sub};
 
 use serde::{Deserialize, Serialize};
 
@@ -35,17 +36,10 @@ impl Credits {
         self.0
     }
 
-    /// So much more.
+    /// `self - other`, but never below zero.
     #[must_use]
-    pub const fn plus(self, more: Self) -> Self {
-        Self(self.0.saturating_add(more.0))
-    }
-
-    /// What is left without `less`; never below zero.
-    #[must_use]
-    pub const fn minus(self, less: Self) -> Self {
-        let left = self.0.saturating_sub(less.0);
-        Self(if left > 0 { left } else { 0 })
+    pub fn saturating_sub(self, other: Self) -> Self {
+        (self - other).max(Self(0))
     }
 
     /// In credits.
@@ -54,16 +48,34 @@ impl Credits {
         self.0 as f64 / 1000.0
     }
 
-    /// What is left of this much without `other`.
-    #[must_use]
-    pub fn less(self, other: Self) -> Self {
-        Self(self.0.saturating_sub(other.0))
-    }
-
     /// `n` times as much.
     #[must_use]
     pub fn times(self, n: u64) -> Self {
         Self(self.0.saturating_mul(i64::try_from(n).unwrap_or(i64::MAX)))
+    }
+}
+
+/// Saturates, as [`Sub`] and [`Sum`] do.
+impl Add for Credits {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl AddAssign for Credits {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+/// Below zero where `other` is more.
+impl Sub for Credits {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
     }
 }
 

@@ -90,7 +90,7 @@ pub struct Record {
     pub ended: Vec<Token>,
     /// Changes of state, oldest first.
     #[serde(rename = "h", default, skip_serializing_if = "Vec::is_empty")]
-    pub history: Vec<Entry>,
+    pub history: Vec<HistoryEntry>,
 }
 
 /// Where a job is, with what is known there and only there.
@@ -307,7 +307,7 @@ pub enum FailureKind {
 
 /// A change of state: when, and what happened in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry(pub Timestamp, pub String);
+pub struct HistoryEntry(pub Timestamp, pub String);
 
 impl Record {
     /// The record of a job that nothing has happened to.
@@ -342,7 +342,7 @@ impl Record {
             None => Self::fresh(spec),
         };
         if let Some(Intent { token, at, credits }) = intent {
-            let (number, price) = (record.attempts + 1, credits.minus(record.credits));
+            let (number, price) = (record.attempts + 1, credits.saturating_sub(record.credits));
             record.state = State::Submitting { attempt: Attempt { token, number, at, price } };
             record.credits = credits;
         }
@@ -353,7 +353,7 @@ impl Record {
     pub fn body(&self) -> Vec<u8> {
         let bytes = match &self.state {
             State::Submitting { attempt } => {
-                let credits = self.credits.minus(attempt.price);
+                let credits = self.credits.saturating_sub(attempt.price);
                 serde_json::to_vec(&Self { state: State::Queued { due: None }, credits, ..self.clone() })
             }
             State::Queued { .. }
@@ -373,15 +373,13 @@ impl Record {
         let (due, flight) = match &self.state {
             State::Queued { due } => (due.map(|at| (Lane::Submit, at)), Flight::None),
             State::Submitting { .. } => (None, Flight::Unlimited),
-            State::Generating { task, due, .. } => {
-                (Some((Lane::Follow, *due)), Flight::Until(task.at.after(SOFT_DEADLINE)))
-            }
+            State::Generating { task, due, .. } => (Some((Lane::Follow, *due)), Flight::Until(task.at + SOFT_DEADLINE)),
             State::Upscaling { due, .. } => (Some((Lane::Follow, *due)), Flight::None),
             State::Downloading { due, .. } => (Some((Lane::Save, *due)), Flight::None),
             State::InDoubt { attempt, called, .. } => {
                 let comparison = called.as_ref().and_then(|called| called.comparison.as_ref());
                 let due = comparison.map(|comparison| (Lane::Follow, comparison.due));
-                (due, Flight::Until(attempt.at.after(SOFT_DEADLINE)))
+                (due, Flight::Until(attempt.at + SOFT_DEADLINE))
             }
             State::Done { .. } | State::Failed { .. } | State::Cancelled => (None, Flight::None),
         };
@@ -421,7 +419,7 @@ impl Record {
         if self.history.len() >= MAX_HISTORY {
             self.history.remove(1);
         }
-        self.history.push(Entry(at, words.into()));
+        self.history.push(HistoryEntry(at, words.into()));
     }
 }
 

@@ -1,10 +1,10 @@
 //! When the jobs of a batch may be submitted: from some time on, in a daily window, again and again.
 //!
 //! ```text
-//! text ──parse──▶ Schedule ──span(now)──▶ the present open stretch, or the next one ──▶ the ledger's exact times
+//! text ──parse──▶ Schedule ──open_range(now)──▶ the present open stretch, or the next one ──▶ the ledger's exact times
 //! ```
 //!
-//! A schedule is stored as text, which the ledger never reads, and computed into a [`Span`], which is all that a claim
+//! A schedule is stored as text, which the ledger never reads, and computed into a [`TimeRange`], which is all that a claim
 //! looks at. Computing it late is harmless: a stretch that is over stays over until somebody computes the next one.
 //!
 //! Local times follow one rule (see [`zone`]): a time that the clocks skip is the end of the gap, and one that they show
@@ -17,7 +17,7 @@ mod zone;
 
 use std::fmt;
 
-use crate::terms::Span;
+use crate::terms::TimeRange;
 use crate::time::Timestamp;
 
 pub use cron::{Cron, MAX_STAMP_BYTES};
@@ -78,13 +78,13 @@ impl Schedule {
     }
 
     /// The open stretch that `now` lies in, or the next one. The same at every time until it is over.
-    pub fn span(&self, now: Timestamp) -> Span {
+    pub fn open_range(&self, now: Timestamp) -> TimeRange {
         if self.cron.is_some() {
-            return Span::NEVER;
+            return TimeRange::NEVER;
         }
-        let start = self.start_at.as_ref().map_or(Span::ALWAYS.from, Start::at);
-        let stretch = self.window.as_ref().map_or(Span::ALWAYS, |window| window.span(now.max(start)));
-        Span { from: stretch.from.max(start).min(stretch.until), until: stretch.until }
+        let start = self.start_at.as_ref().map_or(TimeRange::ALWAYS.from, Start::at);
+        let stretch = self.window.as_ref().map_or(TimeRange::ALWAYS, |window| window.open_range(now.max(start)));
+        TimeRange { from: stretch.from.max(start).min(stretch.until), until: stretch.until }
     }
 
     /// What a run of this template is scheduled by: all but the recurrence.
@@ -143,29 +143,32 @@ mod tests {
     #[test]
     fn without_anything_it_is_always_open_and_with_a_start_from_then_on() {
         let now = at("2026-11-23T12:00:00Z");
-        assert_eq!(Schedule::default().span(now), Span::ALWAYS);
+        assert_eq!(Schedule::default().open_range(now), TimeRange::ALWAYS);
         let start = scheduled(Some("2026-11-23T22:00:00+01:00"), None);
-        let expected = Span { from: at("2026-11-23T21:00:00Z"), until: Span::ALWAYS.until };
-        assert_eq!([start.span(now), start.span(expected.from), start.span(Span::ALWAYS.until)], [expected; 3]);
+        let expected = TimeRange { from: at("2026-11-23T21:00:00Z"), until: TimeRange::ALWAYS.until };
+        assert_eq!(
+            [start.open_range(now), start.open_range(expected.from), start.open_range(TimeRange::ALWAYS.until)],
+            [expected; 3]
+        );
     }
 
     #[test]
     fn a_start_within_a_stretch_opens_it_late_and_one_between_two_opens_the_next() {
         let window = Some("22:00-06:00 Europe/Berlin");
         let now = at("2026-11-20T12:00:00Z");
-        let within = scheduled(Some("2026-11-24 01:00 Europe/Berlin"), window).span(now);
-        assert_eq!(within, Span { from: at("2026-11-24T00:00:00Z"), until: at("2026-11-24T05:00:00Z") });
-        let between = scheduled(Some("2026-11-24 12:00 Europe/Berlin"), window).span(now);
-        assert_eq!(between, Span { from: at("2026-11-24T21:00:00Z"), until: at("2026-11-25T05:00:00Z") });
-        let past = scheduled(Some("2026-11-01 12:00 Europe/Berlin"), window).span(now);
-        assert_eq!(past, Span { from: at("2026-11-20T21:00:00Z"), until: at("2026-11-21T05:00:00Z") });
+        let within = scheduled(Some("2026-11-24 01:00 Europe/Berlin"), window).open_range(now);
+        assert_eq!(within, TimeRange { from: at("2026-11-24T00:00:00Z"), until: at("2026-11-24T05:00:00Z") });
+        let between = scheduled(Some("2026-11-24 12:00 Europe/Berlin"), window).open_range(now);
+        assert_eq!(between, TimeRange { from: at("2026-11-24T21:00:00Z"), until: at("2026-11-25T05:00:00Z") });
+        let past = scheduled(Some("2026-11-01 12:00 Europe/Berlin"), window).open_range(now);
+        assert_eq!(past, TimeRange { from: at("2026-11-20T21:00:00Z"), until: at("2026-11-21T05:00:00Z") });
     }
 
     #[test]
     fn a_template_is_never_open_itself_and_its_runs_have_its_window() {
         let mut template = scheduled(Some("2026-11-23 22:00 UTC"), Some("22:00-06:00 UTC"));
         template.cron = Some(Cron::parse("0 22 * * * UTC").unwrap());
-        assert_eq!(template.span(at("2026-11-23T23:00:00Z")), Span::NEVER);
+        assert_eq!(template.open_range(at("2026-11-23T23:00:00Z")), TimeRange::NEVER);
         assert_eq!(template.of_a_run(), scheduled(None, Some("22:00-06:00 UTC")));
     }
 }

@@ -29,8 +29,8 @@ pub struct Stray {
     #[serde(rename = "at")]
     pub at: Timestamp,
     /// What became of it.
-    #[serde(rename = "f", default, skip_serializing_if = "Fate::is_new")]
-    pub fate: Fate,
+    #[serde(rename = "f", default, skip_serializing_if = "StrayState::is_new")]
+    pub fate: StrayState,
     /// What is in the way, in words.
     #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
@@ -39,7 +39,7 @@ pub struct Stray {
 /// What became of a stray.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fate {
+pub enum StrayState {
     /// The service is making it, as far as is known.
     Awaited {
         /// Polls in a row that did not find it, or not its video.
@@ -67,15 +67,15 @@ pub enum Fate {
 impl Stray {
     /// A task of which nothing is known but its id; looked at as soon as its job leaves room for that.
     pub fn new(task: TaskId, token: Token, at: Timestamp) -> Self {
-        Self { task, token, at, fate: Fate::default(), trouble: None }
+        Self { task, token, at, fate: StrayState::default(), trouble: None }
     }
 
     /// When and in which lane something is to be done about it; `None` if nothing is.
     pub fn due(&self) -> Option<(Lane, Timestamp)> {
         match self.fate {
-            Fate::Awaited { due, .. } => Some((Lane::Follow, due)),
-            Fate::Made { due, .. } => Some((Lane::Save, due)),
-            Fate::Saved(_) | Fate::Gone(_) => None,
+            StrayState::Awaited { due, .. } => Some((Lane::Follow, due)),
+            StrayState::Made { due, .. } => Some((Lane::Save, due)),
+            StrayState::Saved(_) | StrayState::Gone(_) => None,
         }
     }
 
@@ -85,7 +85,7 @@ impl Stray {
     }
 }
 
-impl Fate {
+impl StrayState {
     /// Whether it was paid for in vain, as far as is known.
     pub(crate) fn is_gone(&self) -> bool {
         matches!(self, Self::Gone(_))
@@ -97,7 +97,7 @@ impl Fate {
 }
 
 /// Due since ever.
-impl Default for Fate {
+impl Default for StrayState {
     fn default() -> Self {
         Self::Awaited { misses: 0, due: Timestamp::default() }
     }

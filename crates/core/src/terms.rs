@@ -13,14 +13,14 @@ pub const MAX_BATCH_PRIORITY: i16 = 100;
 
 /// A stretch of time: `from` belongs to it, `until` does not. By the ledger's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Span {
+pub struct TimeRange {
     /// Its beginning.
     pub from: Timestamp,
     /// Its end.
     pub until: Timestamp,
 }
 
-impl Span {
+impl TimeRange {
     /// The latest time that every ledger can hold exactly: 2^53 − 1 ms.
     const END: Timestamp = Timestamp::from_millis((1 << 53) - 1);
 
@@ -36,7 +36,7 @@ impl Span {
     }
 }
 
-impl Default for Span {
+impl Default for TimeRange {
     fn default() -> Self {
         Self::ALWAYS
     }
@@ -44,21 +44,21 @@ impl Default for Span {
 
 /// What a batch asks of the queue. The ledger looks at all of it but the schedule, which it only keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct BatchSettings {
     /// Its share of the slots among the batches of its priority, 1 to [`MAX_WEIGHT`].
     pub weight: u16,
     /// Higher goes first, whatever the shares; at most [`MAX_BATCH_PRIORITY`] either way.
     pub priority: i16,
     /// When its jobs may be submitted: the present stretch of its schedule, or the next one.
-    pub span: Span,
+    pub range: TimeRange,
     /// What that is computed from, as it is written; empty: always.
     pub schedule: String,
     /// What all its attempts together may cost.
     pub budget: Option<Credits>,
 }
 
-impl Default for Terms {
+impl Default for BatchSettings {
     fn default() -> Self {
-        Self { weight: 1, priority: 0, span: Span::ALWAYS, schedule: String::new(), budget: None }
+        Self { weight: 1, priority: 0, range: TimeRange::ALWAYS, schedule: String::new(), budget: None }
     }
 }

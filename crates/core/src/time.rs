@@ -1,6 +1,7 @@
 //! Points in time, in whole milliseconds of the ledger's clock.
 
 use std::fmt;
+use std::ops::{Add, AddAssign};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -21,15 +22,24 @@ impl Timestamp {
         self.0
     }
 
-    /// The point `delay` later.
-    #[must_use]
-    pub fn after(self, delay: Duration) -> Self {
-        Self(self.0.saturating_add(millis(delay)))
-    }
-
     /// How long ago `earlier` was; zero if it is not in the past.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// Saturates at the end of time.
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, delay: Duration) -> Self {
+        Self(self.0.saturating_add(millis(delay)))
+    }
+}
+
+impl AddAssign<Duration> for Timestamp {
+    fn add_assign(&mut self, delay: Duration) {
+        *self = *self + delay;
     }
 }
 

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use veobatch_core::account::{
-    AccountState, Daily, DailyBudget, Day, DayRoom, Facts, Gate, GateReport, Pace, TROUBLES, Waiting, expected_price,
+    AccountState, Blocked, Daily, DailyBudget, Day, DayRoom, Facts, Gate, GateReport, Pace, TROUBLES, expected_price,
     is_over_budget, lowered_bound,
 };
-use veobatch_core::{Credits, Span, Timestamp, Token};
+use veobatch_core::{Credits, TimeRange, Timestamp, Token};
 
 /// A generator of our own (splitmix64), so that every run is the same.
 struct Rng(u64);
@@ -89,7 +89,7 @@ impl Life {
     }
 
     /// Asks for a submission, as a worker would.
-    fn ask(&mut self) -> Option<Waiting> {
+    fn ask(&mut self) -> Option<Blocked> {
         let in_flight = self.calls.iter().filter(|call| !call.is_settled).count();
         let facts =
             Facts { recovering_until: None, in_flight: u32::try_from(in_flight).unwrap(), nth_bound: self.nth_bound() };
@@ -135,7 +135,7 @@ impl Life {
         }
     }
 
-    fn step(&mut self) -> Option<Waiting> {
+    fn step(&mut self) -> Option<Blocked> {
         self.now += self.rng.one_of(&[1, 7, 100, 1_000, 5_000]);
         self.settle();
         self.ask()
@@ -223,8 +223,9 @@ fn neither_a_batch_nor_a_day_spends_more_than_its_budget() {
             now += rng.below(40_000_000);
             let day = daily.as_mut().unwrap();
             if day.room(credits(0), at(now)) == DayRoom::Over {
-                let span = Span { from: at(now - now % 86_400_000), until: at(now - now % 86_400_000 + 86_400_000) };
-                assert!(day.begin(&Day { zone: "UTC".to_owned(), span }, at(now)));
+                let range =
+                    TimeRange { from: at(now - now % 86_400_000), until: at(now - now % 86_400_000 + 86_400_000) };
+                assert!(day.begin(&Day { zone: "UTC".to_owned(), range }, at(now)));
             }
             let known = (rng.below(4) > 0).then(|| credits(60 * rng.below(5)));
             let Some(price) = expected_price(known, true) else { continue };
@@ -258,7 +259,7 @@ fn every_slot_that_goes_by_is_counted_once() {
                 account.take_slot(&token(step), STALL, now);
                 counts
             } else {
-                account.count_idle(rng.one_of(&[Waiting::Work, Waiting::Cap, Waiting::Window]), slot, now)
+                account.count_idle(rng.one_of(&[Blocked::Work, Blocked::Cap, Blocked::Window]), slot, now)
             };
             counted += counts.iter().map(|count| count.slots).sum::<f64>();
             now += rng.one_of(&[1, 400_000, 500_000, 2_000_000, 700_000_000]);

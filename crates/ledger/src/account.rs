@@ -127,7 +127,7 @@ pub struct Account {
     pub next_slot: Timestamp,
     /// Whether submissions go through.
     pub gate: Gate,
-    /// Until when nothing is granted because the ledger may have gone back in time ([`veobatch_core::account::Waiting::Recovery`]).
+    /// Until when nothing is granted because the ledger may have gone back in time ([`veobatch_core::account::Blocked::Recovery`]).
     pub recovering_until: Option<Timestamp>,
     /// Where its jobs were moved: it changes no more.
     pub moved_to: Option<String>,

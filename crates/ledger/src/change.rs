@@ -1,7 +1,7 @@
 //! How anyone changes a job: load, `after(state, event)` in core, put; again if somebody was faster.
 
 use async_trait::async_trait;
-use veobatch_core::{After, Event, JobKey, Moment, PollPolicy, Record, after};
+use veobatch_core::{After, Context, Event, JobKey, PollPolicy, Record, after};
 
 use crate::account::Settle;
 use crate::job::{Lease, Nonce, Put, Stored, Version};
@@ -91,8 +91,8 @@ pub async fn change_unless(
         if let Some(why) = spared(&stored.record) {
             return Ok(Changed::Same(why));
         }
-        let moment = Moment { now: stored.now, jitter: change.jitter, policy: change.policy };
-        let (next, reason) = match after(&stored.record, change.event, &moment) {
+        let context = Context { now: stored.now, jitter: change.jitter, policy: change.policy };
+        let (next, reason) = match after(&stored.record, change.event, &context) {
             After::Moved(next) => (Some(next), ""),
             // A holder puts what is there: that ends its lease and settles the account.
             After::Same(reason) if fence.is_some() || change.settle.is_some() => (None, reason),

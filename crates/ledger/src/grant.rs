@@ -9,7 +9,7 @@
 
 use veobatch_core::{Grant, Submission, Timestamp, Token, Upgrading};
 
-use veobatch_core::account::Waiting;
+use veobatch_core::account::Blocked;
 
 /// Who issues grants: the ledger. It cannot be made outside of this crate.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum UpgradeClaim {
     /// Not now.
     Wait {
         /// What for: recovery, gate or slot.
-        why: Waiting,
+        why: Blocked,
         /// When to ask again.
         until: Timestamp,
         /// By the ledger's clock.

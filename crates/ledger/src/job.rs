@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use veobatch_core::{
-    BatchId, Credits, Facets, Intent, JobId, JobKey, Record, Span, Spec, StateName, TaskId, Terms, Timestamp,
-    WorkPolicy,
+    BatchId, BatchSettings, Credits, Facets, Intent, JobId, JobKey, Record, Spec, StateName, TaskId, TimeRange,
+    Timestamp, WorkPolicy,
 };
 
 use crate::account::Settle;
 use crate::grant::SubmissionGrant;
-use veobatch_core::account::Waiting;
+use veobatch_core::account::Blocked;
 
 /// How often a job's record was changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,7 +148,7 @@ pub enum SubmissionClaim {
     /// Not now.
     Wait {
         /// What for.
-        why: Waiting,
+        why: Blocked,
         /// When to ask again at the latest, if the ledger knows; by the ledger's clock.
         until: Option<Timestamp>,
         /// By the ledger's clock.
@@ -208,7 +208,7 @@ pub struct BatchSummary {
     /// Since when it is at rest (see [`Batches`]); `None` if it is not.
     pub rested: Option<Timestamp>,
     /// What it asks of the queue.
-    pub terms: Terms,
+    pub terms: BatchSettings,
     /// What its attempts may have cost so far, those under way included.
     pub credits: Credits,
 }
@@ -274,18 +274,18 @@ pub enum BatchFlag {
 
 /// Which terms of a batch change; what is `None` stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Arrangement {
-    /// See [`Terms::weight`].
+pub struct BatchUpdate {
+    /// See [`BatchSettings::weight`].
     pub weight: Option<u16>,
-    /// See [`Terms::priority`].
+    /// See [`BatchSettings::priority`].
     pub priority: Option<i16>,
-    /// See [`Terms::budget`].
+    /// See [`BatchSettings::budget`].
     pub budget: Option<Option<Credits>>,
-    /// See [`Terms::schedule`].
+    /// See [`BatchSettings::schedule`].
     pub schedule: Option<String>,
-    /// See [`Terms::span`].
-    pub span: Option<Span>,
-    /// Nothing changes unless the schedule is this: a span that was computed from another one must not hold.
+    /// See [`BatchSettings::range`].
+    pub range: Option<TimeRange>,
+    /// Nothing changes unless the schedule is this: a range that was computed from another one must not hold.
     pub only_if: Option<String>,
 }
 

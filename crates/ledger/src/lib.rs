@@ -44,7 +44,7 @@ pub use error::LedgerError;
 pub use grant::{Issuer, SubmissionGrant, UpgradeClaim, UpgradeGrant};
 pub use identity::{Identity, LedgerId};
 pub use job::{
-    Admission, Arrangement, BatchFlag, BatchSummary, Batches, Claimed, Compaction, Fence, JobRef, Known, Lease, NewJob,
+    Admission, BatchFlag, BatchSummary, BatchUpdate, Batches, Claimed, Compaction, Fence, JobRef, Known, Lease, NewJob,
     Nonce, Put, Restatement, Staged, Stored, SubmissionClaim, Turn, Version,
 };
 pub use kinds::KINDS;
@@ -61,7 +61,7 @@ pub use sqlite::{SqliteLedger, TimeSource};
 pub use transfer::{Checked, Exported, Moving, check, export};
 pub use unreadable::Unreadable;
 pub use veobatch_core::account::{
-    Daily, DailyBudget, Day, GATE_MAX, Gate, GateReport, Pace, SLOT_HOURS, TROUBLE_WAIT, TROUBLES, Waiting,
+    Blocked, Daily, DailyBudget, Day, GATE_MAX, Gate, GateReport, Pace, SLOT_HOURS, TROUBLE_WAIT, TROUBLES,
 };
 
 /// The durable record of every job, which is also the queue.
@@ -311,7 +311,7 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     ///
     /// # Errors
     /// [`LedgerError::UnknownBatch`].
-    async fn arrange(&self, batch: &BatchId, arrangement: &Arrangement) -> Result<(), LedgerError>;
+    async fn arrange(&self, batch: &BatchId, arrangement: &BatchUpdate) -> Result<(), LedgerError>;
 
     /// The account: slots, gate, cap, in flight, budget, prices.
     async fn account(&self) -> Result<Account, LedgerError>;

@@ -87,7 +87,7 @@ use self::pages::Which;
 use self::scripts::Scripts;
 use self::server::Server;
 use crate::{
-    Account, Admission, Arrangement, BatchFlag, BatchSummary, Batches, Claimed, Compaction, Guarantee, Identity, Known,
+    Account, Admission, BatchFlag, BatchSummary, BatchUpdate, Batches, Claimed, Compaction, Guarantee, Identity, Known,
     Lease, Ledger, LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn,
     Unreadable, UpgradeClaim, Version, WorkerPlace,
 };
@@ -287,7 +287,7 @@ impl Ledger for RedisLedger {
         Ok(())
     }
 
-    async fn arrange(&self, batch: &BatchId, arrangement: &Arrangement) -> Result<(), LedgerError> {
+    async fn arrange(&self, batch: &BatchId, arrangement: &BatchUpdate) -> Result<(), LedgerError> {
         self.arrange_batch(batch, arrangement).await?;
         self.nudge.notify_waiters();
         Ok(())

@@ -4,7 +4,7 @@
 //! the file says as before is left alone, and what it says otherwise is set. The put is by version, as any other: whoever
 //! works at the job meanwhile loads it again and goes on with what holds then, and nothing of either is lost.
 
-use veobatch_core::{After, Event, Moment, PollPolicy, Spec, after};
+use veobatch_core::{After, Context, Event, PollPolicy, Spec, after};
 
 use crate::change::{MAX_TURNS, patiently, reload};
 use crate::job::{Nonce, Put, Restatement, Stored};
@@ -29,8 +29,8 @@ pub async fn restate(
             return Ok(Changed::Same("is said to be worked at so already"));
         }
         let event = Event::Restated(stored.spec.policy.restated(says));
-        let moment = Moment { now: stored.now, jitter: 0.5, policy: &policy };
-        let next = match after(&stored.record, &event, &moment) {
+        let context = Context { now: stored.now, jitter: 0.5, policy: &policy };
+        let next = match after(&stored.record, &event, &context) {
             After::Moved(next) => next,
             After::Same(reason) => return Ok(Changed::Same(reason)),
         };

@@ -77,7 +77,7 @@ use self::clock::Clock;
 use self::reading::Which;
 use self::writer::{Desk, Step};
 use crate::{
-    Account, Admission, Arrangement, BatchFlag, BatchSummary, Batches, Claimed, Compaction, Guarantee, Identity, Known,
+    Account, Admission, BatchFlag, BatchSummary, BatchUpdate, Batches, Claimed, Compaction, Guarantee, Identity, Known,
     Lease, Ledger, LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn,
     Unreadable, UpgradeClaim, Version, WorkerPlace,
 };
@@ -381,7 +381,7 @@ impl Ledger for SqliteLedger {
         self.write(move |step| batch::flag(step, &batch, &flag)).await
     }
 
-    async fn arrange(&self, batch: &BatchId, arrangement: &Arrangement) -> Result<(), LedgerError> {
+    async fn arrange(&self, batch: &BatchId, arrangement: &BatchUpdate) -> Result<(), LedgerError> {
         let (batch, new) = (batch.clone(), arrangement.clone());
         self.write(move |step| batch::arrange(step, &batch, &new)).await
     }

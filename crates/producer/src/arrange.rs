@@ -1,9 +1,9 @@
 //! Brings the terms of batches to what is asked for them: before their jobs are visible, so that they hold for the first.
 
-use veobatch_core::{BatchId, Schedule, Terms, Timestamp};
-use veobatch_ledger::{Arrangement, Batches, Ledger, LedgerError};
+use veobatch_core::{BatchId, BatchSettings, Schedule, Timestamp};
+use veobatch_ledger::{BatchUpdate, Batches, Ledger, LedgerError};
 
-use crate::asked::Asked;
+use crate::asked::BatchOptions;
 use crate::check::Checked;
 
 /// What of a batch's terms was changed.
@@ -29,7 +29,7 @@ pub(crate) async fn arrange_with(
     staged: &[BatchId],
 ) -> Result<Vec<Arranged>, LedgerError> {
     let mut arranged = Vec::new();
-    if checked.asked().all(|(_, asked)| *asked == Asked::default()) {
+    if checked.asked().all(|(_, asked)| *asked == BatchOptions::default()) {
         return Ok(arranged);
     }
     let named = checked.asked().map(|(batch, _)| batch.clone()).collect();
@@ -38,7 +38,7 @@ pub(crate) async fn arrange_with(
         let summary = known.iter().find(|summary| summary.batch.folded() == batch.folded());
         let before = match summary {
             Some(summary) => summary.terms.clone(),
-            None if staged.contains(batch) => Terms::default(),
+            None if staged.contains(batch) => BatchSettings::default(),
             None => continue,
         };
         let changes = rearrange(ledger, batch, &before, asked, now).await?;
@@ -53,8 +53,8 @@ pub(crate) async fn arrange_with(
 pub async fn rearrange(
     ledger: &dyn Ledger,
     batch: &BatchId,
-    before: &Terms,
-    asked: &Asked,
+    before: &BatchSettings,
+    asked: &BatchOptions,
     now: Timestamp,
 ) -> Result<Vec<String>, LedgerError> {
     let after = asked.terms(before, now).map_err(|error| LedgerError::Damaged(error.to_string()))?;
@@ -66,24 +66,24 @@ pub async fn rearrange(
 }
 
 /// What leads from one to the other.
-fn difference(before: &Terms, after: &Terms) -> Arrangement {
+fn difference(before: &BatchSettings, after: &BatchSettings) -> BatchUpdate {
     let is_other = before.schedule != after.schedule;
-    Arrangement {
+    BatchUpdate {
         weight: (before.weight != after.weight).then_some(after.weight),
         priority: (before.priority != after.priority).then_some(after.priority),
         budget: (before.budget != after.budget).then_some(after.budget),
         schedule: is_other.then(|| after.schedule.clone()),
-        span: is_other.then_some(after.span),
+        range: is_other.then_some(after.range),
         only_if: None,
     }
 }
 
 /// The same in words.
-fn changes(before: &Terms, after: &Terms) -> Vec<String> {
+fn changes(before: &BatchSettings, after: &BatchSettings) -> Vec<String> {
     fn shown(value: Option<impl ToString>) -> String {
         value.map_or_else(|| "none".to_owned(), |value| value.to_string())
     }
-    let schedule = |terms: &Terms| Schedule::parse(&terms.schedule).unwrap_or_default();
+    let schedule = |terms: &BatchSettings| Schedule::parse(&terms.schedule).unwrap_or_default();
     let (was, is) = (schedule(before), schedule(after));
     let both = [
         ("weight", before.weight.to_string(), after.weight.to_string()),

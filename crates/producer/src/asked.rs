@@ -4,8 +4,8 @@
 //! and as options, so both are read here.
 
 use veobatch_core::{
-    BatchId, Credits, Cron, MAX_BATCH_PRIORITY, MAX_NAME_BYTES, MAX_STAMP_BYTES, MAX_WEIGHT, Schedule, ScheduleError,
-    Start, Terms, Timestamp, Window,
+    BatchId, BatchSettings, Credits, Cron, MAX_BATCH_PRIORITY, MAX_NAME_BYTES, MAX_STAMP_BYTES, MAX_WEIGHT, Schedule,
+    ScheduleError, Start, Timestamp, Window,
 };
 
 use crate::node::{Node, Shape};
@@ -16,57 +16,57 @@ const MAX_BUDGET: f64 = 1e9;
 
 /// What becomes of a term that a batch may have or not.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum Wish<T> {
+pub enum Setting<T> {
     /// Nothing is said: it stays.
     #[default]
-    Kept,
+    Keep,
     /// It is taken away.
-    Gone,
+    Clear,
     /// It becomes this.
     Set(T),
 }
 
 /// What is asked for a batch.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Asked {
+pub struct BatchOptions {
     /// Its share of the slots.
     pub weight: Option<u16>,
     /// Its rank among the batches.
     pub priority: Option<i16>,
     /// What all its attempts together may cost.
-    pub budget: Wish<Credits>,
+    pub budget: Setting<Credits>,
     /// Not before.
-    pub start_at: Wish<Start>,
+    pub start_at: Setting<Start>,
     /// Only then.
-    pub window: Wish<Window>,
+    pub window: Setting<Window>,
     /// Made anew at each of these instants.
-    pub cron: Wish<Cron>,
+    pub cron: Setting<Cron>,
 }
 
 /// The fields of a document that are a batch's terms.
 pub(crate) const FIELDS: &[&str] = &["weight", "priority", "budget", "start_at", "window", "cron"];
 
-impl<T: Clone> Wish<T> {
+impl<T: Clone> Setting<T> {
     /// Reads `none`, or what `parse` reads.
     pub fn parse<E>(text: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<Self, E> {
-        if text.trim() == "none" { Ok(Self::Gone) } else { parse(text).map(Self::Set) }
+        if text.trim() == "none" { Ok(Self::Clear) } else { parse(text).map(Self::Set) }
     }
 
     /// What is there in the end, if `before` was there.
     pub(crate) fn over(&self, before: Option<T>) -> Option<T> {
         match self {
-            Self::Kept => before,
-            Self::Gone => None,
+            Self::Keep => before,
+            Self::Clear => None,
             Self::Set(value) => Some(value.clone()),
         }
     }
 
     fn or(&self, other: &Self) -> Self {
-        if matches!(self, Self::Kept) { other.clone() } else { self.clone() }
+        if matches!(self, Self::Keep) { other.clone() } else { self.clone() }
     }
 }
 
-impl Asked {
+impl BatchOptions {
     /// What this names, and for the rest what `other` names.
     #[must_use]
     pub fn or(&self, other: &Self) -> Self {
@@ -108,10 +108,10 @@ impl Asked {
         match field {
             "weight" => self.weight = Some(parse_weight(&number()?).map_err(range)?),
             "priority" => self.priority = Some(parse_priority(&number()?).map_err(range)?),
-            "budget" => self.budget = Wish::parse(&number()?, parse_budget).map_err(range)?,
-            "start_at" => self.start_at = Wish::parse(text()?, Start::parse).map_err(wrong)?,
-            "window" => self.window = Wish::parse(text()?, Window::parse).map_err(wrong)?,
-            _ => self.cron = Wish::parse(text()?, Cron::parse).map_err(wrong)?,
+            "budget" => self.budget = Setting::parse(&number()?, parse_budget).map_err(range)?,
+            "start_at" => self.start_at = Setting::parse(text()?, Start::parse).map_err(wrong)?,
+            "window" => self.window = Setting::parse(text()?, Window::parse).map_err(wrong)?,
+            _ => self.cron = Setting::parse(text()?, Cron::parse).map_err(wrong)?,
         }
         Ok(())
     }
@@ -122,10 +122,10 @@ impl Asked {
         let same = [
             other.weight.is_none() || joined.weight == other.weight,
             other.priority.is_none() || joined.priority == other.priority,
-            other.budget == Wish::Kept || joined.budget == other.budget,
-            other.start_at == Wish::Kept || joined.start_at == other.start_at,
-            other.window == Wish::Kept || joined.window == other.window,
-            other.cron == Wish::Kept || joined.cron == other.cron,
+            other.budget == Setting::Keep || joined.budget == other.budget,
+            other.start_at == Setting::Keep || joined.start_at == other.start_at,
+            other.window == Setting::Keep || joined.window == other.window,
+            other.cron == Setting::Keep || joined.cron == other.cron,
         ];
         FIELDS.iter().zip(same).filter(|(_, same)| !same).map(|(field, _)| *field).collect()
     }
@@ -133,7 +133,7 @@ impl Asked {
     /// Why `batch` cannot have these terms.
     pub(crate) fn against(&self, batch: &BatchId) -> Option<Problem> {
         let room = MAX_NAME_BYTES - MAX_STAMP_BYTES;
-        let is_long = matches!(self.cron, Wish::Set(_)) && batch.as_str().len() > room;
+        let is_long = matches!(self.cron, Setting::Set(_)) && batch.as_str().len() > room;
         let problem =
             Problem::new(format!("the name of a recurring batch has {room} bytes at most")).text(batch.as_str());
         is_long.then(|| problem.hint("each of its runs has the date after it"))
@@ -144,10 +144,10 @@ impl Asked {
         let start_at = self.start_at.over(before.start_at.clone());
         let cron = match (&self.cron, &before.cron) {
             // What it has made is not made again because its file is enqueued again.
-            (Wish::Set(asked), Some(known)) if known.is_like(asked) => Some(known.clone()),
-            (Wish::Set(asked), _) => Some(asked.clone().since(now)),
-            (Wish::Kept, known) => known.clone(),
-            (Wish::Gone, _) => None,
+            (Setting::Set(asked), Some(known)) if known.is_like(asked) => Some(known.clone()),
+            (Setting::Set(asked), _) => Some(asked.clone().since(now)),
+            (Setting::Keep, known) => known.clone(),
+            (Setting::Clear, _) => None,
         };
         let first = start_at.as_ref().map(|start| Timestamp::from_millis(start.at().as_millis().saturating_sub(1)));
         let cron = cron.map(|cron| cron.since(first.unwrap_or_default()));
@@ -155,12 +155,12 @@ impl Asked {
     }
 
     /// The terms of a batch that had `before`.
-    pub fn terms(&self, before: &Terms, now: Timestamp) -> Result<Terms, ScheduleError> {
+    pub fn terms(&self, before: &BatchSettings, now: Timestamp) -> Result<BatchSettings, ScheduleError> {
         let schedule = self.schedule(&Schedule::parse(&before.schedule)?, now);
-        Ok(Terms {
+        Ok(BatchSettings {
             weight: self.weight.unwrap_or(before.weight),
             priority: self.priority.unwrap_or(before.priority),
-            span: schedule.span(now),
+            range: schedule.open_range(now),
             schedule: schedule.to_string(),
             budget: self.budget.over(before.budget),
         })
@@ -194,59 +194,60 @@ mod tests {
         Start::parse(text).unwrap().at()
     }
 
-    fn asked(window: Wish<&str>, cron: Wish<&str>) -> Asked {
-        fn read<T: Clone>(wish: Wish<&str>, parse: impl Fn(&str) -> Result<T, ScheduleError>) -> Wish<T> {
+    fn asked(window: Setting<&str>, cron: Setting<&str>) -> BatchOptions {
+        fn read<T: Clone>(wish: Setting<&str>, parse: impl Fn(&str) -> Result<T, ScheduleError>) -> Setting<T> {
             match wish {
-                Wish::Kept => Wish::Kept,
-                Wish::Gone => Wish::Gone,
-                Wish::Set(text) => Wish::Set(parse(text).unwrap()),
+                Setting::Keep => Setting::Keep,
+                Setting::Clear => Setting::Clear,
+                Setting::Set(text) => Setting::Set(parse(text).unwrap()),
             }
         }
-        Asked { window: read(window, Window::parse), cron: read(cron, Cron::parse), ..Asked::default() }
+        BatchOptions { window: read(window, Window::parse), cron: read(cron, Cron::parse), ..BatchOptions::default() }
     }
 
     #[test]
     fn what_is_not_named_stays_and_none_takes_it_away() {
         let now = at("2026-11-23T12:00:00Z");
-        let first = Asked {
+        let first = BatchOptions {
             weight: Some(3),
-            budget: Wish::Set(Credits::whole(600)),
-            ..asked(Wish::Set("22:00-06:00 UTC"), Wish::Kept)
+            budget: Setting::Set(Credits::whole(600)),
+            ..asked(Setting::Set("22:00-06:00 UTC"), Setting::Keep)
         };
-        let terms = first.terms(&Terms::default(), now).unwrap();
+        let terms = first.terms(&BatchSettings::default(), now).unwrap();
         assert_eq!(
             (terms.weight, terms.budget, terms.schedule.as_str()),
             (3, Some(Credits::whole(600)), "window 22:00-06:00 UTC")
         );
-        assert_eq!(terms.span.from, at("2026-11-23T22:00:00Z"));
-        assert_eq!(Asked::default().terms(&terms, now), Ok(terms.clone()));
-        let after = Asked { priority: Some(-5), ..asked(Wish::Gone, Wish::Kept) }.terms(&terms, now).unwrap();
-        assert_eq!(after, Terms { weight: 3, priority: -5, budget: terms.budget, ..Terms::default() });
+        assert_eq!(terms.range.from, at("2026-11-23T22:00:00Z"));
+        assert_eq!(BatchOptions::default().terms(&terms, now), Ok(terms.clone()));
+        let after =
+            BatchOptions { priority: Some(-5), ..asked(Setting::Clear, Setting::Keep) }.terms(&terms, now).unwrap();
+        assert_eq!(after, BatchSettings { weight: 3, priority: -5, budget: terms.budget, ..BatchSettings::default() });
     }
 
     #[test]
     fn a_recurrence_begins_when_it_is_asked_for_or_starts_and_asking_again_repeats_nothing() {
         let now = at("2026-11-23T22:30:00Z");
-        let nightly = asked(Wish::Kept, Wish::Set("0 22 * * * UTC"));
+        let nightly = asked(Setting::Keep, Setting::Set("0 22 * * * UTC"));
         let pending = |schedule: &Schedule| schedule.cron.as_ref().and_then(Cron::pending).map(|at| at.to_string());
         let first = nightly.schedule(&Schedule::default(), now);
         assert_eq!(pending(&first).as_deref(), Some("2026-11-24T22:00:00Z"));
         let later = nightly.schedule(&first, at("2026-11-25T12:00:00Z"));
         assert_eq!(later, first);
-        let other = asked(Wish::Kept, Wish::Set("0 23 * * * UTC")).schedule(&first, at("2026-11-25T12:00:00Z"));
+        let other = asked(Setting::Keep, Setting::Set("0 23 * * * UTC")).schedule(&first, at("2026-11-25T12:00:00Z"));
         assert_eq!(pending(&other).as_deref(), Some("2026-11-25T23:00:00Z"));
-        let start_at = Wish::Set(Start::parse("2026-12-01 22:00 UTC").unwrap());
-        let started = Asked { start_at, ..nightly }.schedule(&Schedule::default(), now);
+        let start_at = Setting::Set(Start::parse("2026-12-01 22:00 UTC").unwrap());
+        let started = BatchOptions { start_at, ..nightly }.schedule(&Schedule::default(), now);
         assert_eq!(pending(&started).as_deref(), Some("2026-12-01T22:00:00Z"));
     }
 
     #[test]
     fn an_option_wins_over_the_file_and_two_files_must_agree() {
-        let file = Asked { weight: Some(2), ..asked(Wish::Set("22:00-06:00 UTC"), Wish::Kept) };
-        let option = Asked { weight: Some(5), ..asked(Wish::Gone, Wish::Kept) };
+        let file = BatchOptions { weight: Some(2), ..asked(Setting::Set("22:00-06:00 UTC"), Setting::Keep) };
+        let option = BatchOptions { weight: Some(5), ..asked(Setting::Clear, Setting::Keep) };
         assert_eq!(option.or(&file), option);
-        assert_eq!(Asked::default().or(&file), file);
+        assert_eq!(BatchOptions::default().or(&file), file);
         assert_eq!(file.contradicts(&option), ["weight", "window"]);
-        assert!(file.contradicts(&file).is_empty() && file.contradicts(&Asked::default()).is_empty());
+        assert!(file.contradicts(&file).is_empty() && file.contradicts(&BatchOptions::default()).is_empty());
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use veobatch_core::{BatchId, JobKey, Prices, Spec};
 use veobatch_ledger::content_name;
 
-use crate::asked::Asked;
+use crate::asked::BatchOptions;
 use crate::defaults::Defaults;
 use crate::document::Document;
 use crate::draft::Draft;
@@ -32,7 +32,7 @@ const NO_BATCH: u32 = u32::MAX;
 pub struct Checked {
     pub(crate) batches: Vec<BatchId>,
     /// What is asked for each of them.
-    pub(crate) asked: Vec<Asked>,
+    pub(crate) asked: Vec<BatchOptions>,
     pub(crate) files: Vec<String>,
     pub(crate) spool: Spool,
     total: u64,
@@ -56,7 +56,7 @@ impl Checked {
     }
 
     /// Each batch with what is asked for it.
-    pub fn asked(&self) -> impl Iterator<Item = (&BatchId, &Asked)> {
+    pub fn asked(&self) -> impl Iterator<Item = (&BatchId, &BatchOptions)> {
         self.batches.iter().zip(&self.asked)
     }
 
@@ -64,7 +64,7 @@ impl Checked {
     ///
     /// # Errors
     /// A batch that cannot have these terms.
-    pub fn ask(&mut self, asked: &Asked) -> Result<(), Box<Problem>> {
+    pub fn ask(&mut self, asked: &BatchOptions) -> Result<(), Box<Problem>> {
         for (batch, known) in self.batches.iter().zip(&mut self.asked) {
             *known = asked.or(known);
             if let Some(problem) = known.against(batch) {
@@ -249,7 +249,7 @@ struct Intake {
     batches: Vec<BatchId>,
     sizes: Vec<u64>,
     tallies: Vec<Tally>,
-    asked: Vec<Asked>,
+    asked: Vec<BatchOptions>,
     files: Vec<String>,
     /// The number of each file's first job.
     starts: Vec<u64>,
@@ -276,7 +276,7 @@ impl Intake {
         let known = self.batches.iter().position(|known| known.folded() == batch.folded());
         let n = known.unwrap_or_else(|| {
             self.batches.push(batch.clone());
-            self.asked.push(Asked::default());
+            self.asked.push(BatchOptions::default());
             self.sizes.push(0);
             self.tallies.push(Tally::default());
             self.batches.len() - 1

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::asked::{Asked, FIELDS};
+use crate::asked::{BatchOptions, FIELDS};
 use crate::draft::{Draft, Given};
 use crate::field::{Field, nearest};
 use crate::node::{Key, Misreading, Node, Place, Shape};
@@ -15,7 +15,7 @@ pub(crate) struct Document<'a> {
     /// The batch's name, as it is written.
     pub(crate) batch: Option<Given<Cow<'a, str>>>,
     /// The batch's terms, and where each is given.
-    pub(crate) asked: Asked,
+    pub(crate) asked: BatchOptions,
     pub(crate) asked_at: Vec<(&'static str, Place)>,
     pub(crate) defaults: Draft<'a>,
     pub(crate) jobs: Vec<Node<'a>>,

@@ -42,7 +42,7 @@ use veobatch_core::BatchId;
 
 pub use admit::{AdmitError, Admitted, admit};
 pub use arrange::{Arranged, arrange, rearrange};
-pub use asked::{Asked, Wish, parse_budget, parse_priority, parse_weight};
+pub use asked::{BatchOptions, Setting, parse_budget, parse_priority, parse_weight};
 pub use check::{Checked, check, check_with};
 pub use compare::{Compared, Comparison, compare, compare_first};
 pub use defaults::Defaults;

@@ -28,7 +28,7 @@ impl Estimate {
 impl Sum for Estimate {
     fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
         iter.fold(Self::default(), |mut all, one| {
-            all.credits = all.credits.plus(one.credits);
+            all.credits += one.credits;
             all.priced += one.priced;
             for (model, n) in one.unpriced {
                 *all.unpriced.entry(model).or_default() += n;
@@ -59,7 +59,7 @@ impl Tally {
                 let spec = Spec { model: model.clone(), resolution, ..Spec::default() };
                 match prices.of(&spec) {
                     Some(price) => {
-                        estimate.credits = estimate.credits.plus(price.times(n));
+                        estimate.credits += price.times(n);
                         estimate.priced += n;
                     }
                     None => *estimate.unpriced.entry(model.clone()).or_default() += n,

@@ -312,7 +312,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
     fn at(seconds: u64) -> Timestamp {
-        NOW.after(Duration::from_secs(seconds))
+        NOW + Duration::from_secs(seconds)
     }
 
     fn doubtful(sender: Sender, sent: u64) -> Doubtful {

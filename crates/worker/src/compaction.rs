@@ -47,7 +47,7 @@ async fn page(
     age: Duration,
 ) -> Result<(u64, Option<JobId>), LedgerError> {
     let jobs = ledger.whole(batch, after, PAGE).await?;
-    let is_old = |stored: &Stored| stored.record.done_since().is_some_and(|since| since.after(age) <= stored.now);
+    let is_old = |stored: &Stored| stored.record.done_since().is_some_and(|since| since + age <= stored.now);
     let old = jobs.iter().take_while(|stored| is_old(stored)).count();
     let compactions: Vec<Compaction> = jobs.iter().take(old).filter_map(compaction).collect();
     let compacted = if compactions.is_empty() { 0 } else { ledger.compact(&compactions).await? };

@@ -3,7 +3,7 @@
 
 use tracing::{error, info};
 use veobatch_api::RecordInfo;
-use veobatch_core::{Attempt, Event, Kinship, Progress, TaskId, Trouble, TroubleKind};
+use veobatch_core::{Attempt, Event, Progress, TaskId, TaskMatch, Trouble, TroubleKind};
 
 use crate::callback::Fate;
 use crate::claim::Claim;
@@ -14,20 +14,20 @@ use crate::worker::Worker;
 pub(crate) async fn compare(worker: &Worker, claim: &Claim, attempt: Attempt, task: TaskId) -> Event {
     let kinship = kinship(worker, claim, &task).await;
     match &kinship {
-        Kinship::Ours => info!(%task, "a callback settled the doubt: this is its task"),
-        Kinship::Another(why) => {
+        TaskMatch::Ours => info!(%task, "a callback settled the doubt: this is its task"),
+        TaskMatch::Another(why) => {
             error!(%task, %why, "a callback named a task that is not this job's: refused");
             if let Some(receiver) = &worker.receiver {
                 receiver.counts.add(Fate::Refused);
             }
         }
-        Kinship::Missing(_) => {}
-        Kinship::Trouble(trouble) => heed(worker, trouble),
+        TaskMatch::Missing(_) => {}
+        TaskMatch::Trouble(trouble) => heed(worker, trouble),
     }
     Event::Compared { token: attempt.token, task, kinship }
 }
 
-async fn kinship(worker: &Worker, claim: &Claim, task: &TaskId) -> Kinship {
+async fn kinship(worker: &Worker, claim: &Claim, task: &TaskId) -> TaskMatch {
     let key = &claim.claimed.stored.key;
     // The follow lane's claims bring no spec.
     let (owner, stored) = match tokio::try_join!(worker.ledger.find_task(task), worker.ledger.read(key)) {
@@ -36,23 +36,23 @@ async fn kinship(worker: &Worker, claim: &Claim, task: &TaskId) -> Kinship {
         Err(error) => return trouble(error.to_string()),
     };
     if let Some(owner) = owner.filter(|owner| owner != key) {
-        return Kinship::Another(format!("it belongs to job {owner}"));
+        return TaskMatch::Another(format!("it belongs to job {owner}"));
     }
     judged(worker.client.poll(task).await, &stored.spec.prompt)
 }
 
-fn judged(info: RecordInfo, ours: &str) -> Kinship {
+fn judged(info: RecordInfo, ours: &str) -> TaskMatch {
     match (info.prompt, info.progress) {
-        (Some(prompt), _) if prompt.trim() == ours.trim() => Kinship::Ours,
-        (Some(_), _) => Kinship::Another("its prompt is another one".to_owned()),
-        (None, Progress::Trouble(trouble)) => Kinship::Trouble(trouble),
-        (None, Progress::Missing(why)) => Kinship::Missing(why),
-        (None, Progress::Running | Progress::Made { .. } | Progress::NoOutput | Progress::Failed(_)) => Kinship::Ours,
+        (Some(prompt), _) if prompt.trim() == ours.trim() => TaskMatch::Ours,
+        (Some(_), _) => TaskMatch::Another("its prompt is another one".to_owned()),
+        (None, Progress::Trouble(trouble)) => TaskMatch::Trouble(trouble),
+        (None, Progress::Missing(why)) => TaskMatch::Missing(why),
+        (None, Progress::Running | Progress::Made { .. } | Progress::NoOutput | Progress::Failed(_)) => TaskMatch::Ours,
     }
 }
 
-fn trouble(message: String) -> Kinship {
-    Kinship::Trouble(Trouble { kind: TroubleKind::Transport, message, retry_after: None })
+fn trouble(message: String) -> TaskMatch {
+    TaskMatch::Trouble(Trouble { kind: TroubleKind::Transport, message, retry_after: None })
 }
 
 #[cfg(test)]
@@ -62,9 +62,9 @@ mod tests {
     #[test]
     fn a_task_is_the_jobs_unless_the_service_says_otherwise_or_nothing() {
         let of = |prompt: Option<&str>, progress| RecordInfo { prompt: prompt.map(str::to_owned), progress };
-        assert_eq!(judged(of(Some(" a cat "), Progress::Running), "a cat"), Kinship::Ours);
-        assert_eq!(judged(of(None, Progress::NoOutput), "a cat"), Kinship::Ours);
-        assert!(matches!(judged(of(Some("a dog"), Progress::Running), "a cat"), Kinship::Another(_)));
-        assert!(matches!(judged(of(None, Progress::Missing("null".into())), "a cat"), Kinship::Missing(_)));
+        assert_eq!(judged(of(Some(" a cat "), Progress::Running), "a cat"), TaskMatch::Ours);
+        assert_eq!(judged(of(None, Progress::NoOutput), "a cat"), TaskMatch::Ours);
+        assert!(matches!(judged(of(Some("a dog"), Progress::Running), "a cat"), TaskMatch::Another(_)));
+        assert!(matches!(judged(of(None, Progress::Missing("null".into())), "a cat"), TaskMatch::Missing(_)));
     }
 }

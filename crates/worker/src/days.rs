@@ -37,13 +37,13 @@ impl Days {
             return Ok(());
         }
         let name = &daily.budget.zone;
-        let Some(span) = Zone::parse(name).ok().and_then(|zone| zone.day_of(account.calendar)) else {
+        let Some(range) = Zone::parse(name).ok().and_then(|zone| zone.day_of(account.calendar)) else {
             error!(zone = %name, "the days of the daily budget cannot be told; set it anew with --daily-budget");
             return Ok(());
         };
-        let day = Some(Day { zone: name.clone(), span });
+        let day = Some(Day { zone: name.clone(), range });
         worker.ledger.configure(&Settings { day, ..Settings::default() }).await?;
-        info!(budget = %daily.budget.credits, zone = %name, until = %span.until, "a new day of the daily budget");
+        info!(budget = %daily.budget.credits, zone = %name, until = %range.until, "a new day of the daily budget");
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Jobs in doubt, looked through beside the lanes: what `--in-doubt` lets be submitted again, and what may move by itself.
 
-use veobatch_core::{Event, InDoubt, JobId, Outlook, StateName, doubted, outlook};
+use veobatch_core::{Event, InDoubtPolicy, JobId, NextAction, StateName, doubted, next_action};
 use veobatch_ledger::{BatchSummary, Change, Impatient, LedgerError, Stored, change};
 
 use crate::random;
@@ -12,8 +12,8 @@ const PAGE: usize = 100;
 /// Applies the policy to the jobs in doubt of these batches; says whether one of them may still move without a person.
 pub(crate) async fn look_through(worker: &Worker, batches: &[&BatchSummary]) -> Result<bool, LedgerError> {
     let heard = match worker.in_doubt {
-        InDoubt::Silence(_) => worker.ledger.heard().await?,
-        InDoubt::Hold | InDoubt::Resubmit => None,
+        InDoubtPolicy::Silence(_) => worker.ledger.heard().await?,
+        InDoubtPolicy::Hold | InDoubtPolicy::Resubmit => None,
     };
     let hearing = worker.receiver.is_some();
     let mut moves = false;
@@ -24,10 +24,10 @@ pub(crate) async fn look_through(worker: &Worker, batches: &[&BatchSummary]) -> 
             let Some(last) = page.last() else { break };
             after = Some(last.key.job.clone());
             for stored in page {
-                match outlook(&stored.record, worker.in_doubt, heard, hearing, stored.now) {
-                    Outlook::Person => {}
-                    Outlook::Later => moves = true,
-                    Outlook::Again(because) => {
+                match next_action(&stored.record, worker.in_doubt, heard, hearing, stored.now) {
+                    NextAction::Person => {}
+                    NextAction::Later => moves = true,
+                    NextAction::Again(because) => {
                         moves = true;
                         if let Some(token) = doubted(&stored.record).cloned() {
                             presume(worker, stored, &Event::Presumed { token, because }).await?;
@@ -35,7 +35,7 @@ pub(crate) async fn look_through(worker: &Worker, batches: &[&BatchSummary]) -> 
                     }
                 }
             }
-            if moves && worker.in_doubt == InDoubt::Hold {
+            if moves && worker.in_doubt == InDoubtPolicy::Hold {
                 return Ok(true);
             }
         }

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 use veobatch_api::{Download, DownloadError, FileHost, Resume, redact};
-use veobatch_core::Hindrance;
+use veobatch_core::SaveError;
 
 use self::limits::{Watch, too_large};
 use crate::Downloads;
@@ -64,7 +64,7 @@ pub(crate) async fn fetch(
     part: Part,
     hold: &Hold,
     limits: &Downloads,
-) -> Result<Fetched, Hindrance> {
+) -> Result<Fetched, SaveError> {
     let path = part.path();
     let (orders, inbox) = mpsc::channel(CHUNKS);
     let (from, is_whole) = (resume(&part, url), part.is_whole());
@@ -86,13 +86,13 @@ pub(crate) async fn fetch(
             part.discard();
             let words = format!("the file is not fetched: {why} ({})", redact(url));
             warn!(%words, "a video that is paid for is not saved");
-            return Err(Hindrance::Transfer(words));
+            return Err(SaveError::Transfer(words));
         }
         Err(Broken::Off(why)) => return Err(why),
     };
     if let Some(total) = total.filter(|total| *total != content.bytes) {
         part.discard();
-        return Err(Hindrance::Content(format!("{} of {total} bytes came from {}", content.bytes, redact(url))));
+        return Err(SaveError::Content(format!("{} of {total} bytes came from {}", content.bytes, redact(url))));
     }
     match check(path.clone(), content.bytes).await {
         Ok(picture) => {
@@ -101,7 +101,7 @@ pub(crate) async fn fetch(
         }
         Err(CheckError::NotAVideo(why)) => {
             part.discard();
-            Err(Hindrance::Content(format!("what came from {} is not a whole video: it {why}", redact(url))))
+            Err(SaveError::Content(format!("what came from {} is not a whole video: it {why}", redact(url))))
         }
         Err(CheckError::Unreadable(error)) => Err(disk(&path, &error)),
     }
@@ -118,7 +118,7 @@ enum Broken {
     /// It is larger than a person allowed.
     TooLarge(String),
     /// For any other reason.
-    Off(Hindrance),
+    Off(SaveError),
 }
 
 /// Streams the file to the writing thread; returns its length if the host said it.
@@ -194,11 +194,11 @@ fn is_transfer(error: &DownloadError) -> bool {
     }
 }
 
-fn hindrance(url: &str, error: &DownloadError) -> Hindrance {
+fn hindrance(url: &str, error: &DownloadError) -> SaveError {
     let words = format!("{error} ({})", redact(url));
     match error {
-        DownloadError::Link(_) | DownloadError::Refused(_) => Hindrance::Link(words),
-        DownloadError::Transfer { .. } => Hindrance::Transfer(words),
+        DownloadError::Link(_) | DownloadError::Refused(_) => SaveError::Link(words),
+        DownloadError::Transfer { .. } => SaveError::Transfer(words),
     }
 }
 
@@ -258,6 +258,6 @@ async fn check(path: PathBuf, length: u64) -> Result<Measured, CheckError> {
 }
 
 /// Our disk is in the way: nothing is lost, the job waits.
-pub(crate) fn disk(path: &Path, error: &io::Error) -> Hindrance {
-    Hindrance::Disk(format!("{}: {error}", path.display()))
+pub(crate) fn disk(path: &Path, error: &io::Error) -> SaveError {
+    SaveError::Disk(format!("{}: {error}", path.display()))
 }

@@ -6,7 +6,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use tracing::info;
-use veobatch_core::{BatchId, Schedule, Span, Timestamp, Window};
+use veobatch_core::{BatchId, Schedule, TimeRange, Timestamp, Window};
 use veobatch_ledger::BatchSummary;
 
 /// The hours of one process.
@@ -19,7 +19,7 @@ pub(crate) struct Hours {
 #[derive(Debug, Default)]
 struct Known {
     /// The present stretch, or the next one.
-    span: Option<Span>,
+    range: Option<TimeRange>,
     /// Batches with a window of their own.
     own: Vec<BatchId>,
     /// Whether it was open when somebody asked last.
@@ -62,9 +62,9 @@ impl Hours {
     pub(crate) fn may(&self, now: Timestamp) -> May {
         let Some(window) = &self.window else { return May::All };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let span = known.span.filter(|span| now < span.until).unwrap_or_else(|| window.span(now));
-        known.span = Some(span);
-        let is_open = span.contains(now);
+        let range = known.range.filter(|range| now < range.until).unwrap_or_else(|| window.open_range(now));
+        known.range = Some(range);
+        let is_open = range.contains(now);
         if known.was_open.replace(is_open) != Some(is_open) {
             if is_open {
                 info!(%window, "this worker's hours have begun: it submits for every batch");
@@ -72,7 +72,7 @@ impl Hours {
                 info!(%window, "outside of this worker's hours it submits only for batches with a window of their own");
             }
         }
-        if is_open { May::All } else { May::Only(known.own.clone(), span.from) }
+        if is_open { May::All } else { May::Only(known.own.clone(), range.from) }
     }
 }
 
@@ -80,7 +80,7 @@ impl Hours {
 mod tests {
     use std::collections::BTreeMap;
 
-    use veobatch_core::{Credits, Start, Terms};
+    use veobatch_core::{BatchSettings, Credits, Start};
 
     use super::*;
 
@@ -97,7 +97,7 @@ mod tests {
             cancelling: false,
             created: Timestamp::default(),
             rested: None,
-            terms: Terms { schedule: schedule.to_owned(), ..Terms::default() },
+            terms: BatchSettings { schedule: schedule.to_owned(), ..BatchSettings::default() },
             credits: Credits::default(),
         }
     }

@@ -61,7 +61,7 @@ mod worker;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use veobatch_core::{BatchId, InDoubt, Lane, PollPolicy, Window};
+use veobatch_core::{BatchId, InDoubtPolicy, Lane, PollPolicy, Window};
 use veobatch_ledger::LedgerError;
 
 /// The client of the service: it takes the ledger's grants, and no others.
@@ -109,7 +109,7 @@ pub struct Options {
     /// Callbacks, if they are to be asked for and heard.
     pub callbacks: Option<Callbacks>,
     /// What becomes of jobs in doubt, in the batches that it submits for.
-    pub in_doubt: InDoubt,
+    pub in_doubt: InDoubtPolicy,
     /// Jobs that are done for so long are made compact; `None`: never.
     pub compact_after: Option<Duration>,
 }

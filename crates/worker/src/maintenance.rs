@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
-use veobatch_core::{BatchId, InDoubt, Schedule, StateName, Timestamp};
+use veobatch_core::{BatchId, InDoubtPolicy, Schedule, StateName, Timestamp};
 use veobatch_ledger::{Account, BatchSummary, Batches, LedgerError};
 
 use crate::Until;
@@ -237,7 +237,7 @@ async fn look(worker: &Worker, until: &Until, looks: &mut Looks) -> Result<bool,
         looks.awaited.forget();
     }
     let is_over = at_rest && nothing_awaited(worker, until, &mut looks.awaited).await?;
-    if !is_over && worker.in_doubt == InDoubt::Hold {
+    if !is_over && worker.in_doubt == InDoubtPolicy::Hold {
         return Ok(false);
     }
     let doubts = &mut looks.doubts;
@@ -320,7 +320,7 @@ async fn replay_again(worker: &Worker, telling: Telling) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use veobatch_core::{Credits, Terms};
+    use veobatch_core::{BatchSettings, Credits};
 
     use super::*;
 
@@ -333,7 +333,7 @@ mod tests {
             created: Timestamp::default(),
             rested: None,
             paused_because: None,
-            terms: Terms::default(),
+            terms: BatchSettings::default(),
             credits: Credits::default(),
         }
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 use veobatch_core::{BatchId, Cron, JobId, Schedule, StateName, Timestamp, millis};
-use veobatch_ledger::{Admission, Arrangement, BatchSummary, Batches, LedgerError, NewJob, STAGE_CHUNK, Turn};
+use veobatch_ledger::{Admission, BatchSummary, BatchUpdate, Batches, LedgerError, NewJob, STAGE_CHUNK, Turn};
 
 use crate::schedules::arrange;
 use crate::worker::Worker;
@@ -77,7 +77,7 @@ fn turn(template: &BatchSummary, schedule: &Schedule, cron: &Cron, instant: Time
 /// Deals with instants for which no run is made.
 async fn take(worker: &Worker, turn: Turn) -> Result<(), LedgerError> {
     let Turn { template, from, to } = turn;
-    let change = Arrangement { schedule: Some(to), only_if: Some(from), ..Arrangement::default() };
+    let change = BatchUpdate { schedule: Some(to), only_if: Some(from), ..BatchUpdate::default() };
     arrange(worker, &template, &change).await
 }
 
@@ -106,12 +106,12 @@ async fn make(
     let is_shown = !worker.ledger.list(&Batches::Named(vec![batch.clone()])).await?.is_empty();
     if new > 0 && !is_shown {
         let scheduled = schedule.of_a_run();
-        let terms = Arrangement {
+        let terms = BatchUpdate {
             weight: Some(template.terms.weight),
             priority: Some(template.terms.priority),
             budget: Some(template.terms.budget),
             schedule: Some(scheduled.to_string()),
-            span: Some(scheduled.span(now)),
+            range: Some(scheduled.open_range(now)),
             only_if: None,
         };
         arrange(worker, batch, &terms).await?;

@@ -107,7 +107,7 @@ async fn pause(ledger: &dyn Ledger, batch: &BatchId, because: String) -> Result<
 mod tests {
     use std::collections::BTreeMap;
 
-    use veobatch_core::{Credits, TaskId, Terms};
+    use veobatch_core::{BatchSettings, Credits, TaskId};
 
     use super::*;
 
@@ -161,7 +161,7 @@ mod tests {
         let no = refused(RefusalKind::Job, "no");
         refusals.forget(&batch("n"), NOW);
         assert_eq!(paused_after(&refusals, "n", &vec![no.clone(); 30]), None);
-        let later = NOW.after(std::time::Duration::from_millis(1));
+        let later = NOW + std::time::Duration::from_millis(1);
         let after: Vec<bool> = (0..10).map(|_| refusals.count(&batch("n"), later, &no).is_some()).collect();
         assert_eq!(after.iter().position(|paused| *paused), Some(9));
     }
@@ -179,7 +179,7 @@ mod tests {
             cancelling: false,
             created: NOW,
             rested: None,
-            terms: Terms::default(),
+            terms: BatchSettings::default(),
             credits: Credits::default(),
         };
         refusals.look(&[summary(true)]);

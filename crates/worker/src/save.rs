@@ -11,7 +11,7 @@ mod links;
 mod naming;
 
 use tracing::{debug, info, warn};
-use veobatch_core::{Event, Fate, Files, Hindrance, Lane, Record, Resolution, State, Step, Task, plan};
+use veobatch_core::{Event, Files, Lane, Record, Resolution, SaveError, State, Step, StrayState, Task, plan};
 
 use self::links::{Links, renew};
 use self::naming::{Saving, already, put_down};
@@ -46,7 +46,7 @@ pub(crate) async fn save(worker: &Worker, claim: &Claim) {
 }
 
 /// What came of a fetch, as the ledger is told it.
-fn told(saved: Result<Saved, Hindrance>, task: Task) -> Event {
+fn told(saved: Result<Saved, SaveError>, task: Task) -> Event {
     match saved {
         Ok((files, remark)) => {
             if let Some(remark) = &remark {
@@ -57,7 +57,7 @@ fn told(saved: Result<Saved, Hindrance>, task: Task) -> Event {
             Event::Saved { task: task.id, files, remark }
         }
         Err(why) => {
-            if let Hindrance::Disk(words) = &why {
+            if let SaveError::Disk(words) = &why {
                 warn!(%words, "a video that is paid for cannot be written; it is tried again");
             }
             Event::NotSaved { task: task.id, why }
@@ -65,7 +65,7 @@ fn told(saved: Result<Saved, Hindrance>, task: Task) -> Event {
     }
 }
 
-async fn fetch_all(worker: &Worker, claim: &Claim, task: &Task, urls: &[String]) -> Result<Saved, Hindrance> {
+async fn fetch_all(worker: &Worker, claim: &Claim, task: &Task, urls: &[String]) -> Result<Saved, SaveError> {
     let stored = &claim.claimed.stored;
     let (output, batch) = (worker.output.clone(), stored.key.batch.clone());
     let folder = blocking(move || output.folder(&batch).map_err(|error| disk(batch.as_str().as_ref(), &error))).await?;
@@ -98,14 +98,14 @@ async fn fetch_one(
     saving: &Saving,
     number: usize,
     url: &str,
-) -> Result<Fetched, Hindrance> {
+) -> Result<Fetched, SaveError> {
     let place = saving.clone();
     let part = blocking(move || place.part(number)).await?;
     fetch(&worker.files, url, part, &claim.hold, &worker.downloads).await
 }
 
 /// Leaves what was fetched already to a later step. It is on disk, so even a full one need not give it back.
-fn leave<T>(fetched: Vec<Fetched>, why: Hindrance) -> Result<T, Hindrance> {
+fn leave<T>(fetched: Vec<Fetched>, why: SaveError) -> Result<T, SaveError> {
     for mut file in fetched {
         if let Err(error) = file.part.keep() {
             debug!(%error, "a whole file cannot be kept, and is fetched again");
@@ -134,15 +134,15 @@ impl<'a> Download<'a> {
             return Self { urls, upgraded: upgraded.then_some(size), tries: *tries };
         }
         match record.stray(&about.id).map(|stray| &stray.fate) {
-            Some(Fate::Made { urls, tries, .. }) => Self { urls, upgraded: None, tries: *tries },
-            Some(Fate::Awaited { .. } | Fate::Saved(_) | Fate::Gone(_)) | None => Self::default(),
+            Some(StrayState::Made { urls, tries, .. }) => Self { urls, upgraded: None, tries: *tries },
+            Some(StrayState::Awaited { .. } | StrayState::Saved(_) | StrayState::Gone(_)) | None => Self::default(),
         }
     }
 }
 
 /// Runs file work off the runtime's threads.
 async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Hindrance> + Send + 'static,
-) -> Result<T, Hindrance> {
-    crate::blocking::run(work).await.unwrap_or_else(|error| Err(Hindrance::Disk(error.to_string())))
+    work: impl FnOnce() -> Result<T, SaveError> + Send + 'static,
+) -> Result<T, SaveError> {
+    crate::blocking::run(work).await.unwrap_or_else(|error| Err(SaveError::Disk(error.to_string())))
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use tracing::{error, warn};
 use veobatch_core::{BatchId, Schedule, Timestamp};
-use veobatch_ledger::{Arrangement, BatchSummary, LedgerError};
+use veobatch_ledger::{BatchSummary, BatchUpdate, LedgerError};
 
 use crate::recurrence::recur;
 use crate::worker::Worker;
@@ -59,16 +59,16 @@ async fn refresh(
     schedule: &Schedule,
     now: Timestamp,
 ) -> Result<(), LedgerError> {
-    let span = schedule.span(now);
-    if span == batch.terms.span {
+    let range = schedule.open_range(now);
+    if range == batch.terms.range {
         return Ok(());
     }
     let only_if = Some(batch.terms.schedule.clone());
-    arrange(worker, &batch.batch, &Arrangement { span: Some(span), only_if, ..Arrangement::default() }).await
+    arrange(worker, &batch.batch, &BatchUpdate { range: Some(range), only_if, ..BatchUpdate::default() }).await
 }
 
 /// Changes the terms of a batch, which may have been forgotten meanwhile.
-pub(crate) async fn arrange(worker: &Worker, batch: &BatchId, change: &Arrangement) -> Result<(), LedgerError> {
+pub(crate) async fn arrange(worker: &Worker, batch: &BatchId, change: &BatchUpdate) -> Result<(), LedgerError> {
     match worker.ledger.arrange(batch, change).await {
         Err(LedgerError::UnknownBatch(_)) => {
             warn!(%batch, "it was forgotten while its schedule was looked after");

@@ -64,7 +64,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 use veobatch_api::{FileHost, FileHostConfig};
-use veobatch_core::{CALLED_BACK_WITHIN, InDoubt, Outlook, PollPolicy, StateName, UpgradePolicy, outlook};
+use veobatch_core::{CALLED_BACK_WITHIN, InDoubtPolicy, NextAction, PollPolicy, StateName, UpgradePolicy, next_action};
 use veobatch_ledger::{BatchFlag, Ledger as _, Settings, SqliteLedger, Stored};
 
 use self::person::File;
@@ -114,13 +114,13 @@ async fn simulate(seed: u64, trace: bool, dir: &Path) -> Outcome {
     let ms = Duration::from_millis;
     let rewinds = world.weather().rewinds;
     let in_doubt = match world.below(10) {
-        _ if rewinds => InDoubt::Hold,
-        0..=5 => InDoubt::Hold,
-        6 | 7 => InDoubt::Resubmit,
-        _ => InDoubt::Silence(SILENCE),
+        _ if rewinds => InDoubtPolicy::Hold,
+        0..=5 => InDoubtPolicy::Hold,
+        6 | 7 => InDoubtPolicy::Resubmit,
+        _ => InDoubtPolicy::Silence(SILENCE),
     };
     world.say(|| format!("in doubt: {in_doubt:?}"));
-    let callbacks = matches!(in_doubt, InDoubt::Silence(_)) || world.chance(0.5);
+    let callbacks = matches!(in_doubt, InDoubtPolicy::Silence(_)) || world.chance(0.5);
     let scene = Scene {
         stage: Rc::clone(&stage),
         world: Arc::clone(&world),
@@ -140,7 +140,7 @@ async fn simulate(seed: u64, trace: bool, dir: &Path) -> Outcome {
         },
         in_doubt,
     };
-    world.service.lock().unwrap().has_policy = in_doubt != InDoubt::Hold;
+    world.service.lock().unwrap().has_policy = in_doubt != InDoubtPolicy::Hold;
     stage.run(direct(scene)).await;
     world.outcome()
 }
@@ -206,8 +206,8 @@ async fn direct(scene: Scene) {
     sleep(process::LONGEST_PAUSE.max(2 * Duration::from_millis(ledger::LONGEST_WAY))).await;
     drain(&scene, &files).await;
     let files = match scene.in_doubt {
-        InDoubt::Silence(_) => later(&scene, &files).await,
-        InDoubt::Hold | InDoubt::Resubmit => files.to_vec(),
+        InDoubtPolicy::Silence(_) => later(&scene, &files).await,
+        InDoubtPolicy::Hold | InDoubtPolicy::Resubmit => files.to_vec(),
     };
     end(&scene).await;
     checks::check(&scene, &files).await;
@@ -282,8 +282,8 @@ async fn is_anything_due(scene: &Scene, files: &[File]) -> bool {
     for file in files {
         let jobs = scene.ledger.page(&file.batch, None, None, 1000).await.unwrap();
         let again = |stored: &Stored| {
-            let outlook = outlook(&stored.record, scene.in_doubt, heard, scene.policy.callbacks, stored.now);
-            matches!(outlook, Outlook::Again(_))
+            let next = next_action(&stored.record, scene.in_doubt, heard, scene.policy.callbacks, stored.now);
+            matches!(next, NextAction::Again(_))
         };
         if jobs.iter().any(|stored| stored.record.facets().due.is_some() || again(stored)) {
             return true;

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info, info_span, warn};
 use veobatch_api::{FileHost, FileHostConfig};
-use veobatch_core::{InDoubt, Lane, PollPolicy};
+use veobatch_core::{InDoubtPolicy, Lane, PollPolicy};
 use veobatch_ledger::{CLAIM_MAX, Guarantee, Ledger, LedgerError, NoteKind, Settings, SharedLedger};
 
 use crate::access::{self, Access};
@@ -152,7 +152,7 @@ async fn ended(tasks: &mut JoinSet<()>) {
 
 /// Listens for callbacks, if they are wanted: before anything asks for one.
 async fn listen(options: &Options) -> Result<Option<Arc<TcpListener>>, WorkError> {
-    if options.in_doubt == InDoubt::Resubmit {
+    if options.in_doubt == InDoubtPolicy::Resubmit {
         warn!(
             "--in-doubt resubmit: a job whose paid call was cut off is submitted again by itself, up to three times, and \
              if the first call had gone through after all, each video is paid for"

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use tracing::{Instrument as _, debug, error, info, warn};
 use veobatch_api::FileHost;
-use veobatch_core::{BatchId, Event, InDoubt, Record, State, doubted};
+use veobatch_core::{BatchId, Event, InDoubtPolicy, Record, State, doubted};
 use veobatch_ledger::{BatchSummary, Change, Changed, LedgerError, SharedLedger, change};
 
 use crate::access::Access;
@@ -36,7 +36,7 @@ pub(crate) struct Worker {
     pub(crate) learning: Learning,
     /// Of callbacks, if this process hears them.
     pub(crate) receiver: Option<Arc<Receiver>>,
-    pub(crate) in_doubt: InDoubt,
+    pub(crate) in_doubt: InDoubtPolicy,
     pub(crate) only: Option<Vec<BatchId>>,
     pub(crate) hours: Hours,
     pub(crate) leases: Arc<Leases>,

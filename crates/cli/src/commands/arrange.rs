@@ -1,7 +1,7 @@
 //! `veobatch arrange`: other terms for a batch that is there.
 
 use clap::Args;
-use veobatch_producer::{Asked, Wish, rearrange};
+use veobatch_producer::{BatchOptions, Setting, rearrange};
 
 use crate::failure::{Failure, Result};
 use crate::named::{self, looking};
@@ -32,10 +32,10 @@ impl Arrange {
     pub(crate) async fn run(&self, settings: &Settings) -> Result<u8> {
         let (asked, name) = (self.terms.asked(), &self.batch);
         let refused = |why: &str| Failure::bad_input(format!("arrange batch {name:?}")).since(why.to_owned());
-        if asked == Asked::default() {
+        if asked == BatchOptions::default() {
             return Err(refused("nothing is asked for it").hint(format!("veobatch arrange {name} --budget 5000")));
         }
-        if asked.cron != Wish::Kept {
+        if asked.cron != Setting::Keep {
             return Err(refused("a recurrence belongs to the file that its runs are copied from")
                 .hint("enqueue that file with another `cron`, or with --cron none"));
         }
@@ -44,7 +44,7 @@ impl Arrange {
 }
 
 /// Brings the batch called `name` to what is asked for it, and says what that changed.
-pub(crate) async fn change(settings: &Settings, name: &str, asked: &Asked) -> Result<u8> {
+pub(crate) async fn change(settings: &Settings, name: &str, asked: &BatchOptions) -> Result<u8> {
     let opened = Opened::known(settings).await?;
     let ledger = &*opened.ledger;
     let before = named::batch(ledger, name).await?;

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use veobatch_core::Event;
-use veobatch_producer::{Asked, parse_priority};
+use veobatch_producer::{BatchOptions, parse_priority};
 
 use super::arrange;
 use crate::failure::{Failure, Result};
@@ -41,7 +41,7 @@ impl Priority {
             let priority = parse_priority(&self.rank.to_string()).map_err(|words| {
                 Failure::bad_input(format!("use priority {}", self.rank)).since(format!("a batch's has to be {words}"))
             })?;
-            let asked = Asked { priority: Some(priority), ..Asked::default() };
+            let asked = BatchOptions { priority: Some(priority), ..BatchOptions::default() };
             return arrange::change(settings, &self.batch, &asked).await;
         }
         let opened = Opened::known(settings).await?;

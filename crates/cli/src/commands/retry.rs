@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use veobatch_core::{After, Credits, Event, Moment, PollPolicy, Prices, Record, Schedule, State, StateName, after};
+use veobatch_core::{After, Context, Credits, Event, PollPolicy, Prices, Record, Schedule, State, StateName, after};
 use veobatch_ledger::{BatchSummary, Ledger, Stored};
 
 use crate::costs::Costs;
@@ -188,8 +188,8 @@ impl Plan {
     fn add(&mut self, stored: &Stored, prices: &BTreeMap<String, Credits>) {
         let record = &stored.record;
         let policy = PollPolicy::default();
-        let moment = Moment { now: stored.now, jitter: 0.5, policy: &policy };
-        let After::Moved(next) = after(record, &Event::Retry, &moment) else { return };
+        let context = Context { now: stored.now, jitter: 0.5, policy: &policy };
+        let After::Moved(next) = after(record, &Event::Retry, &context) else { return };
         let of_state = match record.state.name() {
             StateName::Failed => &mut self.failed,
             StateName::Cancelled => &mut self.cancelled,
@@ -208,7 +208,7 @@ impl Plan {
         self.queued += 1;
         let class = stored.spec.price_class();
         match prices.get(&class) {
-            Some(price) => self.credits = self.credits.plus(*price),
+            Some(price) => self.credits += *price,
             None => *self.unpriced.entry(class).or_default() += 1,
         }
     }

@@ -78,7 +78,7 @@ struct Start {
 impl Start {
     /// Says what `batches` cost since then, and how long that took.
     fn tell_cost(&self, settings: &Settings, batches: &[BatchSummary]) {
-        let spent = summary::spent(batches).minus(self.spent);
+        let spent = summary::spent(batches).saturating_sub(self.spent);
         let money = if settings.simulate { "of simulated money".to_owned() } else { format!("({})", dollars(spent)) };
         say::words(format_args!("spent {spent} credits {money} in {}", duration(self.began.elapsed())));
     }

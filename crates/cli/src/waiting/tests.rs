@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use veobatch_core::{
-    Attempt, BatchId, Failure, FailureKind, Files, JobId, JobKey, Span, Spec, StateName, Task, TaskId, Terms, Token,
+    Attempt, BatchId, BatchSettings, Failure, FailureKind, Files, JobId, JobKey, Spec, StateName, Task, TaskId,
+    TimeRange, Token,
 };
 use veobatch_ledger::{Daily, DailyBudget, JobRef, Note, NoteKind, Pace, Version};
 
@@ -15,7 +16,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_795_368_605_000);
 const PRICE: Credits = Credits::whole(60);
 
 fn later(seconds: u64) -> Timestamp {
-    NOW.after(Duration::from_secs(seconds))
+    NOW + Duration::from_secs(seconds)
 }
 
 fn batch() -> BatchSummary {
@@ -27,7 +28,7 @@ fn batch() -> BatchSummary {
         cancelling: false,
         created: NOW,
         rested: None,
-        terms: Terms::default(),
+        terms: BatchSettings::default(),
         credits: Credits::whole(100),
     }
 }
@@ -70,16 +71,19 @@ fn waits(batch: &BatchSummary, account: &Account) -> (&'static str, String) {
 }
 
 fn scheduled(schedule: &str) -> BatchSummary {
-    BatchSummary { terms: Terms { schedule: schedule.into(), ..Terms::default() }, ..batch() }
+    BatchSummary { terms: BatchSettings { schedule: schedule.into(), ..BatchSettings::default() }, ..batch() }
 }
 
 fn limited(budget: i64) -> BatchSummary {
-    BatchSummary { terms: Terms { budget: Some(Credits::whole(budget)), ..Terms::default() }, ..batch() }
+    BatchSummary {
+        terms: BatchSettings { budget: Some(Credits::whole(budget)), ..BatchSettings::default() },
+        ..batch()
+    }
 }
 
 fn a_day(spent: i64, until: Timestamp) -> Account {
     let budget = DailyBudget { credits: Credits::whole(500), zone: "Europe/Berlin".into() };
-    let day = Span { from: Timestamp::default(), until };
+    let day = TimeRange { from: Timestamp::default(), until };
     Account { daily: Some(Daily { budget, day, spent: Credits::whole(spent) }), ..account() }
 }
 

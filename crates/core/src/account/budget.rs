@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::price::Credits;
-use crate::terms::Span;
+use crate::terms::TimeRange;
 use crate::time::Timestamp;
 
 /// How long a job without a price waits before it is considered again.
@@ -27,7 +27,7 @@ pub struct Day {
     /// As in [`DailyBudget::zone`].
     pub zone: String,
     /// From midnight to midnight.
-    pub span: Span,
+    pub range: TimeRange,
 }
 
 /// A daily budget and how much of it is used.
@@ -36,7 +36,7 @@ pub struct Daily {
     /// What may be spent.
     pub budget: DailyBudget,
     /// The day that is counted; nothing is granted outside of it, so a worker says when the next one is.
-    pub day: Span,
+    pub day: TimeRange,
     /// What its submissions may have cost.
     pub spent: Credits,
 }
@@ -68,7 +68,7 @@ impl Daily {
         match before {
             Some(before) if before.budget.zone == budget.zone => Self { budget, ..before },
             Some(_) | None => {
-                let day = Span { from: Timestamp::default(), until: Timestamp::default() };
+                let day = TimeRange { from: Timestamp::default(), until: Timestamp::default() };
                 Self { budget, day, spent: Credits::default() }
             }
         }
@@ -76,9 +76,9 @@ impl Daily {
 
     /// `day` begins, if it is the next one. `now` is the calendar's.
     pub fn begin(&mut self, day: &Day, now: Timestamp) -> bool {
-        let is_next = self.budget.zone == day.zone && now >= self.day.until && day.span.until > self.day.until;
+        let is_next = self.budget.zone == day.zone && now >= self.day.until && day.range.until > self.day.until;
         if is_next {
-            (self.day, self.spent) = (day.span, Credits::default());
+            (self.day, self.spent) = (day.range, Credits::default());
         }
         is_next
     }

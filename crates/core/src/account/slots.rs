@@ -3,7 +3,7 @@
 //! Slots are counted as time divided by the spacing, so they come in fractions. Whatever time goes by beyond the one slot of
 //! credit is put down to the reason that a claim was told last.
 
-use super::{AccountState, Waiting};
+use super::{AccountState, Blocked};
 
 /// Hours that are kept.
 pub const SLOT_HOURS: u32 = 72;
@@ -15,7 +15,7 @@ const HOUR_US: i64 = 3_600_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Idle {
     /// As a claim was told.
-    pub why: Waiting,
+    pub why: Blocked,
     /// Since when.
     pub from_us: i64,
 }
@@ -25,7 +25,7 @@ pub struct Idle {
 pub struct SlotCount {
     /// Hours since 1970.
     pub hour: i64,
-    /// `used`, or why not: [`Waiting::as_str`], `answers` (earlier submissions may have arrived late), `unasked` (no worker
+    /// `used`, or why not: [`Blocked::as_str`], `answers` (earlier submissions may have arrived late), `unasked` (no worker
     /// asked in time), `lost` (with its worker), `unsent`.
     pub word: &'static str,
     /// How many.
@@ -49,8 +49,8 @@ impl AccountState {
     }
 
     /// A claim is told to wait: from now on, or once the credit is used up, slots go by for this reason.
-    pub fn count_idle(&mut self, why: Waiting, slot_us: i64, now_us: i64) -> Vec<SlotCount> {
-        if why == Waiting::Slot || self.idle.is_some_and(|idle| idle.why == why) {
+    pub fn count_idle(&mut self, why: Blocked, slot_us: i64, now_us: i64) -> Vec<SlotCount> {
+        if why == Blocked::Slot || self.idle.is_some_and(|idle| idle.why == why) {
             return Vec::new();
         }
         let counts = self.gone_by(slot_us, now_us);
@@ -59,7 +59,7 @@ impl AccountState {
     }
 
     /// How many slots of the hours from `first_hour` on have gone by for the reason of now, and are not counted yet.
-    pub fn still_idle(&self, first_hour: i64, now_us: i64) -> Option<(Waiting, f64)> {
+    pub fn still_idle(&self, first_hour: i64, now_us: i64) -> Option<(Blocked, f64)> {
         let Idle { why, from_us } = self.idle?;
         let from = from_us.max(first_hour * HOUR_US);
         (from < now_us).then(|| (why, ratio(now_us - from, self.spacing_us(now_us))))

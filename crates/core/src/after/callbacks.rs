@@ -5,55 +5,55 @@
 //! stranger's task.
 
 use super::evidence::accepted;
-use super::{Moment, Moved};
+use super::{Context, Moved};
 use crate::delay::{self, MISSING_GRACE, MISSING_POLLS};
-use crate::event::Kinship;
+use crate::event::TaskMatch;
 use crate::id::{TaskId, Token};
 use crate::polling::Polled;
 use crate::record::{Attempt, Called, Comparison, Record, State, Task};
 use crate::stray::Stray;
 
-pub(super) fn called_back(record: &Record, token: &Token, task: Option<&TaskId>, moment: &Moment<'_>) -> Moved {
+pub(super) fn called_back(record: &Record, token: &Token, task: Option<&TaskId>, context: &Context<'_>) -> Moved {
     match (&record.state, task) {
         (State::InDoubt { attempt, called, .. }, _) if attempt.token == *token => {
-            in_doubt(record, attempt, called.as_ref(), task, moment)
+            in_doubt(record, attempt, called.as_ref(), task, context)
         }
         (State::Generating { task: own, .. } | State::Upscaling { task: own, .. }, _)
             if record.last.as_ref().is_some_and(|last| last.token == *token)
                 && task.is_none_or(|task| *task == own.id) =>
         {
-            due_now(record, moment)
+            due_now(record, context)
         }
         (_, Some(task)) => {
-            let mut next = accepted(record, token, task, moment.now, moment)?;
+            let mut next = accepted(record, token, task, context.now, context)?;
             if let State::Generating { task: own, called, .. } = &mut next.state {
                 *called = own.id == *task;
             }
             Ok(next)
         }
-        (_, None) => called_namelessly(record, token, moment),
+        (_, None) => called_namelessly(record, token, context),
     }
 }
 
 /// A callback that names no task: an open attempt was made, so no word that it was not may end it.
-fn called_namelessly(record: &Record, token: &Token, moment: &Moment<'_>) -> Moved {
+fn called_namelessly(record: &Record, token: &Token, context: &Context<'_>) -> Moved {
     let mut next = record.clone();
     let open = next.open.iter_mut().find(|open| open.attempt.token == *token && !open.called);
     let open = open.ok_or("has nothing to learn from a callback that names no task")?;
     open.called = true;
     let number = open.attempt.number;
-    next.note(moment.now, format!("attempt {number} was called back without a task id: it was made"));
+    next.note(context.now, format!("attempt {number} was called back without a task id: it was made"));
     Ok(next)
 }
 
-fn due_now(record: &Record, moment: &Moment<'_>) -> Moved {
+fn due_now(record: &Record, context: &Context<'_>) -> Moved {
     let mut next = record.clone();
     match &mut next.state {
         State::Generating { due, called, .. } => {
-            *due = moment.now.min(*due);
+            *due = context.now.min(*due);
             *called = true;
         }
-        State::Upscaling { due, .. } => *due = moment.now.min(*due),
+        State::Upscaling { due, .. } => *due = context.now.min(*due),
         State::Queued { .. }
         | State::Submitting { .. }
         | State::Downloading { .. }
@@ -70,28 +70,28 @@ fn in_doubt(
     attempt: &Attempt,
     called: Option<&Called>,
     task: Option<&TaskId>,
-    moment: &Moment<'_>,
+    context: &Context<'_>,
 ) -> Moved {
     let known = called.and_then(|called| called.task.as_ref());
     let mut next = record.clone();
     let now = match (known, task) {
         (Some(known), Some(task)) if known == task => return Err("knows that task already"),
         (None, Some(task)) => {
-            next.note(moment.now, format!("called back: task {task}, which is compared first"));
-            let comparison = Comparison { since: moment.now, misses: 0, due: moment.now };
+            next.note(context.now, format!("called back: task {task}, which is compared first"));
+            let comparison = Comparison { since: context.now, misses: 0, due: context.now };
             Called { task: Some(task.clone()), comparison: Some(comparison) }
         }
         (Some(_), Some(other)) => {
             if record.strays.iter().any(|stray| stray.task == *other) {
                 return Err("knows that task already");
             }
-            next.note(moment.now, format!("called back about another task, {other}: kept beside the first one"));
-            next.strays.push(Stray::new(other.clone(), attempt.token.clone(), moment.now));
+            next.note(context.now, format!("called back about another task, {other}: kept beside the first one"));
+            next.strays.push(Stray::new(other.clone(), attempt.token.clone(), context.now));
             return Ok(next);
         }
         (_, None) if called.is_some() => return Err("was called back already"),
         (_, None) => {
-            next.note(moment.now, "called back without a task id: it was made, and nobody says which task it is");
+            next.note(context.now, "called back without a task id: it was made, and nobody says which task it is");
             Called { task: None, comparison: None }
         }
     };
@@ -101,7 +101,13 @@ fn in_doubt(
     Ok(next)
 }
 
-pub(super) fn compared(record: &Record, token: &Token, task: &TaskId, found: &Kinship, moment: &Moment<'_>) -> Moved {
+pub(super) fn compared(
+    record: &Record,
+    token: &Token,
+    task: &TaskId,
+    found: &TaskMatch,
+    context: &Context<'_>,
+) -> Moved {
     let State::InDoubt { attempt, called: Some(Called { task: Some(named), comparison: Some(comparison) }), .. } =
         &record.state
     else {
@@ -113,32 +119,32 @@ pub(super) fn compared(record: &Record, token: &Token, task: &TaskId, found: &Ki
     let mut next = record.clone();
     next.trouble = None;
     match found {
-        Kinship::Ours => {
-            next.note(moment.now, format!("attempt {} accepted, as its callback said: task {task}", attempt.number));
+        TaskMatch::Ours => {
+            next.note(context.now, format!("attempt {} accepted, as its callback said: task {task}", attempt.number));
             let task = Task { id: task.clone(), attempt: attempt.number, at: attempt.at };
-            next.state = State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false };
+            next.state = State::Generating { task, polls: 0, misses: 0, due: context.now, called: false };
         }
-        Kinship::Another(why) => {
-            next.note(moment.now, format!("the callback's task {task} is refused: {why}"));
+        TaskMatch::Another(why) => {
+            next.note(context.now, format!("the callback's task {task} is refused: {why}"));
             look(&mut next, None);
         }
-        Kinship::Missing(why) => {
+        TaskMatch::Missing(why) => {
             let misses = comparison.misses.saturating_add(1);
-            if misses >= MISSING_POLLS && moment.now.since(comparison.since) > MISSING_GRACE {
+            if misses >= MISSING_POLLS && context.now.since(comparison.since) > MISSING_GRACE {
                 // It may have been made all the same: what was named by a callback is not forgotten.
-                next.note(moment.now, format!("the callback's task {task} is kept beside the job: {why}"));
-                next.strays.push(Stray::new(task.clone(), token.clone(), moment.now));
+                next.note(context.now, format!("the callback's task {task} is kept beside the job: {why}"));
+                next.strays.push(Stray::new(task.clone(), token.clone(), context.now));
                 look(&mut next, None);
             } else {
-                let due = moment.now.after(delay::retry(misses, moment.jitter));
+                let due = context.now + delay::retry(misses, context.jitter);
                 next.trouble = Some(why.clone());
                 look(&mut next, Some(Comparison { since: comparison.since, misses, due }));
             }
         }
-        Kinship::Trouble(trouble) => {
-            let polled = Polled { kind: None, token: None, age: moment.now.since(comparison.since) };
-            let gap = moment.policy.next_poll(&polled, 1, moment.jitter);
-            let due = moment.now.after(gap.max(trouble.retry_after.unwrap_or_default()));
+        TaskMatch::Trouble(trouble) => {
+            let polled = Polled { kind: None, token: None, age: context.now.since(comparison.since) };
+            let gap = context.policy.next_poll(&polled, 1, context.jitter);
+            let due = context.now + gap.max(trouble.retry_after.unwrap_or_default());
             next.trouble = Some(trouble.message.clone());
             look(&mut next, Some(Comparison { due, ..comparison.clone() }));
         }

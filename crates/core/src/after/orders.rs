@@ -1,31 +1,31 @@
 //! What a person orders. No order drops paid work, and only `resolve` touches a job in doubt.
 
-use super::{Moment, Moved};
+use super::{Context, Moved};
 use crate::event::Verdict;
 use crate::id::TaskId;
 use crate::payable::{Unpayable, payable};
 use crate::record::{Attempt, Failure, FailureKind, Record, State, Task};
 use crate::stray::Stray;
 
-pub(super) fn cancel(record: &Record, moment: &Moment<'_>) -> Moved {
+pub(super) fn cancel(record: &Record, context: &Context<'_>) -> Moved {
     let mut next = record.clone();
     match &record.state {
         State::Queued { .. } => {
             next.trouble = None;
-            next.note(moment.now, "cancelled");
+            next.note(context.now, "cancelled");
             next.state = State::Cancelled;
         }
         State::Submitting { .. } | State::Generating { .. } | State::Upscaling { .. } | State::Downloading { .. } => {
             if record.cancelled {
                 return Err("is cancelled already; what is paid for is still followed and saved");
             }
-            next.note(moment.now, "cancelled: no further attempt; what is paid for is followed and saved");
+            next.note(context.now, "cancelled: no further attempt; what is paid for is followed and saved");
         }
         State::InDoubt { .. } => {
             if record.cancelled {
                 return Err("is in doubt: settle it with `veobatch resolve`");
             }
-            next.note(moment.now, "cancelled: no further attempt; whether this one was paid for is still in doubt");
+            next.note(context.now, "cancelled: no further attempt; whether this one was paid for is still in doubt");
         }
         State::Done { .. } => return Err("is done"),
         State::Failed { .. } => return Err("has failed already"),
@@ -35,7 +35,7 @@ pub(super) fn cancel(record: &Record, moment: &Moment<'_>) -> Moved {
     Ok(next)
 }
 
-pub(super) fn retry(record: &Record, moment: &Moment<'_>) -> Moved {
+pub(super) fn retry(record: &Record, context: &Context<'_>) -> Moved {
     let mut next = record.clone();
     match &mut next.state {
         State::Failed { task, .. } => match (payable(record), task.take()) {
@@ -43,7 +43,7 @@ pub(super) fn retry(record: &Record, moment: &Moment<'_>) -> Moved {
                 return Err("was given up in doubt and may have been paid for: use `veobatch resolve … --resubmit`");
             }
             (Err(Unpayable::HasTask(own)), Some(task)) if task.id == own => {
-                next.state = State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false };
+                next.state = State::Generating { task, polls: 0, misses: 0, due: context.now, called: false };
             }
             (_, task) => {
                 next.failed_task = task.map(|task| task.id);
@@ -53,9 +53,9 @@ pub(super) fn retry(record: &Record, moment: &Moment<'_>) -> Moved {
         State::Cancelled => next.state = State::Queued { due: None },
         State::Generating { due, misses, .. } => {
             *misses = 0;
-            *due = moment.now;
+            *due = context.now;
         }
-        State::Upscaling { due, .. } => *due = moment.now,
+        State::Upscaling { due, .. } => *due = context.now,
         State::Downloading { task, due, tries, .. } => {
             *tries = 0;
             *due = task.at;
@@ -68,12 +68,12 @@ pub(super) fn retry(record: &Record, moment: &Moment<'_>) -> Moved {
     }
     next.cancelled = false;
     next.trouble = None;
-    next.note(moment.now, "retried by hand");
+    next.note(context.now, "retried by hand");
     Ok(next)
 }
 
 /// Orders the queue only, so only a job that is in it can be moved there.
-pub(super) fn prioritize(record: &Record, priority: i16, moment: &Moment<'_>) -> Moved {
+pub(super) fn prioritize(record: &Record, priority: i16, context: &Context<'_>) -> Moved {
     match &record.state {
         State::Queued { .. } if record.priority == priority => return Err("has that priority already"),
         State::Queued { .. } => {}
@@ -87,23 +87,23 @@ pub(super) fn prioritize(record: &Record, priority: i16, moment: &Moment<'_>) ->
         State::Cancelled => return Err("is cancelled: `veobatch retry --state cancelled` puts it back into the queue"),
     }
     let mut next = record.clone();
-    next.note(moment.now, format!("priority {priority} by hand (was {})", record.priority));
+    next.note(context.now, format!("priority {priority} by hand (was {})", record.priority));
     next.priority = priority;
     Ok(next)
 }
 
-pub(super) fn resolve(record: &Record, verdict: &Verdict, moment: &Moment<'_>) -> Moved {
+pub(super) fn resolve(record: &Record, verdict: &Verdict, context: &Context<'_>) -> Moved {
     let (attempt, compared) = doubtful(record).ok_or("is not in doubt")?;
     let mut next = record.clone();
     next.trouble = None;
     match verdict {
         Verdict::Adopt(id) => {
             if let Some(other) = compared.filter(|compared| compared != id) {
-                next.strays.push(Stray::new(other, attempt.token.clone(), moment.now));
+                next.strays.push(Stray::new(other, attempt.token.clone(), context.now));
             }
-            next.note(moment.now, format!("resolved by hand: it is task {id}"));
+            next.note(context.now, format!("resolved by hand: it is task {id}"));
             let task = Task { id: id.clone(), attempt: attempt.number, at: attempt.at };
-            next.state = State::Generating { task, polls: 0, misses: 0, due: moment.now, called: false };
+            next.state = State::Generating { task, polls: 0, misses: 0, due: context.now, called: false };
         }
         Verdict::Resubmit | Verdict::GiveUp if compared.is_some() => return Err(COMPARED),
         Verdict::Resubmit => {
@@ -111,12 +111,12 @@ pub(super) fn resolve(record: &Record, verdict: &Verdict, moment: &Moment<'_>) -
             next.earlier.push(attempt.token);
             next.failed_task =
                 record.failed_before().and_then(|failed| failed.task.as_ref()).map(|task| task.id.clone());
-            next.note(moment.now, "resolved by hand: to be submitted again, possibly paid for twice");
+            next.note(context.now, "resolved by hand: to be submitted again, possibly paid for twice");
             next.state = State::Queued { due: None };
         }
         Verdict::GiveUp => {
             let message = "given up by hand while in doubt; it may have been paid for".to_owned();
-            next.note(moment.now, message.as_str());
+            next.note(context.now, message.as_str());
             next.state = State::Failed { failure: Failure { kind: FailureKind::GivenUp, message }, task: None };
         }
     }

@@ -1,13 +1,13 @@
 //! What a policy presumes about a job in doubt (`--in-doubt`). It may lead to a second payment, so it is never the
 //! default, it is bounded, and it never goes against what is known.
 
-use super::{Moment, Moved};
+use super::{Context, Moved};
 use crate::delay::NEXT_ATTEMPT;
 use crate::doubt::{Presumption, objection};
 use crate::id::Token;
 use crate::record::{Record, State};
 
-pub(super) fn presumed(record: &Record, token: &Token, because: Presumption, moment: &Moment<'_>) -> Moved {
+pub(super) fn presumed(record: &Record, token: &Token, because: Presumption, context: &Context<'_>) -> Moved {
     let State::InDoubt { attempt, .. } = &record.state else { return Err("is not in doubt") };
     if attempt.token != *token {
         return Err("is in doubt about another attempt by now");
@@ -17,8 +17,8 @@ pub(super) fn presumed(record: &Record, token: &Token, because: Presumption, mom
     }
     let mut next = record.clone();
     next.trouble = None;
-    next.note(moment.now, because.words());
+    next.note(context.now, because.words());
     next.earlier.push(token.clone());
-    next.state = State::Queued { due: Some(moment.now.after(NEXT_ATTEMPT)) };
+    next.state = State::Queued { due: Some(context.now + NEXT_ATTEMPT) };
     Ok(next)
 }

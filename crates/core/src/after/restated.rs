@@ -1,11 +1,11 @@
 //! What a file says anew of how to work at a job. It moves nothing: only `retry` makes a failed job payable again.
 
-use super::{Moment, Moved};
+use super::{Context, Moved};
 use crate::record::{Record, State};
 use crate::work_policy::Restated;
 
 /// The record is given back as it is where it says so already: that the file said it must be stored all the same.
-pub(super) fn restated(record: &Record, restated: Restated, moment: &Moment<'_>) -> Moved {
+pub(super) fn restated(record: &Record, restated: Restated, context: &Context<'_>) -> Moved {
     match &record.state {
         State::Done { .. } => return Err("is done"),
         State::Cancelled => return Err("is cancelled"),
@@ -19,11 +19,11 @@ pub(super) fn restated(record: &Record, restated: Restated, moment: &Moment<'_>)
     }
     let mut next = record.clone();
     if let Some(priority) = restated.priority.filter(|priority| *priority != record.priority) {
-        next.note(moment.now, format!("priority {priority} by its file (was {})", record.priority));
+        next.note(context.now, format!("priority {priority} by its file (was {})", record.priority));
         next.priority = priority;
     }
     if let Some(max_attempts) = restated.max_attempts.filter(|max_attempts| *max_attempts != record.max_attempts) {
-        next.note(moment.now, format!("max_attempts {max_attempts} by its file (was {})", record.max_attempts));
+        next.note(context.now, format!("max_attempts {max_attempts} by its file (was {})", record.max_attempts));
         next.max_attempts = max_attempts;
     }
     Ok(next)

@@ -1,9 +1,9 @@
 //! From a link to a file. Whatever goes wrong here, the video is paid for: it is tried until its retention ends.
 
 use super::following::lost;
-use super::{Moment, Moved, OTHER_TASK};
+use super::{Context, Moved, OTHER_TASK};
 use crate::delay::{self, RETENTION};
-use crate::event::Hindrance;
+use crate::event::SaveError;
 use crate::id::TaskId;
 use crate::record::{FailureKind, Files, Record, State};
 
@@ -33,7 +33,7 @@ pub(super) fn saved(
     about: &TaskId,
     files: &Files,
     remark: Option<&str>,
-    moment: &Moment<'_>,
+    context: &Context<'_>,
 ) -> Moved {
     let State::Downloading { task, .. } = &record.state else { return Err(OTHER_TASK) };
     if task.id != *about {
@@ -41,7 +41,7 @@ pub(super) fn saved(
     }
     let mut next = record.clone();
     next.trouble = None;
-    next.note(moment.now, remark.map_or_else(|| "saved".to_owned(), |remark| format!("saved; {remark}")));
+    next.note(context.now, remark.map_or_else(|| "saved".to_owned(), |remark| format!("saved; {remark}")));
     // Finished jobs are the most numerous, and are kept small; but what is told of its attempts later must be recognized.
     next.failed_task = None;
     if let Some(last) = next.last.take() {
@@ -51,22 +51,22 @@ pub(super) fn saved(
     Ok(next)
 }
 
-pub(super) fn not_saved(record: &Record, about: &TaskId, why: &Hindrance, moment: &Moment<'_>) -> Moved {
+pub(super) fn not_saved(record: &Record, about: &TaskId, why: &SaveError, context: &Context<'_>) -> Moved {
     let State::Downloading { task, tries, .. } = &record.state else { return Err(OTHER_TASK) };
     if task.id != *about {
         return Err(OTHER_TASK);
     }
     let (words, link) = why.weighed(*tries);
-    if moment.now.since(task.at) > RETENTION && !matches!(why, Hindrance::Disk(_)) {
-        return Ok(lost(record, task, FailureKind::Lost, words, moment));
+    if context.now.since(task.at) > RETENTION && !matches!(why, SaveError::Disk(_)) {
+        return Ok(lost(record, task, FailureKind::Lost, words, context));
     }
-    let wait = delay::retry(tries.saturating_add(1), moment.jitter);
+    let wait = delay::retry(tries.saturating_add(1), context.jitter);
     let mut next = record.clone();
     next.trouble = Some(words.to_owned());
     if let State::Downloading { tries, stale, due, .. } = &mut next.state {
         *tries = tries.saturating_add(1);
         *stale = *stale || link;
-        *due = moment.now.after(wait);
+        *due = context.now + wait;
     }
     Ok(next)
 }

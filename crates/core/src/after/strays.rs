@@ -3,86 +3,88 @@
 
 use std::time::Duration;
 
-use super::{Moment, Moved, OTHER_TASK};
+use super::{Context, Moved, OTHER_TASK};
 use crate::delay::{self, MISSING_GRACE, MISSING_POLLS, RETENTION};
-use crate::event::Hindrance;
+use crate::event::SaveError;
 use crate::id::TaskId;
 use crate::outcome::{Progress, Trouble};
 use crate::payable::live_stray;
 use crate::polling::Polled;
 use crate::price::Credits;
 use crate::record::{Attempt, Files, Record, State, Task};
-use crate::stray::{Fate, Stray};
+use crate::stray::{Stray, StrayState};
 
 const NO_VIDEO: &str = "the service says it is made, but names no video";
 const TOO_OLD: &str = "the service keeps videos for 14 days only";
 
-pub(super) fn polled(record: &Record, about: &TaskId, progress: &Progress, moment: &Moment<'_>) -> Moved {
-    change(record, about, moment, |stray| {
-        let Fate::Awaited { misses, .. } = stray.fate else { return None };
-        let age = moment.now.since(stray.at);
+pub(super) fn polled(record: &Record, about: &TaskId, progress: &Progress, context: &Context<'_>) -> Moved {
+    change(record, about, context, |stray| {
+        let StrayState::Awaited { misses, .. } = stray.fate else { return None };
+        let age = context.now.since(stray.at);
         let missed = misses.saturating_add(1);
         let mut again = |misses: u32, trouble: Option<(&str, Option<Duration>)>| {
             if age > RETENTION {
-                return Fate::Gone(TOO_OLD.to_owned());
+                return StrayState::Gone(TOO_OLD.to_owned());
             }
             let in_a_row = misses.max(u32::from(trouble.is_some()));
-            let gap = moment.policy.next_poll(&Polled { kind: None, token: None, age }, in_a_row, moment.jitter);
+            let gap = context.policy.next_poll(&Polled { kind: None, token: None, age }, in_a_row, context.jitter);
             let asked = trouble.and_then(|(_, asked)| asked).unwrap_or_default();
             stray.trouble = trouble.map(|(words, _)| words.to_owned());
-            Fate::Awaited { misses, due: moment.now.after(gap.max(asked)) }
+            StrayState::Awaited { misses, due: context.now + gap.max(asked) }
         };
         Some(match progress {
             // Due since it is known: the one that is kept no longer than others goes first, as with jobs.
-            Progress::Made { urls, .. } => Fate::Made { urls: urls.clone(), stale: false, tries: 0, due: stray.at },
-            Progress::Failed(failure) => Fate::Gone(failure.message.clone()),
+            Progress::Made { urls, .. } => {
+                StrayState::Made { urls: urls.clone(), stale: false, tries: 0, due: stray.at }
+            }
+            Progress::Failed(failure) => StrayState::Gone(failure.message.clone()),
             Progress::Running => again(0, None),
-            Progress::NoOutput if missed >= MISSING_POLLS => Fate::Gone(NO_VIDEO.to_owned()),
+            Progress::NoOutput if missed >= MISSING_POLLS => StrayState::Gone(NO_VIDEO.to_owned()),
             Progress::NoOutput => again(missed, Some((NO_VIDEO, None))),
-            Progress::Missing(why) if missed >= MISSING_POLLS && age > MISSING_GRACE => Fate::Gone(why.clone()),
+            Progress::Missing(why) if missed >= MISSING_POLLS && age > MISSING_GRACE => StrayState::Gone(why.clone()),
             Progress::Missing(why) => again(missed, Some((why, None))),
             Progress::Trouble(Trouble { message, retry_after, .. }) => again(misses, Some((message, *retry_after))),
         })
     })
 }
 
-pub(super) fn relinked(record: &Record, about: &TaskId, links: &[String], moment: &Moment<'_>) -> Moved {
-    change(record, about, moment, |stray| match stray.fate {
-        Fate::Made { tries, .. } if !links.is_empty() => {
-            Some(Fate::Made { urls: links.to_vec(), stale: false, tries, due: stray.at })
+pub(super) fn relinked(record: &Record, about: &TaskId, links: &[String], context: &Context<'_>) -> Moved {
+    change(record, about, context, |stray| match stray.fate {
+        StrayState::Made { tries, .. } if !links.is_empty() => {
+            Some(StrayState::Made { urls: links.to_vec(), stale: false, tries, due: stray.at })
         }
-        Fate::Made { .. } | Fate::Awaited { .. } | Fate::Saved(_) | Fate::Gone(_) => None,
+        StrayState::Made { .. } | StrayState::Awaited { .. } | StrayState::Saved(_) | StrayState::Gone(_) => None,
     })
 }
 
-pub(super) fn saved(record: &Record, about: &TaskId, files: &Files, moment: &Moment<'_>) -> Moved {
-    change(record, about, moment, |stray| match stray.fate {
-        Fate::Made { .. } => Some(Fate::Saved(files.clone())),
-        Fate::Awaited { .. } | Fate::Saved(_) | Fate::Gone(_) => None,
+pub(super) fn saved(record: &Record, about: &TaskId, files: &Files, context: &Context<'_>) -> Moved {
+    change(record, about, context, |stray| match stray.fate {
+        StrayState::Made { .. } => Some(StrayState::Saved(files.clone())),
+        StrayState::Awaited { .. } | StrayState::Saved(_) | StrayState::Gone(_) => None,
     })
 }
 
-pub(super) fn not_saved(record: &Record, about: &TaskId, why: &Hindrance, moment: &Moment<'_>) -> Moved {
-    change(record, about, moment, |stray| {
-        let Fate::Made { urls, stale, tries, .. } = &stray.fate else { return None };
+pub(super) fn not_saved(record: &Record, about: &TaskId, why: &SaveError, context: &Context<'_>) -> Moved {
+    change(record, about, context, |stray| {
+        let StrayState::Made { urls, stale, tries, .. } = &stray.fate else { return None };
         let (words, link) = why.weighed(*tries);
-        if moment.now.since(stray.at) > RETENTION && !matches!(why, Hindrance::Disk(_)) {
-            return Some(Fate::Gone(words.to_owned()));
+        if context.now.since(stray.at) > RETENTION && !matches!(why, SaveError::Disk(_)) {
+            return Some(StrayState::Gone(words.to_owned()));
         }
-        let due = moment.now.after(delay::retry(tries.saturating_add(1), moment.jitter));
-        let next = Fate::Made { urls: urls.clone(), stale: *stale || link, tries: tries.saturating_add(1), due };
+        let due = context.now + delay::retry(tries.saturating_add(1), context.jitter);
+        let next = StrayState::Made { urls: urls.clone(), stale: *stale || link, tries: tries.saturating_add(1), due };
         stray.trouble = Some(words.to_owned());
         Some(next)
     })
 }
 
 /// A step about the next stray that ended without a result, again and again.
-pub(super) fn stuck(record: &Record, why: &str, deliveries: u32, moment: &Moment<'_>) -> Moved {
+pub(super) fn stuck(record: &Record, why: &str, deliveries: u32, context: &Context<'_>) -> Moved {
     let task = record.next_stray().ok_or("is not under way")?.task.clone();
-    let later = moment.now.after(delay::park(deliveries.saturating_sub(1)));
-    change(record, &task, moment, |stray| {
+    let later = context.now + delay::park(deliveries.saturating_sub(1));
+    change(record, &task, context, |stray| {
         let mut fate = stray.fate.clone();
-        if let Fate::Awaited { due, .. } | Fate::Made { due, .. } = &mut fate {
+        if let StrayState::Awaited { due, .. } | StrayState::Made { due, .. } = &mut fate {
             *due = later;
         }
         stray.trouble = Some(why.to_owned());
@@ -92,20 +94,20 @@ pub(super) fn stuck(record: &Record, why: &str, deliveries: u32, moment: &Moment
 
 /// Takes a task beside the job's own for its own, if one was paid for and not in vain: where the job would be queued, and
 /// paid for once more. `false` if there is none.
-pub(super) fn promoted(next: &mut Record, moment: &Moment<'_>) -> bool {
+pub(super) fn promoted(next: &mut Record, context: &Context<'_>) -> bool {
     let Some(task) = live_stray(next).map(|stray| stray.task.clone()) else { return false };
     let Some(at) = next.strays.iter().position(|stray| stray.task == task) else { return false };
     let stray = next.strays.remove(at);
     let task = Task { attempt: next.attempts, ..stray.as_task() };
-    next.note(moment.now, format!("task {} was paid for too: nothing is submitted again", stray.task));
+    next.note(context.now, format!("task {} was paid for too: nothing is submitted again", stray.task));
     let price = Credits::default();
     next.succeed(Attempt { token: stray.token, number: next.attempts, at: stray.at, price });
     next.trouble = None;
     next.state = match stray.fate {
-        Fate::Saved(files) => State::Done { task, files },
-        Fate::Awaited { .. } | Fate::Made { .. } | Fate::Gone(_) => {
+        StrayState::Saved(files) => State::Done { task, files },
+        StrayState::Awaited { .. } | StrayState::Made { .. } | StrayState::Gone(_) => {
             // It may be a callback that told of it.
-            State::Generating { task, polls: 0, misses: 0, due: moment.now, called: true }
+            State::Generating { task, polls: 0, misses: 0, due: context.now, called: true }
         }
     };
     true
@@ -115,8 +117,8 @@ pub(super) fn promoted(next: &mut Record, moment: &Moment<'_>) -> bool {
 fn change(
     record: &Record,
     about: &TaskId,
-    moment: &Moment<'_>,
-    fate: impl FnOnce(&mut Stray) -> Option<Fate>,
+    context: &Context<'_>,
+    fate: impl FnOnce(&mut Stray) -> Option<StrayState>,
 ) -> Moved {
     let mut next = record.clone();
     let stray = next.strays.iter_mut().find(|stray| stray.task == *about).ok_or(OTHER_TASK)?;
@@ -127,11 +129,11 @@ fn change(
     }
     stray.trouble = None;
     let words = match &stray.fate {
-        Fate::Awaited { .. } => format!("task {about}, beside the job's own, is awaited"),
-        Fate::Made { .. } => format!("task {about}, beside the job's own, is made"),
-        Fate::Saved(_) => format!("task {about}, beside the job's own, is saved"),
-        Fate::Gone(why) => format!("task {about}, beside the job's own, is given up: {why}"),
+        StrayState::Awaited { .. } => format!("task {about}, beside the job's own, is awaited"),
+        StrayState::Made { .. } => format!("task {about}, beside the job's own, is made"),
+        StrayState::Saved(_) => format!("task {about}, beside the job's own, is saved"),
+        StrayState::Gone(why) => format!("task {about}, beside the job's own, is given up: {why}"),
     };
-    next.note(moment.now, words);
+    next.note(context.now, words);
     Ok(next)
 }

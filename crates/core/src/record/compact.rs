@@ -125,12 +125,12 @@ impl<'de> Visitor<'de> for Places {
 mod tests {
     use super::*;
     use crate::id::Token;
-    use crate::record::{Attempt, Entry, Stray};
+    use crate::record::{Attempt, HistoryEntry, Stray};
 
     fn done() -> Record {
         let task = Task { id: TaskId::parse("5f0c3d2e").unwrap(), attempt: 1, at: Timestamp::from_millis(7) };
         let state = State::Done { task, files: Files::Usual(1) };
-        let history = vec![Entry(Timestamp::from_millis(9), "saved".into())];
+        let history = vec![HistoryEntry(Timestamp::from_millis(9), "saved".into())];
         Record { state, attempts: 1, history, ..Record::fresh(&Spec::default()) }
     }
 

@@ -10,7 +10,7 @@ use jiff::civil::{Date, Weekday};
 
 use super::ScheduleError;
 use super::zone::Zone;
-use crate::terms::Span;
+use crate::terms::TimeRange;
 use crate::time::Timestamp;
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -68,12 +68,12 @@ impl Window {
     }
 
     /// The stretch that `now` lies in, or the next one; never, if there is none in two weeks.
-    pub fn span(&self, now: Timestamp) -> Span {
-        let Some(today) = self.zone.local(now).map(jiff::civil::DateTime::date) else { return Span::NEVER };
+    pub fn open_range(&self, now: Timestamp) -> TimeRange {
+        let Some(today) = self.zone.local(now).map(jiff::civil::DateTime::date) else { return TimeRange::NEVER };
         // Since yesterday's may reach into today. Whole days in a row are one stretch, a week at most.
-        let Ok(first) = today.checked_sub(jiff::Span::new().days(8)) else { return Span::NEVER };
+        let Ok(first) = today.checked_sub(jiff::Span::new().days(8)) else { return TimeRange::NEVER };
         let stretches = first.series(jiff::Span::new().days(1)).take(AHEAD + 8).filter_map(|day| self.stretch(day));
-        let mut found: Option<Span> = None;
+        let mut found: Option<TimeRange> = None;
         for stretch in stretches {
             match &mut found {
                 Some(open) if stretch.from <= open.until => open.until = open.until.max(stretch.until),
@@ -81,11 +81,11 @@ impl Window {
                 Some(_) | None => found = Some(stretch),
             }
         }
-        found.filter(|open| now < open.until).unwrap_or(Span::NEVER)
+        found.filter(|open| now < open.until).unwrap_or(TimeRange::NEVER)
     }
 
     /// What begins on `day`, if anything does.
-    fn stretch(&self, day: Date) -> Option<Span> {
+    fn stretch(&self, day: Date) -> Option<TimeRange> {
         if self.days & bit(day.weekday()) == 0 {
             return None;
         }
@@ -95,8 +95,8 @@ impl Window {
             self.zone.instant(day.at(i8::try_from(hour).ok()?, i8::try_from(minute).ok()?, 0, 0))
         };
         let last = if self.until < self.from { day.tomorrow().ok()? } else { day };
-        let span = Span { from: at(day, self.from)?, until: at(last, self.until)? };
-        (span.from < span.until).then_some(span)
+        let range = TimeRange { from: at(day, self.from)?, until: at(last, self.until)? };
+        (range.from < range.until).then_some(range)
     }
 }
 
@@ -183,13 +183,13 @@ mod tests {
     }
 
     /// The stretch at `now`, in UTC.
-    fn span(window: &str, now: &str) -> (String, String) {
-        let span = Window::parse(window).unwrap().span(at(now));
-        (span.from.to_string(), span.until.to_string())
+    fn open_range(window: &str, now: &str) -> (String, String) {
+        let range = Window::parse(window).unwrap().open_range(at(now));
+        (range.from.to_string(), range.until.to_string())
     }
 
     fn expect(window: &str, now: &str, from: &str, until: &str) {
-        assert_eq!(span(window, now), (format!("{from}:00Z"), format!("{until}:00Z")), "{window} at {now}");
+        assert_eq!(open_range(window, now), (format!("{from}:00Z"), format!("{until}:00Z")), "{window} at {now}");
     }
 
     #[test]
@@ -248,13 +248,13 @@ mod tests {
             let window = Window::parse(&format!("mon-sat 22:30-02:15 {zone}")).unwrap();
             let mut now = at("2026-01-01T00:00:00Z");
             let end = at("2027-01-01T00:00:00Z");
-            let mut last = Span { from: Timestamp::default(), until: Timestamp::default() };
+            let mut last = TimeRange { from: Timestamp::default(), until: Timestamp::default() };
             while now < end {
-                let span = window.span(now);
-                assert!(now < span.until && (span == last || span.from >= last.until), "{zone} at {now}: {span:?}");
-                assert_eq!(window.span(span.from), span, "{zone} at {now}");
-                last = span;
-                now = now.after(std::time::Duration::from_secs(187 * 60));
+                let range = window.open_range(now);
+                assert!(now < range.until && (range == last || range.from >= last.until), "{zone} at {now}: {range:?}");
+                assert_eq!(window.open_range(range.from), range, "{zone} at {now}");
+                last = range;
+                now += std::time::Duration::from_secs(187 * 60);
             }
         }
     }

@@ -12,7 +12,7 @@ use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 
 use super::ScheduleError;
-use crate::terms::Span;
+use crate::terms::TimeRange;
 use crate::time::Timestamp;
 
 static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
@@ -64,10 +64,10 @@ impl Zone {
 
     /// From midnight to midnight: the day that `at` lies in. A midnight that the clocks skip is the end of the gap, and
     /// one that they show twice is the first of the two, so that days follow each other without a hole.
-    pub fn day_of(&self, at: Timestamp) -> Option<Span> {
+    pub fn day_of(&self, at: Timestamp) -> Option<TimeRange> {
         let today = self.local(at)?.date();
         let midnight = |date: jiff::civil::Date| self.instant(date.at(0, 0, 0, 0));
-        Some(Span { from: midnight(today)?, until: midnight(today.tomorrow().ok()?)? })
+        Some(TimeRange { from: midnight(today)?, until: midnight(today.tomorrow().ok()?)? })
     }
 
     /// `27 November`, as a person here would call the day of `at`.

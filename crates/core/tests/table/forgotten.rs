@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use veobatch_core::{
-    After, Event, FailureKind, Moment, Outcome, Presumption, Progress, Record, State, StateName, TaskFailure, Token,
+    After, Context, Event, FailureKind, Outcome, Presumption, Progress, Record, State, StateName, TaskFailure, Token,
     Verdict, after, doubted,
 };
 
@@ -17,7 +17,7 @@ fn scene(name: &str) -> Record {
 }
 
 fn happen(record: &Record, event: &Event) -> Result<Record, &'static str> {
-    match after(record, event, &Moment { now: NOW, jitter: 0.5, policy: &policy() }) {
+    match after(record, event, &Context { now: NOW, jitter: 0.5, policy: &policy() }) {
         After::Moved(next) => Ok(*next),
         After::Same(why) => Err(why),
     }

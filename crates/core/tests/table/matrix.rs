@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use veobatch_core::{After, Lane, Moment, Record, StateName, after};
+use veobatch_core::{After, Context, Lane, Record, StateName, after};
 
 use crate::scenes::{NOW, events, policy, records};
 
 /// The state after the event; `+stray` if a task was put aside; `-` where nothing changes.
 fn cell(record: &Record, event: &veobatch_core::Event) -> String {
-    match after(record, event, &Moment { now: NOW, jitter: 0.5, policy: &policy() }) {
+    match after(record, event, &Context { now: NOW, jitter: 0.5, policy: &policy() }) {
         After::Same(_) => "-".to_owned(),
         After::Moved(next) => {
             let stray = if next.strays.len() > record.strays.len() { " +stray" } else { "" };

@@ -1,12 +1,12 @@
 //! What a file says anew of how to work at a job: that is set and nothing else, and no job is moved by it.
 
-use veobatch_core::{After, Event, Moment, Record, Restated, StateName, WorkPolicy, after};
+use veobatch_core::{After, Context, Event, Record, Restated, StateName, WorkPolicy, after};
 
 use crate::scenes::{NOW, policy, records};
 
 fn moved(record: &Record, restated: Restated) -> Option<Record> {
-    let moment = Moment { now: NOW, jitter: 0.5, policy: &policy() };
-    match after(record, &Event::Restated(restated), &moment) {
+    let context = Context { now: NOW, jitter: 0.5, policy: &policy() };
+    match after(record, &Event::Restated(restated), &context) {
         After::Moved(next) => Some(*next),
         After::Same(_) => None,
     }

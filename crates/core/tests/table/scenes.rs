@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use veobatch_core::{
-    Attempt, Balances, Called, Comparison, Credits, Event, Failed, Failure, FailureKind, Files, Hindrance, Kinship,
-    OpenAttempt, Outcome, PollPolicy, Presumption, Progress, Reading, Record, Refusal, RefusalKind, Resolution,
-    Restated, Spec, State, Task, TaskFailure, TaskId, Timestamp, Token, Trouble, TroubleKind, Upgrade, Verdict,
-    WorkPolicy,
+    Attempt, Balances, Called, Comparison, Credits, Event, Failed, Failure, FailureKind, Files, OpenAttempt, Outcome,
+    PollPolicy, Presumption, Progress, Reading, Record, Refusal, RefusalKind, Resolution, Restated, SaveError, Spec,
+    State, Task, TaskFailure, TaskId, TaskMatch, Timestamp, Token, Trouble, TroubleKind, Upgrade, Verdict, WorkPolicy,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -190,10 +189,10 @@ pub(crate) fn events() -> Vec<(&'static str, Event)> {
         ("called back, another", Event::CalledBack { token: token(1), task: Some(task_id("task-2")) }),
         ("called back, other token", Event::CalledBack { token: token(7), task: Some(task_id("task-3")) }),
         ("called back, nameless", Event::CalledBack { token: token(1), task: None }),
-        ("compared: ours", compared(Kinship::Ours)),
-        ("compared: another", compared(Kinship::Another("another prompt".into()))),
-        ("compared: missing", compared(Kinship::Missing("null".into()))),
-        ("compared: trouble", compared(Kinship::Trouble(trouble()))),
+        ("compared: ours", compared(TaskMatch::Ours)),
+        ("compared: another", compared(TaskMatch::Another("another prompt".into()))),
+        ("compared: missing", compared(TaskMatch::Missing("null".into()))),
+        ("compared: trouble", compared(TaskMatch::Trouble(trouble()))),
         ("presumed: preferred", presumed(Presumption::Preferred)),
         ("presumed: silent", presumed(Presumption::Silent(Duration::from_secs(7200)))),
         ("balance read", Event::BalanceRead { token: token(1), balances: balances() }),
@@ -222,10 +221,10 @@ pub(crate) fn events() -> Vec<(&'static str, Event)> {
         ("upgrade not asked", upgraded(Upgrade::NotAsked(NOW))),
         ("relinked", Event::Relinked { task: task().id, urls: urls() }),
         ("saved", Event::Saved { task: task().id, files: Files::Usual(1), remark: None }),
-        ("link dead", not_saved(Hindrance::Link("403".into()))),
-        ("transfer cut", not_saved(Hindrance::Transfer("reset".into()))),
-        ("not a video", not_saved(Hindrance::Content("html".into()))),
-        ("disk full", not_saved(Hindrance::Disk("full".into()))),
+        ("link dead", not_saved(SaveError::Link("403".into()))),
+        ("transfer cut", not_saved(SaveError::Transfer("reset".into()))),
+        ("not a video", not_saved(SaveError::Content("html".into()))),
+        ("disk full", not_saved(SaveError::Disk("full".into()))),
         ("stuck", Event::Stuck { why: "panic".into(), deliveries: 1 }),
     ];
     all.extend(orders());

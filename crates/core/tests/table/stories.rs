@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use veobatch_core::{
-    After, Attempt, Called, Credits, Event, Fate, Intent, Kinship, Lane, Moment, Outcome, Progress, Record, Spec,
-    State, StateName, Step, TaskFailure, TaskId, Timestamp, Token, Verdict, WorkPolicy, after, doubted, plan,
+    After, Attempt, Called, Context, Credits, Event, Intent, Lane, Outcome, Progress, Record, Spec, State, StateName,
+    Step, StrayState, TaskFailure, TaskId, TaskMatch, Timestamp, Token, Verdict, WorkPolicy, after, doubted, plan,
 };
 
 use crate::scenes::{NOW, attempt, events, policy, records, task_id, token};
@@ -73,8 +73,8 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 fn apply(record: &mut Record, event: &Event, now: u64) -> bool {
-    let moment = Moment { now: Timestamp::from_millis(now), jitter: 0.5, policy: &policy() };
-    match after(record, event, &moment) {
+    let context = Context { now: Timestamp::from_millis(now), jitter: 0.5, policy: &policy() };
+    match after(record, event, &context) {
         After::Moved(next) => {
             *record = *next;
             true
@@ -98,7 +98,7 @@ impl World {
         }
         self.tokens += 1;
         let token = token(1000 + self.tokens);
-        let credits = record.credits.plus(PRICE);
+        let credits = record.credits + PRICE;
         let intent = Intent { token: token.clone(), at: Timestamp::from_millis(now), credits };
         let body = record.body();
         *record = Record::load(Some(&body), Some(intent), &Spec::default()).unwrap();
@@ -192,7 +192,7 @@ impl World {
     fn compare(&mut self, record: &mut Record, now: u64) {
         if let Some((token, task)) = compared(record) {
             assert!(self.accepted.contains(&(token.clone(), task.clone())), "nobody made {task}");
-            apply(record, &Event::Compared { token, task, kinship: Kinship::Ours }, now);
+            apply(record, &Event::Compared { token, task, kinship: TaskMatch::Ours }, now);
         }
     }
 
@@ -215,7 +215,7 @@ impl World {
             Event::Submission { .. } | Event::CalledBack { .. } | Event::Resolve(Verdict::Adopt(_)) => {
                 return None;
             }
-            Event::Compared { kinship: Kinship::Ours | Kinship::Another(_), .. } => return None,
+            Event::Compared { kinship: TaskMatch::Ours | TaskMatch::Another(_), .. } => return None,
             Event::Compared { kinship, .. } => {
                 let (token, task) = compared(record)?;
                 Event::Compared { token, task, kinship }
@@ -282,7 +282,7 @@ fn about_a_stray(record: &mut Record, n: usize, now: u64) -> Option<TaskId> {
     let (state, attempts) = (record.state.clone(), record.attempts);
     apply(record, &event, now);
     assert_eq!((&record.state, record.attempts), (&state, attempts));
-    record.stray(&task).filter(|stray| matches!(stray.fate, Fate::Gone(_))).map(|_| task)
+    record.stray(&task).filter(|stray| matches!(stray.fate, StrayState::Gone(_))).map(|_| task)
 }
 
 /// The task that a callback named for the attempt in doubt, and that is still to be compared.
@@ -353,7 +353,7 @@ proptest! {
 fn nothing_paid_is_given_up_because_of_trouble() {
     let scene = |name: &str| records().into_iter().find(|(known, _)| *known == name).unwrap().1;
     let event = |name: &str| events().into_iter().find(|(known, _)| *known == name).unwrap().1;
-    let minutes = |minutes: u64| NOW.after(Duration::from_secs(60 * minutes)).as_millis();
+    let minutes = |minutes: u64| (NOW + Duration::from_secs(60 * minutes)).as_millis();
 
     let mut upscaling = scene("upscaling");
     for minute in 0..60 {
@@ -419,7 +419,7 @@ fn a_settled_doubt_is_not_raised_again_but_its_task_is_kept() {
     // Kept, and of no use: the job is queued again, and the journal that has no answer is told once more.
     let mut in_vain = busy.clone();
     for stray in &mut in_vain.strays {
-        stray.fate = Fate::Gone("failed".to_owned());
+        stray.fate = StrayState::Gone("failed".to_owned());
     }
     in_vain.earlier.clear();
     in_vain.state = State::Queued { due: None };

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use veobatch_core::{
-    After, Event, Fate, Files, Hindrance, Lane, Moment, Outcome, Presumption, Progress, Record, Refusal, RefusalKind,
-    State, StateName, Step, Stray, Task, TaskFailure, TaskId, Timestamp, Token, Trouble, TroubleKind, Unpayable, after,
-    payable, plan,
+    After, Context, Event, Files, Lane, Outcome, Presumption, Progress, Record, Refusal, RefusalKind, SaveError, State,
+    StateName, Step, Stray, StrayState, Task, TaskFailure, TaskId, Timestamp, Token, Trouble, TroubleKind, Unpayable,
+    after, payable, plan,
 };
 
 use crate::scenes::{NOW, events, policy, records, task, task_id, token};
@@ -15,22 +15,22 @@ fn stray_id() -> TaskId {
     task_id("stray-1")
 }
 
-fn stray(fate: Fate) -> Stray {
+fn stray(fate: StrayState) -> Stray {
     Stray { fate, ..Stray::new(stray_id(), token(7), NOW) }
 }
 
-fn made(stale: bool) -> Fate {
-    Fate::Made { urls: vec!["https://files.example/s.mp4".to_owned()], stale, tries: 0, due: NOW }
+fn made(stale: bool) -> StrayState {
+    StrayState::Made { urls: vec!["https://files.example/s.mp4".to_owned()], stale, tries: 0, due: NOW }
 }
 
-fn fates() -> Vec<(&'static str, Fate)> {
+fn fates() -> Vec<(&'static str, StrayState)> {
     vec![
-        ("awaited", Fate::Awaited { misses: 0, due: NOW }),
-        ("awaited in vain", Fate::Awaited { misses: 7, due: NOW }),
+        ("awaited", StrayState::Awaited { misses: 0, due: NOW }),
+        ("awaited in vain", StrayState::Awaited { misses: 7, due: NOW }),
         ("made", made(false)),
         ("made, stale", made(true)),
-        ("saved", Fate::Saved(Files::Named(vec!["b/j.stray-s.mp4".to_owned()]))),
-        ("gone", Fate::Gone("failed".to_owned())),
+        ("saved", StrayState::Saved(Files::Named(vec!["b/j.stray-s.mp4".to_owned()]))),
+        ("gone", StrayState::Gone("failed".to_owned())),
     ]
 }
 
@@ -50,14 +50,14 @@ pub(crate) fn stray_events(task: &TaskId) -> Vec<(&'static str, Event)> {
         ("trouble", polled(Progress::Trouble(trouble))),
         ("relinked", Event::Relinked { task: task.clone(), urls: urls() }),
         ("saved", Event::Saved { task: task.clone(), files: Files::Usual(1), remark: None }),
-        ("link dead", not_saved(Hindrance::Link("403".into()))),
-        ("transfer cut", not_saved(Hindrance::Transfer("reset".into()))),
-        ("not a video", not_saved(Hindrance::Content("html".into()))),
-        ("disk full", not_saved(Hindrance::Disk("full".into()))),
+        ("link dead", not_saved(SaveError::Link("403".into()))),
+        ("transfer cut", not_saved(SaveError::Transfer("reset".into()))),
+        ("not a video", not_saved(SaveError::Content("html".into()))),
+        ("disk full", not_saved(SaveError::Disk("full".into()))),
     ]
 }
 
-fn with(record: &Record, fate: Fate) -> Record {
+fn with(record: &Record, fate: StrayState) -> Record {
     Record { strays: vec![stray(fate)], ..record.clone() }
 }
 
@@ -66,19 +66,19 @@ fn done() -> Record {
 }
 
 fn happen(record: &Record, event: &Event, now: Timestamp) -> Option<Record> {
-    match after(record, event, &Moment { now, jitter: 0.5, policy: &policy() }) {
+    match after(record, event, &Context { now, jitter: 0.5, policy: &policy() }) {
         After::Moved(next) => Some(*next),
         After::Same(_) => None,
     }
 }
 
-fn word(fate: &Fate) -> &'static str {
+fn word(fate: &StrayState) -> &'static str {
     match fate {
-        Fate::Awaited { .. } => "awaited",
-        Fate::Made { stale: true, .. } => "made, stale",
-        Fate::Made { .. } => "made",
-        Fate::Saved(_) => "saved",
-        Fate::Gone(_) => "gone",
+        StrayState::Awaited { .. } => "awaited",
+        StrayState::Made { stale: true, .. } => "made, stale",
+        StrayState::Made { .. } => "made",
+        StrayState::Saved(_) => "saved",
+        StrayState::Gone(_) => "gone",
     }
 }
 
@@ -89,7 +89,7 @@ fn the_table_of_strays_is_what_is_written_down() {
         for (when, late) in [("", Duration::from_secs(3600)), (" after 15 days", Duration::from_secs(15 * 86_400))] {
             writeln!(table, "{name}{when}").unwrap();
             for (event, happens) in stray_events(&stray_id()) {
-                if let Some(next) = happen(&with(&done(), fate.clone()), &happens, NOW.after(late)) {
+                if let Some(next) = happen(&with(&done(), fate.clone()), &happens, NOW + late) {
                     writeln!(table, "    {event:<14} {}", word(&next.strays[0].fate)).unwrap();
                 }
             }
@@ -154,10 +154,10 @@ fn a_task_that_was_paid_for_takes_the_place_of_another_attempt() {
                 |next: &Option<Record>| next.as_ref().is_some_and(|next| next.state.name() == StateName::Queued);
             queued += u32::from(is_queued(&happen(&record, &event, NOW)));
             for (fate, expected) in [
-                (Fate::default(), StateName::Generating),
+                (StrayState::default(), StateName::Generating),
                 (made(false), StateName::Generating),
-                (Fate::Saved(Files::Usual(1)), StateName::Done),
-                (Fate::Gone("failed".to_owned()), StateName::Queued),
+                (StrayState::Saved(Files::Usual(1)), StateName::Done),
+                (StrayState::Gone("failed".to_owned()), StateName::Queued),
             ] {
                 let was = happen(&record, &event, NOW);
                 let next = happen(&with(&record, fate), &event, NOW);
@@ -215,13 +215,13 @@ fn a_claim_beside_a_paid_task_or_an_open_attempt_makes_no_call() {
     let submitting = records().into_iter().find(|(name, _)| *name == "submitting").unwrap().1;
     assert!(matches!(plan(&submitting, Lane::Submit, Some(&token(1))), Step::Submit(_)));
     let open = records().into_iter().find(|(name, _)| *name == "submitting, another open").unwrap().1;
-    for record in [with(&submitting, Fate::default()), with(&submitting, made(false)), open] {
+    for record in [with(&submitting, StrayState::default()), with(&submitting, made(false)), open] {
         assert_eq!(plan(&record, Lane::Submit, Some(&token(1))), Step::Withdraw);
         let not_sent = Event::Submission { token: token(1), outcome: Outcome::NotSent("withdrawn".into()) };
         let next = happen(&record, &not_sent, NOW).unwrap();
         assert_ne!(next.state.name(), StateName::Queued);
     }
-    let gone = with(&submitting, Fate::Gone("failed".into()));
+    let gone = with(&submitting, StrayState::Gone("failed".into()));
     assert!(matches!(plan(&gone, Lane::Submit, Some(&token(1))), Step::Submit(_)));
 }
 
@@ -267,7 +267,7 @@ fn a_stray_waits_for_its_job_and_is_then_due_in_the_lane_of_its_next_step() {
 #[test]
 fn of_several_strays_the_one_that_is_due_first_is_looked_after_and_a_parked_one_lets_the_others_pass() {
     let other = Stray { fate: made(false), ..Stray::new(task_id("stray-2"), token(8), NOW) };
-    let late = stray(Fate::Awaited { misses: 0, due: NOW.after(Duration::from_secs(1)) });
+    let late = stray(StrayState::Awaited { misses: 0, due: NOW + Duration::from_secs(1) });
     let record = Record { strays: vec![late, other], ..done() };
     assert!(matches!(plan(&record, Lane::Save, None), Step::Save(task, _) if task.id == task_id("stray-2")));
     assert_eq!(plan(&record, Lane::Follow, None), Step::Nothing);
@@ -279,13 +279,13 @@ fn of_several_strays_the_one_that_is_due_first_is_looked_after_and_a_parked_one_
 #[test]
 fn a_stray_that_became_the_jobs_own_task_is_looked_after_as_such() {
     let own = State::Done { task: Task { id: stray_id(), ..task() }, files: Files::Usual(1) };
-    let record = with(&Record { state: own, ..done() }, Fate::Awaited { misses: 0, due: NOW });
+    let record = with(&Record { state: own, ..done() }, StrayState::Awaited { misses: 0, due: NOW });
     assert_eq!(record.facets().due, None);
 }
 
 #[test]
 fn a_stray_of_an_older_ledger_is_looked_after_at_once() {
-    let body = String::from_utf8(with(&done(), Fate::default()).body()).unwrap();
+    let body = String::from_utf8(with(&done(), StrayState::default()).body()).unwrap();
     assert!(body.contains(r#""x":[{"i":"stray-1","t":""#) && !body.contains(r#""f":"#), "{body}");
     let read = Record::load(Some(body.as_bytes()), None, &veobatch_core::Spec::default()).unwrap();
     assert_eq!(read.facets().due, Some((Lane::Follow, Timestamp::default())));

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use veobatch_core::{After, Event, Moment, Progress, Record, Resolution, Spec, State, StateName, Upgrade, after};
+use veobatch_core::{After, Context, Event, Progress, Record, Resolution, Spec, State, StateName, Upgrade, after};
 
 use crate::scenes::{NOW, policy, task};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn happens(record: &Record, event: &Event) -> Record {
-    match after(record, event, &Moment { now: NOW.after(13 * HOUR), jitter: 0.5, policy: &policy() }) {
+    match after(record, event, &Context { now: NOW + 13 * HOUR, jitter: 0.5, policy: &policy() }) {
         After::Moved(next) => *next,
         After::Same(why) => panic!("{why}"),
     }
@@ -26,7 +26,7 @@ fn upscaling(tries: u32) -> State {
 #[test]
 fn a_version_that_could_not_be_asked_for_is_due_later_and_counts_as_no_try() {
     let before = Record { trouble: Some("processing".into()), ..job(Resolution::K4, upscaling(7)) };
-    let due = NOW.after(14 * HOUR);
+    let due = NOW + 14 * HOUR;
     let mut record = before.clone();
     for _ in 0..100 {
         let upgrade = Upgrade::NotAsked(due);
@@ -43,7 +43,7 @@ fn a_4k_version_is_asked_for_a_third_as_often() {
         let waiting = Upgrade::Waiting("processing".into());
         let next = happens(&job(size, upscaling(0)), &Event::Upgraded { task: task().id, to: size, upgrade: waiting });
         let State::Upscaling { due, .. } = next.state else { panic!("{next:?}") };
-        assert_eq!(due, NOW.after(13 * HOUR + Duration::from_secs(gap)));
+        assert_eq!(due, NOW + 13 * HOUR + Duration::from_secs(gap));
     }
 }
 

@@ -17,7 +17,7 @@ const CLAIMERS: usize = 4;
 pub(crate) async fn measure(ledger: &SharedLedger, jobs: usize) {
     load(ledger, jobs).await;
     let (seconds, _) = drain(ledger, jobs, |claimed| {
-        let later = claimed.stored.now.after(Duration::from_secs(3600));
+        let later = claimed.stored.now + Duration::from_secs(3600);
         let facets = Facets { due: Some((Lane::Follow, later)), ..claimed.stored.record.facets() };
         put(&claimed, claimed.stored.record.body(), facets)
     })

@@ -40,7 +40,7 @@ pub(crate) async fn claim(ledger: &SharedLedger) -> Option<(Token, Claimed)> {
     loop {
         match ledger.claim_submission(&token, None, LEASE, LEASE).await.unwrap() {
             SubmissionClaim::Granted(claimed) => return Some((token, *claimed)),
-            SubmissionClaim::Wait { why: veobatch_ledger::Waiting::Work, .. } => return None,
+            SubmissionClaim::Wait { why: veobatch_ledger::Blocked::Work, .. } => return None,
             SubmissionClaim::Wait { .. } => tokio::task::yield_now().await,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::Value;
 use serde_json::json;
-use veobatch_core::{Credits, Span, Timestamp};
+use veobatch_core::{Credits, TimeRange, Timestamp};
 
 use super::RedisLedger;
 use super::admission::texts;
@@ -89,8 +89,8 @@ fn changes(settings: &Settings) -> serde_json::Value {
             |daily: &DailyBudget| json!({"credits": daily.credits.as_millis().to_string(), "zone": daily.zone});
         set("daily", daily.as_ref().map_or(json!(false), budget));
     }
-    if let Some(Day { zone, span }) = &settings.day {
-        let (from, until) = (span.from.as_millis().to_string(), span.until.as_millis().to_string());
+    if let Some(Day { zone, range }) = &settings.day {
+        let (from, until) = (range.from.as_millis().to_string(), range.until.as_millis().to_string());
         set("day", json!({"zone": zone, "from": from, "until": until}));
     }
     if settings.solvent {
@@ -119,7 +119,7 @@ fn read_daily(daily: Vec<Value>) -> Result<Option<Daily>, LedgerError> {
     }
     let (credits, zone, from, until, spent): (i64, String, u64, u64, i64) =
         redis::from_redis_value(Value::Array(daily)).map_err(|error| LedgerError::Damaged(error.to_string()))?;
-    let day = Span { from: Timestamp::from_millis(from), until: Timestamp::from_millis(until) };
+    let day = TimeRange { from: Timestamp::from_millis(from), until: Timestamp::from_millis(until) };
     let budget = DailyBudget { credits: Credits::from_millis(credits), zone };
     Ok(Some(Daily { budget, day, spent: Credits::from_millis(spent) }))
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use redis::Cmd;
-use veobatch_core::{BatchId, Credits, Span, StateName, Terms, Timestamp};
+use veobatch_core::{BatchId, BatchSettings, Credits, StateName, TimeRange, Timestamp};
 
 use super::RedisLedger;
 use super::answers::damaged;
@@ -136,11 +136,11 @@ fn summary(fields: &HashMap<String, String>, rested: Option<u64>) -> Result<Opti
     let set = |name: &str| fields.contains_key(name);
     let time = |name: &str, usual| fields.get(name).map_or(usual, |_| Timestamp::from_millis(number(name)));
     let credits = |name: &str| text(name).parse().ok().map(Credits::from_millis);
-    let usual = Terms::default();
-    let terms = Terms {
+    let usual = BatchSettings::default();
+    let terms = BatchSettings {
         weight: text("weight").parse().unwrap_or(usual.weight),
         priority: text("priority").parse().unwrap_or(usual.priority),
-        span: Span { from: time("from", usual.span.from), until: time("until", usual.span.until) },
+        range: TimeRange { from: time("from", usual.range.from), until: time("until", usual.range.until) },
         schedule: text("schedule").to_owned(),
         budget: credits("budget"),
     };

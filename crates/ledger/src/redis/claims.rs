@@ -13,7 +13,7 @@ use crate::account::LOOKS;
 use crate::grant::grant;
 use crate::job::Fence;
 use crate::unreadable::Unreadable;
-use crate::{CLAIM_MAX, Claimed, Lease, LedgerError, SubmissionClaim, UpgradeClaim, Waiting};
+use crate::{Blocked, CLAIM_MAX, Claimed, Lease, LedgerError, SubmissionClaim, UpgradeClaim};
 
 impl RedisLedger {
     pub(super) async fn grant(
@@ -44,7 +44,7 @@ impl RedisLedger {
                 }
             }
         }
-        Ok(SubmissionClaim::Wait { why: Waiting::Work, until: Some(now), now })
+        Ok(SubmissionClaim::Wait { why: Blocked::Work, until: Some(now), now })
     }
 
     pub(super) async fn grant_upgrade(
@@ -145,15 +145,15 @@ fn granted(answer: Vec<Value>, token: &Token) -> Result<Answer, LedgerError> {
     Ok(Answer::Wait(SubmissionClaim::Wait { why, until, now }))
 }
 
-fn waiting(word: &str) -> Result<Waiting, LedgerError> {
+fn waiting(word: &str) -> Result<Blocked, LedgerError> {
     Ok(match word {
-        "work" => Waiting::Work,
-        "slot" => Waiting::Slot,
-        "cap" => Waiting::Cap,
-        "gate" => Waiting::Gate,
-        "window" => Waiting::Window,
-        "budget" => Waiting::Budget,
-        "recovery" => Waiting::Recovery,
+        "work" => Blocked::Work,
+        "slot" => Blocked::Slot,
+        "cap" => Blocked::Cap,
+        "gate" => Blocked::Gate,
+        "window" => Blocked::Window,
+        "budget" => Blocked::Budget,
+        "recovery" => Blocked::Recovery,
         other => return Err(damaged("the answer to a claim", other.as_bytes())),
     })
 }

@@ -9,7 +9,7 @@ use super::server::Server;
 use super::{RedisLedger, migration};
 use crate::job::{Fence, Nonce};
 use crate::transfer::Moved;
-use crate::{Arrangement, BatchFlag, LedgerError, LedgerId};
+use crate::{BatchFlag, BatchUpdate, LedgerError, LedgerId};
 
 /// `RPOP` with a count, `ZADD` and others as the scripts use them.
 const OLDEST: (u32, u32) = (6, 2);
@@ -125,7 +125,7 @@ impl RedisLedger {
         }
     }
 
-    pub(super) async fn arrange_batch(&self, batch: &BatchId, new: &Arrangement) -> Result<(), LedgerError> {
+    pub(super) async fn arrange_batch(&self, batch: &BatchId, new: &BatchUpdate) -> Result<(), LedgerError> {
         let mut terms = serde_json::Map::new();
         let mut set = |name: &str, value: Option<String>| {
             if let Some(value) = value {
@@ -139,8 +139,8 @@ impl RedisLedger {
             new.budget.map(|budget| budget.map_or_else(String::new, |credits| credits.as_millis().to_string())),
         );
         set("schedule", new.schedule.clone());
-        set("from", new.span.map(|span| span.from.as_millis().to_string()));
-        set("until", new.span.map(|span| span.until.as_millis().to_string()));
+        set("from", new.range.map(|range| range.from.as_millis().to_string()));
+        set("until", new.range.map(|range| range.until.as_millis().to_string()));
         set("only_if", new.only_if.clone());
         match self.server.run::<u8>(&self.scripts.arrange, &texts([&batch.folded(), &json!(terms).to_string()])).await?
         {

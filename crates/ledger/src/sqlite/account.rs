@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _};
-use veobatch_core::account::{AccountState, Daily, DailyBudget, Gate, Idle, MinRtt, Pace, Probe, Throttled, Waiting};
-use veobatch_core::{Credits, Span, Timestamp, Token};
+use veobatch_core::account::{AccountState, Blocked, Daily, DailyBudget, Gate, Idle, MinRtt, Pace, Probe, Throttled};
+use veobatch_core::{Credits, TimeRange, Timestamp, Token};
 
 use super::row::{get_time, ms, put_time, time};
 use super::settings;
@@ -42,7 +42,7 @@ pub(super) fn load(sql: &Connection) -> Result<AccountState, LedgerError> {
         let probe: Option<String> = row.get(9)?;
         let (probe, probe_until) = (probe.as_deref().and_then(Token::parse), get_time(row, 10)?);
         let idle: Option<String> = row.get(14)?;
-        let (idle, from_us) = (idle.as_deref().and_then(Waiting::parse), row.get(15)?);
+        let (idle, from_us) = (idle.as_deref().and_then(Blocked::parse), row.get(15)?);
         Ok(AccountState {
             pace: Pace {
                 submissions: row.get(0)?,
@@ -173,7 +173,7 @@ pub(super) fn daily(sql: &Connection) -> Result<Option<Daily>, LedgerError> {
         let credits: Option<i64> = row.get(0)?;
         let Some(credits) = credits.map(Credits::from_millis) else { return Ok(None) };
         let budget = DailyBudget { credits, zone: row.get(1)? };
-        let day = Span { from: get_time(row, 2)?, until: get_time(row, 3)? };
+        let day = TimeRange { from: get_time(row, 2)?, until: get_time(row, 3)? };
         Ok(Some(Daily { budget, day, spent: Credits::from_millis(row.get(4)?) }))
     })?)
 }

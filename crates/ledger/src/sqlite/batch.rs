@@ -8,7 +8,7 @@ use super::row::put_time;
 use super::sums::PRESENT;
 use super::writer::Step;
 use crate::LedgerError;
-use crate::job::{Arrangement, BatchFlag};
+use crate::job::{BatchFlag, BatchUpdate};
 
 /// Sets a flag. A batch that may go (again) comes in at the present turn.
 pub(super) fn flag(step: &mut Step<'_>, name: &BatchId, flag: &BatchFlag) -> Result<(), LedgerError> {
@@ -27,7 +27,7 @@ pub(super) fn flag(step: &mut Step<'_>, name: &BatchId, flag: &BatchFlag) -> Res
 }
 
 /// Changes the terms. The batch is looked at anew: it may go, sleep or be short by the next claim.
-pub(super) fn arrange(step: &mut Step<'_>, name: &BatchId, new: &Arrangement) -> Result<(), LedgerError> {
+pub(super) fn arrange(step: &mut Step<'_>, name: &BatchId, new: &BatchUpdate) -> Result<(), LedgerError> {
     let mut find = step.sql.prepare_cached("SELECT id, schedule, priority FROM batch WHERE folded = ?")?;
     let found = find.query_row([fold(name.as_str())], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
     let (id, schedule, priority): (i64, String, i16) =
@@ -48,8 +48,8 @@ pub(super) fn arrange(step: &mut Step<'_>, name: &BatchId, new: &Arrangement) ->
             new.weight,
             new.priority,
             &new.schedule,
-            new.span.map(|span| put_time(span.from)),
-            new.span.map(|span| put_time(span.until)),
+            new.range.map(|range| put_time(range.from)),
+            new.range.map(|range| put_time(range.until)),
             new.budget.is_some(),
             new.budget.flatten().map(veobatch_core::Credits::as_millis),
         ))?;

@@ -46,7 +46,7 @@ impl Reading {
 
     /// When it is `wall` by the wall clock, in the ledger's time.
     pub(super) fn when_wall_is(self, wall: Timestamp) -> Timestamp {
-        wall.after(self.ahead())
+        wall + self.ahead()
     }
 }
 
@@ -79,7 +79,7 @@ impl Clock {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let (wall, instant) = ((self.source)(), Instant::now());
         let (from, since) = told.from;
-        let runs_on = from.after(instant.saturating_duration_since(since));
+        let runs_on = from + instant.saturating_duration_since(since);
         let now = if wall >= told.latest { wall } else { told.latest.max(runs_on) };
         if wall >= told.latest || seen > now {
             told.from = (now.max(seen), instant);

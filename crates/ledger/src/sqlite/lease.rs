@@ -17,7 +17,7 @@ pub(super) fn claim(
     max: usize,
     lease: Duration,
 ) -> Result<(Vec<Claimed>, Option<Timestamp>), LedgerError> {
-    let until = step.now.after(lease);
+    let until = step.now + lease;
     let max = i64::try_from(max.min(CLAIM_MAX)).unwrap_or_default();
     let allowed = Room::load(step, lane, max)?;
     let mut due = step.sql.prepare_cached(&format!(
@@ -55,7 +55,7 @@ fn next_due(sql: &Connection, lane: Lane) -> Result<Option<Timestamp>, LedgerErr
 }
 
 pub(super) fn renew(step: &mut Step<'_>, leases: &[Lease], lease: Duration) -> Result<Vec<bool>, LedgerError> {
-    let until = put_time(step.now.after(lease));
+    let until = put_time(step.now + lease);
     let mut renew = step.sql.prepare_cached("UPDATE job SET due = ?3 WHERE id = ?1 AND fence = ?2")?;
     let mut held = Vec::with_capacity(leases.len());
     for lease in leases {

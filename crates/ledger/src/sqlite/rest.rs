@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Row, ToSql};
-use veobatch_core::{BatchId, Credits, Span, StateName, Terms, Timestamp};
+use veobatch_core::{BatchId, BatchSettings, Credits, StateName, TimeRange, Timestamp};
 
 use super::row::{get_state, get_time, put_state, put_time};
 use super::writer::Step;
@@ -154,10 +154,10 @@ fn summary(sql: &Connection, row: &Row<'_>) -> Result<BatchSummary, LedgerError>
         created: get_time(row, 4)?,
         rested: rested.map(super::row::time),
         paused_because: row.get(5)?,
-        terms: Terms {
+        terms: BatchSettings {
             weight: row.get(6)?,
             priority: row.get(7)?,
-            span: Span { from: get_time(row, 8)?, until: get_time(row, 9)? },
+            range: TimeRange { from: get_time(row, 8)?, until: get_time(row, 9)? },
             schedule: row.get(10)?,
             budget: row.get::<_, Option<i64>>(11)?.map(Credits::from_millis),
         },

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension};
 use veobatch_core::account::{
-    AccountState, DAY_WAIT, DayRoom, Facts, UNPRICED_WAIT, Waiting, expected_price, is_over_budget, lowered_bound,
+    AccountState, Blocked, DAY_WAIT, DayRoom, Facts, UNPRICED_WAIT, expected_price, is_over_budget, lowered_bound,
 };
-use veobatch_core::{Credits, Lane, Span, StateName, Timestamp, Token, millis};
+use veobatch_core::{Credits, Lane, StateName, TimeRange, Timestamp, Token, millis};
 
 use super::account::{self, now_us};
 use super::row::{
@@ -21,7 +21,7 @@ use crate::job::{Claimed, Fence, SubmissionClaim};
 use crate::unreadable::{SET_ASIDE, Unreadable};
 
 /// Why nothing may be submitted now, and until when.
-type Blocked = (Waiting, Option<Timestamp>);
+type BlockedUntil = (Blocked, Option<Timestamp>);
 
 /// Most places in flight that one claim takes back because their time is over.
 const LANDED: i64 = 1000;
@@ -50,7 +50,7 @@ pub(super) fn claim(step: &mut Step<'_>, wanted: &Wanted) -> Result<SubmissionCl
     let in_flight = account::in_flight(step.sql, step.now)?;
     let facts = Facts { recovering_until: None, in_flight, nth_bound };
     if let Some((why, until)) = account.blocked(&facts, now) {
-        let until = if why == Waiting::Cap { account::next_landing(step.sql, step.now)? } else { until };
+        let until = if why == Blocked::Cap { account::next_landing(step.sql, step.now)? } else { until };
         return wait(step, &mut account, nth_bound, (why, until));
     }
     let next = match next(step, wanted.only.as_deref())? {
@@ -58,7 +58,7 @@ pub(super) fn claim(step: &mut Step<'_>, wanted: &Wanted) -> Result<SubmissionCl
         Next::Nothing(blocked) => return wait(step, &mut account, nth_bound, blocked),
     };
     if let Some(until) = day_is_full(step, next.price)? {
-        return wait(step, &mut account, nth_bound, (Waiting::Budget, Some(until)));
+        return wait(step, &mut account, nth_bound, (Blocked::Budget, Some(until)));
     }
     take_slot(step, &mut account, nth_bound, &wanted.token, wanted.stall)?;
     served(step.sql, &next)?;
@@ -70,7 +70,7 @@ fn wait(
     step: &Step<'_>,
     account: &mut AccountState,
     nth_bound: Option<Timestamp>,
-    (why, until): Blocked,
+    (why, until): BlockedUntil,
 ) -> Result<SubmissionClaim, LedgerError> {
     let before = account.idle;
     slots::add(step, &account.count_idle(why, account.next_slot_us(nth_bound), now_us(step)))?;
@@ -101,7 +101,7 @@ pub(super) fn take_slot(
 fn submitting(step: &Step<'_>, wanted: &Wanted, next: &Ready) -> Result<Claimed, LedgerError> {
     let Ready { batch, id, rank, price, .. } = *next;
     let fence = Fence::random();
-    let until = step.now.after(wanted.lease);
+    let until = step.now + wanted.lease;
     let (lane, due) = (put_lane(Lane::Follow), put_time(until));
     let before = Place { state: StateName::Queued, rank: Some(rank), due: None, flight: None };
     let place = Place { state: StateName::Submitting, rank: None, due: Some((lane, due)), flight: Some(UNLIMITED) };
@@ -139,7 +139,7 @@ fn repeated(step: &Step<'_>, wanted: &Wanted) -> Result<Option<Claimed>, LedgerE
     if !is_expected(step, &wanted.token)? {
         return Err(LedgerError::LostLease);
     }
-    let until = step.now.after(wanted.lease);
+    let until = step.now + wanted.lease;
     step.sql.prepare_cached("UPDATE job SET due = ? WHERE id = ?")?.execute((put_time(until), id))?;
     expect_again(step, &wanted.token, wanted.stall)?;
     granted(step, id, get_fence(fence), until, &wanted.token).map(|mut claimed| {
@@ -163,7 +163,7 @@ fn granted(step: &Step<'_>, id: i64, fence: Fence, until: Timestamp, token: &Tok
 fn expect_arrival(step: &Step<'_>, token: &Token, stall: Duration) -> Result<(), LedgerError> {
     step.sql
         .prepare_cached("INSERT OR REPLACE INTO arrival (token, bound) VALUES (?, ?)")?
-        .execute((token.as_str(), put_time(step.now.after(stall))))?;
+        .execute((token.as_str(), put_time(step.now + stall)))?;
     Ok(())
 }
 
@@ -255,19 +255,19 @@ struct Ready {
 /// What there is to do.
 enum Next {
     Job(Ready),
-    Nothing(Blocked),
+    Nothing(BlockedUntil),
 }
 
 /// A runnable batch, as a claim looks at it.
 struct Runnable {
     id: i64,
     weight: i64,
-    span: (i64, i64),
+    range: (i64, i64),
     budget: Option<Credits>,
     spent: Credits,
 }
 
-/// The first job of the batch whose turn it is, of those that are in their span and have something left.
+/// The first job of the batch whose turn it is, of those that are in their range and have something left.
 fn next(step: &Step<'_>, only: Option<&[String]>) -> Result<Next, LedgerError> {
     let sql = step.sql;
     let now = put_time(step.clock.wall);
@@ -275,7 +275,7 @@ fn next(step: &Step<'_>, only: Option<&[String]>) -> Result<Next, LedgerError> {
     let has_day = account::daily(sql)?.is_some();
     for _ in 0..LOOKS {
         let Some(batch) = next_batch(sql, only)? else { return Ok(Next::Nothing(nothing(step, only)?)) };
-        if now < batch.span.0 || now >= batch.span.1 {
+        if now < batch.range.0 || now >= batch.range.1 {
             sql.prepare_cached("UPDATE batch SET asleep = 1 WHERE id = ?")?.execute([batch.id])?;
             continue;
         }
@@ -301,7 +301,7 @@ fn next(step: &Step<'_>, only: Option<&[String]>) -> Result<Next, LedgerError> {
         }
         return Ok(Next::Job(Ready { batch: batch.id, weight: batch.weight, id, rank, price }));
     }
-    Ok(Next::Nothing((Waiting::Work, Some(step.now))))
+    Ok(Next::Nothing((Blocked::Work, Some(step.now))))
 }
 
 /// Batches whose time has come come in at the present turn.
@@ -330,7 +330,7 @@ fn unreadable(step: &Step<'_>, id: i64) -> Result<Option<Unreadable>, LedgerErro
 
 /// A job that must not be paid for now waits: until somebody may have set its price, or a program can read it.
 fn put_off(step: &Step<'_>, batch: i64, id: i64, wait: Duration) -> Result<(), LedgerError> {
-    let due = put_time(step.now.after(wait));
+    let due = put_time(step.now + wait);
     step.sql.prepare_cached("UPDATE job SET lane = ?2, due = ?3 WHERE id = ?1")?.execute((
         id,
         put_lane(Lane::Submit),
@@ -345,7 +345,7 @@ fn day_is_full(step: &Step<'_>, price: Credits) -> Result<Option<Timestamp>, Led
     Ok(match daily.room(price, step.clock.wall) {
         DayRoom::Fits => None,
         DayRoom::Full(until) => Some(step.clock.when_wall_is(until)),
-        DayRoom::Over => Some(step.now.after(DAY_WAIT)),
+        DayRoom::Over => Some(step.now + DAY_WAIT),
     })
 }
 
@@ -362,7 +362,7 @@ fn served(sql: &Connection, next: &Ready) -> Result<(), LedgerError> {
 }
 
 /// Why no batch has a job that may go, and until when.
-fn nothing(step: &Step<'_>, only: Option<&[String]>) -> Result<Blocked, LedgerError> {
+fn nothing(step: &Step<'_>, only: Option<&[String]>) -> Result<BlockedUntil, LedgerError> {
     let any = |is: &str| -> Result<bool, LedgerError> {
         let Some(only) = only else {
             return Ok(step.sql.prepare_cached(&format!("SELECT 1 FROM batch WHERE {is}"))?.exists([])?);
@@ -377,14 +377,14 @@ fn nothing(step: &Step<'_>, only: Option<&[String]>) -> Result<Blocked, LedgerEr
     };
     let mut first = step.sql.prepare_cached("SELECT min(opens) FROM batch WHERE asleep = 1 AND opens > ?")?;
     let opens: Option<i64> = first.query_row([put_time(step.clock.wall)], |row| row.get(0))?;
-    let opens = opens.map(time).filter(|at| *at < Span::NEVER.from).map(|at| step.clock.when_wall_is(at));
+    let opens = opens.map(time).filter(|at| *at < TimeRange::NEVER.from).map(|at| step.clock.when_wall_is(at));
     let until = next_delayed(step.sql)?.into_iter().chain(opens).min();
     let why = if any("short = 1")? {
-        Waiting::Budget
-    } else if any(&format!("asleep = 1 AND opens < {}", put_time(Span::NEVER.from)))? {
-        Waiting::Window
+        Blocked::Budget
+    } else if any(&format!("asleep = 1 AND opens < {}", put_time(TimeRange::NEVER.from)))? {
+        Blocked::Window
     } else {
-        Waiting::Work
+        Blocked::Work
     };
     Ok((why, until))
 }
@@ -394,10 +394,10 @@ const RUNNABLE: &str = "SELECT id, turn, weight, opens, closes, budget, credits 
 /// The runnable batch whose turn it is.
 fn next_batch(sql: &Connection, only: Option<&[String]>) -> Result<Option<Runnable>, LedgerError> {
     let columns = |row: &rusqlite::Row<'_>| {
-        let span = (row.get(3)?, row.get(4)?);
+        let range = (row.get(3)?, row.get(4)?);
         let budget: Option<i64> = row.get(5)?;
         let (budget, spent) = (budget.map(Credits::from_millis), Credits::from_millis(row.get(6)?));
-        let batch = Runnable { id: row.get(0)?, weight: row.get(2)?, span, budget, spent };
+        let batch = Runnable { id: row.get(0)?, weight: row.get(2)?, range, budget, spent };
         Ok((batch, row.get::<_, i64>(1)?))
     };
     let Some(only) = only else {

@@ -44,8 +44,8 @@ pub(super) fn set_aside(step: &Step<'_>, found: &[Unreadable]) -> Result<(), Led
         step.sql.prepare_cached("UPDATE job SET flight = ?2 WHERE id = ?1 AND state = ?3 AND flight > ?2")?;
     for job in found {
         let id = row::id(job.job);
-        later.execute((id, put_time(step.now.after(SET_ASIDE))))?;
-        let lands_at = put_time(step.now.after(veobatch_core::SOFT_DEADLINE));
+        later.execute((id, put_time(step.now + SET_ASIDE)))?;
+        let lands_at = put_time(step.now + veobatch_core::SOFT_DEADLINE);
         lands.execute((id, lands_at, put_state(StateName::Submitting)))?;
     }
     Ok(())

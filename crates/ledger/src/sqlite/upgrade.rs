@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use veobatch_core::account::Waiting;
+use veobatch_core::account::Blocked;
 use veobatch_core::{StateName, Token};
 
 use super::account::{self, now_us};
@@ -27,13 +27,13 @@ pub(super) fn claim(
     }
     let (mut account, now) = (account::load(step.sql)?, now_us(step));
     if let Some(until) = account.closed_until(now) {
-        return Ok(UpgradeClaim::Wait { why: Waiting::Gate, until, now: step.now });
+        return Ok(UpgradeClaim::Wait { why: Blocked::Gate, until, now: step.now });
     }
     let nth_bound = account::nth_bound(step.sql, account.most_young(now))?;
     let slot = account.upgrade_slot(nth_bound, now);
     if let Some(until) = slot {
         account::store(step.sql, &account)?;
-        return Ok(UpgradeClaim::Wait { why: Waiting::Slot, until, now: step.now });
+        return Ok(UpgradeClaim::Wait { why: Blocked::Slot, until, now: step.now });
     }
     submission::take_slot(step, &mut account, nth_bound, token, stall)?;
     step.nudge = true;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use veobatch_core::{State, StateName, Task, Timestamp, Token};
 use veobatch_ledger::{
-    Arrival, Claimed, Gate, GateReport, LedgerError, NoteKind, Pace, Put, Settings, Settle, SharedLedger,
-    SubmissionClaim, Waiting,
+    Arrival, Blocked, Claimed, Gate, GateReport, LedgerError, NoteKind, Pace, Put, Settings, Settle, SharedLedger,
+    SubmissionClaim,
 };
 
 use crate::bench::{
@@ -121,7 +121,7 @@ pub(crate) async fn slots_are_evenly_spaced(bench: &Bench) {
     let spent = at[7].since(at[0]);
     assert!(spent >= Duration::from_millis(6 * 50), "{spent:?}");
     let account = ledger.account().await.unwrap();
-    assert!(account.next_slot <= account.now.after(Duration::from_millis(50)));
+    assert!(account.next_slot <= account.now + Duration::from_millis(50));
 }
 
 async fn report_arrival(ledger: &SharedLedger, claimed: &Claimed, arrival: Arrival) {
@@ -144,7 +144,7 @@ pub(crate) async fn never_more_than_n_arrivals_are_younger_than_w(bench: &Bench)
             match ledger.claim_submission(&new_token(), None, LONG, stall).await.unwrap() {
                 SubmissionClaim::Granted(claimed) => Some(*claimed),
                 SubmissionClaim::Wait { why, .. } => {
-                    assert_eq!(why, Waiting::Slot);
+                    assert_eq!(why, Blocked::Slot);
                     None
                 }
             }
@@ -153,7 +153,7 @@ pub(crate) async fn never_more_than_n_arrivals_are_younger_than_w(bench: &Bench)
         let now = claimed.stored.now;
         let young = bounds.iter().filter(|(_, bound)| now.since(*bound) < W).count();
         assert!(young < N, "{young} arrivals are younger than {W:?} at {now:?}: {bounds:?}");
-        bounds.push((token_of(&claimed), now.after(stall)));
+        bounds.push((token_of(&claimed), now + stall));
         open.push(claimed);
         if n % 3 == 2 {
             for claimed in open.drain(..) {
@@ -179,7 +179,7 @@ pub(crate) async fn a_call_that_hangs_costs_one_place_until_it_is_over(bench: &B
     let second = submission(ledger).await;
     // Both hang now: nothing until the bound of one of them is over.
     let wait = ledger.claim_submission(&new_token(), None, LONG, LONG).await.unwrap();
-    let SubmissionClaim::Wait { why: Waiting::Slot, until: Some(due), now } = wait else { panic!("{wait:?}") };
+    let SubmissionClaim::Wait { why: Blocked::Slot, until: Some(due), now } = wait else { panic!("{wait:?}") };
     assert!(due.since(now) > LONG / 2, "{due:?} {now:?}");
     let account = ledger.account().await.unwrap();
     assert_eq!(account.next_slot, due);
@@ -207,15 +207,15 @@ pub(crate) async fn a_bound_of_arrival_is_never_raised(bench: &Bench) {
     let SubmissionClaim::Granted(claimed) = ledger.claim_submission(&token, None, LONG, short).await.unwrap() else {
         panic!("a slot is free")
     };
-    let bound = claimed.stored.now.after(short);
-    until("the bound is over", async || (ledger.now().await.unwrap() > bound.after(short)).then_some(())).await;
+    let bound = claimed.stored.now + short;
+    until("the bound is over", async || (ledger.now().await.unwrap() > bound + short).then_some(())).await;
     report_arrival(ledger, &claimed, Arrival::Ago(Duration::ZERO)).await;
     let next = ledger.account().await.unwrap().next_slot;
-    assert!(next <= bound.after(Duration::from_millis(1)), "{next:?} {bound:?}");
+    assert!(next <= bound + Duration::from_millis(1), "{next:?} {bound:?}");
     // What is still unknown leaves it as it is.
     let claimed = submission(ledger).await;
     report_arrival(ledger, &claimed, Arrival::Unknown).await;
-    assert!(ledger.account().await.unwrap().next_slot >= claimed.stored.now.after(LONG));
+    assert!(ledger.account().await.unwrap().next_slot >= claimed.stored.now + LONG);
 }
 
 pub(crate) async fn the_fastest_answers_to_all_machines_bound_the_arrival(bench: &Bench) {
@@ -249,7 +249,7 @@ pub(crate) async fn the_fastest_answers_to_all_machines_bound_the_arrival(bench:
     let after = ledger.now().await.unwrap();
     // 100 ms ago, and 250 − 50 ms before that: 700 ms from now on it is a second ago.
     let next = ledger.account().await.unwrap().next_slot;
-    assert!((before.after(ms(700))..=after.after(ms(701))).contains(&next), "{next:?} {before:?} {after:?}");
+    assert!(((before + ms(700))..=after + ms(701)).contains(&next), "{next:?} {before:?} {after:?}");
 
     // Who begins may be nearer than all of them.
     second.configure(&Settings { joins: true, ..Settings::default() }).await.unwrap();
@@ -258,7 +258,7 @@ pub(crate) async fn the_fastest_answers_to_all_machines_bound_the_arrival(bench:
     let settle = Settle { token: token_of(&claimed), arrival, gate: GateReport::Healthy };
     let before = ledger.now().await.unwrap();
     put(ledger, &Put { settle: Some(settle), ..ending(&claimed, State::Cancelled) }).await;
-    assert!(ledger.account().await.unwrap().next_slot >= before.after(ms(900)));
+    assert!(ledger.account().await.unwrap().next_slot >= before + ms(900));
 }
 
 async fn capped(ledger: &SharedLedger, cap: u32) {
@@ -271,10 +271,10 @@ pub(crate) async fn the_cap_counts_what_is_in_flight(bench: &Bench) {
     admit(ledger, "n", &jobs("a", 4)).await;
     let first = submission(ledger).await;
     let second = submission(ledger).await;
-    assert_eq!(hindrance(ledger, None).await, (Waiting::Cap, None), "submitting counts without limit");
+    assert_eq!(hindrance(ledger, None).await, (Blocked::Cap, None), "submitting counts without limit");
     put(ledger, &ending(&first, generating("t", first.stored.now))).await;
     let (why, until) = hindrance(ledger, None).await;
-    assert_eq!((why, until), (Waiting::Cap, Some(first.stored.now.after(veobatch_core::SOFT_DEADLINE))));
+    assert_eq!((why, until), (Blocked::Cap, Some(first.stored.now + veobatch_core::SOFT_DEADLINE)));
     assert_eq!(ledger.account().await.unwrap().in_flight, 2);
     put(ledger, &ending(&second, State::Cancelled)).await;
     assert_eq!(ledger.account().await.unwrap().in_flight, 1);
@@ -296,12 +296,12 @@ pub(crate) async fn a_place_in_flight_ends_by_itself(bench: &Bench) {
         task: Task { id: task("t"), attempt: 1, at },
         polls: 0,
         misses: 0,
-        due: now.after(LONG),
+        due: now + LONG,
         called: false,
     };
     put(ledger, &ending(&claimed, state)).await;
     let (why, ends) = hindrance(ledger, None).await;
-    assert_eq!(why, Waiting::Cap);
+    assert_eq!(why, Blocked::Cap);
     let next = until("the place is free", async || {
         match ledger.claim_submission(&new_token(), None, LONG, LONG).await.unwrap() {
             SubmissionClaim::Granted(claimed) => Some(claimed),

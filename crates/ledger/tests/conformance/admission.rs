@@ -1,7 +1,7 @@
 //! Staging, publishing, abandoning.
 
 use veobatch_core::{JobId, Spec, StateName};
-use veobatch_ledger::{Admission, Known, LedgerError, NewJob, Staged, SubmissionClaim, Waiting};
+use veobatch_ledger::{Admission, Blocked, Known, LedgerError, NewJob, Staged, SubmissionClaim};
 
 use crate::bench::{Bench, admit, batch, count, hindrance, ids, job, jobs, key, read, submission, try_submission};
 
@@ -16,7 +16,7 @@ pub(crate) async fn staged_jobs_are_seen_by_nobody_until_they_are_published(benc
     assert_eq!(ledger.read(&key("night", "a00000")).await.unwrap(), None);
     assert!(ledger.page(&batch("night"), None, None, 10).await.unwrap().is_empty());
     assert!(ledger.batches().await.unwrap().is_empty());
-    assert!(matches!(try_submission(ledger).await, SubmissionClaim::Wait { why: Waiting::Work, .. }));
+    assert!(matches!(try_submission(ledger).await, SubmissionClaim::Wait { why: Blocked::Work, .. }));
 
     ledger.publish(&admission, &[batch("night")]).await.unwrap();
     assert_eq!(count(ledger, "night", StateName::Queued).await, 3);
@@ -154,7 +154,7 @@ pub(crate) async fn a_second_admission_goes_behind_the_first(bench: &Bench) {
     for expected in ["z", "y", "b", "a"] {
         assert_eq!(submission(ledger).await.stored.key.job.as_str(), expected);
     }
-    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work);
+    assert_eq!(hindrance(ledger, None).await.0, Blocked::Work);
 }
 
 pub(crate) async fn comparing_stores_nothing_and_sees_only_what_is_published(bench: &Bench) {

@@ -8,8 +8,8 @@ use veobatch_core::{
     Attempt, BatchId, JobId, JobKey, Lane, Record, Spec, State, StateName, Task, TaskId, Timestamp, Token, WorkPolicy,
 };
 use veobatch_ledger::{
-    Admission, Claimed, GateReport, Lease, LedgerError, LedgerUrl, NewJob, Nonce, Put, Settings, Settle, SharedLedger,
-    Staged, Stored, SubmissionClaim, Version, Waiting, open,
+    Admission, Blocked, Claimed, GateReport, Lease, LedgerError, LedgerUrl, NewJob, Nonce, Put, Settings, Settle,
+    SharedLedger, Staged, Stored, SubmissionClaim, Version, open,
 };
 
 use crate::redis_cluster::RedisCluster;
@@ -180,17 +180,17 @@ pub(crate) async fn submission_for(
 ) -> Claimed {
     until("a submission is granted", async || match ledger.claim_submission(token, only, lease, LONG).await.unwrap() {
         SubmissionClaim::Granted(claimed) => Some(*claimed),
-        SubmissionClaim::Wait { why: Waiting::Slot, .. } => None,
+        SubmissionClaim::Wait { why: Blocked::Slot, .. } => None,
         wait @ SubmissionClaim::Wait { .. } => panic!("{wait:?}"),
     })
     .await
 }
 
 /// Why nothing is granted, once slots are out of the way.
-pub(crate) async fn hindrance(ledger: &SharedLedger, only: Option<&[BatchId]>) -> (Waiting, Option<Timestamp>) {
+pub(crate) async fn hindrance(ledger: &SharedLedger, only: Option<&[BatchId]>) -> (Blocked, Option<Timestamp>) {
     until("something but a slot is in the way", async || {
         match ledger.claim_submission(&new_token(), only, LONG, LONG).await.unwrap() {
-            SubmissionClaim::Wait { why: Waiting::Slot, .. } => None,
+            SubmissionClaim::Wait { why: Blocked::Slot, .. } => None,
             SubmissionClaim::Wait { why, until, .. } => Some((why, until)),
             SubmissionClaim::Granted(claimed) => panic!("granted: {claimed:?}"),
         }

@@ -15,7 +15,7 @@ pub(crate) async fn the_callback_of_the_latest_submission_is_remembered_for_all(
     let first = second.heard().await.unwrap().unwrap();
     assert!(first.submitted == start && first.at >= start, "{first:?}");
 
-    let later = start.after(Duration::from_secs(5));
+    let later = start + Duration::from_secs(5);
     second.hear(later).await.unwrap();
     let latest = ledger.heard().await.unwrap().unwrap();
     assert!(latest.submitted == later && latest.at >= first.at, "{latest:?}");
@@ -47,7 +47,7 @@ pub(crate) async fn a_job_in_doubt_may_be_due_to_be_looked_at(bench: &Bench) {
     let token = doubted(&due.stored.record).unwrap();
     assert_eq!(ledger.find_token(token).await.unwrap(), Some(key("n", "a")), "its attempt is open");
 
-    put(ledger, &ending(&due, doubt(now.after(LONG)))).await;
+    put(ledger, &ending(&due, doubt(now + LONG))).await;
     assert_eq!(ledger.claim(Lane::Follow, 8, LONG).await.unwrap().0.len(), 0);
     assert_eq!(read(ledger, "n", "a").await.record.state.name(), StateName::InDoubt);
 }

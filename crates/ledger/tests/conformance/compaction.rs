@@ -1,6 +1,6 @@
 //! Finished jobs become compact, and are known all the same.
 
-use veobatch_core::{Entry, Files, JobId, Record, Spec, State, StateName, Stray, Task, Timestamp};
+use veobatch_core::{Files, HistoryEntry, JobId, Record, Spec, State, StateName, Stray, Task, Timestamp};
 use veobatch_ledger::{Compaction, Known, LedgerError, NewJob, SharedLedger, Stored};
 
 use crate::bench::{
@@ -12,7 +12,7 @@ use crate::bench::{
 pub(crate) fn done(stored: &Stored, id: &str) -> Record {
     let at = Timestamp::from_millis(1_795_368_605_999);
     let state = State::Done { task: Task { id: task(id), attempt: 1, at }, files: Files::Usual(1) };
-    let history = vec![Entry(at, "attempt 1 accepted".into()), Entry(at, "saved".into())];
+    let history = vec![HistoryEntry(at, "attempt 1 accepted".into()), HistoryEntry(at, "saved".into())];
     Record { attempts: 1, history, ..moved(&stored.record, state) }
 }
 

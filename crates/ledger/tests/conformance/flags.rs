@@ -1,7 +1,7 @@
 //! Flags of whole batches.
 
 use veobatch_core::Lane;
-use veobatch_ledger::{BatchFlag, LedgerError, Waiting};
+use veobatch_ledger::{BatchFlag, Blocked, LedgerError};
 
 use crate::bench::{Bench, LONG, admit, batch, claim, generating_job, hindrance, jobs, submission};
 
@@ -11,11 +11,11 @@ pub(crate) async fn a_paused_batch_gets_no_submissions(bench: &Bench) {
     admit(ledger, "two", &jobs("a", 1)).await;
     bench.second().await.flag(&batch("ONE"), BatchFlag::Paused(true)).await.unwrap();
     assert_eq!(submission(ledger).await.stored.key.batch, batch("two"));
-    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work);
-    assert_eq!(hindrance(ledger, Some(&[batch("one")])).await.0, Waiting::Work);
+    assert_eq!(hindrance(ledger, None).await.0, Blocked::Work);
+    assert_eq!(hindrance(ledger, Some(&[batch("one")])).await.0, Blocked::Work);
     // What comes to a paused batch waits with it.
     admit(ledger, "one", &jobs("b", 1)).await;
-    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work);
+    assert_eq!(hindrance(ledger, None).await.0, Blocked::Work);
     ledger.flag(&batch("one"), BatchFlag::Paused(false)).await.unwrap();
     for _ in 0..4 {
         submission(ledger).await;
@@ -33,7 +33,7 @@ pub(crate) async fn a_cancelling_batch_gets_no_submissions(bench: &Bench) {
     let ledger = &bench.ledger;
     admit(ledger, "n", &jobs("a", 3)).await;
     ledger.flag(&batch("n"), BatchFlag::Cancelling(true)).await.unwrap();
-    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work);
+    assert_eq!(hindrance(ledger, None).await.0, Blocked::Work);
     ledger.flag(&batch("n"), BatchFlag::Cancelling(false)).await.unwrap();
     submission(ledger).await;
 }
@@ -44,7 +44,7 @@ pub(crate) async fn resuming_ends_a_cancellation(bench: &Bench) {
     ledger.flag(&batch("n"), BatchFlag::Paused(true)).await.unwrap();
     ledger.flag(&batch("n"), BatchFlag::Cancelling(true)).await.unwrap();
     ledger.flag(&batch("n"), BatchFlag::Cancelling(false)).await.unwrap();
-    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work, "it is still paused");
+    assert_eq!(hindrance(ledger, None).await.0, Blocked::Work, "it is still paused");
     ledger.flag(&batch("n"), BatchFlag::Cancelling(true)).await.unwrap();
     ledger.flag(&batch("n"), BatchFlag::Paused(false)).await.unwrap();
     submission(ledger).await;

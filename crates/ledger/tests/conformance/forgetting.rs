@@ -1,6 +1,6 @@
 //! A person has a batch forgotten: at once, wholly, and nothing but that batch.
 
-use veobatch_core::{Failure, FailureKind, Fate, Files, Lane, Record, State, StateName, Stray};
+use veobatch_core::{Failure, FailureKind, Files, Lane, Record, State, StateName, Stray, StrayState};
 use veobatch_ledger::{Admission, Compaction, LedgerError, SharedLedger};
 
 use crate::bench::{
@@ -85,15 +85,15 @@ pub(crate) async fn a_batch_with_a_job_that_is_due_all_the_same_is_not_forgotten
             strays: vec![Stray { fate, ..stray.clone() }],
             ..stored.record.clone()
         };
-        put(ledger, &put_of(&stored, None, &with(Fate::default()))).await;
+        put(ledger, &put_of(&stored, None, &with(StrayState::default()))).await;
         refused(name).await;
         let [polled] = <[_; 1]>::try_from(ledger.claim(Lane::Follow, 8, LONG).await.unwrap().0).unwrap();
         refused(name).await;
-        let made = Fate::Made { urls: vec![], stale: false, tries: 0, due: stored.now.after(LONG) };
+        let made = StrayState::Made { urls: vec![], stale: false, tries: 0, due: stored.now + LONG };
         put(ledger, &put_of(&polled.stored, Some(&polled.lease), &with(made))).await;
         refused(name).await;
         let waiting = read(ledger, name, "a00000").await;
-        put(ledger, &put_of(&waiting, None, &with(Fate::Saved(Files::Usual(1))))).await;
+        put(ledger, &put_of(&waiting, None, &with(StrayState::Saved(Files::Usual(1))))).await;
         ledger.forget(&batch(name)).await.unwrap();
     }
     ledger.forget(&batch("other")).await.unwrap();
@@ -105,7 +105,7 @@ pub(crate) async fn a_batch_with_a_late_stray_beside_a_compact_job_is_not_forgot
     let done = finish(ledger, "n", "cat").await;
     ledger.compact(&[compaction(&done)]).await.unwrap();
     let compact = read(ledger, "n", "cat").await;
-    let made = Fate::Made { urls: vec![], stale: false, tries: 0, due: compact.now };
+    let made = StrayState::Made { urls: vec![], stale: false, tries: 0, due: compact.now };
     let stray = Stray { fate: made, ..Stray::new(task("late"), token(7), compact.now) };
     let late = Record { strays: vec![stray.clone()], ..compact.record.clone() };
     put(ledger, &put_of(&compact, None, &late)).await;
@@ -117,7 +117,7 @@ pub(crate) async fn a_batch_with_a_late_stray_beside_a_compact_job_is_not_forgot
     let body = late.body();
     let compaction = Compaction { job: claimed.stored.job, version: claimed.stored.version, body };
     assert_eq!(ledger.compact(&[compaction]).await.unwrap(), 0, "it is due in a lane");
-    let saved = Record { strays: vec![Stray { fate: Fate::Saved(Files::Usual(1)), ..stray }], ..late };
+    let saved = Record { strays: vec![Stray { fate: StrayState::Saved(Files::Usual(1)), ..stray }], ..late };
     put(ledger, &put_of(&claimed.stored, Some(&claimed.lease), &saved)).await;
     ledger.forget(&batch("n")).await.unwrap();
 }

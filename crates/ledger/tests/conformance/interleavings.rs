@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use veobatch_core::{Event, Lane, Outcome, PollPolicy, State, StateName};
-use veobatch_ledger::{Change, Changed, Impatient, LedgerError, SharedLedger, SubmissionClaim, Waiting, change};
+use veobatch_ledger::{Blocked, Change, Changed, Impatient, LedgerError, SharedLedger, SubmissionClaim, change};
 
 use crate::bench::{
     Bench, LONG, SHORT, admit, batch, claim, count, ending, generating, generating_job, jobs, key, moved, new_token,
@@ -26,7 +26,7 @@ pub(crate) async fn two_claimers_never_get_the_same_submission(bench: &Bench) {
             loop {
                 match ledger.claim_submission(&new_token(), None, LONG, LONG).await.unwrap() {
                     SubmissionClaim::Granted(claimed) => mine.push(claimed.stored.key.clone()),
-                    SubmissionClaim::Wait { why: Waiting::Work, .. } => return mine,
+                    SubmissionClaim::Wait { why: Blocked::Work, .. } => return mine,
                     SubmissionClaim::Wait { .. } => tokio::time::sleep(std::time::Duration::from_millis(1)).await,
                 }
             }

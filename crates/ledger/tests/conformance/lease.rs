@@ -58,7 +58,7 @@ pub(crate) async fn an_ended_lease_is_held_until_somebody_else_claims(bench: &Be
     let slow = claim(ledger, Lane::Follow, Duration::ZERO).await;
     until("the lease has ended", async || read(ledger, "n", "a00000").await.leased_until.is_none().then_some(())).await;
     assert_eq!(ledger.renew(std::slice::from_ref(&slow.lease), Duration::ZERO).await.unwrap(), [true]);
-    let due = slow.stored.now.after(LONG);
+    let due = slow.stored.now + LONG;
     put(ledger, &ending(&slow, generating("task-0", due))).await;
 }
 
@@ -84,7 +84,7 @@ pub(crate) async fn the_next_due_time_is_told(bench: &Bench) {
     let stored = due_jobs(ledger, 2).await;
     let (mut first, next) = ledger.claim(Lane::Follow, 1, LONG).await.unwrap();
     assert_eq!(next, stored[1].record.facets().due.map(|(_, at)| at));
-    let later = first[0].stored.now.after(LONG);
+    let later = first[0].stored.now + LONG;
     put(ledger, &ending(&first.remove(0), generating("task-0", later))).await;
     let (second, next) = ledger.claim(Lane::Follow, 1, LONG / 2).await.unwrap();
     assert_eq!(next, second[0].stored.leased_until, "a leased job counts at the end of its lease");
@@ -97,7 +97,7 @@ pub(crate) async fn a_renewed_lease_lasts_longer(bench: &Bench) {
     let claimed = claim(ledger, Lane::Follow, SHORT).await;
     assert_eq!(ledger.renew(std::slice::from_ref(&claimed.lease), LONG).await.unwrap(), [true]);
     let until_when = read(ledger, "n", "a00000").await.leased_until.unwrap();
-    assert!(until_when >= claimed.stored.now.after(LONG));
+    assert!(until_when >= claimed.stored.now + LONG);
     tokio::time::sleep(2 * SHORT).await;
     assert!(nothing_due(ledger, Lane::Follow).await);
 }
@@ -107,7 +107,7 @@ pub(crate) async fn a_lost_lease_is_not_renewed(bench: &Bench) {
     let stored = due_jobs(ledger, 2).await;
     let (claimed, _) = ledger.claim(Lane::Follow, 2, LONG).await.unwrap();
     let forged = Lease { job: stored[0].job, fence: Fence::random() };
-    put(ledger, &ending(&claimed[0], generating("task-0", claimed[0].stored.now.after(LONG)))).await;
+    put(ledger, &ending(&claimed[0], generating("task-0", claimed[0].stored.now + LONG))).await;
     let leases = [claimed[0].lease.clone(), claimed[1].lease.clone(), forged];
     assert_eq!(ledger.renew(&leases, LONG).await.unwrap(), [false, true, false]);
 }

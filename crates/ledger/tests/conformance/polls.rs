@@ -46,7 +46,7 @@ pub(crate) async fn no_more_than_a_seconds_worth_is_followed_at_once(bench: &Ben
     let allowed = 5 + usize::try_from(elapsed.as_millis() / 200).unwrap();
     assert!(more >= 2 && 3 + more <= allowed, "{more} more after {elapsed:?}");
     let next = next.unwrap();
-    assert!(next > began && next <= ledger.now().await.unwrap().after(Duration::from_millis(450)), "told when to come");
+    assert!(next > began && next <= ledger.now().await.unwrap() + Duration::from_millis(450), "told when to come");
     assert_eq!(claimed(ledger, Lane::Save, 64).await.0, 4, "what is saved is not limited");
 }
 
@@ -73,7 +73,7 @@ pub(crate) async fn a_clock_that_was_ahead_neither_lifts_the_limit_nor_stops_eve
     due(ledger, 20, 0).await;
     ledger.limit_polls(Some(5)).await.unwrap();
     // As if some had been followed in an hour from now.
-    let hence = ledger.now().await.unwrap().after(Duration::from_secs(3600)).as_millis();
+    let hence = (ledger.now().await.unwrap() + Duration::from_secs(3600)).as_millis();
     if bench.file().is_some() {
         sql(bench, &format!("UPDATE polls SET used = {hence}000"));
     } else {

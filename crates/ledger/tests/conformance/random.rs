@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use veobatch_core::{Credits, Failure, FailureKind, Flight, Lane, Record, Span, State, StateName, Timestamp, Token};
+use veobatch_core::{
+    Credits, Failure, FailureKind, Flight, Lane, Record, State, StateName, TimeRange, Timestamp, Token,
+};
 use veobatch_ledger::{
-    Arrangement, BatchFlag, Claimed, GateReport, LedgerError, Put, Settings, SharedLedger, Stored, SubmissionClaim,
-    Waiting,
+    BatchFlag, BatchUpdate, Blocked, Claimed, GateReport, LedgerError, Put, Settings, SharedLedger, Stored,
+    SubmissionClaim,
 };
 
 use crate::bench::{
@@ -108,7 +110,7 @@ impl Side {
         let only = &only[..=usize::try_from(which % 2).unwrap()];
         let claim = until("slots are out of the way", async || {
             match self.ledger.claim_submission(&token, Some(only), lease, LONG).await.unwrap() {
-                SubmissionClaim::Wait { why: Waiting::Slot, .. } => None,
+                SubmissionClaim::Wait { why: Blocked::Slot, .. } => None,
                 claim => Some(claim),
             }
         })
@@ -211,17 +213,17 @@ impl Side {
 }
 
 /// Some terms, most of which are in nobody's way.
-fn arrangement(which: u64) -> Arrangement {
-    let none = Arrangement::default();
+fn arrangement(which: u64) -> BatchUpdate {
+    let none = BatchUpdate::default();
     match which % 8 {
-        0 => Arrangement { weight: Some(3), ..none },
-        1 => Arrangement { priority: Some(5), ..none },
-        2 => Arrangement { priority: Some(0), ..none },
-        3 => Arrangement { budget: Some(Some(Credits::whole(180))), ..none },
-        4 => Arrangement { budget: Some(None), ..none },
-        5 => Arrangement { span: Some(Span::NEVER), schedule: Some("never".into()), ..none },
-        6 => Arrangement { span: Some(Span::NEVER), only_if: Some("never".into()), ..none },
-        _ => Arrangement { span: Some(Span::ALWAYS), schedule: Some(String::new()), ..none },
+        0 => BatchUpdate { weight: Some(3), ..none },
+        1 => BatchUpdate { priority: Some(5), ..none },
+        2 => BatchUpdate { priority: Some(0), ..none },
+        3 => BatchUpdate { budget: Some(Some(Credits::whole(180))), ..none },
+        4 => BatchUpdate { budget: Some(None), ..none },
+        5 => BatchUpdate { range: Some(TimeRange::NEVER), schedule: Some("never".into()), ..none },
+        6 => BatchUpdate { range: Some(TimeRange::NEVER), only_if: Some("never".into()), ..none },
+        _ => BatchUpdate { range: Some(TimeRange::ALWAYS), schedule: Some(String::new()), ..none },
     }
 }
 
@@ -254,7 +256,7 @@ fn record(stored: &Stored, state: u64, n: u64) -> Record {
                 State::Submitting { attempt } => attempt.price,
                 _ => Credits::default(),
             };
-            let credits = stored.record.credits.minus(price);
+            let credits = stored.record.credits.saturating_sub(price);
             return Record { credits, ..moved(&stored.record, State::Queued { due: None }) };
         }
         1 => State::Queued { due: Some(FAR) },

@@ -121,6 +121,6 @@ pub(crate) async fn only_what_may_be_made_compact_is_listed_for_that(bench: &Ben
     // A late change makes it whole.
     let stored = read(ledger, "done", "a00001").await;
     put(ledger, &put_of(&stored, None, &stored.record)).await;
-    let before = later(ledger).await.after(Duration::from_millis(1));
+    let before = later(ledger).await + Duration::from_millis(1);
     assert_eq!(names(ledger, Batches::Whole { before }).await, ["done"]);
 }

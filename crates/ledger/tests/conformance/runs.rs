@@ -1,7 +1,7 @@
 //! Runs of recurring batches: shown in the one step in which their template remembers them, or not at all.
 
 use veobatch_core::{State, StateName};
-use veobatch_ledger::{Admission, Arrangement, BatchFlag, LedgerError, SharedLedger, Turn};
+use veobatch_ledger::{Admission, BatchFlag, BatchUpdate, LedgerError, SharedLedger, Turn};
 
 use crate::bench::{Bench, admit, batch, count, jobs, moved, put, put_of, submission};
 
@@ -13,7 +13,7 @@ async fn template(ledger: &SharedLedger) -> Turn {
 }
 
 async fn reschedule(ledger: &SharedLedger, schedule: &str) {
-    let change = Arrangement { schedule: Some(schedule.to_owned()), ..Arrangement::default() };
+    let change = BatchUpdate { schedule: Some(schedule.to_owned()), ..BatchUpdate::default() };
     ledger.arrange(&batch("daily"), &change).await.unwrap();
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use veobatch_core::{Lane, State, Timestamp};
 use veobatch_ledger::{
-    Arrival, Claimed, Gate, GateReport, Put, Settings, Settle, SharedLedger, SlotUse, SubmissionClaim, Unused, Waiting,
+    Arrival, Blocked, Claimed, Gate, GateReport, Put, Settings, Settle, SharedLedger, SlotUse, SubmissionClaim, Unused,
 };
 
 use crate::bench::{
@@ -28,7 +28,7 @@ fn settle(claimed: &Claimed, arrival: Arrival, gate: GateReport) -> Settle {
 /// The service took it, long ago.
 async fn accept(ledger: &SharedLedger, claimed: &Claimed) {
     let settle = Some(settle(claimed, Arrival::Ago(LONG), GateReport::Healthy));
-    let far = claimed.stored.now.after(LONG);
+    let far = claimed.stored.now + LONG;
     let task = format!("task-{}", claimed.stored.key.job);
     put(ledger, &Put { settle, ..ending(claimed, generating(&task, far)) }).await;
 }
@@ -52,12 +52,12 @@ fn of(slots: &SlotUse, why: Unused) -> f64 {
 }
 
 /// Asks again and again for so long, and is always told to wait for `why`.
-async fn wait_in_vain(ledger: &SharedLedger, why: Waiting, how_long: Duration) {
+async fn wait_in_vain(ledger: &SharedLedger, why: Blocked, how_long: Duration) {
     let from = ledger.now().await.unwrap();
     until("that time is over", async || match try_submission(ledger).await {
         SubmissionClaim::Wait { why: told, now, .. } => {
-            assert!(told == why || told == Waiting::Slot, "{told:?}");
-            (now >= from.after(how_long)).then_some(())
+            assert!(told == why || told == Blocked::Slot, "{told:?}");
+            (now >= from + how_long).then_some(())
         }
         granted @ SubmissionClaim::Granted(_) => panic!("{granted:?}"),
     })
@@ -71,10 +71,10 @@ pub(crate) async fn every_slot_that_goes_by_has_its_reason(bench: &Bench) {
     let first = submission(ledger).await;
     accept(ledger, &first).await;
     let second = submission(ledger).await;
-    wait_in_vain(ledger, Waiting::Work, 6 * SPACING).await;
+    wait_in_vain(ledger, Blocked::Work, 6 * SPACING).await;
     admit(ledger, "m", &jobs("a", 2)).await;
     refuse(ledger, &second, closed(6 * SPACING, false)).await;
-    wait_in_vain(ledger, Waiting::Gate, 4 * SPACING).await;
+    wait_in_vain(ledger, Blocked::Gate, 4 * SPACING).await;
     until("the gate lets one through", async || match try_submission(ledger).await {
         SubmissionClaim::Granted(claimed) => Some(claimed),
         SubmissionClaim::Wait { .. } => None,
@@ -83,7 +83,7 @@ pub(crate) async fn every_slot_that_goes_by_has_its_reason(bench: &Bench) {
     let cap = Settings { max_in_flight: Some(1), ..Settings::default() };
     ledger.configure(&cap).await.unwrap();
     let probe_is_under_way = hindrance(ledger, None).await.0;
-    assert_eq!(probe_is_under_way, Waiting::Gate);
+    assert_eq!(probe_is_under_way, Blocked::Gate);
     let second = bench.second().await;
     let gone = async || ledger.now().await.unwrap().since(first.stored.now).as_secs_f64() / SPACING.as_secs_f64();
     let (before, seen, after) = (gone().await, slots(&second).await, gone().await);
@@ -99,7 +99,7 @@ pub(crate) async fn slots_that_nobody_asked_for_are_counted(bench: &Bench) {
     admit(ledger, "n", &jobs("a", 2)).await;
     let first = submission(ledger).await;
     accept(ledger, &first).await;
-    let till = first.stored.now.after(8 * SPACING);
+    let till = first.stored.now + 8 * SPACING;
     until("some slots have gone by", async || (ledger.now().await.unwrap() >= till).then_some(())).await;
     let second = submission(ledger).await;
     let gone = second.stored.now.since(first.stored.now).as_secs_f64() / SPACING.as_secs_f64();
@@ -141,7 +141,7 @@ pub(crate) async fn slow_answers_cost_slots_and_are_named(bench: &Bench) {
             match ledger.claim_submission(&new_token(), None, LONG, stall).await.unwrap() {
                 SubmissionClaim::Granted(claimed) => Some(claimed.stored.now),
                 SubmissionClaim::Wait { why, .. } => {
-                    assert_eq!(why, Waiting::Slot);
+                    assert_eq!(why, Blocked::Slot);
                     None
                 }
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use veobatch_core::{Lane, Record, State, StateName};
-use veobatch_ledger::{Admission, Claimed, LedgerError, SharedLedger, Waiting};
+use veobatch_ledger::{Admission, Blocked, Claimed, LedgerError, SharedLedger};
 
 use crate::bench::{
     Bench, LONG, SHORT, admit, batch, claim, count, ending, hindrance, in_doubt, job, jobs, new_token, put, ranked,
@@ -97,7 +97,7 @@ pub(crate) async fn a_grant_that_is_asked_for_again_after_its_time_is_none(bench
         veobatch_ledger::SubmissionClaim::Wait { .. } => None,
     })
     .await;
-    let over = claimed.stored.now.after(2 * SHORT);
+    let over = claimed.stored.now + 2 * SHORT;
     crate::bench::until("its time is over", async || (ledger.now().await.unwrap() > over).then_some(())).await;
     let again = ask(LONG).await;
     assert!(matches!(again, Err(LedgerError::LostLease)), "{again:?}");
@@ -116,7 +116,7 @@ pub(crate) async fn what_is_staged_does_not_go_before_it_is_published(bench: &Be
     admit(ledger, "n", &[ranked("a", 0), ranked("b", -1)]).await;
     ledger.stage(&late, &batch("n"), &[ranked("c", 9), ranked("d", 0), ranked("e", -9)]).await.unwrap();
     assert_eq!(order(ledger, 2).await, ["n/a", "n/b"]);
-    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work);
+    assert_eq!(hindrance(ledger, None).await.0, Blocked::Work);
     ledger.publish(&late, &[batch("n")]).await.unwrap();
     assert_eq!(order(ledger, 3).await, ["n/c", "n/d", "n/e"]);
 }
@@ -130,9 +130,9 @@ pub(crate) async fn a_delayed_job_waits_for_its_time(bench: &Bench) {
     let ledger = &bench.ledger;
     admit(ledger, "n", &[job("a")]).await;
     let claimed = submission(ledger).await;
-    let due = ledger.now().await.unwrap().after(Duration::from_millis(150));
+    let due = ledger.now().await.unwrap() + Duration::from_millis(150);
     requeue(ledger, &claimed, Some(due)).await;
-    assert_eq!(hindrance(ledger, None).await, (Waiting::Work, Some(due)));
+    assert_eq!(hindrance(ledger, None).await, (Blocked::Work, Some(due)));
     assert_eq!(count(ledger, "n", StateName::Queued).await, 1);
     let again = until("the time has come", async || {
         match ledger.claim_submission(&token(9), None, LONG, LONG).await.unwrap() {
@@ -151,7 +151,7 @@ pub(crate) async fn many_delayed_jobs_become_ready_over_several_claims(bench: &B
     for _ in 0..250 {
         claims.push(submission(ledger).await);
     }
-    let due = ledger.now().await.unwrap().after(Duration::from_millis(300));
+    let due = ledger.now().await.unwrap() + Duration::from_millis(300);
     for claimed in &claims {
         requeue(ledger, claimed, Some(due)).await;
     }
@@ -182,8 +182,8 @@ pub(crate) async fn only_the_named_batches_are_served(bench: &Bench) {
         let claimed = submission_for(ledger, &new_token(), Some(&only), LONG).await;
         assert_eq!(claimed.stored.key.batch, batch("two"));
     }
-    assert_eq!(hindrance(ledger, Some(&only)).await.0, Waiting::Work);
-    assert_eq!(hindrance(ledger, Some(&[])).await.0, Waiting::Work);
+    assert_eq!(hindrance(ledger, Some(&only)).await.0, Blocked::Work);
+    assert_eq!(hindrance(ledger, Some(&[])).await.0, Blocked::Work);
     submission(ledger).await;
 }
 
@@ -219,7 +219,7 @@ pub(crate) async fn without_a_job_no_slot_is_taken(bench: &Bench) {
         .await
         .unwrap();
     for _ in 0..3 {
-        assert_eq!(hindrance(ledger, None).await, (Waiting::Work, None));
+        assert_eq!(hindrance(ledger, None).await, (Blocked::Work, None));
     }
     admit(ledger, "n", &[job("a")]).await;
     assert!(matches!(crate::bench::try_submission(ledger).await, veobatch_ledger::SubmissionClaim::Granted(_)));

@@ -1,11 +1,11 @@
-//! What batches ask of the queue: shares, ranks, spans, budgets; and the day's budget.
+//! What batches ask of the queue: shares, ranks, ranges, budgets; and the day's budget.
 
 use std::time::Duration;
 
-use veobatch_core::{Credits, Record, Span, Spec, State, Terms, Timestamp};
+use veobatch_core::{BatchSettings, Credits, Record, Spec, State, TimeRange, Timestamp};
 use veobatch_ledger::{
-    Admission, Arrangement, BatchFlag, BatchSummary, Claimed, DailyBudget, Day, LedgerError, NewJob, PriceList,
-    Settings, SharedLedger, Waiting,
+    Admission, BatchFlag, BatchSummary, BatchUpdate, Blocked, Claimed, DailyBudget, Day, LedgerError, NewJob,
+    PriceList, Settings, SharedLedger,
 };
 
 use crate::bench::{
@@ -24,7 +24,7 @@ async fn priced(ledger: &SharedLedger) {
     ledger.configure(&Settings { prices: Some(prices()), ..Settings::default() }).await.unwrap();
 }
 
-async fn arrange(ledger: &SharedLedger, name: &str, arrangement: Arrangement) {
+async fn arrange(ledger: &SharedLedger, name: &str, arrangement: BatchUpdate) {
     ledger.arrange(&batch(name), &arrangement).await.unwrap();
 }
 
@@ -50,7 +50,7 @@ fn count(order: &[String], name: &str) -> usize {
 async fn refuse(ledger: &SharedLedger, claimed: &Claimed) {
     let record = &claimed.stored.record;
     let State::Submitting { attempt } = &record.state else { panic!("{:?}", record.state) };
-    let credits = record.credits.minus(attempt.price);
+    let credits = record.credits.saturating_sub(attempt.price);
     let record = Record { credits, ..moved(record, State::Cancelled) };
     put(ledger, &put_of(&claimed.stored, Some(&claimed.lease), &record)).await;
 }
@@ -58,44 +58,47 @@ async fn refuse(ledger: &SharedLedger, claimed: &Claimed) {
 pub(crate) async fn a_new_batch_has_the_usual_terms(bench: &Bench) {
     admit(&bench.ledger, "n", &[job("a")]).await;
     let summary = summary(&bench.ledger, "n").await;
-    assert_eq!((summary.terms, summary.credits, summary.paused_because), (Terms::default(), Credits::default(), None));
+    assert_eq!(
+        (summary.terms, summary.credits, summary.paused_because),
+        (BatchSettings::default(), Credits::default(), None)
+    );
 }
 
 pub(crate) async fn terms_are_listed_and_what_is_not_named_stays(bench: &Bench) {
     let ledger = &bench.ledger;
     admit(ledger, "n", &[job("a")]).await;
-    let span = Span { from: Timestamp::from_millis(7), until: Timestamp::from_millis(4_102_444_800_123) };
-    let all = Arrangement {
+    let range = TimeRange { from: Timestamp::from_millis(7), until: Timestamp::from_millis(4_102_444_800_123) };
+    let all = BatchUpdate {
         weight: Some(1000),
         priority: Some(-100),
         budget: Some(Some(Credits::from_millis(12_345_678_901_234))),
         schedule: Some("window 22:00-06:00 Europe/Berlin".into()),
-        span: Some(span),
+        range: Some(range),
         only_if: None,
     };
     arrange(ledger, "N", all).await;
     let terms = summary(&bench.second().await, "n").await.terms;
-    assert_eq!((terms.weight, terms.priority, terms.span), (1000, -100, span));
+    assert_eq!((terms.weight, terms.priority, terms.range), (1000, -100, range));
     assert_eq!(terms.budget, Some(Credits::from_millis(12_345_678_901_234)));
     assert_eq!(terms.schedule, "window 22:00-06:00 Europe/Berlin");
-    let change = Arrangement { budget: Some(None), schedule: Some(String::new()), ..Arrangement::default() };
+    let change = BatchUpdate { budget: Some(None), schedule: Some(String::new()), ..BatchUpdate::default() };
     arrange(ledger, "n", change).await;
     let changed = summary(ledger, "n").await.terms;
-    assert_eq!(changed, Terms { budget: None, schedule: String::new(), ..terms });
+    assert_eq!(changed, BatchSettings { budget: None, schedule: String::new(), ..terms });
 }
 
 pub(crate) async fn terms_hold_before_the_first_job_is_visible(bench: &Bench) {
     let ledger = &bench.ledger;
     let admission = Admission::random();
     ledger.stage(&admission, &batch("n"), &jobs("a", 2)).await.unwrap();
-    arrange(ledger, "n", Arrangement { span: Some(Span::NEVER), ..Arrangement::default() }).await;
+    arrange(ledger, "n", BatchUpdate { range: Some(TimeRange::NEVER), ..BatchUpdate::default() }).await;
     ledger.publish(&admission, &[batch("n")]).await.unwrap();
-    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work);
-    assert_eq!(summary(ledger, "n").await.terms.span, Span::NEVER);
+    assert_eq!(hindrance(ledger, None).await.0, Blocked::Work);
+    assert_eq!(summary(ledger, "n").await.terms.range, TimeRange::NEVER);
 }
 
 pub(crate) async fn an_unknown_batch_has_no_terms(bench: &Bench) {
-    let unknown = bench.ledger.arrange(&batch("n"), &Arrangement::default()).await;
+    let unknown = bench.ledger.arrange(&batch("n"), &BatchUpdate::default()).await;
     assert!(matches!(unknown, Err(LedgerError::UnknownBatch(_))), "{unknown:?}");
 }
 
@@ -103,7 +106,7 @@ pub(crate) async fn batches_share_the_slots_by_weight(bench: &Bench) {
     let ledger = &bench.ledger;
     for (name, weight) in [("one", 1), ("three", 3), ("seven", 7)] {
         admit(ledger, name, &jobs("a", 80)).await;
-        arrange(ledger, name, Arrangement { weight: Some(weight), ..Arrangement::default() }).await;
+        arrange(ledger, name, BatchUpdate { weight: Some(weight), ..BatchUpdate::default() }).await;
     }
     let order = order(ledger, 110).await;
     assert_eq!((count(&order, "one"), count(&order, "three"), count(&order, "seven")), (10, 30, 70), "{order:?}");
@@ -115,16 +118,16 @@ pub(crate) async fn a_batch_of_higher_priority_goes_first(bench: &Bench) {
     order(ledger, 20).await;
     for (name, priority) in [("last", -1), ("first", 100), ("second", 2)] {
         admit(ledger, name, &jobs("a", 2)).await;
-        arrange(ledger, name, Arrangement { priority: Some(priority), ..Arrangement::default() }).await;
+        arrange(ledger, name, BatchUpdate { priority: Some(priority), ..BatchUpdate::default() }).await;
     }
     assert_eq!(order(ledger, 5).await, ["first", "first", "second", "second", "usual"]);
-    arrange(ledger, "last", Arrangement { priority: Some(1), ..Arrangement::default() }).await;
+    arrange(ledger, "last", BatchUpdate { priority: Some(1), ..BatchUpdate::default() }).await;
     assert_eq!(order(ledger, 3).await, ["last", "last", "usual"]);
 }
 
 pub(crate) async fn a_batch_of_low_priority_that_comes_late_does_not_starve_its_like(bench: &Bench) {
     let ledger = &bench.ledger;
-    let low = || Arrangement { priority: Some(-5), ..Arrangement::default() };
+    let low = || BatchUpdate { priority: Some(-5), ..BatchUpdate::default() };
     admit(ledger, "low", &jobs("a", 40)).await;
     arrange(ledger, "low", low()).await;
     order(ledger, 10).await;
@@ -141,24 +144,24 @@ pub(crate) async fn submissions_begin_and_end_with_the_span(bench: &Bench) {
     let ledger = &bench.ledger;
     admit(ledger, "n", &jobs("a", 200)).await;
     let now = ledger.now().await.unwrap();
-    let span = Span { from: now.after(Duration::from_millis(150)), until: now.after(Duration::from_millis(300)) };
-    arrange(ledger, "n", Arrangement { span: Some(span), ..Arrangement::default() }).await;
-    assert_eq!(hindrance(ledger, None).await, (Waiting::Window, Some(span.from)));
-    assert_eq!(hindrance(ledger, Some(&[batch("n")])).await, (Waiting::Window, Some(span.from)));
-    let first = until("the span begins", async || granted(ledger).await).await;
-    assert!(span.contains(first.stored.now), "{span:?} {:?}", first.stored.now);
+    let range = TimeRange { from: now + Duration::from_millis(150), until: now + Duration::from_millis(300) };
+    arrange(ledger, "n", BatchUpdate { range: Some(range), ..BatchUpdate::default() }).await;
+    assert_eq!(hindrance(ledger, None).await, (Blocked::Window, Some(range.from)));
+    assert_eq!(hindrance(ledger, Some(&[batch("n")])).await, (Blocked::Window, Some(range.from)));
+    let first = until("the range begins", async || granted(ledger).await).await;
+    assert!(range.contains(first.stored.now), "{range:?} {:?}", first.stored.now);
     let mut last = first;
-    let over = until("the span is over", async || match granted(ledger).await {
+    let over = until("the range is over", async || match granted(ledger).await {
         Some(claimed) => {
             last = claimed;
             None
         }
-        None => Some(hindrance(ledger, None).await).filter(|_| last.stored.now >= span.from),
+        None => Some(hindrance(ledger, None).await).filter(|_| last.stored.now >= range.from),
     })
     .await;
-    assert!(span.contains(last.stored.now), "{span:?} {:?}", last.stored.now);
-    assert_eq!(over.0, Waiting::Window);
-    arrange(ledger, "n", Arrangement { span: Some(Span::ALWAYS), ..Arrangement::default() }).await;
+    assert!(range.contains(last.stored.now), "{range:?} {:?}", last.stored.now);
+    assert_eq!(over.0, Blocked::Window);
+    arrange(ledger, "n", BatchUpdate { range: Some(TimeRange::ALWAYS), ..BatchUpdate::default() }).await;
     submission(ledger).await;
 }
 
@@ -172,16 +175,16 @@ async fn granted(ledger: &SharedLedger) -> Option<Claimed> {
 pub(crate) async fn a_span_of_another_schedule_changes_nothing(bench: &Bench) {
     let ledger = &bench.ledger;
     admit(ledger, "n", &[job("a")]).await;
-    arrange(ledger, "n", Arrangement { schedule: Some("new".into()), ..Arrangement::default() }).await;
-    let stale = |only_if: &str| Arrangement {
-        span: Some(Span::NEVER),
+    arrange(ledger, "n", BatchUpdate { schedule: Some("new".into()), ..BatchUpdate::default() }).await;
+    let stale = |only_if: &str| BatchUpdate {
+        range: Some(TimeRange::NEVER),
         only_if: Some(only_if.into()),
-        ..Arrangement::default()
+        ..BatchUpdate::default()
     };
     arrange(ledger, "n", stale("old")).await;
-    assert_eq!(summary(ledger, "n").await.terms.span, Span::ALWAYS);
+    assert_eq!(summary(ledger, "n").await.terms.range, TimeRange::ALWAYS);
     arrange(ledger, "n", stale("new")).await;
-    assert_eq!(summary(ledger, "n").await.terms.span, Span::NEVER);
+    assert_eq!(summary(ledger, "n").await.terms.range, TimeRange::NEVER);
 }
 
 pub(crate) async fn a_batch_that_was_paused_says_why(bench: &Bench) {
@@ -189,7 +192,7 @@ pub(crate) async fn a_batch_that_was_paused_says_why(bench: &Bench) {
     admit(ledger, "n", &[job("a")]).await;
     let why = "ten jobs in a row were refused".to_owned();
     ledger.flag(&batch("n"), BatchFlag::PausedBecause(why.clone())).await.unwrap();
-    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work);
+    assert_eq!(hindrance(ledger, None).await.0, Blocked::Work);
     let paused = summary(ledger, "n").await;
     assert_eq!((paused.paused, paused.paused_because), (true, Some(why)));
     ledger.flag(&batch("n"), BatchFlag::Paused(true)).await.unwrap();
@@ -207,18 +210,21 @@ pub(crate) async fn a_budget_is_never_exceeded_and_what_comes_back_is_used(bench
     arrange(
         ledger,
         "n",
-        Arrangement { budget: Some(Some(PRICE.times(3).minus(Credits::from_millis(1)))), ..Arrangement::default() },
+        BatchUpdate {
+            budget: Some(Some(PRICE.times(3).saturating_sub(Credits::from_millis(1)))),
+            ..BatchUpdate::default()
+        },
     )
     .await;
     let first = submission(ledger).await;
     submission(ledger).await;
-    assert_eq!(hindrance(ledger, None).await.0, Waiting::Budget);
-    assert_eq!(hindrance(ledger, Some(&[batch("n")])).await.0, Waiting::Budget);
+    assert_eq!(hindrance(ledger, None).await.0, Blocked::Budget);
+    assert_eq!(hindrance(ledger, Some(&[batch("n")])).await.0, Blocked::Budget);
     assert_eq!(summary(ledger, "n").await.credits, PRICE.times(2));
     refuse(ledger, &first).await;
     assert_eq!(summary(ledger, "n").await.credits, PRICE);
     submission(ledger).await;
-    assert_eq!(hindrance(ledger, None).await.0, Waiting::Budget);
+    assert_eq!(hindrance(ledger, None).await.0, Blocked::Budget);
     // Others are not kept from their work.
     admit(ledger, "other", &[job("a")]).await;
     assert_eq!(submission(ledger).await.stored.key.batch, batch("other"));
@@ -230,11 +236,11 @@ pub(crate) async fn a_budget_that_is_raised_lets_its_batch_go_on(bench: &Bench) 
     admit(ledger, "n", &jobs("a", 3)).await;
     for count in 1..=2 {
         let budget = Some(Some(PRICE.times(count)));
-        arrange(ledger, "n", Arrangement { budget, ..Arrangement::default() }).await;
+        arrange(ledger, "n", BatchUpdate { budget, ..BatchUpdate::default() }).await;
         submission(ledger).await;
-        assert_eq!(hindrance(ledger, None).await.0, Waiting::Budget);
+        assert_eq!(hindrance(ledger, None).await.0, Blocked::Budget);
     }
-    arrange(ledger, "n", Arrangement { budget: Some(None), ..Arrangement::default() }).await;
+    arrange(ledger, "n", BatchUpdate { budget: Some(None), ..BatchUpdate::default() }).await;
     submission(ledger).await;
     assert_eq!(summary(ledger, "n").await.credits, PRICE.times(3));
 }
@@ -247,14 +253,14 @@ pub(crate) async fn a_job_without_a_price_waits_where_there_is_a_budget(bench: &
         NewJob { id, spec: Spec { model: "veo9".into(), ..spec } }
     };
     admit(ledger, "n", &[strange("x"), job("a"), strange("y"), job("b")]).await;
-    arrange(ledger, "n", Arrangement { budget: Some(Some(PRICE.times(9))), ..Arrangement::default() }).await;
+    arrange(ledger, "n", BatchUpdate { budget: Some(Some(PRICE.times(9))), ..BatchUpdate::default() }).await;
     let mut served = Vec::new();
     for _ in 0..2 {
         served.push(submission(ledger).await.stored.key.job.to_string());
     }
     assert_eq!(served, ["a", "b"]);
     let (why, until) = hindrance(ledger, None).await;
-    assert_eq!(why, Waiting::Work);
+    assert_eq!(why, Blocked::Work);
     let now = ledger.now().await.unwrap();
     assert!(until.unwrap().since(now) > Duration::from_secs(500), "{until:?} {now:?}");
     assert_eq!(read(ledger, "n", "x").await.record.state, State::Queued { due: None });
@@ -298,28 +304,28 @@ pub(crate) async fn a_day_has_its_own_budget(bench: &Bench) {
     let budget = DailyBudget { credits: PRICE.times(2), zone: "Europe/Berlin".into() };
     let daily = Some(Some(budget.clone()));
     ledger.configure(&Settings { daily, ..Settings::default() }).await.unwrap();
-    assert_eq!(hindrance(ledger, None).await.0, Waiting::Budget, "nobody has said when the day ends");
+    assert_eq!(hindrance(ledger, None).await.0, Blocked::Budget, "nobody has said when the day ends");
     let begin = async |zone: &str, from: Timestamp, until: Timestamp| {
-        let day = Some(Day { zone: zone.into(), span: Span { from, until } });
+        let day = Some(Day { zone: zone.into(), range: TimeRange { from, until } });
         ledger.configure(&Settings { day, ..Settings::default() }).await.unwrap();
     };
     let now = ledger.now().await.unwrap();
-    begin("UTC", now, now.after(LONG)).await;
-    assert_eq!(hindrance(ledger, None).await.0, Waiting::Budget, "another zone's day");
-    let end = now.after(Duration::from_millis(700));
+    begin("UTC", now, now + LONG).await;
+    assert_eq!(hindrance(ledger, None).await.0, Blocked::Budget, "another zone's day");
+    let end = now + Duration::from_millis(700);
     begin("Europe/Berlin", now, end).await;
     let first = submission(ledger).await;
     submission(ledger).await;
-    assert_eq!(hindrance(ledger, None).await, (Waiting::Budget, Some(end)));
+    assert_eq!(hindrance(ledger, None).await, (Blocked::Budget, Some(end)));
     // The day that is counted stays until it is over.
-    begin("Europe/Berlin", now, now.after(LONG)).await;
+    begin("Europe/Berlin", now, now + LONG).await;
     let today = ledger.account().await.unwrap().daily.unwrap();
     assert_eq!((today.budget, today.day.until, today.spent), (budget, end, PRICE.times(2)));
     refuse(ledger, &first).await;
     assert_eq!(ledger.account().await.unwrap().daily.unwrap().spent, PRICE);
     submission(ledger).await;
     until("the day is over", async || (ledger.now().await.unwrap() >= end).then_some(())).await;
-    begin("Europe/Berlin", end, end.after(LONG)).await;
+    begin("Europe/Berlin", end, end + LONG).await;
     submission(ledger).await;
     assert_eq!(ledger.account().await.unwrap().daily.unwrap().spent, PRICE);
     ledger.configure(&Settings { daily: Some(None), ..Settings::default() }).await.unwrap();
@@ -355,8 +361,8 @@ async fn over_budget(bench: &Bench) {
     list.by_class.push(("veo3/720p".into(), PRICE.times(4)));
     ledger.configure(&Settings { prices: Some(list), ..Settings::default() }).await.unwrap();
     admit(ledger, "n", &[of_model("dear", 3, "veo3"), job("cheap")]).await;
-    arrange(ledger, "n", Arrangement { budget: Some(Some(PRICE)), ..Arrangement::default() }).await;
-    assert_eq!(hindrance(ledger, None).await.0, Waiting::Budget);
+    arrange(ledger, "n", BatchUpdate { budget: Some(Some(PRICE)), ..BatchUpdate::default() }).await;
+    assert_eq!(hindrance(ledger, None).await.0, Blocked::Budget);
 }
 
 async fn is_submitted(bench: &Bench, id: &str) {
@@ -407,7 +413,7 @@ pub(crate) async fn a_doubt_that_turns_out_refused_comes_back_to_its_batch_and_i
     let daily = Some(Some(DailyBudget { credits: PRICE, zone: "UTC".into() }));
     ledger.configure(&Settings { daily, ..Settings::default() }).await.unwrap();
     let now = ledger.now().await.unwrap();
-    let day = Some(Day { zone: "UTC".into(), span: Span { from: now, until: now.after(LONG) } });
+    let day = Some(Day { zone: "UTC".into(), range: TimeRange { from: now, until: now + LONG } });
     ledger.configure(&Settings { day, ..Settings::default() }).await.unwrap();
     let claimed = submission(ledger).await;
     let doubt = crate::bench::in_doubt(&claimed.stored);
@@ -425,14 +431,14 @@ pub(crate) async fn a_job_that_waited_for_a_price_leaves_nothing_behind(bench: &
     let ledger = &bench.ledger;
     priced(ledger).await;
     admit(ledger, "n", &[of_model("x", 0, "veo9")]).await;
-    arrange(ledger, "n", Arrangement { budget: Some(Some(PRICE)), ..Arrangement::default() }).await;
+    arrange(ledger, "n", BatchUpdate { budget: Some(Some(PRICE)), ..BatchUpdate::default() }).await;
     assert!(hindrance(ledger, None).await.1.is_some(), "it is looked at again");
     let waits = read(ledger, "n", "x").await;
     put(ledger, &put_of(&waits, None, &moved(&waits.record, State::Cancelled))).await;
-    assert_eq!(hindrance(ledger, None).await, (Waiting::Work, None), "nobody waits for it any more");
+    assert_eq!(hindrance(ledger, None).await, (Blocked::Work, None), "nobody waits for it any more");
     ledger.forget(&batch("n")).await.unwrap();
     priced(ledger).await;
-    assert_eq!(hindrance(ledger, None).await, (Waiting::Work, None));
+    assert_eq!(hindrance(ledger, None).await, (Blocked::Work, None));
     while ledger.clear().await.unwrap() {}
     assert_eq!(ledger.batches().await.unwrap(), []);
 }
@@ -442,19 +448,19 @@ pub(crate) async fn a_job_without_a_price_goes_once_no_budget_needs_one(bench: &
     priced(ledger).await;
     admit(ledger, "n", &[of_model("x", 0, "veo9")]).await;
     admit(ledger, "m", &[of_model("y", 0, "veo9")]).await;
-    arrange(ledger, "n", Arrangement { budget: Some(Some(PRICE)), ..Arrangement::default() }).await;
+    arrange(ledger, "n", BatchUpdate { budget: Some(Some(PRICE)), ..BatchUpdate::default() }).await;
     let daily = Some(Some(DailyBudget { credits: PRICE, zone: "UTC".into() }));
     ledger.configure(&Settings { daily, ..Settings::default() }).await.unwrap();
-    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work);
-    arrange(ledger, "n", Arrangement { budget: Some(None), ..Arrangement::default() }).await;
-    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work, "there is the day's still");
+    assert_eq!(hindrance(ledger, None).await.0, Blocked::Work);
+    arrange(ledger, "n", BatchUpdate { budget: Some(None), ..BatchUpdate::default() }).await;
+    assert_eq!(hindrance(ledger, None).await.0, Blocked::Work, "there is the day's still");
     ledger.configure(&Settings { daily: Some(None), ..Settings::default() }).await.unwrap();
     let both = [submission(ledger).await, submission(ledger).await].map(|claimed| claimed.stored.key.job.to_string());
     assert!(both.contains(&"x".to_owned()) && both.contains(&"y".to_owned()), "{both:?}");
     // And where it was only a batch's.
     admit(ledger, "o", &[of_model("z", 0, "veo9")]).await;
-    arrange(ledger, "o", Arrangement { budget: Some(Some(PRICE)), ..Arrangement::default() }).await;
-    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work);
-    arrange(ledger, "o", Arrangement { budget: Some(None), ..Arrangement::default() }).await;
+    arrange(ledger, "o", BatchUpdate { budget: Some(Some(PRICE)), ..BatchUpdate::default() }).await;
+    assert_eq!(hindrance(ledger, None).await.0, Blocked::Work);
+    arrange(ledger, "o", BatchUpdate { budget: Some(None), ..BatchUpdate::default() }).await;
     assert_eq!(submission(ledger).await.stored.key.job.as_str(), "z");
 }

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use veobatch_core::{Credits, Lane, Record, Span, State, StateName};
+use veobatch_core::{Credits, Lane, Record, State, StateName, TimeRange};
 use veobatch_ledger::{
-    Account, Admission, Arrangement, BatchFlag, Batches, DailyBudget, Day, LedgerError, LedgerUrl, Moving, Settings,
+    Account, Admission, BatchFlag, BatchUpdate, Batches, DailyBudget, Day, LedgerError, LedgerUrl, Moving, Settings,
     SharedLedger, Stored, SubmissionClaim, check, export,
 };
 
@@ -51,18 +51,18 @@ async fn fill(bench: &Bench) {
     )
     .await;
     let later = read(ledger, "queue", "later").await;
-    let due = Some(later.now.after(LONG));
+    let due = Some(later.now + LONG);
     put(ledger, &put_of(&later, None, &moved(&later, State::Queued { due }))).await;
     overwrite(bench, "queue", "bad", Part::Spec, b"{\"p\":\"\xff\"}").await;
     overwrite(bench, "day", "failed", Part::Body, br#"{"s":{"dreaming":{}}}"#).await;
     ledger.page(&batch("queue"), None, None, 9).await.unwrap();
     ledger
-        .arrange(&batch("queue"), &Arrangement { weight: Some(3), priority: Some(-2), ..Arrangement::default() })
+        .arrange(&batch("queue"), &BatchUpdate { weight: Some(3), priority: Some(-2), ..BatchUpdate::default() })
         .await
         .unwrap();
     ledger.flag(&batch("queue"), BatchFlag::PausedBecause("a reason".into())).await.unwrap();
     ledger.configure(&settings).await.unwrap();
-    let day = Day { zone: "UTC".into(), span: Span { from: later.now, until: later.now.after(60 * LONG) } };
+    let day = Day { zone: "UTC".into(), range: TimeRange { from: later.now, until: later.now + 60 * LONG } };
     ledger.configure(&Settings { day: Some(day), ..Settings::default() }).await.unwrap();
     ledger.limit_polls(Some(77)).await.unwrap();
     ledger.hear(later.now).await.unwrap();
@@ -197,7 +197,7 @@ pub(crate) async fn a_moved_ledger_changes_no_more_and_can_be_read(bench: &Bench
     assert!(moved(ledger.put(&put_of(&saving.stored, Some(&saving.lease), &record)).await.unwrap_err()));
     assert!(moved(ledger.stage(&Admission::random(), &batch("n"), &jobs("c", 1)).await.unwrap_err()));
     assert!(moved(ledger.flag(&batch("n"), BatchFlag::Paused(true)).await.unwrap_err()));
-    assert!(moved(ledger.arrange(&batch("n"), &Arrangement::default()).await.unwrap_err()));
+    assert!(moved(ledger.arrange(&batch("n"), &BatchUpdate::default()).await.unwrap_err()));
     assert!(moved(ledger.configure(&Settings { max_in_flight: Some(1), ..Settings::default() }).await.unwrap_err()));
     assert!(moved(ledger.limit_polls(Some(1)).await.unwrap_err()));
     assert!(moved(ledger.forget(&batch("n")).await.unwrap_err()));
@@ -362,7 +362,7 @@ pub(crate) async fn what_is_being_admitted_is_left_out(bench: &Bench) {
 pub(crate) async fn times_of_a_clock_that_was_ahead_delay_nothing(bench: &Bench) {
     let (ledger, there) = (&bench.ledger, other_kind(bench).await);
     let stored = generating_job(ledger, "n", "a").await;
-    let hours = stored.now.after(2 * 60 * LONG);
+    let hours = stored.now + 2 * 60 * LONG;
     put(ledger, &put_of(&stored, None, &Record { state: generating("task-n-a", hours), ..stored.record.clone() }))
         .await;
     let file = export_to(bench, "all.jsonl").await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use veobatch_core::{Credits, Lane, Spec, StateName};
 use veobatch_ledger::{
-    Arrangement, Claimed, DailyBudget, Day, LedgerError, Settings, SharedLedger, SubmissionClaim, Waiting,
+    BatchUpdate, Blocked, Claimed, DailyBudget, Day, LedgerError, Settings, SharedLedger, SubmissionClaim,
 };
 
 use crate::bench::{
@@ -36,13 +36,13 @@ pub(crate) async fn a_submission_whose_spec_cannot_be_read_costs_nothing_and_sto
     admit(ledger, "n", &[ranked("bad", 9), job("a"), job("b")]).await;
     ledger.configure(&Settings { prices: Some(prices()), ..Settings::default() }).await.unwrap();
     ledger
-        .arrange(&batch("n"), &Arrangement { budget: Some(Some(PRICE.times(2))), ..Arrangement::default() })
+        .arrange(&batch("n"), &BatchUpdate { budget: Some(Some(PRICE.times(2))), ..BatchUpdate::default() })
         .await
         .unwrap();
     let now = ledger.now().await.unwrap();
     let zone = "UTC".to_owned();
     let daily = Some(Some(DailyBudget { credits: PRICE.times(2), zone: zone.clone() }));
-    let day = Some(Day { zone, span: veobatch_core::Span { from: now, until: now.after(LONG) } });
+    let day = Some(Day { zone, range: veobatch_core::TimeRange { from: now, until: now + LONG } });
     // One slot a minute for each of two: what was granted for nothing must come back.
     let rate = Some((2, LONG));
     ledger.configure(&Settings { daily, rate, ..Settings::default() }).await.unwrap();
@@ -67,17 +67,17 @@ pub(crate) async fn a_submission_whose_spec_cannot_be_read_costs_nothing_and_sto
 
     ledger.configure(&Settings { rate: Some((1000, Duration::from_secs(1))), ..Settings::default() }).await.unwrap();
     assert_eq!(submission(ledger).await.stored.key.job.as_str(), "b");
-    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work, "it is left alone for a while");
-    let room = Arrangement { budget: Some(Some(PRICE.times(3))), ..Arrangement::default() };
+    assert_eq!(hindrance(ledger, None).await.0, Blocked::Work, "it is left alone for a while");
+    let room = BatchUpdate { budget: Some(Some(PRICE.times(3))), ..BatchUpdate::default() };
     ledger.arrange(&batch("n"), &room).await.unwrap();
     let daily = Some(Some(DailyBudget { credits: PRICE.times(3), zone: "UTC".into() }));
     ledger.configure(&Settings { daily, ..Settings::default() }).await.unwrap();
     a_worker_starts(ledger).await;
-    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work, "and met again, at no cost");
+    assert_eq!(hindrance(ledger, None).await.0, Blocked::Work, "and met again, at no cost");
     assert_eq!(ledger.account().await.unwrap().in_flight, 2);
 
     overwrite(bench, "n", "bad", Part::Spec, &good).await;
-    ledger.arrange(&batch("n"), &Arrangement { budget: Some(None), ..Arrangement::default() }).await.unwrap();
+    ledger.arrange(&batch("n"), &BatchUpdate { budget: Some(None), ..BatchUpdate::default() }).await.unwrap();
     ledger.configure(&Settings { daily: Some(None), ..Settings::default() }).await.unwrap();
     a_worker_starts(ledger).await;
     let last = submission(ledger).await;
@@ -97,7 +97,7 @@ pub(crate) async fn a_record_that_cannot_be_read_is_not_submitted_again(bench: &
     record.priority = 3;
     put(ledger, &put_of(&claimed.stored, Some(&claimed.lease), &record)).await;
     let good = overwrite(bench, "n", "bad", Part::Body, UNKNOWN_STATE).await;
-    assert_eq!(hindrance(ledger, None).await.0, Waiting::Work);
+    assert_eq!(hindrance(ledger, None).await.0, Blocked::Work);
     assert_eq!(ledger.account().await.unwrap().in_flight, 0);
     assert_eq!(ledger.batches().await.unwrap().remove(0).credits, PRICE);
     overwrite(bench, "n", "bad", Part::Body, &good).await;
@@ -176,7 +176,7 @@ pub(crate) async fn an_orphan_that_cannot_be_read_is_in_flight_for_no_longer_tha
     ledger.configure(&cap).await.unwrap();
     admit(ledger, "m", &[job("a")]).await;
     let (why, Some(until)) = hindrance(ledger, None).await else { panic!("it says until when") };
-    assert_eq!(why, Waiting::Cap);
+    assert_eq!(why, Blocked::Cap);
     assert!(until.since(ledger.now().await.unwrap()) <= veobatch_core::SOFT_DEADLINE);
 }
 

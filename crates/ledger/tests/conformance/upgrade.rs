@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use veobatch_core::{Lane, State, Task};
 use veobatch_ledger::{
-    Arrival, Claimed, Gate, GateReport, LedgerError, Put, Settings, Settle, SharedLedger, SubmissionClaim,
-    UpgradeClaim, Waiting,
+    Arrival, Blocked, Claimed, Gate, GateReport, LedgerError, Put, Settings, Settle, SharedLedger, SubmissionClaim,
+    UpgradeClaim,
 };
 
 use crate::bench::{
@@ -66,8 +66,8 @@ pub(crate) async fn an_upgrade_takes_a_slot_and_no_place_in_flight(bench: &Bench
     assert_eq!((after.in_flight, after.gate), (account.in_flight, Gate::Open));
     assert!((ledger.slots(2).await.unwrap().used - used - 1.0).abs() < 1e-9);
     let wait = try_submission(ledger).await;
-    let SubmissionClaim::Wait { why: Waiting::Slot, until: Some(until), now } = wait else { panic!("{wait:?}") };
-    assert!(until > now.after(WINDOW), "its call may arrive for a minute: {until:?}");
+    let SubmissionClaim::Wait { why: Blocked::Slot, until: Some(until), now } = wait else { panic!("{wait:?}") };
+    assert!(until > now + WINDOW, "its call may arrive for a minute: {until:?}");
 }
 
 pub(crate) async fn what_became_of_an_upgrade_call_is_told_with_its_put(bench: &Bench) {
@@ -100,10 +100,10 @@ pub(crate) async fn an_upgrade_that_waits_for_a_slot_goes_before_submissions(ben
     .await;
     let token = new_token();
     let wait = ledger.claim_upgrade(&upgraded.lease, &token, Some(LONG)).await.unwrap();
-    let UpgradeClaim::Wait { why: Waiting::Slot, until: due, now } = wait else { panic!("{wait:?}") };
-    assert!(due > now && due <= now.after(WINDOW + LONG));
+    let UpgradeClaim::Wait { why: Blocked::Slot, until: due, now } = wait else { panic!("{wait:?}") };
+    assert!(due > now && due <= now + WINDOW + LONG);
     until("its slot has been free for a while", async || match try_submission(ledger).await {
-        SubmissionClaim::Wait { why: Waiting::Slot, now, .. } => (now >= due.after(WHILE)).then_some(()),
+        SubmissionClaim::Wait { why: Blocked::Slot, now, .. } => (now >= due + WHILE).then_some(()),
         other => panic!("{other:?}"),
     })
     .await;
@@ -122,9 +122,9 @@ pub(crate) async fn an_upgrade_that_waits_for_a_slot_goes_before_submissions(ben
     // One that does not come back keeps nobody waiting for long.
     let upgraded = claim(ledger, Lane::Follow, LONG).await;
     let wait = ledger.claim_upgrade(&upgraded.lease, &new_token(), Some(LONG)).await.unwrap();
-    let UpgradeClaim::Wait { why: Waiting::Slot, until: due, .. } = wait else { panic!("{wait:?}") };
+    let UpgradeClaim::Wait { why: Blocked::Slot, until: due, .. } = wait else { panic!("{wait:?}") };
     let granted = submission(ledger).await.stored.now;
-    assert!(granted >= due.after(WHILE) && granted < due.after(LONG), "{granted:?} {due:?}");
+    assert!(granted >= due + WHILE && granted < due + LONG, "{granted:?} {due:?}");
 }
 
 pub(crate) async fn upgrades_that_wait_come_back_one_after_the_other(bench: &Bench) {
@@ -141,7 +141,7 @@ pub(crate) async fn upgrades_that_wait_come_back_one_after_the_other(bench: &Ben
     let mut last = None;
     for job in &upgraded {
         let wait = ledger.claim_upgrade(&job.lease, &new_token(), Some(LONG)).await.unwrap();
-        let UpgradeClaim::Wait { why: Waiting::Slot, until, .. } = wait else { panic!("{wait:?}") };
+        let UpgradeClaim::Wait { why: Blocked::Slot, until, .. } = wait else { panic!("{wait:?}") };
         if let Some(last) = last.replace(until) {
             assert!(until.since(last) >= WINDOW, "{until:?} {last:?}");
         }
@@ -158,10 +158,10 @@ pub(crate) async fn an_upgrade_waits_for_the_gate_and_may_be_the_one_that_tries_
     put(ledger, &Put { settle, ..ending(&refused, State::Queued { due: None }) }).await;
     let token = new_token();
     let wait = ledger.claim_upgrade(&upgraded.lease, &token, Some(LONG)).await.unwrap();
-    assert!(matches!(wait, UpgradeClaim::Wait { why: Waiting::Gate, until, now } if until > now), "{wait:?}");
+    assert!(matches!(wait, UpgradeClaim::Wait { why: Blocked::Gate, until, now } if until > now), "{wait:?}");
     until("the gate is half-open", async || is_granted(ledger, &upgraded, &token).await.then_some(())).await;
     let other = try_submission(ledger).await;
-    assert!(matches!(other, SubmissionClaim::Wait { why: Waiting::Gate, .. }), "{other:?}");
+    assert!(matches!(other, SubmissionClaim::Wait { why: Blocked::Gate, .. }), "{other:?}");
     answered(ledger, &upgraded, settled(&token, GateReport::Healthy)).await;
     assert_eq!(ledger.account().await.unwrap().gate, Gate::Open);
 }
@@ -190,7 +190,7 @@ pub(crate) async fn only_a_held_job_with_a_video_gets_leave_for_an_upgrade(bench
         let leave = async |job: &Claimed| {
             until("slots are out of the way", async || {
                 let claim = ledger.claim_upgrade(&job.lease, &new_token(), stall).await;
-                (!matches!(claim, Ok(UpgradeClaim::Wait { why: Waiting::Slot, .. }))).then_some(claim)
+                (!matches!(claim, Ok(UpgradeClaim::Wait { why: Blocked::Slot, .. }))).then_some(claim)
             })
             .await
         };

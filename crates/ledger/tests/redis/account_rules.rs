@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use veobatch_core::account::{
-    AccountState, Daily, DailyBudget, Day, DayRoom, Facts, Gate, GateReport, Idle, MinRtt, Pace, PollBucket, Probe,
-    SlotCount, Throttled, Waiting, expected_price, is_over_budget, lowered_bound, poll_rate,
+    AccountState, Blocked, Daily, DailyBudget, Day, DayRoom, Facts, Gate, GateReport, Idle, MinRtt, Pace, PollBucket,
+    Probe, SlotCount, Throttled, expected_price, is_over_budget, lowered_bound, poll_rate,
 };
-use veobatch_core::{Credits, Span, Timestamp, Token};
+use veobatch_core::{Credits, TimeRange, Timestamp, Token};
 use veobatch_ledger::RedisLedger;
 
 use crate::redis_server::RedisServer;
@@ -194,7 +194,7 @@ impl Rng {
             }),
             troubles: u32::try_from(self.below(4)).unwrap(),
             probe: self.some(|rng| Probe { token: token(rng.next() % 2), until: at(rng.near()) }),
-            idle: self.some(|rng| Idle { why: rng.one_of(&Waiting::WORDS).1, from_us: rng.near_us() }),
+            idle: self.some(|rng| Idle { why: rng.one_of(&Blocked::WORDS).1, from_us: rng.near_us() }),
             upgrade_turn: self.some(|rng| at(rng.near())).unwrap_or_default(),
         };
         let min_rtt = MinRtt {
@@ -206,7 +206,7 @@ impl Rng {
             let from = rng.near();
             Daily {
                 budget: DailyBudget { credits: Credits::from_millis(rng.below(5) * 60_000), zone: rng.zone() },
-                day: Span { from: at(from), until: at(from + rng.below(3) * 12 * HOUR) },
+                day: TimeRange { from: at(from), until: at(from + rng.below(3) * 12 * HOUR) },
                 spent: Credits::from_millis(rng.below(5) * 60_000),
             }
         });
@@ -226,7 +226,7 @@ fn questions(account: &Account, rng: &mut Rng) -> Vec<Case> {
     let mut all = pace_questions(account, rng, (now, stall, nth));
     let (who, why) = (token(rng.next() % 2), format!("said {}", rng.below(100)));
     let slot = account.state.next_slot_us(nth_at);
-    for waiting in Waiting::WORDS.map(|(_, waiting)| waiting) {
+    for waiting in Blocked::WORDS.map(|(_, waiting)| waiting) {
         let args = vec![json!(waiting.as_str()), json!(slot), json!(now)];
         all.push(case("count_idle", account, args, |a| counts(&a.state.count_idle(waiting, slot, now))));
     }
@@ -312,7 +312,7 @@ fn money_questions(account: &Account, rng: &mut Rng, now: i64) -> Vec<Case> {
     let credits = |rng: &mut Rng| Credits::from_millis(rng.below(5) * 60_000);
     let (price, spent, zone) = (credits(rng), credits(rng), rng.zone());
     let (known, budget) = (rng.some(credits), rng.some(credits));
-    let day = Day { zone: zone.clone(), span: Span { from: at(calendar), until: at(rng.near()) } };
+    let day = Day { zone: zone.clone(), range: TimeRange { from: at(calendar), until: at(rng.near()) } };
     let (more, claimed) = (rng.below(9) * 60_000 - 240_000, rng.some(Rng::near));
     let (set, cap) = (rng.some(|rng| rng.one_of(&[0, 1, 10, 2000])), rng.one_of(&[0, 1, 49, 50, 100, 100_000]));
     let (used, max, count) = (rng.near_us(), rng.below(5_000), rng.below(70));
@@ -341,7 +341,7 @@ fn money_questions(account: &Account, rng: &mut Rng, now: i64) -> Vec<Case> {
         case(
             "begin_day",
             account,
-            vec![json!(zone), json!(ms(day.span.from)), json!(ms(day.span.until)), json!(calendar)],
+            vec![json!(zone), json!(ms(day.range.from)), json!(ms(day.range.until)), json!(calendar)],
             |a| vec![Some(json!(a.daily.as_mut().is_some_and(|daily| daily.begin(&day, at(calendar)))))],
         ),
         case("day_room", account, vec![json!(price.as_millis()), json!(calendar)], |a| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use veobatch_core::{State, StateName, Task, TaskId, Token};
 use veobatch_ledger::{
-    Admission, LedgerError, LedgerUrl, Nonce, Put, Settings, SharedLedger, Stored, SubmissionClaim, Waiting, open,
+    Admission, Blocked, LedgerError, LedgerUrl, Nonce, Put, Settings, SharedLedger, Stored, SubmissionClaim, open,
 };
 
 use crate::nodes::url_by;
@@ -91,7 +91,7 @@ async fn submit_all(ledger: SharedLedger) -> BTreeSet<String> {
                         let put = generating(&claimed.stored);
                         again(&mut outages, || ledger.put(&put)).await.unwrap();
                     }
-                    SubmissionClaim::Wait { why: Waiting::Work, .. } => return granted,
+                    SubmissionClaim::Wait { why: Blocked::Work, .. } => return granted,
                     SubmissionClaim::Wait { .. } => tokio::time::sleep(Duration::from_millis(2)).await,
                 }
             }
@@ -211,7 +211,7 @@ async fn a_node_that_dies_is_followed_by_its_replica_and_what_was_confirmed_is_t
     assert_ne!(owner, master);
     let next = Token::from_bits(2);
     let wait = again(&mut outages, || ledger.claim_submission(&next, None, MINUTE, MINUTE)).await;
-    assert!(matches!(wait, Ok(SubmissionClaim::Wait { why: Waiting::Recovery, .. })), "{wait:?}");
+    assert!(matches!(wait, Ok(SubmissionClaim::Wait { why: Blocked::Recovery, .. })), "{wait:?}");
     recovered(&cluster, &queue, owner).await;
     let claim = again(&mut outages, || ledger.claim_submission(&next, None, MINUTE, MINUTE)).await;
     assert!(matches!(claim, Ok(SubmissionClaim::Granted(_))), "{claim:?}");

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use veobatch_core::{Lane, Record, State, Task, TaskId, Token};
 use veobatch_ledger::{
-    Admission, LedgerError, LedgerUrl, Nonce, Put, SharedLedger, SubmissionClaim, UpgradeClaim, Waiting, open,
+    Admission, Blocked, LedgerError, LedgerUrl, Nonce, Put, SharedLedger, SubmissionClaim, UpgradeClaim, open,
 };
 
 use crate::{MINUTE, Scene, jobs};
@@ -87,7 +87,7 @@ async fn a_server_that_went_back_to_before_its_first_grant_is_known_to_be_anothe
     assert!(known.contains(' '), "{known}");
     // As its file would have it after a start: another run of the server wrote it.
     scene.ask::<i64>(&["HSET", "{veobatch}:meta", "server", "another run"]).await;
-    assert!(matches!(claim(&scene, 1).await, SubmissionClaim::Wait { why: Waiting::Recovery, .. }));
+    assert!(matches!(claim(&scene, 1).await, SubmissionClaim::Wait { why: Blocked::Recovery, .. }));
 }
 
 /// What was submitted before the change may still arrive, and the slots that it took may be forgotten.
@@ -116,7 +116,7 @@ async fn an_upgrade_that_counts_in_the_pace_waits_for_the_journals_too() {
     scene.ask::<i64>(&["HSET", "{veobatch}:meta", "server", "another run"]).await;
     let now = scene.ledger.now().await.unwrap();
     let wait = scene.ledger.claim_upgrade(&lease, &Token::from_bits(2), Some(STALL)).await.unwrap();
-    let UpgradeClaim::Wait { why: Waiting::Recovery, until, .. } = wait else { panic!("{wait:?}") };
+    let UpgradeClaim::Wait { why: Blocked::Recovery, until, .. } = wait else { panic!("{wait:?}") };
     assert!(until.since(now) >= PAUSE, "{:?}", until.since(now));
     let free = scene.ledger.claim_upgrade(&lease, &Token::from_bits(3), None).await.unwrap();
     assert!(matches!(free, UpgradeClaim::Granted(_)), "{free:?}");
@@ -131,7 +131,7 @@ async fn a_replica_that_is_promoted_grants_nothing_before_the_journals_have_spok
     let _: String = replica.ask(&["REPLICAOF", "NO", "ONE"]).await;
 
     let now = replica.ledger.now().await.unwrap();
-    let SubmissionClaim::Wait { why: Waiting::Recovery, until: Some(until), .. } = claim(&replica, 2).await else {
+    let SubmissionClaim::Wait { why: Blocked::Recovery, until: Some(until), .. } = claim(&replica, 2).await else {
         panic!("granted at once")
     };
     assert!(until.since(now) >= PAUSE, "{:?}", until.since(now));
@@ -142,7 +142,7 @@ async fn a_replica_that_is_promoted_grants_nothing_before_the_journals_have_spok
     grants(&replica, 1).await;
 
     let _: i64 = replica.ask(&["HSET", "{veobatch}:meta", "recovers", "1"]).await;
-    while matches!(claim(&replica, 2).await, SubmissionClaim::Wait { why: Waiting::Slot, .. }) {}
+    while matches!(claim(&replica, 2).await, SubmissionClaim::Wait { why: Blocked::Slot, .. }) {}
     assert_eq!(replica.ledger.account().await.unwrap().recovering_until, None);
 }
 

@@ -5,10 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use veobatch_core::{BatchId, Credits, JobId, Lane, Record, Span, Spec, State, Task, TaskId, Timestamp, Token, millis};
+use veobatch_core::{
+    BatchId, Credits, JobId, Lane, Record, Spec, State, Task, TaskId, TimeRange, Timestamp, Token, millis,
+};
 use veobatch_ledger::{
-    Admission, Arrangement, Claimed, DailyBudget, Day, Ledger, NewJob, Nonce, PriceList, Put, Settings, SqliteLedger,
-    SubmissionClaim, Waiting,
+    Admission, BatchUpdate, Blocked, Claimed, DailyBudget, Day, Ledger, NewJob, Nonce, PriceList, Put, Settings,
+    SqliteLedger, SubmissionClaim,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -20,7 +22,7 @@ const PRICE: Credits = Credits::whole(60);
 fn wall() -> Timestamp {
     #[expect(clippy::disallowed_methods, reason = "the case's own clock")]
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    Timestamp::from_millis(0).after(now)
+    Timestamp::from_millis(0) + now
 }
 
 fn before(at: Timestamp, by: Duration) -> Timestamp {
@@ -29,7 +31,7 @@ fn before(at: Timestamp, by: Duration) -> Timestamp {
 
 /// The ledger as a process sees it whose clock is so far ahead.
 async fn opened(path: &Path, ahead: Duration) -> SqliteLedger {
-    SqliteLedger::open_with(path, Arc::new(move || wall().after(ahead))).await.unwrap()
+    SqliteLedger::open_with(path, Arc::new(move || wall() + ahead)).await.unwrap()
 }
 
 fn night() -> BatchId {
@@ -63,7 +65,7 @@ async fn claim(ledger: &SqliteLedger) -> SubmissionClaim {
     until(async || {
         let token = Token::from_bits(Nonce::random().0.into());
         match ledger.claim_submission(&token, None, MINUTE, MINUTE).await.unwrap() {
-            SubmissionClaim::Wait { why: Waiting::Slot, .. } => None,
+            SubmissionClaim::Wait { why: Blocked::Slot, .. } => None,
             claim @ (SubmissionClaim::Granted(_) | SubmissionClaim::Wait { .. }) => Some(claim),
         }
     })
@@ -77,7 +79,7 @@ async fn submission(ledger: &SqliteLedger) -> Claimed {
     }
 }
 
-async fn hindrance(ledger: &SqliteLedger) -> (Waiting, Option<Timestamp>) {
+async fn hindrance(ledger: &SqliteLedger) -> (Blocked, Option<Timestamp>) {
     match claim(ledger).await {
         SubmissionClaim::Wait { why, until, .. } => (why, until),
         SubmissionClaim::Granted(claimed) => panic!("{claimed:?}"),
@@ -114,13 +116,13 @@ async fn after_one_start_with_a_clock_ahead_time_goes_on_and_paid_work_is_follow
         admit(&wrong, 2).await;
         let claimed = submission(&wrong).await;
         // Due after the clock is corrected.
-        put(&wrong, &claimed, generating(&claimed, claimed.stored.now.after(Duration::from_millis(300)))).await;
+        put(&wrong, &claimed, generating(&claimed, claimed.stored.now + Duration::from_millis(300))).await;
     }
     let ledger = opened(&path, Duration::ZERO).await;
     let begun = ledger.now().await.unwrap();
-    assert!(begun >= wall().after(HOUR + NEARLY_AN_HOUR), "never back: {begun}");
+    assert!(begun >= wall() + HOUR + NEARLY_AN_HOUR, "never back: {begun}");
     let polled = until(async || ledger.claim(Lane::Follow, 1, MINUTE).await.unwrap().0.pop()).await;
-    assert!(polled.stored.now > begun && polled.stored.now < begun.after(MINUTE), "{begun} {}", polled.stored.now);
+    assert!(polled.stored.now > begun && polled.stored.now < begun + MINUTE, "{begun} {}", polled.stored.now);
     let account = ledger.account().await.unwrap();
     let ahead = account.now.since(account.calendar);
     assert!(ahead > HOUR + NEARLY_AN_HOUR && ahead <= 2 * HOUR, "{ahead:?}");
@@ -142,16 +144,16 @@ async fn windows_follow_the_wall_clock_while_it_is_behind() {
     admit(&opened(&path, 2 * HOUR).await, 2).await;
     let ledger = opened(&path, Duration::ZERO).await;
     let arrange = async |from: Timestamp, until: Timestamp| {
-        let span = Some(Span { from, until });
-        ledger.arrange(&night(), &Arrangement { span, ..Arrangement::default() }).await.unwrap();
+        let range = Some(TimeRange { from, until });
+        ledger.arrange(&night(), &BatchUpdate { range, ..BatchUpdate::default() }).await.unwrap();
     };
     // By the ledger's own time this one is over, and the next one is open.
     let now = wall();
-    arrange(before(now, HOUR), now.after(HOUR)).await;
+    arrange(before(now, HOUR), now + HOUR).await;
     submission(&ledger).await;
-    arrange(now.after(HOUR), now.after(3 * HOUR)).await;
+    arrange(now + HOUR, now + 3 * HOUR).await;
     let (why, Some(opens)) = hindrance(&ledger).await else { panic!("it says until when") };
-    assert_eq!(why, Waiting::Window);
+    assert_eq!(why, Blocked::Window);
     let wait = opens.since(ledger.now().await.unwrap());
     assert!(wait > NEARLY_AN_HOUR && wait <= HOUR, "{wait:?}");
 }
@@ -170,22 +172,25 @@ async fn days_follow_the_wall_clock_while_it_is_behind() {
 
     let ledger = opened(&path, Duration::ZERO).await;
     let begin = async |from: Timestamp, until: Timestamp| {
-        let day = Some(Day { zone: "UTC".into(), span: Span { from, until } });
+        let day = Some(Day { zone: "UTC".into(), range: TimeRange { from, until } });
         ledger.configure(&Settings { day, ..Settings::default() }).await.unwrap();
         ledger.account().await.unwrap().daily.unwrap()
     };
     // By the ledger's own time it would be over.
-    let (now, end) = (wall(), wall().after(HOUR));
+    let (now, end) = (wall(), wall() + HOUR);
     begin(before(now, HOUR), end).await;
     let claimed = submission(&ledger).await;
     let (why, Some(over)) = hindrance(&ledger).await else { panic!("it says until when") };
-    assert_eq!((why, ledger.account().await.unwrap().daily.unwrap().spent), (Waiting::Budget, PRICE));
+    assert_eq!((why, ledger.account().await.unwrap().daily.unwrap().spent), (Blocked::Budget, PRICE));
     assert!(over.since(ledger.now().await.unwrap()) > NEARLY_AN_HOUR);
-    assert_eq!(begin(end, end.after(HOUR)).await.day.until, end, "the next one does not begin before this one is over");
+    assert_eq!(begin(end, end + HOUR).await.day.until, end, "the next one does not begin before this one is over");
     // What comes back comes back to this day.
     let Record { credits, .. } = claimed.stored.record;
-    let refused =
-        Record { state: State::Queued { due: None }, credits: credits.minus(PRICE), ..claimed.stored.record.clone() };
+    let refused = Record {
+        state: State::Queued { due: None },
+        credits: credits.saturating_sub(PRICE),
+        ..claimed.stored.record.clone()
+    };
     put(&ledger, &claimed, refused).await;
     assert_eq!(ledger.account().await.unwrap().daily.unwrap().spent, Credits::default());
     submission(&ledger).await;

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::files::Files;
-use veobatch_core::{BatchId, Credits, Prices, Schedule, Terms};
+use veobatch_core::{BatchId, BatchSettings, Credits, Prices, Schedule};
 use veobatch_ledger::{SharedLedger, SqliteLedger};
 use veobatch_producer::{AdmitError, Compared, Source, admit, arrange, check, compare, compare_first};
 
@@ -128,14 +128,14 @@ async fn terms_hold_with_the_first_job_and_change_only_as_far_as_they_are_named(
     let before = terms().await;
     let schedule = Schedule::parse("window 22:00-06:00 Europe/Berlin").unwrap();
     assert_eq!((before.weight, before.budget, before.schedule), (3, Some(Credits::whole(600)), schedule.to_string()));
-    assert_eq!(before.span, schedule.span(now));
+    assert_eq!(before.range, schedule.open_range(now));
     // Nothing new, and other terms: only those that are named.
     let again = check(&[files.write("a.yaml", text("priority: 5\nwindow: none", "a"))]).unwrap();
     let arranged = arrange(&*ledger, &again).await.unwrap();
     assert_eq!(arranged[0].changes, ["priority 5 (was 0)", "window none (was 22:00-06:00 Europe/Berlin)"]);
     assert!(arrange(&*ledger, &again).await.unwrap().is_empty());
     assert!(admit(&ledger, again, None, |_| ()).await.unwrap()[0].terms.is_empty());
-    let after = Terms { weight: 3, priority: 5, budget: Some(Credits::whole(600)), ..Terms::default() };
+    let after = BatchSettings { weight: 3, priority: 5, budget: Some(Credits::whole(600)), ..BatchSettings::default() };
     assert_eq!(terms().await, after);
     // A file that says nothing of them leaves them alone; a batch that is not there gets none.
     let silent = check(&[files.write("a.yaml", text("", "a, b"))]).unwrap();

@@ -2,7 +2,7 @@
 
 use crate::files::{Files, places};
 use veobatch_core::{AspectRatio, BatchId, Credits, Cron, GenerationType, Prices, Resolution, Start, Window};
-use veobatch_producer::{Asked, Wish, check};
+use veobatch_producer::{BatchOptions, Setting, check};
 
 #[test]
 fn the_example_of_the_documentation_becomes_two_jobs() {
@@ -302,13 +302,13 @@ fn a_document_says_what_it_asks_for_its_batch() {
                 window: mon-fri 22:00-06:00 Europe/Berlin\ncron: 0 22 * * 1-5 Europe/Berlin\njobs: [a cat]\n";
     let json = r#"{"batch": "day", "window": null, "budget": "none", "jobs": ["a dog"]}"#;
     let checked = check(&[files.write("a.yaml", yaml), files.write("b.json", json)]).unwrap();
-    let asked: Vec<&Asked> = checked.asked().map(|(_, asked)| asked).collect();
+    let asked: Vec<&BatchOptions> = checked.asked().map(|(_, asked)| asked).collect();
     assert_eq!((asked[0].weight, asked[0].priority), (Some(3), Some(-10)));
-    assert_eq!(asked[0].budget, Wish::Set(Credits::from_f64(5000.5)));
-    assert_eq!(asked[0].start_at, Wish::Set(Start::parse("2026-11-23 22:00 Europe/Berlin").unwrap()));
-    assert_eq!(asked[0].window, Wish::Set(Window::parse("mon-fri 22:00-06:00 Europe/Berlin").unwrap()));
-    assert_eq!(asked[0].cron, Wish::Set(Cron::parse("0 22 * * 1-5 Europe/Berlin").unwrap()));
-    assert_eq!(*asked[1], Asked { budget: Wish::Gone, ..Asked::default() });
+    assert_eq!(asked[0].budget, Setting::Set(Credits::from_f64(5000.5)));
+    assert_eq!(asked[0].start_at, Setting::Set(Start::parse("2026-11-23 22:00 Europe/Berlin").unwrap()));
+    assert_eq!(asked[0].window, Setting::Set(Window::parse("mon-fri 22:00-06:00 Europe/Berlin").unwrap()));
+    assert_eq!(asked[0].cron, Setting::Set(Cron::parse("0 22 * * 1-5 Europe/Berlin").unwrap()));
+    assert_eq!(*asked[1], BatchOptions { budget: Setting::Clear, ..BatchOptions::default() });
 }
 
 #[test]
@@ -354,10 +354,10 @@ fn two_files_of_one_batch_must_not_ask_for_different_things() {
     assert!(problems.to_string().contains("another `window`"), "{problems}");
     let more = files.write("c.yaml", "batch: night\npriority: 7\njobs: [a bird]\n");
     let mut checked = check(&[one, more]).unwrap();
-    checked.ask(&Asked { weight: Some(9), ..Asked::default() }).unwrap();
+    checked.ask(&BatchOptions { weight: Some(9), ..BatchOptions::default() }).unwrap();
     let (_, asked) = checked.asked().next().unwrap();
     assert_eq!((asked.weight, asked.priority), (Some(9), Some(7)));
-    assert!(matches!(asked.window, Wish::Set(_)));
+    assert!(matches!(asked.window, Setting::Set(_)));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use veobatch_api::{Permit, wall_clock};
 use veobatch_core::{Lane, Outcome, Timestamp, Token};
-use veobatch_ledger::{Arrival, Claimed, GateReport, LedgerError, Settle, SubmissionClaim, Waiting};
+use veobatch_ledger::{Arrival, Blocked, Claimed, GateReport, LedgerError, Settle, SubmissionClaim};
 
 use super::{is_over, rest};
 use crate::claim::{BEGIN_WITHIN, Claim, STALL, SubmitPermit};
@@ -191,20 +191,20 @@ impl Submissions {
 }
 
 /// Says what submissions wait for, once for each reason.
-fn say(why: Waiting, said: &mut Option<Waiting>) {
+fn say(why: Blocked, said: &mut Option<Blocked>) {
     if said.replace(why) == Some(why) {
         return;
     }
     match why {
-        Waiting::Gate => info!("submissions wait: the account's gate is closed"),
-        Waiting::Cap => info!("submissions wait: as many videos are in flight as the cap allows"),
-        Waiting::Recovery => {
+        Blocked::Gate => info!("submissions wait: the account's gate is closed"),
+        Blocked::Cap => info!("submissions wait: as many videos are in flight as the cap allows"),
+        Blocked::Recovery => {
             warn!(
                 "submissions wait: the ledger's server is another one or was started anew; it is told what the journals know"
             );
         }
-        Waiting::Window => info!("submissions wait: no batch with queued jobs is in its window"),
-        Waiting::Budget => info!("submissions wait: a budget is used up"),
-        Waiting::Slot | Waiting::Work => debug!(?why, "submissions wait"),
+        Blocked::Window => info!("submissions wait: no batch with queued jobs is in its window"),
+        Blocked::Budget => info!("submissions wait: a budget is used up"),
+        Blocked::Slot | Blocked::Work => debug!(?why, "submissions wait"),
     }
 }

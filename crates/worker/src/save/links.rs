@@ -1,6 +1,6 @@
 //! New links for a finished task whose old ones do not work any more.
 
-use veobatch_core::{Hindrance, Progress, Resolution, Task, Upgrade};
+use veobatch_core::{Progress, Resolution, SaveError, Task, Upgrade};
 
 use super::Download;
 use crate::claim::Claim;
@@ -25,7 +25,7 @@ pub(super) async fn renew(
     claim: &Claim,
     refused: &Download<'_>,
     task: &Task,
-) -> Result<Links, Hindrance> {
+) -> Result<Links, SaveError> {
     let mut urls = named(worker, task).await?;
     if let Some(size) = refused.upgraded {
         let url = upgrade_again(worker, claim, task, size).await?;
@@ -42,42 +42,42 @@ pub(super) async fn renew(
 }
 
 /// The links as `record-info` names them.
-async fn named(worker: &Worker, task: &Task) -> Result<Vec<String>, Hindrance> {
+async fn named(worker: &Worker, task: &Task) -> Result<Vec<String>, SaveError> {
     match worker.client.poll(&task.id).await.progress {
         Progress::Made { urls, .. } => Ok(urls),
         Progress::Trouble(trouble) => {
             heed(worker, &trouble);
-            Err(Hindrance::Transfer(trouble.message))
+            Err(SaveError::Transfer(trouble.message))
         }
-        Progress::Missing(why) => Err(Hindrance::Link(why)),
-        Progress::Running => Err(Hindrance::Link("the service says it is still being made".to_owned())),
-        Progress::NoOutput => Err(Hindrance::Link("the service names no video any more".to_owned())),
-        Progress::Failed(failure) => Err(Hindrance::Link(failure.message)),
+        Progress::Missing(why) => Err(SaveError::Link(why)),
+        Progress::Running => Err(SaveError::Link("the service says it is still being made".to_owned())),
+        Progress::NoOutput => Err(SaveError::Link("the service names no video any more".to_owned())),
+        Progress::Failed(failure) => Err(SaveError::Link(failure.message)),
     }
 }
 
 /// Replaces the links by others that the service makes; those it makes none for stay.
-async fn refresh(worker: &Worker, urls: &mut [String]) -> Result<(), Hindrance> {
+async fn refresh(worker: &Worker, urls: &mut [String]) -> Result<(), SaveError> {
     for url in urls {
         match worker.client.fresh_url(url).await {
             Ok(Some(fresh)) => *url = fresh,
             Ok(None) => {}
             Err(trouble) => {
                 heed(worker, &trouble);
-                return Err(Hindrance::Transfer(trouble.message));
+                return Err(SaveError::Transfer(trouble.message));
             }
         }
     }
     Ok(())
 }
 
-async fn upgrade_again(worker: &Worker, claim: &Claim, task: &Task, to: Resolution) -> Result<String, Hindrance> {
+async fn upgrade_again(worker: &Worker, claim: &Claim, task: &Task, to: Resolution) -> Result<String, SaveError> {
     match upgrade(worker, claim, task, to).await {
         Upgrade::Ready(url) => Ok(url),
-        Upgrade::Waiting(why) | Upgrade::Unavailable(why) => Err(Hindrance::Link(why)),
-        Upgrade::Trouble(trouble) => Err(Hindrance::Transfer(trouble.message)),
+        Upgrade::Waiting(why) | Upgrade::Unavailable(why) => Err(SaveError::Link(why)),
+        Upgrade::Trouble(trouble) => Err(SaveError::Transfer(trouble.message)),
         Upgrade::NotAsked(_) => {
-            Err(Hindrance::Transfer("the account's pace had no room to ask for a new link".to_owned()))
+            Err(SaveError::Transfer("the account's pace had no room to ask for a new link".to_owned()))
         }
     }
 }

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
-use veobatch_core::{Files, Hindrance, Task, TaskId, Timestamp};
+use veobatch_core::{Files, SaveError, Task, TaskId, Timestamp};
 use veobatch_ledger::{Fence, Stored};
 
 use super::Saved;
@@ -37,7 +37,7 @@ pub(super) struct Saving {
 
 impl Saving {
     /// Where the `number`-th file is written: what an earlier step left of it, or an empty file.
-    pub(super) fn part(&self, number: usize) -> Result<Part, Hindrance> {
+    pub(super) fn part(&self, number: usize) -> Result<Part, SaveError> {
         let stem = self.first_stem();
         let (folder, fence, task) = (self.folder.clone(), self.fence.clone(), self.task.id.clone());
         let spot = Spot { folder, stem, fence, number, task };
@@ -84,7 +84,7 @@ impl Saving {
 }
 
 /// What an earlier step of this task saved and could not tell the ledger: whole, and as its sidecar says.
-pub(super) fn already(saving: &Saving) -> Result<Option<Saved>, Hindrance> {
+pub(super) fn already(saving: &Saving) -> Result<Option<Saved>, SaveError> {
     for stem in saving.stems() {
         let found = sidecar::read(&saving.folder, &stem).map_err(|error| disk(&saving.folder, &error))?;
         if let Found::Sidecar(known) = found
@@ -99,7 +99,7 @@ pub(super) fn already(saving: &Saving) -> Result<Option<Saved>, Hindrance> {
 }
 
 /// Gives what was fetched its names, writes the sidecar, and makes both durable.
-pub(super) fn put_down(saving: &Saving, fetched: &mut [Fetched]) -> Result<Saved, Hindrance> {
+pub(super) fn put_down(saving: &Saving, fetched: &mut [Fetched]) -> Result<Saved, SaveError> {
     try_put_down(saving, fetched).map_err(|error| disk(&saving.folder, &error))
 }
 

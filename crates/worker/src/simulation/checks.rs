@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use veobatch_core::{FailureKind, Fate as StrayFate, Record, State, StateName, Stray};
+use veobatch_core::{FailureKind, Record, State, StateName, Stray, StrayState};
 use veobatch_ledger::Stored;
 
 use super::person::File;
@@ -138,12 +138,12 @@ fn owned(record: &Record, task: &Task, orders: &Orders, is_known: bool) -> Resul
 /// A task beside the job's own is saved too, unless the service failed it or it became the job's own after all.
 fn stray_ended(scene: &Scene, stored: &Stored, stray: &Stray, tasks: &[&Task]) -> Result<(), String> {
     match &stray.fate {
-        StrayFate::Saved(files) => {
+        StrayState::Saved(files) => {
             files.names(&stored.key).iter().try_for_each(|file| whole(scene, file, stray.task.as_str()))
         }
-        StrayFate::Gone(_) if tasks.iter().any(|task| task.id == stray.task && task.told) => Ok(()),
-        StrayFate::Gone(why) => Err(format!("stray {} is given up: {why}", stray.task)),
-        StrayFate::Awaited { .. } | StrayFate::Made { .. } => {
+        StrayState::Gone(_) if tasks.iter().any(|task| task.id == stray.task && task.told) => Ok(()),
+        StrayState::Gone(why) => Err(format!("stray {} is given up: {why}", stray.task)),
+        StrayState::Awaited { .. } | StrayState::Made { .. } => {
             let is_own = stored.record.task().is_some_and(|own| own.id == stray.task);
             if is_own { Ok(()) } else { Err(format!("stray {} has not come to its end", stray.task)) }
         }

@@ -12,9 +12,9 @@ use veobatch_core::{
     BatchId, Durations, Heard, JobId, JobKey, Lane, Record, Spec, State, StateName, TaskId, Timestamp, Token, VideoKind,
 };
 use veobatch_ledger::{
-    Account, Admission, Arrangement, BatchFlag, BatchSummary, Batches, Claimed, Compaction, Fence, Guarantee, Identity,
-    JobRef, Known, Lease, Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored,
-    SubmissionClaim, Turn, Unreadable, UpgradeClaim, Version, Waiting, WorkerPlace,
+    Account, Admission, BatchFlag, BatchSummary, BatchUpdate, Batches, Blocked, Claimed, Compaction, Fence, Guarantee,
+    Identity, JobRef, Known, Lease, Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged,
+    Stored, SubmissionClaim, Turn, Unreadable, UpgradeClaim, Version, WorkerPlace,
 };
 
 use super::stage::Owner;
@@ -91,7 +91,7 @@ impl Line {
         if self.ledger.find_token(token).await?.is_some() {
             return Ok(None);
         }
-        Ok(Some(SubmissionClaim::Wait { why: Waiting::Recovery, until: Some(until), now }))
+        Ok(Some(SubmissionClaim::Wait { why: Blocked::Recovery, until: Some(until), now }))
     }
 
     fn granted(&self, token: &Token, claimed: &Claimed) {
@@ -266,7 +266,7 @@ through! {
     async fn find_task(&self, task: &TaskId) -> Option<JobKey>;
     async fn list(&self, which: &Batches) -> Vec<BatchSummary>;
     async fn flag(&self, batch: &BatchId, flag: BatchFlag) -> ();
-    async fn arrange(&self, batch: &BatchId, arrangement: &Arrangement) -> ();
+    async fn arrange(&self, batch: &BatchId, arrangement: &BatchUpdate) -> ();
     async fn slots(&self, hours: u32) -> SlotUse;
     async fn hear(&self, submitted: Timestamp) -> ();
     async fn heard(&self) -> Option<Heard>;

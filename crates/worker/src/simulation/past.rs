@@ -29,7 +29,7 @@ impl Recovery {
     /// Until when nothing is granted, as whoever asks for a submission at `now` is told; the first begins the pause.
     pub(super) fn begin(&mut self, now: Timestamp, wait: Duration) -> Option<Timestamp> {
         if std::mem::take(&mut self.fresh) {
-            self.until = now.after(wait);
+            self.until = now + wait;
         }
         self.until(now)
     }

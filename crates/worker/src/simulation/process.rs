@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 use veobatch_api::{ApiKey, ClientConfig, FileHost};
-use veobatch_core::{InDoubt, Lane, Outcome, PollPolicy, Token};
+use veobatch_core::{InDoubtPolicy, Lane, Outcome, PollPolicy, Token};
 use veobatch_ledger::{Guarantee, SqliteLedger};
 
 use super::ledger::{Leases, Line};
@@ -48,7 +48,7 @@ pub(super) struct Scene {
     pub(super) files: FileHost,
     pub(super) dir: PathBuf,
     pub(super) policy: PollPolicy,
-    pub(super) in_doubt: InDoubt,
+    pub(super) in_doubt: InDoubtPolicy,
 }
 
 /// A process that was started: its journal, and how it is told to end.

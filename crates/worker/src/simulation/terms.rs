@@ -2,7 +2,7 @@
 //! grant. A ledger that went back in time forgets what was spent, so stories with one have no budgets.
 
 use veobatch_core::{Credits, Schedule, Start, Timestamp};
-use veobatch_ledger::{Arrangement, LedgerError, PriceList};
+use veobatch_ledger::{BatchUpdate, LedgerError, PriceList};
 
 use super::person::File;
 use super::process::Scene;
@@ -35,11 +35,11 @@ pub(super) async fn arrange(scene: &Scene, file: &File) {
         allow(scene, file, videos).await;
     }
     if late {
-        let start = Start::parse(&world.timestamp().after(wait).to_string()).unwrap();
+        let start = Start::parse(&(world.timestamp() + wait).to_string()).unwrap();
         let at = start.at();
         let schedule = Schedule { start_at: Some(start), ..Schedule::default() };
-        let span = Some(schedule.span(world.timestamp()));
-        let terms = Arrangement { schedule: Some(schedule.to_string()), span, ..Arrangement::default() };
+        let range = Some(schedule.open_range(world.timestamp()));
+        let terms = BatchUpdate { schedule: Some(schedule.to_string()), range, ..BatchUpdate::default() };
         if scene.ledger.arrange(&file.batch, &terms).await.is_ok() {
             world.service.lock().unwrap().bound(file.batch.as_str()).start = Some(at);
         }
@@ -62,7 +62,7 @@ async fn allow(scene: &Scene, file: &File, videos: u64) {
     let most = before.map_or(videos, |before| before.max(videos));
     scene.world.service.lock().unwrap().bound(name).videos = Some(most);
     let budget = Some(Some(Credits::whole(60 * i64::try_from(videos).unwrap())));
-    let terms = Arrangement { budget, ..Arrangement::default() };
+    let terms = BatchUpdate { budget, ..BatchUpdate::default() };
     match scene.ledger.arrange(&file.batch, &terms).await {
         Ok(()) => {}
         // It has not been enqueued yet, so it has no terms.
@@ -74,6 +74,6 @@ async fn allow(scene: &Scene, file: &File, videos: u64) {
 /// After the storm as many may be paid for as there are.
 pub(super) async fn lift(scene: &Scene, file: &File) {
     scene.world.service.lock().unwrap().bound(file.batch.as_str()).videos = None;
-    let none = Arrangement { budget: Some(None), ..Arrangement::default() };
+    let none = BatchUpdate { budget: Some(None), ..BatchUpdate::default() };
     scene.ledger.arrange(&file.batch, &none).await.unwrap();
 }

@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 
 use veobatch_api::{ApiKey, ClientConfig, FileHost, FileHostConfig};
-use veobatch_core::{InDoubt, PollPolicy};
+use veobatch_core::{InDoubtPolicy, PollPolicy};
 use veobatch_ledger::{Guarantee, LedgerUrl};
 
 use super::*;
@@ -77,7 +77,7 @@ async fn worker(dir: &std::path::Path) -> Worker {
         accept_data_loss: false,
         past: crate::Past::default(),
         callbacks: None,
-        in_doubt: InDoubt::Hold,
+        in_doubt: InDoubtPolicy::Hold,
         compact_after: None,
     };
     prepare(ledger, client, files, &options, &Guarantee::default(), &Stop::default()).await.unwrap()

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
-use veobatch_core::{InDoubt, StateName, Timestamp};
+use veobatch_core::{InDoubtPolicy, StateName, Timestamp};
 use veobatch_ledger::{SharedLedger, SqliteLedger};
 use veobatch_simulator::{CallbackForm, Config, Fault, Rule, SignatureFault};
 use veobatch_worker::{Callbacks, Ended, Options, Stop, Until, WebhookKey, compact};
@@ -332,7 +332,7 @@ async fn a_late_callback_of_an_attempt_that_was_submitted_again_is_kept_beside_t
     let scene = Scene::new(config).await;
     scene.admit("garden", 1).await;
     let ((ledger, ahead), port, stop) = (clocked(&scene).await, port().await, Stop::default());
-    let options = Options { in_doubt: InDoubt::Resubmit, ..hearing(&scene, Until::Stopped, port) };
+    let options = Options { in_doubt: InDoubtPolicy::Resubmit, ..hearing(&scene, Until::Stopped, port) };
     let story = async {
         scene.until_billed(1).await;
         scene.until(|batch| batch.count(StateName::Queued) == 1).await;
@@ -378,7 +378,7 @@ async fn silence_is_evidence_once_a_later_submission_was_called_back_for_and_a_n
     let ledger = Arc::new(Faulty::new(ledger, Trick::CountHeard));
     let watched = Arc::clone(&ledger);
     let mut options = hearing(&scene, Until::Stopped, port);
-    options.in_doubt = InDoubt::Silence(Duration::from_secs(7200));
+    options.in_doubt = InDoubtPolicy::Silence(Duration::from_secs(7200));
     let story = async {
         scene.until(|batch| batch.count(StateName::InDoubt) == 1).await;
         ahead.store(minutes(130), Ordering::SeqCst);
@@ -411,7 +411,7 @@ async fn a_person_who_prefers_to_pay_twice_gets_a_new_attempt_but_not_for_what_w
     scene.cancel_job(first).await;
 
     let ((ledger, ahead), stop) = (clocked(&scene).await, Stop::default());
-    let options = Options { in_doubt: InDoubt::Resubmit, ..scene.options(Until::Idle) };
+    let options = Options { in_doubt: InDoubtPolicy::Resubmit, ..scene.options(Until::Idle) };
     let story = async {
         scene.until(|batch| batch.count(StateName::Queued) == 1).await;
         ahead.store(minutes(1), Ordering::SeqCst);

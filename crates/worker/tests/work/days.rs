@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use veobatch_core::{Credits, Span, StateName, Timestamp, Zone};
+use veobatch_core::{Credits, StateName, TimeRange, Timestamp, Zone};
 use veobatch_ledger::{DailyBudget, Day, PriceList, Settings};
 use veobatch_worker::{Ended, Stop, Until};
 
@@ -12,7 +12,7 @@ use crate::scene::{Scene, hurried};
 
 const ZONE: &str = "Europe/Berlin";
 
-const YESTERDAY: Span = Span { from: Timestamp::from_millis(1), until: Timestamp::from_millis(2) };
+const YESTERDAY: TimeRange = TimeRange { from: Timestamp::from_millis(1), until: Timestamp::from_millis(2) };
 
 /// Three jobs, and a budget for them whose day is over.
 async fn with_a_budget_of_yesterday() -> Scene {
@@ -23,7 +23,7 @@ async fn with_a_budget_of_yesterday() -> Scene {
     let settings = Settings {
         prices: Some(PriceList { by_class, asked: true }),
         daily: Some(Some(daily)),
-        day: Some(Day { zone: ZONE.into(), span: YESTERDAY }),
+        day: Some(Day { zone: ZONE.into(), range: YESTERDAY }),
         ..Settings::default()
     };
     scene.ledger().configure(&settings).await.unwrap();

@@ -9,7 +9,7 @@ use veobatch_core::{
     BatchId, Durations, Heard, JobId, JobKey, Lane, Schedule, StateName, TaskId, Timestamp, Token, VideoKind,
 };
 use veobatch_ledger::{
-    Account, Admission, Arrangement, BatchFlag, BatchSummary, Batches, Claimed, Compaction, Guarantee, Identity, Known,
+    Account, Admission, BatchFlag, BatchSummary, BatchUpdate, Batches, Claimed, Compaction, Guarantee, Identity, Known,
     Lease, Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim,
     Turn, Unreadable, UpgradeClaim, Version, WorkerPlace,
 };
@@ -173,7 +173,7 @@ impl Ledger for Faulty {
             let Schedule { cron, .. } = Schedule::parse(&known.terms.schedule).unwrap();
             let schedule = Schedule { cron: Some(cron.unwrap().since(self.inner.now().await?)), ..Schedule::default() };
             let schedule = Some(schedule.to_string());
-            self.inner.arrange(&template, &Arrangement { schedule, ..Arrangement::default() }).await?;
+            self.inner.arrange(&template, &BatchUpdate { schedule, ..BatchUpdate::default() }).await?;
             self.tricked.notify_one();
         }
         self.inner.stage(admission, batch, jobs).await
@@ -275,7 +275,7 @@ impl Ledger for Faulty {
         self.inner.flag(batch, flag).await
     }
 
-    async fn arrange(&self, batch: &BatchId, arrangement: &Arrangement) -> Answer<()> {
+    async fn arrange(&self, batch: &BatchId, arrangement: &BatchUpdate) -> Answer<()> {
         self.inner.arrange(batch, arrangement).await
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use veobatch_core::{BatchId, Credits, Cron, Schedule, Span, StateName, Terms, Timestamp, Window, millis};
-use veobatch_ledger::{Arrangement, BatchFlag, BatchSummary, Ledger as _, Settings, SharedLedger, SqliteLedger};
+use veobatch_core::{BatchId, BatchSettings, Credits, Cron, Schedule, StateName, TimeRange, Timestamp, Window, millis};
+use veobatch_ledger::{BatchFlag, BatchSummary, BatchUpdate, Ledger as _, Settings, SharedLedger, SqliteLedger};
 use veobatch_worker::{Ended, Options, Stop, Until};
 
 use crate::faulty::{Faulty, Trick};
@@ -25,8 +25,8 @@ fn window(now: Timestamp, is_open: bool) -> Window {
 }
 
 impl Scene {
-    async fn schedule(&self, batch: &str, schedule: &Schedule, span: Span) {
-        let change = Arrangement { schedule: Some(schedule.to_string()), span: Some(span), ..Arrangement::default() };
+    async fn schedule(&self, batch: &str, schedule: &Schedule, range: TimeRange) {
+        let change = BatchUpdate { schedule: Some(schedule.to_string()), range: Some(range), ..BatchUpdate::default() };
         self.ledger().arrange(&Self::batch(batch), &change).await.unwrap();
     }
 
@@ -37,7 +37,7 @@ impl Scene {
         let cron = Cron::parse(&format!("{minute} * * * * UTC")).unwrap().since(before(now, ago));
         let cron = Some(cron);
         let schedule = Schedule { cron, ..Schedule::default() };
-        self.schedule(batch, &schedule, Span::NEVER).await;
+        self.schedule(batch, &schedule, TimeRange::NEVER).await;
         schedule
     }
 
@@ -47,7 +47,7 @@ impl Scene {
         batches.into_iter().filter(|batch| batch.batch.as_str().starts_with(&format!("{template}-"))).collect()
     }
 
-    async fn terms(&self, batch: &str) -> Terms {
+    async fn terms(&self, batch: &str) -> BatchSettings {
         let batches = self.ledger().batches().await.unwrap();
         batches.into_iter().find(|known| known.batch.as_str() == batch).unwrap().terms
     }
@@ -62,14 +62,14 @@ async fn a_template_is_never_submitted_itself_and_each_of_its_instants_is_a_batc
     let since = before(now, MINUTE);
     let cron = Some(Cron::parse("* * * * * UTC").unwrap().since(since));
     let template = Schedule { cron, window: Some(window(now, false)), start_at: None };
-    let terms = Arrangement {
+    let terms = BatchUpdate {
         weight: Some(7),
         priority: Some(-3),
         budget: Some(Some(Credits::whole(9))),
-        ..Arrangement::default()
+        ..BatchUpdate::default()
     };
     scene.ledger().arrange(&Scene::batch("daily"), &terms).await.unwrap();
-    scene.schedule("daily", &template, Span::NEVER).await;
+    scene.schedule("daily", &template, TimeRange::NEVER).await;
     // Its window is closed, so the run waits, and the worker too.
     let stop = Stop::default();
     let told = stop.clone();
@@ -85,7 +85,7 @@ async fn a_template_is_never_submitted_itself_and_each_of_its_instants_is_a_batc
     assert_eq!((run.total(), run.count(StateName::Queued)), (450, 450));
     assert_eq!((run.terms.weight, run.terms.priority, run.terms.budget), (7, -3, Some(Credits::whole(9))));
     assert_eq!(run.terms.schedule, template.of_a_run().to_string());
-    assert!(run.terms.span.from > now && run.terms.span != Span::NEVER);
+    assert!(run.terms.range.from > now && run.terms.range != TimeRange::NEVER);
     assert_eq!(scene.simulator.bill().await.submissions, 0);
     let instant = Schedule::parse(&scene.terms("daily").await.schedule).unwrap().cron.unwrap();
     assert!(instant.pending().unwrap() > now, "the instant is dealt with");
@@ -114,7 +114,7 @@ async fn a_run_that_was_made_and_not_remembered_is_not_made_again() {
     let stamp = cron.stamp(cron.pending().unwrap());
     assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
     // As if its maker had died right after it.
-    scene.schedule("daily", &template, Span::NEVER).await;
+    scene.schedule("daily", &template, TimeRange::NEVER).await;
     assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
     let runs = scene.runs("daily").await;
     assert_eq!((runs.len(), runs[0].batch.as_str()), (1, format!("daily{stamp}").as_str()));
@@ -173,11 +173,11 @@ async fn a_stretch_that_is_over_is_followed_by_the_next_one() {
     let now = scene.ledger().now().await.unwrap();
     let schedule = Schedule { window: Some(window(now, true)), ..Schedule::default() };
     // Yesterday's.
-    let over = Span { from: before(now, 24 * 60 * MINUTE), until: before(now, 23 * 60 * MINUTE) };
+    let over = TimeRange { from: before(now, 24 * 60 * MINUTE), until: before(now, 23 * 60 * MINUTE) };
     scene.schedule("night", &schedule, over).await;
     assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
     assert_eq!(scene.count(StateName::Done).await, 3);
-    assert_eq!(scene.terms("night").await.span, schedule.span(now));
+    assert_eq!(scene.terms("night").await.range, schedule.open_range(now));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,7 +188,7 @@ async fn outside_of_its_hours_a_worker_submits_for_batches_with_a_window_of_thei
     let ledger = scene.ledger();
     let now = ledger.now().await.unwrap();
     let schedule = Schedule { window: Some(window(now, true)), ..Schedule::default() };
-    scene.schedule("own", &schedule, schedule.span(now)).await;
+    scene.schedule("own", &schedule, schedule.open_range(now)).await;
     let count = async |name: &str, state| {
         let name = BatchId::parse(name).unwrap();
         let batches = ledger.batches().await.unwrap();
@@ -221,7 +221,7 @@ async fn a_ledger_that_was_used_with_a_clock_ahead_is_worked_on_and_makes_no_run
     let clock = || {
         #[expect(clippy::disallowed_methods, reason = "a clock that is wrong")]
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        Timestamp::from_millis(0).after(wall + 120 * MINUTE)
+        Timestamp::from_millis(0) + wall + 120 * MINUTE
     };
     let wrong = SqliteLedger::open_with(&scene.path("ledger.db"), Arc::new(clock)).await.unwrap();
     wrong.hear(Timestamp::default()).await.unwrap();
@@ -256,12 +256,12 @@ async fn when_a_window_closes_no_submission_is_claimed_any_more_and_what_is_paid
     let minutes = |minute: u64| format!("{:02}:{:02}", minute / 60 % 24, minute % 60);
     let window = format!("{}-{} UTC", minutes(closes / 60_000 - 60), minutes(closes / 60_000));
     let schedule = Schedule { window: Some(Window::parse(&window).unwrap()), ..Schedule::default() };
-    scene.schedule("garden", &schedule, schedule.span(ledger.now().await.unwrap())).await;
+    scene.schedule("garden", &schedule, schedule.open_range(ledger.now().await.unwrap())).await;
 
     let stop = Stop::default();
     let story = async {
         // It says by itself that the next stretch is tomorrow's: so it looked after the end, and nothing is under way.
-        while scene.terms("garden").await.span.from.as_millis() < closes {
+        while scene.terms("garden").await.range.from.as_millis() < closes {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         scene.until(|batch| batch.count(StateName::Queued) + batch.count(StateName::Done) == 900).await;

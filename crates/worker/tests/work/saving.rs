@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use veobatch_core::{Event, Fate, Files, Lane, Outcome, State, StateName, TaskId, Token, Verdict};
+use veobatch_core::{Event, Files, Lane, Outcome, State, StateName, StrayState, TaskId, Token, Verdict};
 use veobatch_ledger::{BatchSummary, Stored};
 use veobatch_simulator::{Config, Endpoint, Fault, Faults, Rule};
 use veobatch_worker::{Downloads, Ended, Options, Stop, Until, compact};
@@ -173,7 +173,7 @@ async fn a_task_paid_for_beside_its_job_is_followed_and_saved_beside_it() {
     let bill = scene.simulator.bill().await;
     assert_eq!((bill.submissions, bill.accepted[0].polls > polls), (2, true));
     let [done] = scene.page("garden", StateName::Done).await.try_into().unwrap();
-    assert_eq!(done.record.strays[0].fate, Fate::Saved(Files::Named(vec![format!("garden/{video}")])));
+    assert_eq!(done.record.strays[0].fate, StrayState::Saved(Files::Named(vec![format!("garden/{video}")])));
     assert!(done.record.task().unwrap().id != stray);
 }
 
@@ -193,7 +193,7 @@ async fn a_task_that_turns_up_beside_a_compact_job_is_saved_and_its_sidecar_says
     assert_eq!((&told["prompt"], &told["parameters"]), (&serde_json::Value::Null, &serde_json::json!({})));
     assert_eq!(told["remark"], "paid for beside the job's own video");
     let [done] = scene.page("garden", StateName::Done).await.try_into().unwrap();
-    assert_eq!(done.record.strays[0].fate, Fate::Saved(Files::Named(vec![format!("garden/{video}")])));
+    assert_eq!(done.record.strays[0].fate, StrayState::Saved(Files::Named(vec![format!("garden/{video}")])));
     assert_eq!(scene.ledger().whole(&Scene::batch("garden"), None, 9).await.unwrap().len(), 1, "it stays whole");
 }
 

@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use url::Url;
 use veobatch_api::{ApiKey, ClientConfig};
 use veobatch_core::{
-    BatchId, Event, Files, InDoubt, JobId, Lane, PollPolicy, Record, Resolution, Spec, State, StateName, Stray, Task,
-    TaskId, Token, UpgradePolicy,
+    BatchId, Event, Files, InDoubtPolicy, JobId, Lane, PollPolicy, Record, Resolution, Spec, State, StateName, Stray,
+    Task, TaskId, Token, UpgradePolicy,
 };
 use veobatch_ledger::{
     Admission, BatchFlag, BatchSummary, Change, Changed, Impatient, LedgerUrl, NewJob, Nonce, Put, STAGE_CHUNK,
@@ -148,7 +148,7 @@ impl Scene {
             accept_data_loss: false,
             past: Past::default(),
             callbacks: None,
-            in_doubt: InDoubt::Hold,
+            in_doubt: InDoubtPolicy::Hold,
             compact_after: None,
         }
     }

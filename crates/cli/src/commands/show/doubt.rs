@@ -90,8 +90,7 @@ impl Doubt {
 
     /// The callback of a later submission, if one came when this one's was due.
     fn later(&self) -> Option<Heard> {
-        self.heard
-            .filter(|heard| heard.submitted > self.attempt.at && heard.at >= self.attempt.at.after(CALLED_BACK_WITHIN))
+        self.heard.filter(|heard| heard.submitted > self.attempt.at && heard.at >= self.attempt.at + CALLED_BACK_WITHIN)
     }
 
     pub(super) fn document(&self) -> Value {
@@ -116,7 +115,7 @@ fn difference(spent: Credits) -> String {
     match spent.cmp(&Credits::default()) {
         Ordering::Greater => format!("{spent} less"),
         Ordering::Equal => "the same".to_owned(),
-        Ordering::Less => format!("{} more", Credits::default().less(spent)),
+        Ordering::Less => format!("{} more", Credits::default() - spent),
     }
 }
 

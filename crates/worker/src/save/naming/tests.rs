@@ -33,7 +33,7 @@ impl Scene {
         Saving { stored, task, fence: Fence::random(), folder: self.dir.path().to_owned(), saved_at: now, again: true }
     }
 
-    fn save(&self, task: &str, texts: &[&str]) -> Result<Files, Hindrance> {
+    fn save(&self, task: &str, texts: &[&str]) -> Result<Files, SaveError> {
         let saving = self.saving(task);
         put_down(&saving, &mut fetched(&saving, texts)).map(|(files, _)| files)
     }
