@@ -45,7 +45,7 @@ pub(crate) fn paying(builder: ClientBuilder) -> ClientBuilder {
     builder.http1_only().pool_max_idle_per_host(0).connector_layer(AndThenLayer::new(in_time))
 }
 
-/// The last look at the permit: the connection stands, TLS and proxy included, and no byte of the request has left.
+/// The last check of the permit: the connection stands, TLS and proxy included, and no byte of the request has left.
 ///
 /// Without a pool hyper-util makes the connection in the task that makes the call (`client/legacy/client.rs` of 0.1.21:
 /// `one_connection_for`). If another version did it elsewhere, no permit would be found, and nothing would be sent.

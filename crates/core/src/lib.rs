@@ -9,55 +9,40 @@
 //! ```
 
 pub mod account;
-mod after;
-mod balances;
-mod delay;
-mod doubt;
-mod event;
-mod facets;
-mod forecast;
-mod grant;
-mod id;
-mod kind;
-mod name;
-mod outcome;
-mod payable;
-mod plan;
+mod batch;
+mod job;
+mod money;
+mod names;
 mod polling;
-mod price;
-mod record;
-mod schedule;
-mod spec;
-mod stray;
-mod terms;
 mod time;
-mod work_policy;
 
-pub use after::{After, Context, after};
-pub use balances::{Balances, Reading};
-pub use delay::UpgradePolicy;
-pub use doubt::{
+pub use batch::forecast::{Forecast, Rival, Throughput, forecast};
+pub use batch::schedule::{Cron, MAX_STAMP_BYTES, Schedule, ScheduleError, Start, Window, Zone};
+pub use batch::settings::{BatchSettings, MAX_BATCH_PRIORITY, MAX_WEIGHT, TimeRange};
+pub use job::after::{After, Context, after};
+pub use job::delay::UpgradePolicy;
+pub use job::doubt::{
     CALLED_BACK_WITHIN, Heard, InDoubtPolicy, MAX_PRESUMED_ATTEMPTS, NextAction, Presumption, doubted, next_action,
 };
-pub use event::{Event, SaveError, TaskMatch, Verdict};
-pub use facets::{Facets, Flight, Lane, StateName};
-pub use forecast::{Forecast, Rival, Throughput, forecast};
-pub use grant::{Grant, Submission, Upgrading};
-pub use id::{MAX_TASK_ID_BYTES, TaskId, Token};
-pub use kind::VideoKind;
-pub use name::{BatchId, JobId, JobKey, MAX_NAME_BYTES, NameError, fold};
-pub use outcome::{Outcome, Progress, Refusal, RefusalKind, TaskFailure, Trouble, TroubleKind, Upgrade};
-pub use payable::{Unpayable, payable, payable_once_settled};
-pub use plan::{Step, plan};
-pub use polling::{Durations, ENOUGH_DURATIONS, PollPolicy, PollSchedule, duration};
-pub use price::{Credits, ModelPrice, Prices};
-pub use record::{
-    Attempt, Called, Comparison, Failed, Failure, FailureKind, Files, HistoryEntry, Intent, OpenAttempt, Record,
-    SOFT_DEADLINE, State, Task,
+pub use job::event::{
+    Event, Outcome, Progress, Refusal, RefusalKind, SaveError, TaskFailure, TaskMatch, Trouble, TroubleKind, Upgrade,
+    Verdict,
 };
-pub use schedule::{Cron, MAX_STAMP_BYTES, Schedule, ScheduleError, Start, Window, Zone};
-pub use spec::{AspectRatio, FORMAT_ASPECT_RATIO, FORMAT_MODEL, FORMAT_RESOLUTION, GenerationType, Resolution, Spec};
-pub use stray::{Stray, StrayState};
-pub use terms::{BatchSettings, MAX_BATCH_PRIORITY, MAX_WEIGHT, TimeRange};
+pub use job::facets::{Facets, Flight, Lane, StateName};
+pub use job::grant::{Grant, Submission, Upgrading};
+pub use job::payable::{Unpayable, payable, payable_once_settled};
+pub use job::plan::{Step, plan};
+pub use job::record::{
+    Attempt, Called, Comparison, Failed, Failure, FailureKind, Files, HistoryEntry, Intent, OpenAttempt, Record,
+    SOFT_DEADLINE, State, Stray, StrayState, Task,
+};
+pub use job::spec::kind::VideoKind;
+pub use job::spec::{
+    AspectRatio, FORMAT_ASPECT_RATIO, FORMAT_MAX_ATTEMPTS, FORMAT_MODEL, FORMAT_PRIORITY, FORMAT_RESOLUTION,
+    GenerationType, LeftOut, Resolution, Restated, Spec, WorkPolicy,
+};
+pub use money::{Balances, Credits, ModelPrice, Prices, Reading};
+pub use names::id::{MAX_TASK_ID_BYTES, TaskId, Token};
+pub use names::{BatchId, JobId, JobKey, MAX_NAME_BYTES, NameError, fold};
+pub use polling::{Durations, ENOUGH_DURATIONS, PollPolicy, PollSchedule, duration};
 pub use time::{Timestamp, millis};
-pub use work_policy::{FORMAT_MAX_ATTEMPTS, FORMAT_PRIORITY, LeftOut, Restated, WorkPolicy};

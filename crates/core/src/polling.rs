@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::durations::{Durations, duration};
-use crate::delay::{UpgradePolicy, jittered};
-use crate::id::Token;
-use crate::kind::VideoKind;
+use crate::job::delay::{UpgradePolicy, jittered};
+use crate::job::spec::kind::VideoKind;
+use crate::names::id::Token;
 
 /// Durations that must be known of a kind before its first poll is derived from them.
 pub const ENOUGH_DURATIONS: u64 = 8;

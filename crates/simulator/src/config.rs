@@ -279,7 +279,7 @@ pub struct Files {
     pub minted_lifetime_ms: u64,
     /// HTTP status of a link that has expired, 403 or 404.
     pub expired_status: u16,
-    /// Result links carry a signature, as those of file stores do. Nobody looks at it.
+    /// Result links carry a signature, as those of file stores do. Nobody checks it.
     pub signed: bool,
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn answer(call: &Call) -> Answer {
     };
     held.tally.polls += 1;
     let nth = held.tally.polls;
-    let answer = look(call, held, now_ms);
+    let answer = respond(call, held, now_ms);
     if call.config.faults.poll.is_empty() {
         return answer;
     }
@@ -32,7 +32,7 @@ pub(crate) fn answer(call: &Call) -> Answer {
     call.faulty(answer, nth, Some(&task))
 }
 
-fn look(call: &Call, held: &mut Held, now_ms: u64) -> Answer {
+fn respond(call: &Call, held: &mut Held, now_ms: u64) -> Answer {
     let generation = &call.config.generation;
     let age = now_ms.saturating_sub(held.task.accepted_ms);
     if held.tally.polls <= generation.null_polls || age < generation.null_ms {

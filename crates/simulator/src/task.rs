@@ -114,7 +114,7 @@ impl Resolution {
     }
 }
 
-/// What a moment's look at a task shows.
+/// What a task shows at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskState {

@@ -12,8 +12,8 @@ use crate::worker::Worker;
 
 /// Looks the task up. Nothing here leads to a submission.
 pub(crate) async fn compare(worker: &Worker, claim: &Claim, attempt: Attempt, task: TaskId) -> Event {
-    let kinship = kinship(worker, claim, &task).await;
-    match &kinship {
+    let found = found(worker, claim, &task).await;
+    match &found {
         TaskMatch::Ours => info!(%task, "a callback settled the doubt: this is its task"),
         TaskMatch::Another(why) => {
             error!(%task, %why, "a callback named a task that is not this job's: refused");
@@ -24,10 +24,10 @@ pub(crate) async fn compare(worker: &Worker, claim: &Claim, attempt: Attempt, ta
         TaskMatch::Missing(_) => {}
         TaskMatch::Trouble(trouble) => heed(worker, trouble),
     }
-    Event::Compared { token: attempt.token, task, kinship }
+    Event::Compared { token: attempt.token, task, found }
 }
 
-async fn kinship(worker: &Worker, claim: &Claim, task: &TaskId) -> TaskMatch {
+async fn found(worker: &Worker, claim: &Claim, task: &TaskId) -> TaskMatch {
     let key = &claim.claimed.stored.key;
     // The follow lane's claims bring no spec.
     let (owner, stored) = match tokio::try_join!(worker.ledger.find_task(task), worker.ledger.read(key)) {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::price::Credits;
-use crate::terms::TimeRange;
+use crate::batch::settings::TimeRange;
+use crate::money::Credits;
 use crate::time::Timestamp;
 
 /// How long a job without a price waits before it is considered again.

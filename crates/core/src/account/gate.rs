@@ -11,9 +11,8 @@
 
 use std::time::Duration;
 
-use super::pace::Throttled;
-use super::{AccountState, at, ms, since_1970};
-use crate::id::Token;
+use super::state::{AccountState, Gate, Probe, Throttled, at, ms, since_1970};
+use crate::names::id::Token;
 use crate::time::{Timestamp, millis};
 
 /// Troubles in a row that close the gate.
@@ -28,39 +27,11 @@ pub const GATE_MAX: Duration = Duration::from_secs(5 * 60);
 /// The wait doubles so often at most.
 pub const MOST_DOUBLINGS: u32 = 16;
 
-/// Whether submissions go through.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Gate {
-    /// They do.
-    #[default]
-    Open,
-    /// Not until then; after it one goes through and its outcome decides.
-    Closed {
-        /// When one may go through.
-        until: Timestamp,
-        /// In words.
-        why: String,
-        /// Submissions need money, not patience.
-        no_credits: bool,
-        /// Closings in a row.
-        closings: u32,
-    },
-}
-
 impl Gate {
     /// How long the `closings`-th closing in a row lasts (from 1) if the first lasts `wait`.
     pub fn wait(wait: Duration, closings: u32) -> Duration {
         wait.saturating_mul(1 << closings.saturating_sub(1).min(MOST_DOUBLINGS)).min(GATE_MAX.max(wait))
     }
-}
-
-/// The submission that tries whether the gate may open.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probe {
-    /// Its token.
-    pub token: Token,
-    /// Until when its outcome is waited for.
-    pub until: Timestamp,
 }
 
 /// What a paid call says about the service.

@@ -10,26 +10,8 @@
 
 use std::time::Duration;
 
-use super::{AccountState, at, ms, since_1970};
+use super::state::{AccountState, Pace, Throttled, at, ms, since_1970};
 use crate::time::Timestamp;
-
-/// How fast, and how many at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
-    /// N: submissions in `per`.
-    pub submissions: u32,
-    /// W.
-    pub per: Duration,
-    /// Most videos in flight.
-    pub max_in_flight: u32,
-}
-
-/// 20 new requests per 10 seconds and about 100 running tasks per account (kie-api.md, section 11).
-impl Default for Pace {
-    fn default() -> Self {
-        Self { submissions: 20, per: Duration::from_secs(10), max_in_flight: 100 }
-    }
-}
 
 impl Pace {
     /// T, as long as the allowance is not lowered.
@@ -65,17 +47,6 @@ pub const UPGRADE_RECHECK: Duration = Duration::from_millis(100);
 
 /// Beyond the time limit of a call, for its worker to tell what became of it, after the ledger may have gone back in time.
 pub const RECOVERY_MARGIN: Duration = Duration::from_secs(10);
-
-/// An allowance that was lowered.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Throttled {
-    /// To so many in W.
-    pub to: f64,
-    /// It grows from here on.
-    pub since: Timestamp,
-    /// What was too many.
-    pub peak: f64,
-}
 
 impl Throttled {
     /// What `allowed` becomes if that was too many, and it may grow again from `since` on.

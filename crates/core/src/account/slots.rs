@@ -3,22 +3,13 @@
 //! Slots are counted as time divided by the spacing, so they come in fractions. Whatever time goes by beyond the one slot of
 //! credit is put down to the reason that a claim was told last.
 
-use super::{AccountState, Blocked};
+use super::state::{AccountState, Blocked, Idle};
 
 /// Hours that are kept.
 pub const SLOT_HOURS: u32 = 72;
 
 /// An hour, in microseconds.
 const HOUR_US: i64 = 3_600_000_000;
-
-/// Why slots go by unused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Idle {
-    /// As a claim was told.
-    pub why: Blocked,
-    /// Since when.
-    pub from_us: i64,
-}
 
 /// So many more slots of an hour were used or not.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::record::{Record, State};
+use crate::job::record::{Record, State};
 use crate::time::Timestamp;
 
 /// Bucket `n` begins at `SHORTEST * RATIO^n` seconds; the last one has no end. 5 % is less than videos of one kind differ by.
@@ -85,9 +85,9 @@ pub fn duration(record: &Record, now: Timestamp) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::TaskId;
-    use crate::record::Task;
-    use crate::spec::Spec;
+    use crate::job::record::Task;
+    use crate::job::spec::Spec;
+    use crate::names::id::TaskId;
 
     fn assert_near(known: &Durations, part: f64, seconds: f64) {
         let quantile = known.quantile(part).unwrap().as_secs_f64();

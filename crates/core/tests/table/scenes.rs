@@ -174,7 +174,7 @@ pub(crate) fn events() -> Vec<(&'static str, Event)> {
     let of_another = |outcome| Event::Submission { token: token(7), outcome };
     let polled = |progress| Event::Polled { task: task().id, progress };
     let upgraded = |upgrade| Event::Upgraded { task: task().id, to: Resolution::P1080, upgrade };
-    let compared = |kinship| Event::Compared { token: token(1), task: task().id, kinship };
+    let compared = |found| Event::Compared { token: token(1), task: task().id, found };
     let presumed = |because| Event::Presumed { token: token(1), because };
     let urls = || vec!["https://files.example/b.mp4".to_owned()];
     let not_saved = |why| Event::NotSaved { task: task().id, why };

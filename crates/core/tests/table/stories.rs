@@ -192,7 +192,7 @@ impl World {
     fn compare(&mut self, record: &mut Record, now: u64) {
         if let Some((token, task)) = compared(record) {
             assert!(self.accepted.contains(&(token.clone(), task.clone())), "nobody made {task}");
-            apply(record, &Event::Compared { token, task, kinship: TaskMatch::Ours }, now);
+            apply(record, &Event::Compared { token, task, found: TaskMatch::Ours }, now);
         }
     }
 
@@ -215,10 +215,10 @@ impl World {
             Event::Submission { .. } | Event::CalledBack { .. } | Event::Resolve(Verdict::Adopt(_)) => {
                 return None;
             }
-            Event::Compared { kinship: TaskMatch::Ours | TaskMatch::Another(_), .. } => return None,
-            Event::Compared { kinship, .. } => {
+            Event::Compared { found: TaskMatch::Ours | TaskMatch::Another(_), .. } => return None,
+            Event::Compared { found, .. } => {
                 let (token, task) = compared(record)?;
-                Event::Compared { token, task, kinship }
+                Event::Compared { token, task, found }
             }
             Event::Presumed { because, .. } => Event::Presumed { token: doubted(record)?.clone(), because },
             Event::BalanceRead { balances, .. } => Event::BalanceRead { token: doubted(record)?.clone(), balances },
