@@ -1,15 +1,18 @@
 //! The follow lane's step: what became of a paid task. Nothing here leads to a submission.
 
+pub(crate) mod measure;
+pub(crate) mod verify_task;
+
 use tracing::{Instrument as _, warn};
 use veobatch_api::RecordInfo;
 use veobatch_core::{Event, Lane, Progress, Step, Trouble, TroubleKind, plan};
 
-use crate::claim::Claim;
-use crate::compare::compare;
-use crate::measure::sized;
-use crate::span;
-use crate::upgrade::upgrade;
-use crate::worker::Worker;
+use crate::account::upgrade::upgrade;
+use crate::follow::measure::sized;
+use crate::follow::verify_task::compare;
+use crate::runtime::claim::Claim;
+use crate::runtime::span;
+use crate::runtime::worker::Worker;
 
 /// Looks after the claimed job: one question to the service at most, and a look at the file of a video without a label.
 pub(crate) async fn follow(worker: &Worker, claim: &Claim) {

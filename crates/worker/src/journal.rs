@@ -29,6 +29,7 @@ pub(crate) mod history;
 pub(crate) mod line;
 pub(crate) mod others;
 pub(crate) mod replay;
+pub(crate) mod restored;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, TryLockError};
@@ -41,8 +42,8 @@ use tokio::time::Instant;
 use veobatch_core::{JobKey, Outcome, Token};
 use veobatch_ledger::{Identity, LedgerId};
 
-use crate::disk::Disk;
-use crate::{blocking, random};
+use crate::runtime::disk::Disk;
+use crate::runtime::{blocking, random};
 use high_water::HighWater;
 use line::{Finding, Line, finding};
 

@@ -4,6 +4,9 @@
 //! because either would end the worker behind it and drop what it runs. Steps run as tasks of their own, so that they
 //! survive it if apalis drops their handlers, and end with `Ok` whatever happened: there is nothing for apalis to retry.
 
+pub(crate) mod claimer;
+pub(crate) mod step;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -29,9 +32,9 @@ use tower::layer::util::Identity;
 use tracing::{Instrument as _, debug, warn};
 use veobatch_core::Lane;
 
-use crate::claim::Claim;
-use crate::step::step;
-use crate::worker::Worker;
+use crate::lane::step::step;
+use crate::runtime::claim::Claim;
+use crate::runtime::worker::Worker;
 
 /// How long calls under way are waited for at the end (the paid call's limit of 60 s, and what follows it).
 const PATIENCE_AT_THE_END: Duration = Duration::from_secs(75);

@@ -7,17 +7,22 @@
 //!
 //! A crash anywhere leaves part files, or files that the next step finds to be its own. No other task's file is replaced.
 
+pub(crate) mod fetch;
 mod links;
+pub(crate) mod mp4;
 mod naming;
+pub(crate) mod output;
+pub(crate) mod part;
+pub(crate) mod sidecar;
 
 use tracing::{debug, info, warn};
 use veobatch_core::{Event, Files, Lane, Record, Resolution, SaveError, State, Step, StrayState, Task, plan};
 
 use self::links::{Links, renew};
 use self::naming::{Saving, already, put_down};
-use crate::claim::Claim;
-use crate::fetch::{Fetched, disk, fetch};
-use crate::worker::Worker;
+use crate::runtime::claim::Claim;
+use crate::runtime::worker::Worker;
+use crate::save::fetch::{Fetched, disk, fetch};
 
 /// What was saved, and what a person should know about it.
 type Saved = (Files, Option<String>);
@@ -144,5 +149,5 @@ impl<'a> Download<'a> {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SaveError> + Send + 'static,
 ) -> Result<T, SaveError> {
-    crate::blocking::run(work).await.unwrap_or_else(|error| Err(SaveError::Disk(error.to_string())))
+    crate::runtime::blocking::run(work).await.unwrap_or_else(|error| Err(SaveError::Disk(error.to_string())))
 }

@@ -71,9 +71,9 @@ use self::person::File;
 use self::process::Scene;
 use self::stage::{Stage, WORLD};
 use self::world::{Outcome, World};
-use crate::blocking::on_the_spot;
-use crate::disk::fault;
-use crate::step::panic_words;
+use crate::lane::step::panic_words;
+use crate::runtime::blocking::on_the_spot;
+use crate::runtime::disk::fault;
 
 /// Machines in one story.
 const MOST_MACHINES: usize = 3;

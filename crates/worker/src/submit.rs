@@ -7,6 +7,11 @@
 //! Whatever goes wrong left of `══▶` is "not sent", whatever goes wrong on it is "unknown". What is right of it is
 //! repeated until the ledger has it.
 
+pub(crate) mod backpressure;
+pub(crate) mod claimer;
+pub(crate) mod refusal_streak;
+pub(crate) mod worker_window;
+
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -17,15 +22,15 @@ use veobatch_api::{Answer, Delivery};
 use veobatch_core::{Lane, Outcome, Refusal, RefusalKind, State, Step, Token, Trouble, TroubleKind, Upgrade, plan};
 use veobatch_ledger::{Arrival, GateReport, LedgerError, Settle, TROUBLE_WAIT};
 
-use crate::access::BLOCKED_WAIT;
-use crate::balance::Sender;
-use crate::claim::{Claim, SubmitPermit};
-use crate::edge::Edge;
-use crate::evidence::{Evidence, bring};
-use crate::patience::Patience;
-use crate::random;
-use crate::step::panic_words;
-use crate::worker::{Worker, log};
+use crate::account::access::BLOCKED_WAIT;
+use crate::account::balance::Sender;
+use crate::failpoint::Edge;
+use crate::lane::step::panic_words;
+use crate::runtime::backoff::Patience;
+use crate::runtime::claim::{Claim, SubmitPermit};
+use crate::runtime::evidence::{Evidence, bring};
+use crate::runtime::random;
+use crate::runtime::worker::{Worker, log};
 
 /// After 429 and 430, if the service names no time (kie-api.md, section 10: at least 10 s and jitter).
 const RATE_LIMITED_WAIT: Duration = Duration::from_secs(10);

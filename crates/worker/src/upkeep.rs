@@ -11,6 +11,15 @@
 //! None waits for another. A file system that hangs (a network disk whose server is gone may hold a call for ever) stops
 //! the one that looks at it and nothing else: not the day's budget, not the recovery of the ledger, not the end.
 
+pub(crate) mod compaction;
+pub(crate) mod daily_budget;
+pub(crate) mod in_doubt_policy;
+pub(crate) mod maintenance;
+pub(crate) mod pending_strays;
+pub(crate) mod recurrence;
+pub(crate) mod schedules;
+pub(crate) mod sweep;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +31,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 use veobatch_ledger::LedgerError;
 
-use crate::patience::Patience;
-use crate::step::panic_words;
-use crate::worker::Worker;
+use crate::lane::step::panic_words;
+use crate::runtime::backoff::Patience;
+use crate::runtime::worker::Worker;
 
 /// After a turn that was cut off or panicked.
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);

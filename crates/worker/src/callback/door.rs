@@ -21,7 +21,7 @@ use tracing::{Instrument as _, debug, info};
 use super::Receiver;
 use super::counts::Fate;
 use super::receive::receive;
-use crate::worker::Worker;
+use crate::runtime::worker::Worker;
 
 /// Connections at a time; others wait in the system's queue.
 const CONNECTIONS: usize = 256;

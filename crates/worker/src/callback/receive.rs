@@ -10,8 +10,8 @@ use veobatch_ledger::{Change, Changed, Impatient, LedgerError, Stored, change};
 
 use super::counts::Fate;
 use super::{Receiver, address, body};
-use crate::random;
-use crate::worker::{Worker, log};
+use crate::runtime::random;
+use crate::runtime::worker::{Worker, log};
 
 /// The ledger gets so long. The sender waits 15 s (kie-api.md, section 7), and tries again after a 503.
 const WITHIN: Duration = Duration::from_secs(5);

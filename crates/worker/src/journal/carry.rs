@@ -9,7 +9,7 @@ use veobatch_ledger::LedgerId;
 use super::high_water::HighWater;
 use super::replay::left_in;
 use super::{PREFIX, SUFFIX, history, sync_dir};
-use crate::disk::Disk;
+use crate::runtime::disk::Disk;
 
 /// Copies the journals of `ledger`, and what is history of it, from the state directory `from` to `to`; returns how many. On
 /// disk when this returns `Ok`; repeating it copies them again. `grants`: how many submissions the ledger has granted, if it

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use veobatch_ledger::LedgerId;
 
 use super::sync_dir;
-use crate::disk::Disk;
+use crate::runtime::disk::Disk;
 
 /// The mark of one ledger, while a worker raises it.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ fn line(ledger: &LedgerId, grants: u64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::fault::{self, Fault};
+    use crate::runtime::disk::fault::{self, Fault};
 
     #[test]
     fn a_mark_is_raised_and_never_lowered_and_a_damaged_one_is_not_taken_for_none() {

@@ -13,7 +13,7 @@ use veobatch_ledger::LedgerId;
 
 use super::line::{Finding, findings};
 use super::{SUFFIX, sync_dir};
-use crate::disk::Disk;
+use crate::runtime::disk::Disk;
 
 /// How long: twice as long as the service keeps a video. A backup that is older may have forgotten what nobody knows any more
 /// but the sidecars.

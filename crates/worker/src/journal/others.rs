@@ -15,9 +15,9 @@ use veobatch_ledger::{Ledger, LedgerId};
 use super::line::{Finding, findings};
 use super::replay::{Left, Told, left_in, tell_all};
 use super::{Place, history, sync_dir};
-use crate::blocking;
-use crate::disk::Disk;
-use crate::patience::Patience;
+use crate::runtime::backoff::Patience;
+use crate::runtime::blocking;
+use crate::runtime::disk::Disk;
 
 /// What the journals of another ledger hold.
 #[derive(Debug, Default)]

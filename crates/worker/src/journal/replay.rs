@@ -12,11 +12,11 @@ use veobatch_ledger::{Arrival, Changed, GateReport, Ledger, LedgerError, LedgerI
 
 use super::line::{Finding, Findings, Line, findings};
 use super::{Journal, KEEP, PREFIX, Place, SUFFIX, history};
-use crate::blocking;
-use crate::disk::Disk;
-use crate::evidence::{Evidence, bring};
-use crate::patience::Patience;
-use crate::worker::log;
+use crate::runtime::backoff::Patience;
+use crate::runtime::blocking;
+use crate::runtime::disk::Disk;
+use crate::runtime::evidence::{Evidence, bring};
+use crate::runtime::worker::log;
 
 /// The journal of a process that is gone; locked by us, so that nobody else replays it.
 #[derive(Debug)]

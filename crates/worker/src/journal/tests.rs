@@ -3,8 +3,8 @@ use veobatch_ledger::LedgerId;
 
 use super::line::{Finding, findings};
 use super::*;
-use crate::blocking::on_the_spot;
-use crate::disk::fault::{self, Fault};
+use crate::runtime::blocking::on_the_spot;
+use crate::runtime::disk::fault::{self, Fault};
 
 fn journals(dir: &Path) -> Vec<PathBuf> {
     let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());

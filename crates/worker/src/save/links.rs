@@ -3,10 +3,10 @@
 use veobatch_core::{Progress, Resolution, SaveError, Task, Upgrade};
 
 use super::Download;
-use crate::claim::Claim;
+use crate::account::upgrade::upgrade;
 use crate::follow::heed;
-use crate::upgrade::upgrade;
-use crate::worker::Worker;
+use crate::runtime::claim::Claim;
+use crate::runtime::worker::Worker;
 
 /// So many failed tries show that links which the service names anew are no better than the old ones.
 const TRIES: u32 = 2;

@@ -13,12 +13,12 @@ use veobatch_core::{Files, SaveError, Task, TaskId, Timestamp};
 use veobatch_ledger::{Fence, Stored};
 
 use super::Saved;
-use crate::edge::Edge;
-use crate::fetch::{Fetched, disk};
+use crate::failpoint::Edge;
 use crate::journal::sync_dir;
-use crate::output::{self, Placed, hex};
-use crate::part::{self, Part, Spot};
-use crate::sidecar::{self, FileEntry, Found, Sidecar};
+use crate::save::fetch::{Fetched, disk};
+use crate::save::output::{self, Placed, hex};
+use crate::save::part::{self, Part, Spot};
+use crate::save::sidecar::{self, FileEntry, Found, Sidecar};
 
 /// Longest task id that is written out in a file's name; those seen are 36 long.
 const LONGEST_ID: usize = 64;

@@ -17,7 +17,7 @@ use super::service::{Orders, Service};
 use super::stage::WORLD;
 use super::terms;
 use super::world::World;
-use crate::sweep::sweep;
+use crate::upkeep::sweep::sweep;
 
 /// A prompt file: a batch and its jobs.
 #[derive(Clone, Debug)]

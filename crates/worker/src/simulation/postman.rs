@@ -17,7 +17,7 @@ use super::stage::Owner;
 use super::world::World;
 use crate::callback::Fate;
 use crate::callback::receive::receive;
-use crate::worker::Worker;
+use crate::runtime::worker::Worker;
 
 /// How long the service waits for an answer (kie-api.md, section 7).
 const WITHIN: Duration = Duration::from_secs(15);

@@ -18,17 +18,19 @@ use super::ledger::{Leases, Line};
 use super::network::{Inbox, Wire};
 use super::stage::{Owner, Stage};
 use super::world::World;
-use crate::access;
-use crate::balance::watch;
-use crate::claim::Claim;
-use crate::claimer::{Due, Submissions, lasting};
+use crate::account::access;
+use crate::account::balance::watch;
 use crate::journal::line::Line as JournalLine;
-use crate::leases::Renewals;
-use crate::maintenance::duties;
-use crate::step::step;
+use crate::lane::claimer::Due;
+use crate::lane::step::step;
+use crate::runtime::claim::Claim;
+use crate::runtime::claimer::lasting;
+use crate::runtime::leases::Renewals;
+use crate::runtime::worker::Worker;
+use crate::submit::claimer::Submissions;
+use crate::upkeep::maintenance::duties;
 use crate::upkeep::supervise;
 use crate::work::{hand_back, prepare};
-use crate::worker::Worker;
 use crate::{Callbacks, Client, Concurrency, Options, Past, Stop, Until, WorkError};
 
 /// From the end of a process to the start of the next one on its machine, at most, and a bit for the start itself.

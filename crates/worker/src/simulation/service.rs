@@ -369,5 +369,5 @@ fn json_envelope(code: u16, words: &str, data: impl Into<Value>) -> Said {
 /// The bytes of a task's video: an MP4 as far as its structure and picture's size go, and no two the same.
 pub(super) fn content(task: &str, version: &str) -> Vec<u8> {
     let (width, height) = if version == "larger" { (1920, 1080) } else { (1280, 720) };
-    crate::mp4::made::video_of(width, height, format!("{version} of {task} ").repeat(20).as_bytes())
+    crate::save::mp4::made::video_of(width, height, format!("{version} of {task} ").repeat(20).as_bytes())
 }

@@ -15,8 +15,8 @@ use super::process::Berths;
 use super::service::Service;
 use super::stage::Owner;
 use super::stall::Stalls;
-use crate::disk::Disk;
-use crate::disk::fault::Fault;
+use crate::runtime::disk::Disk;
+use crate::runtime::disk::fault::Fault;
 
 /// When every simulation begins.
 const BEGINNING: u64 = 1_800_000_000_000;

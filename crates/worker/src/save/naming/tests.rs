@@ -4,7 +4,7 @@ use veobatch_core::{BatchId, JobId, JobKey, Record, Spec, Stray, Token};
 use veobatch_ledger::{JobRef, Version};
 
 use super::*;
-use crate::output::Content;
+use crate::save::output::Content;
 
 struct Scene {
     dir: tempfile::TempDir,
@@ -55,7 +55,7 @@ fn fetched(saving: &Saving, texts: &[&str]) -> Vec<Fetched> {
         let mut part = saving.part(number).unwrap();
         part.write(text.as_bytes()).unwrap();
         let content = part.seal().unwrap();
-        let picture = crate::mp4::Picture { width: 1280, height: 720 };
+        let picture = crate::save::mp4::Picture { width: 1280, height: 720 };
         Fetched { part, url: "https://host/v.mp4?sig=secret".into(), content, picture: Ok(picture) }
     });
     each.collect()
