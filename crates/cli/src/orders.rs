@@ -6,7 +6,7 @@ use clap::Args;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 use veobatch_core::{BatchId, Event, JobKey, PollPolicy, Record, StateName};
-use veobatch_ledger::{Change, Changed, Impatient, Ledger, Stored, change_unless};
+use veobatch_ledger::{Change, Changed, NoRetry, Ledger, Stored, change_unless};
 
 use crate::counting::Counting;
 use crate::exit::{DONE, UNFINISHED};
@@ -62,7 +62,7 @@ pub(crate) async fn order(ledger: &dyn Ledger, stored: Stored, order: Order<'_>)
     let key = stored.key.clone();
     let policy = PollPolicy::default();
     let change = Change { event: order.event, lease: None, settle: None, jitter: 0.5, policy: &policy };
-    change_unless(ledger, stored, &change, &mut Impatient, order.spared)
+    change_unless(ledger, stored, &change, &mut NoRetry, order.spared)
         .await
         .map_err(|error| Failure::ledger(format!("change job {key}"), &error))
 }

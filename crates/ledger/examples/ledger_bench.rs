@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use veobatch_core::{BatchId, Event, Facets, JobId, Lane, Outcome, PollPolicy, Spec, TaskId, Token};
 use veobatch_ledger::{
-    Admission, Arrival, CLAIM_MAX, Change, GateReport, Impatient, LedgerUrl, NewJob, Nonce, Put, STAGE_CHUNK, Settings,
+    Admission, Arrival, CLAIM_MAX, Change, GateReport, NoRetry, LedgerUrl, NewJob, Nonce, Put, STAGE_CHUNK, Settings,
     Settle, SharedLedger, SubmissionClaim, change, open,
 };
 
@@ -98,7 +98,7 @@ async fn submitted(ledger: &SharedLedger, n: u64) -> bool {
             let policy = PollPolicy { first: Some(Duration::ZERO), ..PollPolicy::default() };
             let lease = Some(&claimed.lease);
             let told = Change { event: &event, lease, settle: Some(settle), jitter: 0.5, policy: &policy };
-            change(&**ledger, claimed.stored, &told, &mut Impatient).await.unwrap();
+            change(&**ledger, claimed.stored, &told, &mut NoRetry).await.unwrap();
             true
         }
         SubmissionClaim::Wait { .. } => false,

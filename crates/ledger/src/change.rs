@@ -12,17 +12,17 @@ pub(crate) const MAX_TURNS: usize = 64;
 
 /// What to do while the ledger cannot be reached.
 #[async_trait]
-pub trait Patience: Send {
+pub trait Backoff: Send {
     /// Waits before the next try; `false` gives up.
     async fn again(&mut self, error: &LedgerError) -> bool;
 }
 
 /// Gives up at once: for commands that a person repeats.
 #[derive(Clone, Copy, Debug)]
-pub struct Impatient;
+pub struct NoRetry;
 
 #[async_trait]
-impl Patience for Impatient {
+impl Backoff for NoRetry {
     async fn again(&mut self, _: &LedgerError) -> bool {
         false
     }
@@ -64,15 +64,15 @@ pub enum Changed {
 /// An event that carries a token needs no lease: it is stored even if the lease was lost meanwhile.
 ///
 /// # Errors
-/// [`LedgerError::TaskTaken`] if the event names a task of another job; [`LedgerError::Unavailable`] once `patience`
+/// [`LedgerError::TaskTaken`] if the event names a task of another job; [`LedgerError::Unavailable`] once `backoff`
 /// has given up; what else the ledger says. [`LedgerError::UnknownBatch`] if the job is gone.
 pub async fn change(
     ledger: &dyn Ledger,
     stored: Stored,
     change: &Change<'_>,
-    patience: &mut dyn Patience,
+    backoff: &mut dyn Backoff,
 ) -> Result<Changed, LedgerError> {
-    change_unless(ledger, stored, change, patience, &|_| None).await
+    change_unless(ledger, stored, change, backoff, &|_| None).await
 }
 
 /// As [`change`], but leaves the job as it is if `spared` says why, also when others have changed it meanwhile.
@@ -83,7 +83,7 @@ pub async fn change_unless(
     ledger: &dyn Ledger,
     mut stored: Stored,
     change: &Change<'_>,
-    patience: &mut dyn Patience,
+    backoff: &mut dyn Backoff,
     spared: &(dyn Fn(&Record) -> Option<&'static str> + Sync),
 ) -> Result<Changed, LedgerError> {
     let mut fence = change.lease.map(|lease| lease.fence.clone());
@@ -110,7 +110,7 @@ pub async fn change_unless(
             settle: change.settle.clone(),
             spec: None,
         };
-        match patiently(ledger, &put, patience).await {
+        match put_retrying(ledger, &put, backoff).await {
             Ok(_) => {
                 return Ok(
                     next.map_or(Changed::Same(reason), |to| Changed::Moved { from: Box::new(stored.record), to })
@@ -121,20 +121,20 @@ pub async fn change_unless(
             Err(LedgerError::LostLease) => return Ok(Changed::Lost),
             Err(error) => return Err(error),
         }
-        stored = reload(ledger, &stored.key, patience).await?;
+        stored = reload(ledger, &stored.key, backoff).await?;
     }
     Err(LedgerError::Unavailable(format!("job {} is being changed by others all the time", stored.key)))
 }
 
 /// Puts, and puts the same again while the ledger cannot be reached.
-pub(crate) async fn patiently(
+pub(crate) async fn put_retrying(
     ledger: &dyn Ledger,
     put: &Put,
-    patience: &mut dyn Patience,
+    backoff: &mut dyn Backoff,
 ) -> Result<Version, LedgerError> {
     loop {
         match ledger.put(put).await {
-            Err(error @ LedgerError::Unavailable(_)) if patience.again(&error).await => {}
+            Err(error @ LedgerError::Unavailable(_)) if backoff.again(&error).await => {}
             result => return result,
         }
     }
@@ -143,13 +143,13 @@ pub(crate) async fn patiently(
 pub(crate) async fn reload(
     ledger: &dyn Ledger,
     key: &JobKey,
-    patience: &mut dyn Patience,
+    backoff: &mut dyn Backoff,
 ) -> Result<Stored, LedgerError> {
     loop {
         match ledger.read(key).await {
             Ok(Some(stored)) => return Ok(stored),
             Ok(None) => return Err(LedgerError::UnknownBatch(key.batch.clone())),
-            Err(error @ LedgerError::Unavailable(_)) if patience.again(&error).await => {}
+            Err(error @ LedgerError::Unavailable(_)) if backoff.again(&error).await => {}
             Err(error) => return Err(error),
         }
     }

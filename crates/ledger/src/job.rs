@@ -63,7 +63,7 @@ pub struct NewJob {
 
 /// The step that a recurring batch's template takes when one of its runs is published.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Turn {
+pub struct TemplateAdvance {
     /// Whose run it is.
     pub template: BatchId,
     /// What its schedule has to be, as text.

@@ -88,7 +88,7 @@ use self::scripts::Scripts;
 use self::server::Server;
 use crate::{
     Account, Admission, BatchFlag, BatchSummary, BatchUpdate, Batches, Claimed, Compaction, Guarantee, Identity, Known,
-    Lease, Ledger, LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn,
+    Lease, Ledger, LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, TemplateAdvance,
     Unreadable, UpgradeClaim, Version, WorkerPlace,
 };
 
@@ -172,8 +172,8 @@ impl Ledger for RedisLedger {
         Ok(())
     }
 
-    async fn publish_run(&self, admission: &Admission, run: &BatchId, turn: &Turn) -> Result<(), LedgerError> {
-        self.publish_batches(admission, std::slice::from_ref(run), Some(turn)).await?;
+    async fn publish_run(&self, admission: &Admission, run: &BatchId, advance: &TemplateAdvance) -> Result<(), LedgerError> {
+        self.publish_batches(admission, std::slice::from_ref(run), Some(advance)).await?;
         self.nudge.notify_waiters();
         Ok(())
     }

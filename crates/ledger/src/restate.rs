@@ -6,9 +6,9 @@
 
 use veobatch_core::{After, Context, Event, PollPolicy, Spec, after};
 
-use crate::change::{MAX_TURNS, patiently, reload};
+use crate::change::{MAX_TURNS, put_retrying, reload};
 use crate::job::{Nonce, Put, Restatement, Stored};
-use crate::{Changed, Ledger, LedgerError, Patience};
+use crate::{Changed, Ledger, LedgerError, Backoff};
 
 /// Sets what its file says anew, until it is stored or known to change nothing.
 ///
@@ -19,7 +19,7 @@ use crate::{Changed, Ledger, LedgerError, Patience};
 pub async fn restate(
     ledger: &dyn Ledger,
     restatement: Restatement,
-    patience: &mut dyn Patience,
+    backoff: &mut dyn Backoff,
 ) -> Result<Changed, LedgerError> {
     let Restatement { mut stored, says } = restatement;
     // Nothing of it is about when to poll.
@@ -36,12 +36,12 @@ pub async fn restate(
         };
         let spec = Spec { policy: says, ..stored.spec.clone() };
         let put = put(&stored, &next, spec);
-        match patiently(ledger, &put, patience).await {
+        match put_retrying(ledger, &put, backoff).await {
             Ok(_) => return Ok(Changed::Moved { from: Box::new(stored.record), to: next }),
             Err(LedgerError::Changed) => {}
             Err(error) => return Err(error),
         }
-        stored = reload(ledger, &stored.key, patience).await?;
+        stored = reload(ledger, &stored.key, backoff).await?;
     }
     Err(LedgerError::Unavailable(format!("job {} is being changed by others all the time", stored.key)))
 }

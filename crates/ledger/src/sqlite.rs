@@ -78,7 +78,7 @@ use self::reading::Which;
 use self::writer::{Desk, Step};
 use crate::{
     Account, Admission, BatchFlag, BatchSummary, BatchUpdate, Batches, Claimed, Compaction, Guarantee, Identity, Known,
-    Lease, Ledger, LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, Turn,
+    Lease, Ledger, LedgerError, NewJob, Pace, Put, Settings, SlotUse, Staged, Stored, SubmissionClaim, TemplateAdvance,
     Unreadable, UpgradeClaim, Version, WorkerPlace,
 };
 
@@ -238,9 +238,9 @@ impl Ledger for SqliteLedger {
         self.write(move |step| admission::publish(step, &admission, &batches, None)).await
     }
 
-    async fn publish_run(&self, admission: &Admission, run: &BatchId, turn: &Turn) -> Result<(), LedgerError> {
-        let (admission, runs, turn) = (admission.0.clone(), vec![run.folded()], turn.clone());
-        self.write(move |step| admission::publish(step, &admission, &runs, Some(&turn))).await
+    async fn publish_run(&self, admission: &Admission, run: &BatchId, advance: &TemplateAdvance) -> Result<(), LedgerError> {
+        let (admission, runs, advance) = (admission.0.clone(), vec![run.folded()], advance.clone());
+        self.write(move |step| admission::publish(step, &admission, &runs, Some(&advance))).await
     }
 
     async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError> {

@@ -8,7 +8,7 @@ use futures::StreamExt;
 use futures::stream;
 use serde::Serialize;
 use veobatch_core::{BatchId, Record};
-use veobatch_ledger::{Changed, Impatient, Ledger, LedgerError, Restatement, STAGE_CHUNK};
+use veobatch_ledger::{Changed, NoRetry, Ledger, LedgerError, Restatement, STAGE_CHUNK};
 
 use crate::admit::{AdmitError, chunks};
 use crate::check::Checked;
@@ -76,7 +76,7 @@ pub async fn restate(ledger: &dyn Ledger, checked: &Checked) -> Result<Vec<(Batc
         let (Some(batch), Some(changes)) = (checked.batches.get(n), changes.get_mut(n)) else { continue };
         let restated = ledger.compare(batch, &chunk.jobs).await?.restated;
         let mut set = stream::iter(restated)
-            .map(async |restatement| veobatch_ledger::restate(ledger, restatement, &mut Impatient).await)
+            .map(async |restatement| veobatch_ledger::restate(ledger, restatement, &mut NoRetry).await)
             .buffer_unordered(STAGE_CHUNK);
         while let Some(result) = set.next().await {
             match result {

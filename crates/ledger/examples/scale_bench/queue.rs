@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use veobatch_core::{BatchId, Event, JobId, Outcome, PollPolicy, Resolution, Spec, TaskId, Token};
 use veobatch_ledger::{
-    Admission, Arrival, Change, Claimed, GateReport, Impatient, NewJob, Nonce, STAGE_CHUNK, Settings, Settle,
+    Admission, Arrival, Change, Claimed, GateReport, NoRetry, NewJob, Nonce, STAGE_CHUNK, Settings, Settle,
     SharedLedger, SubmissionClaim, change,
 };
 
@@ -53,7 +53,7 @@ pub(crate) async fn ended(ledger: &SharedLedger, token: Token, claimed: Claimed,
     let policy = PollPolicy { first: Some(Duration::ZERO), ..PollPolicy::default() };
     let lease = Some(&claimed.lease);
     let told = Change { event: &event, lease, settle: Some(settle), jitter: 0.5, policy: &policy };
-    change(&**ledger, claimed.stored, &told, &mut Impatient).await.unwrap();
+    change(&**ledger, claimed.stored, &told, &mut NoRetry).await.unwrap();
 }
 
 /// Claims everything and does this to each; returns how many there were.

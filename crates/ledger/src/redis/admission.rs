@@ -7,7 +7,7 @@ use super::answers::{CLASS_MARK, Row, damaged};
 use crate::digest;
 use crate::job::Restatement;
 use crate::migration::{Older, looks_made};
-use crate::{Admission, Known, LedgerError, NewJob, STAGING_TIMEOUT, Staged, Turn};
+use crate::{Admission, Known, LedgerError, NewJob, STAGING_TIMEOUT, Staged, TemplateAdvance};
 
 impl RedisLedger {
     pub(super) async fn stage_jobs(
@@ -39,10 +39,10 @@ impl RedisLedger {
         &self,
         admission: &Admission,
         batches: &[BatchId],
-        turn: Option<&Turn>,
+        advance: Option<&TemplateAdvance>,
     ) -> Result<(), LedgerError> {
         let (template, from, to) =
-            turn.map(|turn| (turn.template.folded(), &*turn.from, &*turn.to)).unwrap_or_default();
+            advance.map(|advance| (advance.template.folded(), &*advance.from, &*advance.to)).unwrap_or_default();
         let mut args = texts([admission.0.as_str(), &template, from, to]);
         args.extend(batches.iter().map(|batch| batch.folded().into_bytes()));
         let answer: String = self.server.run(&self.scripts.publish, &args).await?;

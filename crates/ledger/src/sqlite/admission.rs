@@ -12,7 +12,7 @@ use super::sums;
 use super::unreadable;
 use super::writer::Step;
 use crate::digest;
-use crate::job::{Known, NewJob, Restatement, Staged, Turn};
+use crate::job::{Known, NewJob, Restatement, Staged, TemplateAdvance};
 use crate::migration::{Older, looks_made};
 use crate::{LedgerError, STAGING_TIMEOUT};
 
@@ -290,17 +290,17 @@ pub(super) fn publish(
     step: &mut Step<'_>,
     admission: &str,
     names: &[String],
-    turn: Option<&Turn>,
+    advance: Option<&TemplateAdvance>,
 ) -> Result<(), LedgerError> {
     let batches = staged_by(step.sql, admission, names)?;
-    if let Some(turn) = turn.filter(|_| !batches.is_empty()) {
+    if let Some(advance) = advance.filter(|_| !batches.is_empty()) {
         // Or somebody dealt with this run, or ordered that there are no more.
         let mut take = step.sql.prepare_cached(
             "UPDATE batch SET schedule = ?1 WHERE folded = ?2 AND schedule = ?3 AND paused = 0 AND cancelling = 0 AND \
              EXISTS (SELECT 1 FROM tally WHERE tally.batch = batch.id AND state = ?4 AND n > 0)",
         )?;
         let queued = put_state(StateName::Queued);
-        if take.execute((&turn.to, turn.template.folded(), &turn.from, queued))? == 0 {
+        if take.execute((&advance.to, advance.template.folded(), &advance.from, queued))? == 0 {
             return Err(LedgerError::Dropped);
         }
     }

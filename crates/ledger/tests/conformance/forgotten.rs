@@ -2,7 +2,7 @@
 //! is being submitted by somebody else.
 
 use veobatch_core::{Event, Outcome, PollPolicy, Record, State, StateName, Token, doubted};
-use veobatch_ledger::{Change, Changed, Impatient, SharedLedger, SubmissionClaim, change};
+use veobatch_ledger::{Change, Changed, NoRetry, SharedLedger, SubmissionClaim, change};
 
 use crate::bench::{Bench, LONG, admit, count, job, new_token, read, submission};
 
@@ -18,7 +18,7 @@ async fn tell(ledger: &SharedLedger, token: &Token, outcome: Outcome) {
     let event = Event::Submission { token: token.clone(), outcome };
     let stored = read(ledger, "n", "a").await;
     let told = Change { event: &event, lease: None, settle: None, jitter: 0.5, policy: &PollPolicy::default() };
-    let changed = change(ledger.as_ref(), stored, &told, &mut Impatient).await.unwrap();
+    let changed = change(ledger.as_ref(), stored, &told, &mut NoRetry).await.unwrap();
     assert!(matches!(changed, Changed::Moved { .. }), "{changed:?}");
 }
 

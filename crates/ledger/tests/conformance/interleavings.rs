@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use veobatch_core::{Event, Lane, Outcome, PollPolicy, State, StateName};
-use veobatch_ledger::{Blocked, Change, Changed, Impatient, LedgerError, SharedLedger, SubmissionClaim, change};
+use veobatch_ledger::{Blocked, Change, Changed, NoRetry, LedgerError, SharedLedger, SubmissionClaim, change};
 
 use crate::bench::{
     Bench, LONG, SHORT, admit, batch, claim, count, ending, generating, generating_job, jobs, key, moved, new_token,
@@ -90,7 +90,7 @@ async fn apply(
     lease: Option<&veobatch_ledger::Lease>,
 ) -> Result<Changed, LedgerError> {
     let wanted = Change { event, lease, settle: None, jitter: 0.5, policy: &PollPolicy::default() };
-    change(ledger.as_ref(), stored, &wanted, &mut Impatient).await
+    change(ledger.as_ref(), stored, &wanted, &mut NoRetry).await
 }
 
 pub(crate) async fn a_worker_that_is_slow_does_not_overwrite_its_successor(bench: &Bench) {

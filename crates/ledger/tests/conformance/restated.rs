@@ -3,7 +3,7 @@
 use veobatch_core::{
     Event, Failure, FailureKind, Lane, Outcome, PollPolicy, Record, Spec, State, StateName, Token, WorkPolicy,
 };
-use veobatch_ledger::{Change, Changed, Impatient, Known, NewJob, Restatement, SharedLedger, Staged, change, restate};
+use veobatch_ledger::{Change, Changed, NoRetry, Known, NewJob, Restatement, SharedLedger, Staged, change, restate};
 
 use crate::bench::{
     Bench, LONG, admit, batch, claim, count, downloading, ending, generating, generating_job, in_doubt, job, jobs,
@@ -24,7 +24,7 @@ async fn compare(ledger: &SharedLedger, jobs: &[NewJob]) -> Known {
 async fn set(ledger: &SharedLedger, jobs: &[NewJob]) -> usize {
     let mut changed = 0;
     for restatement in compare(ledger, jobs).await.restated {
-        let result = restate(&**ledger, restatement, &mut Impatient).await.unwrap();
+        let result = restate(&**ledger, restatement, &mut NoRetry).await.unwrap();
         changed += usize::from(matches!(result, Changed::Moved { .. }));
     }
     changed
@@ -37,7 +37,7 @@ async fn restatement(ledger: &SharedLedger, new: &NewJob) -> Restatement {
 
 async fn happens(ledger: &SharedLedger, id: &str, event: &Event) -> Changed {
     let change_of = Change { event, lease: None, settle: None, jitter: 0.5, policy: &PollPolicy::default() };
-    change(&**ledger, read(ledger, "n", id).await, &change_of, &mut Impatient).await.unwrap()
+    change(&**ledger, read(ledger, "n", id).await, &change_of, &mut NoRetry).await.unwrap()
 }
 
 pub(crate) async fn a_known_job_that_is_to_be_worked_at_otherwise_is_no_conflict_and_not_new(bench: &Bench) {
@@ -144,7 +144,7 @@ pub(crate) async fn what_is_said_anew_during_a_paid_call_loses_neither(bench: &B
     ledger.confirm(&token).await.unwrap();
     let event = Event::Submission { token: token.clone(), outcome: Outcome::Accepted(task("t")) };
     let told = Change { event: &event, lease: Some(&claimed.lease), settle: None, jitter: 0.5, policy: &policy };
-    assert!(matches!(change(&**ledger, claimed.stored, &told, &mut Impatient).await.unwrap(), Changed::Moved { .. }));
+    assert!(matches!(change(&**ledger, claimed.stored, &told, &mut NoRetry).await.unwrap(), Changed::Moved { .. }));
     let stored = read(ledger, "n", "a").await;
     assert_eq!((stored.record.state.name(), stored.record.max_attempts), (StateName::Generating, 2));
     assert_eq!(stored.spec, says("a", 0, 2).spec);
@@ -156,19 +156,19 @@ pub(crate) async fn a_change_that_was_faster_is_not_undone_by_what_is_said_anew(
     let old = restatement(ledger, &says("a", 6, 2)).await;
     let held = claim(ledger, Lane::Follow, LONG).await;
     put(ledger, &ending(&held, downloading("task-n-a", held.stored.now))).await;
-    assert!(matches!(restate(&**ledger, old.clone(), &mut Impatient).await.unwrap(), Changed::Moved { .. }));
+    assert!(matches!(restate(&**ledger, old.clone(), &mut NoRetry).await.unwrap(), Changed::Moved { .. }));
     let stored = read(ledger, "n", "a").await;
     assert_eq!((stored.record.state.name(), stored.record.max_attempts), (StateName::Downloading, 2));
     // Another process was as fast, and then a person said something: that stays.
     let by_hand = Record { priority: 1, ..stored.record.clone() };
     put(ledger, &put_of(&stored, None, &by_hand)).await;
-    assert!(matches!(restate(&**ledger, old.clone(), &mut Impatient).await.unwrap(), Changed::Same(_)));
+    assert!(matches!(restate(&**ledger, old.clone(), &mut NoRetry).await.unwrap(), Changed::Same(_)));
     assert_eq!(read(ledger, "n", "a").await.record, by_hand);
     // And a job that ended meanwhile is left alone.
     let stored = read(ledger, "n", "a").await;
     put(ledger, &put_of(&stored, None, &moved(&stored.record, State::Cancelled))).await;
     let late = Restatement { says: WorkPolicy { priority: 9, max_attempts: 9 }, ..old };
-    assert!(matches!(restate(&**ledger, late, &mut Impatient).await.unwrap(), Changed::Same(_)));
+    assert!(matches!(restate(&**ledger, late, &mut NoRetry).await.unwrap(), Changed::Same(_)));
 }
 
 pub(crate) async fn a_lease_goes_on_while_something_is_said_anew(bench: &Bench) {
@@ -194,7 +194,7 @@ pub(crate) async fn a_compact_job_is_known_however_it_is_to_be_worked_at(bench: 
     // A restatement that was read before they became compact.
     let stored = read(ledger, "n", "a").await;
     let late = Restatement { stored, says: WorkPolicy { priority: 9, max_attempts: 9 } };
-    assert!(matches!(restate(&**ledger, late, &mut Impatient).await.unwrap(), Changed::Same(_)));
+    assert!(matches!(restate(&**ledger, late, &mut NoRetry).await.unwrap(), Changed::Same(_)));
 }
 
 pub(crate) async fn an_open_attempt_is_found_by_its_token_after_something_is_said_anew(bench: &Bench) {

@@ -17,7 +17,7 @@ use redis_server::RedisServer;
 use tokio::task::JoinSet;
 use veobatch_core::{BatchId, Files, JobId, Record, Spec, State, StateName, Task, TaskId, Token, WorkPolicy};
 use veobatch_ledger::{
-    Admission, Batches, Changed, Compaction, Impatient, LedgerError, LedgerUrl, NewJob, Nonce, Put, STAGE_CHUNK,
+    Admission, Batches, Changed, Compaction, NoRetry, LedgerError, LedgerUrl, NewJob, Nonce, Put, STAGE_CHUNK,
     SharedLedger, Stored, SubmissionClaim, Version, open, restate,
 };
 
@@ -337,7 +337,7 @@ async fn what_a_file_says_anew_of_many_jobs_is_set_in_few_calls() {
     let mut set = JoinSet::new();
     for restatement in known.restated {
         let ledger = scene.ledger.clone();
-        set.spawn(async move { restate(&*ledger, restatement, &mut Impatient).await });
+        set.spawn(async move { restate(&*ledger, restatement, &mut NoRetry).await });
     }
     for result in set.join_all().await {
         assert!(matches!(result.unwrap(), Changed::Moved { to, .. } if to.max_attempts == 2));

@@ -6,7 +6,7 @@ use veobatch_core::{
     AspectRatio, BatchId, Credits, Event, Files as Written, PollPolicy, Prices, Record, Resolution, State, Task,
     TaskId, Timestamp,
 };
-use veobatch_ledger::{Change, Compaction, Impatient, JobRef, Nonce, Put, SharedLedger, SqliteLedger, Stored, change};
+use veobatch_ledger::{Change, Compaction, NoRetry, JobRef, Nonce, Put, SharedLedger, SqliteLedger, Stored, change};
 use veobatch_producer::{Defaults, PolicyChange, Source, admit, check, check_with, compare, restate};
 
 use crate::files::Files;
@@ -33,7 +33,7 @@ async fn what_a_file_says_anew_is_foreseen_set_once_and_adds_nothing() {
     let one = &jobs(&ledger).await[7];
     let by_hand = Event::Prioritize(10);
     let order = Change { event: &by_hand, lease: None, settle: None, jitter: 0.5, policy: &PollPolicy::default() };
-    change(&*ledger, one.clone(), &order, &mut Impatient).await.unwrap();
+    change(&*ledger, one.clone(), &order, &mut NoRetry).await.unwrap();
 
     let again = files.write("a.jsonl", lines(",\"max_attempts\":2,\"priority\":3") + "{\"prompt\":\"new\"}\n");
     let comparison = compare(&*ledger, &check(std::slice::from_ref(&again)).unwrap()).await.unwrap();

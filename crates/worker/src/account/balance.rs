@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info, info_span};
 use veobatch_core::{Attempt, Balances, Credits, Event, JobKey, Reading, Timestamp, doubted};
-use veobatch_ledger::{Change, Gate, Impatient, LedgerError, Settings, change};
+use veobatch_ledger::{Change, Gate, NoRetry, LedgerError, Settings, change};
 
 use crate::runtime::random;
 use crate::runtime::worker::{Worker, log};
@@ -276,7 +276,7 @@ async fn tell(worker: &Worker, doubtful: &Doubtful, after: Option<Read>) -> Resu
     let policy = worker.learning.policy();
     let told = Change { event: &event, lease: None, settle: None, jitter: random::jitter(), policy: &policy };
     let span = info_span!("balance", batch = %doubtful.key.batch, job = %doubtful.key.job);
-    let result = change(worker.ledger.as_ref(), stored, &told, &mut Impatient).instrument(span.clone()).await;
+    let result = change(worker.ledger.as_ref(), stored, &told, &mut NoRetry).instrument(span.clone()).await;
     span.in_scope(|| log(&result));
     result.map(drop)
 }

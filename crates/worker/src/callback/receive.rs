@@ -6,7 +6,7 @@ use hyper::HeaderMap;
 use tracing::{Instrument as _, debug, error, info_span};
 use veobatch_api::wall_clock;
 use veobatch_core::{Event, JobKey, Record, State, TaskId, Timestamp, Token};
-use veobatch_ledger::{Change, Changed, Impatient, LedgerError, Stored, change};
+use veobatch_ledger::{Change, Changed, NoRetry, LedgerError, Stored, change};
 
 use super::counts::Fate;
 use super::{Receiver, address, body};
@@ -83,7 +83,7 @@ async fn tell(worker: &Worker, receiver: &Receiver, callback: Callback) -> Resul
     let (now, event) = (stored.now, Event::CalledBack { token: token.clone(), task: task.clone() });
     let policy = worker.learning.policy();
     let told = Change { event: &event, lease: None, settle: None, jitter: random::jitter(), policy: &policy };
-    let result = change(worker.ledger.as_ref(), stored.clone(), &told, &mut Impatient).await;
+    let result = change(worker.ledger.as_ref(), stored.clone(), &told, &mut NoRetry).await;
     let (fate, record) = match result {
         Ok(Changed::Moved { from, to }) => {
             let record = (*to).clone();

@@ -66,7 +66,7 @@ impl Patience {
 }
 
 #[async_trait]
-impl veobatch_ledger::Patience for Patience {
+impl veobatch_ledger::Backoff for Patience {
     async fn again(&mut self, error: &LedgerError) -> bool {
         self.wait("the ledger did not take a change", error).await
     }

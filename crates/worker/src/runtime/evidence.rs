@@ -2,7 +2,7 @@
 
 use tracing::error;
 use veobatch_core::{Event, Outcome, PollPolicy, Token};
-use veobatch_ledger::{Change, Changed, Lease, Ledger, LedgerError, Patience, Settle, Stored, change};
+use veobatch_ledger::{Change, Changed, Lease, Ledger, LedgerError, Backoff, Settle, Stored, change};
 
 use crate::runtime::random;
 
@@ -25,7 +25,7 @@ pub(crate) async fn bring(
     policy: &PollPolicy,
     stored: Stored,
     evidence: Evidence<'_>,
-    patience: &mut dyn Patience,
+    patience: &mut dyn Backoff,
 ) -> Result<Changed, LedgerError> {
     let Evidence { token, outcome, settle, lease } = evidence;
     let jitter = random::jitter();

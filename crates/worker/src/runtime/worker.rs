@@ -122,7 +122,7 @@ struct StepPatience<'a> {
 }
 
 #[async_trait]
-impl veobatch_ledger::Patience for StepPatience<'_> {
+impl veobatch_ledger::Backoff for StepPatience<'_> {
     async fn again(&mut self, error: &LedgerError) -> bool {
         let closing = &self.worker.ending.closing;
         let patience = self.met.get_or_insert_with(|| Patience::until(closing.clone()));

@@ -14,7 +14,7 @@ use veobatch_core::{
 use veobatch_ledger::{
     Account, Admission, BatchFlag, BatchSummary, BatchUpdate, Batches, Blocked, Claimed, Compaction, Fence, Guarantee,
     Identity, JobRef, Known, Lease, Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged,
-    Stored, SubmissionClaim, Turn, Unreadable, UpgradeClaim, Version, WorkerPlace,
+    Stored, SubmissionClaim, TemplateAdvance, Unreadable, UpgradeClaim, Version, WorkerPlace,
 };
 
 use super::stage::Owner;
@@ -242,7 +242,7 @@ through! {
     async fn calendar(&self) -> Timestamp;
     async fn stage(&self, admission: &Admission, batch: &BatchId, jobs: &[NewJob]) -> Staged;
     async fn publish(&self, admission: &Admission, batches: &[BatchId]) -> ();
-    async fn publish_run(&self, admission: &Admission, run: &BatchId, turn: &Turn) -> ();
+    async fn publish_run(&self, admission: &Admission, run: &BatchId, advance: &TemplateAdvance) -> ();
     async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> ();
     async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Known;
     async fn claim_upgrade(&self, lease: &Lease, token: &Token, stall: Option<Duration>) -> UpgradeClaim;

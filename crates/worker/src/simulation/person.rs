@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use veobatch_core::{BatchId, Event, JobId, JobKey, Resolution, Spec, State, StateName, Verdict, WorkPolicy};
 use veobatch_ledger::{
-    Admission, BatchFlag, Change, Changed, Impatient, Ledger as _, LedgerError, NewJob, Stored, change,
+    Admission, BatchFlag, Change, Changed, NoRetry, Ledger as _, LedgerError, NewJob, Stored, change,
 };
 
 use super::MOST_MACHINES;
@@ -97,7 +97,7 @@ async fn order(scene: &Scene, line: &Line, key: &JobKey, order: Order) {
         Order::Resolve(verdict) => Event::Resolve(verdict.clone()),
     };
     let change_it = Change { event: &event, lease: None, settle: None, jitter: 0.5, policy: &scene.policy };
-    let result = change(line, stored, &change_it, &mut Impatient).await;
+    let result = change(line, stored, &change_it, &mut NoRetry).await;
     scene.world.say(|| {
         format!("{order:?} for {key}: {}", if matches!(result, Ok(Changed::Moved { .. })) { "done" } else { "no" })
     });

@@ -1,7 +1,7 @@
 //! Jobs in doubt, looked through beside the lanes: what `--in-doubt` lets be submitted again, and what may move by itself.
 
 use veobatch_core::{Event, InDoubtPolicy, JobId, NextAction, StateName, doubted, next_action};
-use veobatch_ledger::{BatchSummary, Change, Impatient, LedgerError, Stored, change};
+use veobatch_ledger::{BatchSummary, Change, NoRetry, LedgerError, Stored, change};
 
 use crate::runtime::random;
 use crate::runtime::worker::{Worker, log};
@@ -47,7 +47,7 @@ async fn presume(worker: &Worker, stored: Stored, event: &Event) -> Result<(), L
     let span = tracing::info_span!("in doubt", batch = %stored.key.batch, job = %stored.key.job);
     let policy = worker.learning.policy();
     let told = Change { event, lease: None, settle: None, jitter: random::jitter(), policy: &policy };
-    let result = change(worker.ledger.as_ref(), stored, &told, &mut Impatient).await;
+    let result = change(worker.ledger.as_ref(), stored, &told, &mut NoRetry).await;
     span.in_scope(|| {
         if result.is_ok() {
             tracing::warn!("submitted again by --in-doubt: it may be paid for twice");

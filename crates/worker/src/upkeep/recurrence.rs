@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 use veobatch_core::{BatchId, Cron, JobId, Schedule, StateName, Timestamp, millis};
-use veobatch_ledger::{Admission, BatchSummary, BatchUpdate, Batches, LedgerError, NewJob, STAGE_CHUNK, Turn};
+use veobatch_ledger::{Admission, BatchSummary, BatchUpdate, Batches, LedgerError, NewJob, STAGE_CHUNK, TemplateAdvance};
 
 use crate::runtime::worker::Worker;
 use crate::upkeep::schedules::arrange;
@@ -48,13 +48,13 @@ pub(crate) async fn recur(
     if instant < oldest {
         warn!(template = %template.batch, first = %instant, "runs that were due more than an hour ago are skipped");
         let up_to = Timestamp::from_millis(oldest.as_millis().saturating_sub(1));
-        take(worker, turn(template, schedule, cron, up_to)).await?;
+        take(worker, advance(template, schedule, cron, up_to)).await?;
         return Ok(true);
     }
     let name = format!("{}{}", template.batch, cron.stamp(instant));
-    let turn = turn(template, schedule, cron, instant);
+    let advance = advance(template, schedule, cron, instant);
     let run = match BatchId::parse(&name) {
-        Ok(batch) => make(worker, template, schedule, &batch, &turn, now).await?,
+        Ok(batch) => make(worker, template, schedule, &batch, &advance, now).await?,
         Err(error) => {
             error!(template = %template.batch, name, %error, "a run cannot be made: its name is not usable");
             Run::Impossible
@@ -62,21 +62,21 @@ pub(crate) async fn recur(
     };
     match run {
         Run::Made(new) if new > 0 => info!(template = %template.batch, batch = name, jobs = new, "a run was made"),
-        Run::Impossible => take(worker, turn).await?,
+        Run::Impossible => take(worker, advance).await?,
         Run::Made(_) | Run::Later => {}
     }
     Ok(true)
 }
 
 /// All instants of `template` up to `instant` are dealt with.
-fn turn(template: &BatchSummary, schedule: &Schedule, cron: &Cron, instant: Timestamp) -> Turn {
+fn advance(template: &BatchSummary, schedule: &Schedule, cron: &Cron, instant: Timestamp) -> TemplateAdvance {
     let next = Schedule { cron: Some(cron.clone().since(instant)), ..schedule.clone() };
-    Turn { template: template.batch.clone(), from: template.terms.schedule.clone(), to: next.to_string() }
+    TemplateAdvance { template: template.batch.clone(), from: template.terms.schedule.clone(), to: next.to_string() }
 }
 
 /// Deals with instants for which no run is made.
-async fn take(worker: &Worker, turn: Turn) -> Result<(), LedgerError> {
-    let Turn { template, from, to } = turn;
+async fn take(worker: &Worker, advance: TemplateAdvance) -> Result<(), LedgerError> {
+    let TemplateAdvance { template, from, to } = advance;
     let change = BatchUpdate { schedule: Some(to), only_if: Some(from), ..BatchUpdate::default() };
     arrange(worker, &template, &change).await
 }
@@ -87,7 +87,7 @@ async fn make(
     template: &BatchSummary,
     schedule: &Schedule,
     batch: &BatchId,
-    turn: &Turn,
+    advance: &TemplateAdvance,
     now: Timestamp,
 ) -> Result<Run, LedgerError> {
     let admission = Admission::random();
@@ -116,7 +116,7 @@ async fn make(
         };
         arrange(worker, batch, &terms).await?;
     }
-    match worker.ledger.publish_run(&admission, batch, turn).await {
+    match worker.ledger.publish_run(&admission, batch, advance).await {
         Err(LedgerError::Dropped) => {
             debug!(%batch, "somebody else has dealt with this run");
             worker.ledger.abandon(&admission, std::slice::from_ref(batch)).await.map(|()| Run::Later)

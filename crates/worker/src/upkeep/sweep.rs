@@ -2,7 +2,7 @@
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use veobatch_core::{BatchId, Event, JobId, PollPolicy, StateName};
-use veobatch_ledger::{BatchFlag, Change, Changed, Impatient, Ledger, LedgerError, Stored, change};
+use veobatch_ledger::{BatchFlag, Change, Changed, NoRetry, Ledger, LedgerError, Stored, change};
 
 use crate::runtime::random;
 
@@ -84,7 +84,7 @@ async fn cancel(ledger: &dyn Ledger, stored: Stored, policy: &PollPolicy) -> Res
         return Ok(false);
     }
     let order = Change { event: &Event::Cancel, lease: None, settle: None, jitter: random::jitter(), policy };
-    match change(ledger, stored, &order, &mut Impatient).await? {
+    match change(ledger, stored, &order, &mut NoRetry).await? {
         Changed::Moved { .. } => Ok(true),
         Changed::Same(_) | Changed::Lost => Ok(false),
     }

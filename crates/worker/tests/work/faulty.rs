@@ -11,7 +11,7 @@ use veobatch_core::{
 use veobatch_ledger::{
     Account, Admission, BatchFlag, BatchSummary, BatchUpdate, Batches, Claimed, Compaction, Guarantee, Identity, Known,
     Lease, Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim,
-    Turn, Unreadable, UpgradeClaim, Version, WorkerPlace,
+    TemplateAdvance, Unreadable, UpgradeClaim, Version, WorkerPlace,
 };
 
 /// What goes wrong.
@@ -183,8 +183,8 @@ impl Ledger for Faulty {
         self.inner.publish(admission, batches).await
     }
 
-    async fn publish_run(&self, admission: &Admission, run: &BatchId, turn: &Turn) -> Answer<()> {
-        self.inner.publish_run(admission, run, turn).await
+    async fn publish_run(&self, admission: &Admission, run: &BatchId, advance: &TemplateAdvance) -> Answer<()> {
+        self.inner.publish_run(admission, run, advance).await
     }
 
     async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> Answer<()> {

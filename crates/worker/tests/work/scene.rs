@@ -14,7 +14,7 @@ use veobatch_core::{
     Task, TaskId, Token, UpgradePolicy,
 };
 use veobatch_ledger::{
-    Admission, BatchFlag, BatchSummary, Change, Changed, Impatient, LedgerUrl, NewJob, Nonce, Put, STAGE_CHUNK,
+    Admission, BatchFlag, BatchSummary, Change, Changed, NoRetry, LedgerUrl, NewJob, Nonce, Put, STAGE_CHUNK,
     Settings, SharedLedger, Stored, change, open,
 };
 use veobatch_simulator::{Config, Endpoint, Rate, Simulator};
@@ -87,7 +87,7 @@ impl Scene {
     pub(crate) async fn tell(&self, stored: Stored, event: &Event) {
         let policy = self.options(Until::Idle).policy;
         let told = Change { event, lease: None, settle: None, jitter: 0.5, policy: &policy };
-        let changed = change(self.ledger.as_ref(), stored, &told, &mut Impatient).await.unwrap();
+        let changed = change(self.ledger.as_ref(), stored, &told, &mut NoRetry).await.unwrap();
         assert!(matches!(changed, Changed::Moved { .. }), "{changed:?}");
     }
 
@@ -197,7 +197,7 @@ impl Scene {
     pub(crate) async fn cancel_job(&self, stored: Stored) {
         let options = self.options(Until::Idle);
         let order = Change { event: &Event::Cancel, lease: None, settle: None, jitter: 0.5, policy: &options.policy };
-        change(self.ledger.as_ref(), stored, &order, &mut Impatient).await.unwrap();
+        change(self.ledger.as_ref(), stored, &order, &mut NoRetry).await.unwrap();
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
