@@ -6,7 +6,7 @@ use clap::Args;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 use veobatch_core::{BatchId, Event, JobKey, PollPolicy, Record, StateName};
-use veobatch_ledger::{Change, Changed, NoRetry, Ledger, Stored, change_unless};
+use veobatch_ledger::{Change, Changed, Ledger, NoRetry, Stored, change_unless};
 
 use crate::counting::Counting;
 use crate::exit::{DONE, UNFINISHED};

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use veobatch_core::{BatchId, Event, Facets, JobId, Lane, Outcome, PollPolicy, Spec, TaskId, Token};
 use veobatch_ledger::{
-    Admission, Arrival, CLAIM_MAX, Change, GateReport, NoRetry, LedgerUrl, NewJob, Nonce, Put, STAGE_CHUNK, Settings,
+    Admission, Arrival, CLAIM_MAX, Change, GateReport, LedgerUrl, NewJob, NoRetry, Nonce, Put, STAGE_CHUNK, Settings,
     Settle, SharedLedger, SubmissionClaim, change, open,
 };
 

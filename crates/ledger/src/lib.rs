@@ -39,7 +39,7 @@ use async_trait::async_trait;
 use veobatch_core::{BatchId, Durations, Heard, JobId, JobKey, Lane, StateName, TaskId, Timestamp, Token, VideoKind};
 
 pub use account::{Account, Arrival, Note, NoteKind, PriceList, Settings, Settle};
-pub use change::{Change, Changed, NoRetry, Backoff, change, change_unless};
+pub use change::{Backoff, Change, Changed, NoRetry, change, change_unless};
 pub use error::LedgerError;
 pub use grant::{Issuer, SubmissionGrant, UpgradeClaim, UpgradeGrant};
 pub use identity::{Identity, LedgerId};
@@ -133,7 +133,12 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// [`LedgerError::Dropped`] as in [`Ledger::publish`], or if the template's schedule is another one by now (somebody
     /// else dealt with that instant, or changed it, or forgot the template), or the template is paused, being cancelled or
     /// has no queued job left: nothing was shown.
-    async fn publish_run(&self, admission: &Admission, run: &BatchId, advance: &TemplateAdvance) -> Result<(), LedgerError>;
+    async fn publish_run(
+        &self,
+        admission: &Admission,
+        run: &BatchId,
+        advance: &TemplateAdvance,
+    ) -> Result<(), LedgerError>;
 
     /// Drops what `admission` staged into `batches` and did not publish. A batch that is left without jobs is forgotten.
     async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError>;

@@ -172,7 +172,12 @@ impl Ledger for RedisLedger {
         Ok(())
     }
 
-    async fn publish_run(&self, admission: &Admission, run: &BatchId, advance: &TemplateAdvance) -> Result<(), LedgerError> {
+    async fn publish_run(
+        &self,
+        admission: &Admission,
+        run: &BatchId,
+        advance: &TemplateAdvance,
+    ) -> Result<(), LedgerError> {
         self.publish_batches(admission, std::slice::from_ref(run), Some(advance)).await?;
         self.nudge.notify_waiters();
         Ok(())

@@ -238,7 +238,12 @@ impl Ledger for SqliteLedger {
         self.write(move |step| admission::publish(step, &admission, &batches, None)).await
     }
 
-    async fn publish_run(&self, admission: &Admission, run: &BatchId, advance: &TemplateAdvance) -> Result<(), LedgerError> {
+    async fn publish_run(
+        &self,
+        admission: &Admission,
+        run: &BatchId,
+        advance: &TemplateAdvance,
+    ) -> Result<(), LedgerError> {
         let (admission, runs, advance) = (admission.0.clone(), vec![run.folded()], advance.clone());
         self.write(move |step| admission::publish(step, &admission, &runs, Some(&advance))).await
     }

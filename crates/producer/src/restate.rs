@@ -8,7 +8,7 @@ use futures::StreamExt;
 use futures::stream;
 use serde::Serialize;
 use veobatch_core::{BatchId, Record};
-use veobatch_ledger::{Changed, NoRetry, Ledger, LedgerError, Restatement, STAGE_CHUNK};
+use veobatch_ledger::{Changed, Ledger, LedgerError, NoRetry, Restatement, STAGE_CHUNK};
 
 use crate::admit::{AdmitError, chunks};
 use crate::check::Checked;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use veobatch_core::{BatchId, Event, JobId, Outcome, PollPolicy, Resolution, Spec, TaskId, Token};
 use veobatch_ledger::{
-    Admission, Arrival, Change, Claimed, GateReport, NoRetry, NewJob, Nonce, STAGE_CHUNK, Settings, Settle,
+    Admission, Arrival, Change, Claimed, GateReport, NewJob, NoRetry, Nonce, STAGE_CHUNK, Settings, Settle,
     SharedLedger, SubmissionClaim, change,
 };
 

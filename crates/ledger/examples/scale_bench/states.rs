@@ -2,7 +2,7 @@
 
 use redis::aio::MultiplexedConnection;
 use veobatch_core::{BatchId, Event, Outcome, PollPolicy, Progress, Refusal, RefusalKind, Resolution, Token};
-use veobatch_ledger::{Change, Claimed, NoRetry, LedgerUrl, SharedLedger, change};
+use veobatch_ledger::{Change, Claimed, LedgerUrl, NoRetry, SharedLedger, change};
 
 use crate::queue::{admit, ended, task_of, with_all};
 

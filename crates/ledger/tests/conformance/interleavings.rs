@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use veobatch_core::{Event, Lane, Outcome, PollPolicy, State, StateName};
-use veobatch_ledger::{Blocked, Change, Changed, NoRetry, LedgerError, SharedLedger, SubmissionClaim, change};
+use veobatch_ledger::{Blocked, Change, Changed, LedgerError, NoRetry, SharedLedger, SubmissionClaim, change};
 
 use crate::bench::{
     Bench, LONG, SHORT, admit, batch, claim, count, ending, generating, generating_job, jobs, key, moved, new_token,

@@ -3,7 +3,7 @@
 use veobatch_core::{
     Event, Failure, FailureKind, Lane, Outcome, PollPolicy, Record, Spec, State, StateName, Token, WorkPolicy,
 };
-use veobatch_ledger::{Change, Changed, NoRetry, Known, NewJob, Restatement, SharedLedger, Staged, change, restate};
+use veobatch_ledger::{Change, Changed, Known, NewJob, NoRetry, Restatement, SharedLedger, Staged, change, restate};
 
 use crate::bench::{
     Bench, LONG, admit, batch, claim, count, downloading, ending, generating, generating_job, in_doubt, job, jobs,

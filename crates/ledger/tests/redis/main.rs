@@ -17,7 +17,7 @@ use redis_server::RedisServer;
 use tokio::task::JoinSet;
 use veobatch_core::{BatchId, Files, JobId, Record, Spec, State, StateName, Task, TaskId, Token, WorkPolicy};
 use veobatch_ledger::{
-    Admission, Batches, Changed, Compaction, NoRetry, LedgerError, LedgerUrl, NewJob, Nonce, Put, STAGE_CHUNK,
+    Admission, Batches, Changed, Compaction, LedgerError, LedgerUrl, NewJob, NoRetry, Nonce, Put, STAGE_CHUNK,
     SharedLedger, Stored, SubmissionClaim, Version, open, restate,
 };
 

@@ -6,7 +6,7 @@ use veobatch_core::{
     AspectRatio, BatchId, Credits, Event, Files as Written, PollPolicy, Prices, Record, Resolution, State, Task,
     TaskId, Timestamp,
 };
-use veobatch_ledger::{Change, Compaction, NoRetry, JobRef, Nonce, Put, SharedLedger, SqliteLedger, Stored, change};
+use veobatch_ledger::{Change, Compaction, JobRef, NoRetry, Nonce, Put, SharedLedger, SqliteLedger, Stored, change};
 use veobatch_producer::{Defaults, PolicyChange, Source, admit, check, check_with, compare, restate};
 
 use crate::files::Files;

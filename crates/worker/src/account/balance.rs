@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info, info_span};
 use veobatch_core::{Attempt, Balances, Credits, Event, JobKey, Reading, Timestamp, doubted};
-use veobatch_ledger::{Change, Gate, NoRetry, LedgerError, Settings, change};
+use veobatch_ledger::{Change, Gate, LedgerError, NoRetry, Settings, change};
 
 use crate::runtime::random;
 use crate::runtime::worker::{Worker, log};

@@ -6,7 +6,7 @@ use hyper::HeaderMap;
 use tracing::{Instrument as _, debug, error, info_span};
 use veobatch_api::wall_clock;
 use veobatch_core::{Event, JobKey, Record, State, TaskId, Timestamp, Token};
-use veobatch_ledger::{Change, Changed, NoRetry, LedgerError, Stored, change};
+use veobatch_ledger::{Change, Changed, LedgerError, NoRetry, Stored, change};
 
 use super::counts::Fate;
 use super::{Receiver, address, body};

@@ -2,7 +2,7 @@
 
 use tracing::error;
 use veobatch_core::{Event, Outcome, PollPolicy, Token};
-use veobatch_ledger::{Change, Changed, Lease, Ledger, LedgerError, Backoff, Settle, Stored, change};
+use veobatch_ledger::{Backoff, Change, Changed, Lease, Ledger, LedgerError, Settle, Stored, change};
 
 use crate::runtime::random;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use veobatch_core::{BatchId, Event, JobId, JobKey, Resolution, Spec, State, StateName, Verdict, WorkPolicy};
 use veobatch_ledger::{
-    Admission, BatchFlag, Change, Changed, NoRetry, Ledger as _, LedgerError, NewJob, Stored, change,
+    Admission, BatchFlag, Change, Changed, Ledger as _, LedgerError, NewJob, NoRetry, Stored, change,
 };
 
 use super::MOST_MACHINES;

@@ -1,7 +1,7 @@
 //! Jobs in doubt, looked through beside the lanes: what `--in-doubt` lets be submitted again, and what may move by itself.
 
 use veobatch_core::{Event, InDoubtPolicy, JobId, NextAction, StateName, doubted, next_action};
-use veobatch_ledger::{BatchSummary, Change, NoRetry, LedgerError, Stored, change};
+use veobatch_ledger::{BatchSummary, Change, LedgerError, NoRetry, Stored, change};
 
 use crate::runtime::random;
 use crate::runtime::worker::{Worker, log};

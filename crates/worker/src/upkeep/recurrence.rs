@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 use veobatch_core::{BatchId, Cron, JobId, Schedule, StateName, Timestamp, millis};
-use veobatch_ledger::{Admission, BatchSummary, BatchUpdate, Batches, LedgerError, NewJob, STAGE_CHUNK, TemplateAdvance};
+use veobatch_ledger::{
+    Admission, BatchSummary, BatchUpdate, Batches, LedgerError, NewJob, STAGE_CHUNK, TemplateAdvance,
+};
 
 use crate::runtime::worker::Worker;
 use crate::upkeep::schedules::arrange;

@@ -2,7 +2,7 @@
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use veobatch_core::{BatchId, Event, JobId, PollPolicy, StateName};
-use veobatch_ledger::{BatchFlag, Change, Changed, NoRetry, Ledger, LedgerError, Stored, change};
+use veobatch_ledger::{BatchFlag, Change, Changed, Ledger, LedgerError, NoRetry, Stored, change};
 
 use crate::runtime::random;
 

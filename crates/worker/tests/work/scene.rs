@@ -14,8 +14,8 @@ use veobatch_core::{
     Task, TaskId, Token, UpgradePolicy,
 };
 use veobatch_ledger::{
-    Admission, BatchFlag, BatchSummary, Change, Changed, NoRetry, LedgerUrl, NewJob, Nonce, Put, STAGE_CHUNK,
-    Settings, SharedLedger, Stored, change, open,
+    Admission, BatchFlag, BatchSummary, Change, Changed, LedgerUrl, NewJob, NoRetry, Nonce, Put, STAGE_CHUNK, Settings,
+    SharedLedger, Stored, change, open,
 };
 use veobatch_simulator::{Config, Endpoint, Rate, Simulator};
 use veobatch_worker::{Client, Concurrency, Downloads, Ended, Options, Past, Stop, Until, WorkError, work};
