@@ -98,7 +98,9 @@ async fn balance_around(scene: impl Future<Output = Result<Scene>>, is_paid: boo
     let hint = if is_paid { "it was paid for" } else { "speaks against a payment" };
     ensure!(words.contains("the balance was") && words.contains(hint), "{words}");
 
-    scene.run(&["resolve", BATCH, "job-1", "--give-up"]).await?.with_code(0)?;
+    let give_up = ["resolve", BATCH, "job-1", "--give-up"];
+    scene.run(&give_up).await?.with_code(0)?;
+    scene.run(&give_up).await?.with_code(1)?.saying("it was given up already")?;
     assert_eq!(at(&self::shown(&scene, "job-1").await?, "/doubt"), &Value::Null, "nobody needs it any more");
     Ok(())
 }

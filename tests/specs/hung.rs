@@ -1,6 +1,10 @@
 //! An output directory that hangs, as a network disk does whose server is gone: a call on it comes back never, or late.
 
-use anyhow::{Result, ensure};
+use std::io::Write as _;
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result, ensure};
+use tokio::process::Command;
 use tokio::time::{Duration, Instant};
 use veobatch_tests::{Prompts, Scene, quick};
 
@@ -77,13 +81,34 @@ async fn a_second_ctrl_c_ends_a_run_whose_output_directory_hangs_within_seconds(
         let asked = Instant::now();
         tokio::time::sleep(Duration::from_millis(1_100)).await; // sooner it would be the same order
         run.interrupt().await?;
-        run.wait(SECONDS).await?.with_code(130)?;
+        run.wait(SECONDS).await?.with_code(130)?.saying("the same command goes on from here")?;
         ensure!(asked.elapsed() < SECONDS, "{:?}", asked.elapsed());
         std::fs::remove_file(scene.path("hangs"))?;
     }
     scene.run(&["run", "garden.yaml"]).await?;
     let counts = scene.counts("garden").await?;
     ensure!(counts.done + counts.in_doubt == 4 && scene.most_per_prompt().await == 1, "{counts:?}");
+    Ok(())
+}
+
+/// A terminal that was stopped with Ctrl-S, or a pager that nobody scrolls: whoever has words for it waits for ever.
+#[tokio::test]
+async fn a_second_ctrl_c_ends_a_run_whose_words_nobody_takes_within_seconds() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 1))?;
+    let (_reader, mut full) = std::io::pipe()?;
+    full.write_all(&vec![b'.'; 64 << 10])?;
+    let mut command = scene.command(&["run", "garden.yaml"]);
+    let mut run = command.stdout(Stdio::null()).stderr(full).kill_on_drop(true).spawn()?;
+    scene.until_billed("the service to be asked", |bill| !bill.answers.is_empty()).await?;
+    let id = run.id().context("it has ended")?.to_string();
+    for is_second in [false, true] {
+        if is_second {
+            tokio::time::sleep(Duration::from_millis(1_100)).await; // sooner it would be the same order
+        }
+        ensure!(Command::new("kill").args(["-INT", &id]).status().await?.success(), "it has ended");
+    }
+    assert_eq!(tokio::time::timeout(SECONDS, run.wait()).await??.code(), Some(130));
     Ok(())
 }
 

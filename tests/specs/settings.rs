@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use veobatch_tests::{Prompts, Scene, quick};
+use veobatch_tests::{KEY, Prompts, Scene, quick};
 
 use crate::{on_redis, on_sqlite};
 
@@ -63,5 +63,39 @@ async fn an_account_without_a_ledger_is_an_error_and_setting_one_makes_it() -> R
     scene.run(&["account"]).await?.with_code(2)?;
     scene.run(&["account", "set", "--rate", "5/2s"]).await?.with_code(0)?;
     assert_eq!(json(&scene, &["account", "--json"]).await?["submissions"], 5);
+    Ok(())
+}
+
+/// A compose file passes on every variable that it names, those that nobody set as empty ones.
+#[tokio::test]
+async fn an_empty_variable_is_one_that_is_not_set() -> Result<()> {
+    const NAMES: [&str; 14] = [
+        "VEOBATCH_LEDGER",
+        "VEOBATCH_RATE",
+        "VEOBATCH_MAX_IN_FLIGHT",
+        "VEOBATCH_POLL_RATE",
+        "VEOBATCH_POLL_FIRST",
+        "VEOBATCH_POLL_MAX",
+        "VEOBATCH_DAILY_BUDGET",
+        "VEOBATCH_PRICES",
+        "VEOBATCH_OUTPUT",
+        "VEOBATCH_STATE_DIR",
+        "VEOBATCH_WINDOW",
+        "VEOBATCH_LANES",
+        "VEOBATCH_LOG_FORMAT",
+        "KIE_API_KEY",
+    ];
+    let scene = NAMES.into_iter().fold(on_sqlite(quick()).await?, |scene, name| scene.with(name, ""));
+    let scene = scene.with("KIE_API_KEY_FILE", "key");
+    scene.write("key", KEY)?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 1))?;
+    scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
+    let account = json(&scene, &["account", "--json"]).await?;
+    assert_eq!((account["submissions"].as_u64(), account["max_in_flight"].as_u64()), (Some(20), Some(100)));
+    scene.run(&["cancel", "garden"]).await?.with_code(0)?;
+    scene.run(&["worker", "--until-idle"]).await?.with_code(0)?;
+    for usual in ["veobatch.db", "veobatch.state", "videos"] {
+        ensure!(scene.path(usual).exists(), "{usual} is not there");
+    }
     Ok(())
 }

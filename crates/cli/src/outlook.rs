@@ -323,10 +323,13 @@ fn rival(batch: &BatchSummary) -> Option<Rival> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
-    use veobatch_core::Start;
+    use veobatch_core::{Event, JobId, JobKey, Spec, Start};
+    use veobatch_ledger::{Admission, NewJob, SqliteLedger};
 
     use super::*;
+    use crate::orders::{Order, order};
 
     fn at(text: &str) -> Timestamp {
         Start::parse(text).unwrap().at()
@@ -462,6 +465,24 @@ mod tests {
                 .words()
                 .ends_with("83 of them")
         );
+    }
+
+    #[tokio::test]
+    async fn batches_at_rest_cost_no_forecast_anything_unless_they_are_named() {
+        let ledger = SqliteLedger::in_memory(Arc::new(|| Timestamp::from_millis(1_000_000))).unwrap();
+        let (admission, job) = (Admission::random(), JobId::parse("1").unwrap());
+        let [rested, moving] = ["rested", "moving"].map(|name| BatchId::parse(name).unwrap());
+        for batch in [&rested, &moving] {
+            ledger.stage(&admission, batch, &[NewJob { id: job.clone(), spec: Spec::default() }]).await.unwrap();
+        }
+        ledger.publish(&admission, &[rested.clone(), moving]).await.unwrap();
+        let stored = ledger.read(&JobKey { batch: rested.clone(), job }).await.unwrap().unwrap();
+        order(&ledger, stored, Order::all(&Event::Cancel)).await.unwrap();
+        for (named, all) in [(&[][..], &["moving"][..]), (&[rested], &["moving", "rested"])] {
+            let outlook = Outlook::of(&ledger, named).await.unwrap();
+            let names: Vec<&str> = outlook.batches.iter().map(|batch| batch.batch.as_str()).collect();
+            assert_eq!(names, all);
+        }
     }
 
     #[test]

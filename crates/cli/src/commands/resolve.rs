@@ -25,7 +25,8 @@ use crate::{asking, named, say, shapes};
   veobatch resolve garden cat-01 --resubmit      it is not in the logs: submit it again
   veobatch resolve garden cat-01 --give-up       let it go
 
-Exits with 1 if the job is not in doubt or you say no, 2 if the task is not this job's, 3 if the API cannot be asked.")]
+Exits with 1 if the job is not in doubt, was given up already or you say no, 2 if the task is not this job's, 3 if the API
+cannot be asked.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Resolve {
     /// The batch

@@ -161,3 +161,17 @@ fn an_attempt_that_was_called_back_is_not_ended_by_a_word_that_it_was_not_sent()
     assert!(matches!(&doubtful.state, State::InDoubt { called: Some(_), .. }), "{:?}", doubtful.state);
     assert!(happen(&doubtful, &not_sent(b())).is_err());
 }
+
+/// What comes late for a task that failed is not taken for the job's video again, nor kept beside it.
+#[test]
+fn a_task_that_failed_is_known_as_such_while_its_job_waits_to_be_paid_for_again() {
+    let again = happen(&Record { max_attempts: 2, ..scene("generating") }, &failed()).unwrap();
+    let retried = happen(&scene("failed: generation"), &Event::Retry).unwrap();
+    let doubtful = happen(&scene("failed: generation"), &cut_off(b())).unwrap();
+    let resubmitted = happen(&doubtful, &Event::Resolve(Verdict::Resubmit)).unwrap();
+    for queued in [again, retried, resubmitted] {
+        assert_eq!(queued.state.name(), StateName::Queued);
+        let late = happen(&queued, &told(a(), Outcome::Accepted(task().id)));
+        assert_eq!(late, Err("knows that task already"));
+    }
+}

@@ -54,6 +54,7 @@ pub(super) fn put(step: &mut Step<'_>, put: &Put) -> Result<Version, LedgerError
         put.facets.credits.as_millis(),
     ))?;
     super::unreadable::was_read(step, id)?;
+    super::settings::needs_no_price(sql, id)?;
     if let Some(spec) = &put.spec {
         sql.prepare_cached("UPDATE spec SET spec = ? WHERE job = ?")?.execute((spec.to_bytes(), id))?;
     }

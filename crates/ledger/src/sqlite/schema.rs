@@ -145,6 +145,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
     }
     connection.execute_batch(super::heard::TABLE)?;
     connection.execute_batch(super::unreadable::TABLE)?;
+    connection.execute_batch(super::settings::UNPRICED_TABLE)?;
     connection.execute_batch(super::account::UPGRADE_TURN_TABLE)?;
     connection.execute_batch(alias::TABLES)?;
     connection.execute_batch(super::lineage::TABLE)?;
@@ -160,6 +161,7 @@ pub(super) fn in_memory() -> Result<Connection, LedgerError> {
     make(&mut connection)?;
     connection.execute_batch(super::heard::TABLE)?;
     connection.execute_batch(super::unreadable::TABLE)?;
+    connection.execute_batch(super::settings::UNPRICED_TABLE)?;
     connection.execute_batch(super::account::UPGRADE_TURN_TABLE)?;
     connection.execute_batch(alias::TABLES)?;
     connection.execute_batch(super::lineage::TABLE)?;

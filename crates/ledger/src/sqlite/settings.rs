@@ -12,6 +12,9 @@ use super::writer::Step;
 use crate::LedgerError;
 use crate::account::{Note, NoteKind, PriceList, Settings};
 
+/// Made at every opening: older files have none. Jobs that wait for a price; others in their lane wait for a time.
+pub(super) const UNPRICED_TABLE: &str = "CREATE TABLE IF NOT EXISTS unpriced (job INTEGER PRIMARY KEY) STRICT;";
+
 pub(super) fn configure(step: &mut Step<'_>, settings: &Settings) -> Result<Pace, LedgerError> {
     let (mut state, now) = (account::load(step.sql)?, now_us(step));
     let before = state.clone();
@@ -86,10 +89,21 @@ fn set_prices(sql: &Connection, list: &PriceList) -> Result<(), LedgerError> {
 /// Jobs that wait for a price are looked at again now: there may be one, or no budget any more that needs one.
 pub(super) fn look_for_prices(sql: &Connection) -> Result<(), LedgerError> {
     sql.execute(
-        "UPDATE job SET due = 0 WHERE lane = ?1 AND state = ?2 AND \
-         (SELECT class FROM spec WHERE spec.job = job.id) NOT IN (SELECT class FROM price)",
+        "UPDATE job SET due = 0 WHERE id IN (SELECT job FROM unpriced) AND lane = ?1 AND state = ?2",
         (super::row::put_lane(Lane::Submit), super::row::put_state(StateName::Queued)),
     )?;
+    Ok(())
+}
+
+/// Job `id` waits for a price from now on.
+pub(super) fn waits_for_price(sql: &Connection, id: i64) -> Result<(), LedgerError> {
+    sql.prepare_cached("INSERT OR IGNORE INTO unpriced (job) VALUES (?)")?.execute([id])?;
+    Ok(())
+}
+
+/// Job `id` waits for no price any more, if it did.
+pub(super) fn needs_no_price(sql: &Connection, id: i64) -> Result<(), LedgerError> {
+    sql.prepare_cached("DELETE FROM unpriced WHERE job = ?")?.execute([id])?;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use super::row::{
     self, Place, STORED, UNLIMITED, get_fence, id_at, ms, put_fence, put_lane, put_state, put_time, time,
 };
 use super::writer::Step;
-use super::{lineage, slots, sums};
+use super::{lineage, settings, slots, sums};
 use crate::LedgerError;
 use crate::account::{Arrival, LOOKS, PROMOTED, Settle, WOKEN};
 use crate::grant::grant;
@@ -219,6 +219,7 @@ fn promote(step: &Step<'_>) -> Result<(), LedgerError> {
         .collect::<Result<_, _>>()?;
     for (id, batch) in ready {
         step.sql.prepare_cached("UPDATE job SET lane = NULL, due = NULL WHERE id = ?")?.execute([id])?;
+        settings::needs_no_price(step.sql, id)?;
         sums::readied(step.sql, batch, 1)?;
     }
     Ok(())
@@ -293,6 +294,7 @@ fn next(step: &Step<'_>, only: Option<&[String]>) -> Result<Next, LedgerError> {
         let has_budget = batch.budget.is_some() || has_day;
         let Some(price) = expected_price(known.map(Credits::from_millis), has_budget) else {
             put_off(step, batch.id, id, UNPRICED_WAIT)?;
+            settings::waits_for_price(sql, id)?;
             continue;
         };
         if is_over_budget(batch.budget, batch.spent, price) {

@@ -166,3 +166,74 @@ impl Lines {
 fn refused(path: &Path, why: &str) -> LedgerError {
     LedgerError::Transfer(format!("{} cannot be imported: {why}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::{Value, json};
+    use veobatch_core::{BatchId, JobId, Spec};
+
+    use super::*;
+    use crate::{Admission, Ledger as _, LedgerUrl, NewJob, SqliteLedger, export};
+
+    /// The lines of a ledger with two batches of one job each, as values.
+    async fn exported(folder: &Path) -> Vec<Value> {
+        let path = folder.join("ledger.db");
+        let (ledger, admission) = (SqliteLedger::open(&path).await.unwrap(), Admission::random());
+        let batches = ["a", "b"].map(|name| BatchId::parse(name).unwrap());
+        for batch in &batches {
+            let job = NewJob { id: JobId::parse("1").unwrap(), spec: Spec::default() };
+            ledger.stage(&admission, batch, &[job]).await.unwrap();
+        }
+        ledger.publish(&admission, &batches).await.unwrap();
+        let mut lines = Vec::new();
+        export(&LedgerUrl::Sqlite(path), &mut lines).await.unwrap();
+        lines.split_inclusive(|byte| *byte == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect()
+    }
+
+    /// Checks these lines, whose digest is right.
+    fn checked(folder: &Path, mut lines: Vec<Value>) -> Result<Checked, String> {
+        let mut end = lines.pop().unwrap();
+        let mut text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        end["end"]["sha256"] = json!(digits(&Sha256::digest(&text)));
+        text += &format!("{end}\n");
+        fs::write(folder.join("all.jsonl"), text).unwrap();
+        check(&folder.join("all.jsonl")).map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn lines_that_cannot_be_of_one_ledger_are_refused_although_their_digest_is_right() {
+        let dir = tempfile::tempdir().unwrap();
+        let lines = exported(dir.path()).await;
+        let kinds: Vec<&String> = lines.iter().map(|line| line.as_object().unwrap().keys().next().unwrap()).collect();
+        assert_eq!(kinds, ["veobatch_ledger", "account", "batch", "job", "batch", "job", "end"]);
+        assert_eq!(checked(dir.path(), lines.clone()).unwrap().jobs(), 2);
+
+        let edited = |edit: &dyn Fn(&mut Vec<Value>)| {
+            let mut lines = lines.clone();
+            edit(&mut lines);
+            checked(dir.path(), lines).unwrap_err()
+        };
+        let cases: [(&dyn Fn(&mut Vec<Value>), &str); 7] = [
+            (&|lines| lines[0]["format"] = json!(99), "its ledger has format 99"),
+            (&|lines| lines.insert(2, lines[1].clone()), "a second account"),
+            (&|lines| lines[4]["batch"]["number"] = json!(3), "a batch that is not the next one"),
+            (&|lines| drop(lines.remove(3)), "a batch that is not the next one"),
+            (&|lines| lines.insert(4, lines[3].clone()), "a job of no batch"),
+            (&|lines| drop(lines.remove(5)), "counts other lines"),
+            (&|lines| lines[4]["batch"]["jobs"] = json!(2), "counts other lines"),
+        ];
+        for (edit, words) in cases {
+            let why = edited(edit);
+            assert!(why.contains(words), "{words}: {why}");
+        }
+        // As many as there should be, and fewer than their batch says.
+        let why = edited(&|lines| {
+            lines.remove(5);
+            lines[5]["end"]["jobs"] = json!(1);
+            lines[5]["end"]["lines"] = json!(5);
+        });
+        assert!(why.contains("counts other lines"), "{why}");
+    }
+}

@@ -76,7 +76,14 @@ impl Moving {
     ///
     /// # Errors
     /// Whatever happens: the same import, begun again, goes on from there.
-    pub async fn finish(mut self, mut seen: impl FnMut(u64)) -> Result<(), LedgerError> {
+    pub async fn finish(mut self, seen: impl FnMut(u64)) -> Result<(), LedgerError> {
+        self.fill(seen).await?;
+        self.give_up().await?;
+        self.target.finish(&self.import).await
+    }
+
+    /// Adds what the target does not have yet.
+    async fn fill(&mut self, mut seen: impl FnMut(u64)) -> Result<(), LedgerError> {
         let (header, mut lines) = Lines::open(&self.checked.path)?;
         if header != self.checked.header {
             return Err(LedgerError::Transfer("the file was changed meanwhile".to_owned()));
@@ -96,11 +103,15 @@ impl Moving {
         if lines.end.as_ref() != Some(&self.checked.end) {
             return Err(LedgerError::Transfer("the file was changed meanwhile".to_owned()));
         }
-        self.add(&mut at, &mut chunk).await?;
-        if let Some(source) = &self.source {
-            source.give_up(&self.import).await?;
+        self.add(&mut at, &mut chunk).await
+    }
+
+    /// No other import takes over from now on.
+    async fn give_up(&self) -> Result<(), LedgerError> {
+        match &self.source {
+            Some(source) => source.give_up(&self.import).await,
+            None => Ok(()),
         }
-        self.target.finish(&self.import).await
     }
 
     async fn add(&mut self, at: &mut u64, chunk: &mut Vec<Entry>) -> Result<(), LedgerError> {
@@ -125,4 +136,89 @@ async fn is_the_one(source: &dyn Place, checked: &Checked, moved: &Moved) -> Res
         )));
     }
     refuse_moved(standing.moved.as_ref(), moved)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use veobatch_core::{BatchId, JobId, Spec};
+
+    use super::*;
+    use crate::{Admission, NewJob, check, export, open};
+
+    async fn admit(url: &LedgerUrl, name: &str) {
+        let (ledger, admission) = (open(url).await.unwrap(), Admission::random());
+        let (batch, id) = (BatchId::parse(name).unwrap(), JobId::parse("1").unwrap());
+        ledger.stage(&admission, &batch, &[NewJob { id, spec: Spec::default() }]).await.unwrap();
+        ledger.publish(&admission, &[batch]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_import_that_died_between_two_steps_is_taken_to_its_end_and_by_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let [source, target, other] =
+            ["source.db", "target.db", "other.db"].map(|name| LedgerUrl::Sqlite(dir.path().join(name)));
+        admit(&source, "garden").await;
+        let (file, mut lines) = (dir.path().join("all.jsonl"), Vec::new());
+        export(&source, &mut lines).await.unwrap();
+        fs::write(&file, lines).unwrap();
+        let begin = async |target: &LedgerUrl| Moving::begin(check(&file).unwrap(), Some(&source), target).await;
+
+        let mut whole = begin(&target).await.unwrap().unwrap();
+        whole.fill(|_| ()).await.unwrap();
+        drop(whole);
+        assert!(matches!(open(&target).await, Err(LedgerError::Importing)));
+
+        let mut given_up = begin(&target).await.unwrap().unwrap();
+        given_up.fill(|_| ()).await.unwrap();
+        given_up.give_up().await.unwrap();
+        drop(given_up);
+        assert!(matches!(open(&target).await, Err(LedgerError::Importing)));
+        let Err(LedgerError::Transfer(why)) = begin(&other).await else { panic!("another one took over") };
+        assert!(why.contains("were moved to") && why.contains("target.db"), "{why}");
+        admit(&other, "its own").await;
+
+        begin(&target).await.unwrap().unwrap().finish(|_| ()).await.unwrap();
+        assert!(begin(&target).await.unwrap().is_none(), "all is done");
+        assert_eq!(open(&target).await.unwrap().batches().await.unwrap()[0].total(), 1);
+    }
+
+    #[tokio::test]
+    async fn only_the_ledger_that_was_exported_is_a_source() {
+        let dir = tempfile::tempdir().unwrap();
+        let [source, stranger, target] =
+            ["source.db", "stranger.db", "target.db"].map(|name| LedgerUrl::Sqlite(dir.path().join(name)));
+        for url in [&source, &stranger] {
+            admit(url, "garden").await;
+        }
+        let (file, mut lines) = (dir.path().join("all.jsonl"), Vec::new());
+        export(&source, &mut lines).await.unwrap();
+        fs::write(&file, lines).unwrap();
+        let Err(LedgerError::Transfer(why)) = Moving::begin(check(&file).unwrap(), Some(&stranger), &target).await
+        else {
+            panic!("it was taken for the source")
+        };
+        assert!(why.contains("is not the one that was exported"), "{why}");
+        for url in [&stranger, &target] {
+            admit(url, "more").await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_written_anew_meanwhile_is_not_imported() {
+        let dir = tempfile::tempdir().unwrap();
+        let [source, target] = ["source.db", "target.db"].map(|name| LedgerUrl::Sqlite(dir.path().join(name)));
+        admit(&source, "garden").await;
+        let (file, mut before, mut after) = (dir.path().join("all.jsonl"), Vec::new(), Vec::new());
+        export(&source, &mut before).await.unwrap();
+        admit(&source, "more").await;
+        export(&source, &mut after).await.unwrap();
+        fs::write(&file, after).unwrap();
+        let moving = Moving::begin(check(&file).unwrap(), Some(&source), &target).await.unwrap().unwrap();
+        fs::write(&file, before).unwrap();
+        let refused = moving.finish(|_| ()).await.unwrap_err();
+        assert!(refused.to_string().contains("changed meanwhile"), "{refused}");
+        assert!(matches!(open(&target).await, Err(LedgerError::Importing)));
+    }
 }

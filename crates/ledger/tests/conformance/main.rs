@@ -217,6 +217,7 @@ conformance! {
         a_batch_over_budget_goes_on_once_prices_fall
         a_doubt_that_turns_out_refused_comes_back_to_its_batch_and_its_day
         a_job_that_waited_for_a_price_leaves_nothing_behind
+        a_job_without_a_price_that_waits_for_a_time_keeps_its_wait
         a_job_without_a_price_goes_once_no_budget_needs_one
     }
     account {
@@ -327,6 +328,7 @@ conformance! {
         only_an_empty_ledger_is_imported_to
         a_file_that_is_cut_off_or_edited_is_refused
         an_import_that_was_cut_off_goes_on_and_nothing_else_uses_its_target
+        of_two_files_one_is_imported_and_nothing_is_exported_on_the_way
         another_import_takes_over_until_the_source_was_given_up
         without_its_source_an_import_is_a_copy_until_a_person_agreed
         what_is_being_admitted_is_left_out

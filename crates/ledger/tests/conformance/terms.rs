@@ -443,6 +443,25 @@ pub(crate) async fn a_job_that_waited_for_a_price_leaves_nothing_behind(bench: &
     assert_eq!(ledger.batches().await.unwrap(), []);
 }
 
+pub(crate) async fn a_job_without_a_price_that_waits_for_a_time_keeps_its_wait(bench: &Bench) {
+    let ledger = &bench.ledger;
+    priced(ledger).await;
+    admit(ledger, "n", &[of_model("x", 0, "veo9")]).await;
+    arrange(ledger, "n", BatchUpdate { budget: Some(Some(PRICE)), ..BatchUpdate::default() }).await;
+    assert_eq!(hindrance(ledger, None).await.0, Blocked::Work, "it waits for a price");
+    let job = read(ledger, "n", "x").await;
+    let due = job.now + 60 * LONG;
+    put(ledger, &put_of(&job, None, &moved(&job.record, State::Queued { due: Some(due) }))).await;
+    // Whatever may be the end of waiting for a price.
+    let mut list = prices();
+    list.by_class.push(("veo9/720p".into(), PRICE));
+    ledger.configure(&Settings { prices: Some(prices()), ..Settings::default() }).await.unwrap();
+    ledger.configure(&Settings { prices: Some(list), ..Settings::default() }).await.unwrap();
+    ledger.configure(&Settings { daily: Some(None), ..Settings::default() }).await.unwrap();
+    arrange(ledger, "n", BatchUpdate { budget: Some(None), ..BatchUpdate::default() }).await;
+    assert_eq!(hindrance(ledger, None).await, (Blocked::Work, Some(due)));
+}
+
 pub(crate) async fn a_job_without_a_price_goes_once_no_budget_needs_one(bench: &Bench) {
     let ledger = &bench.ledger;
     priced(ledger).await;

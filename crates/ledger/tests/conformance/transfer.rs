@@ -292,6 +292,9 @@ pub(crate) async fn an_import_that_was_cut_off_goes_on_and_nothing_else_uses_its
     drop(begin(&file, Some(bench.url()), there.url()).await.unwrap().unwrap());
     for _ in 0..3 {
         assert!(matches!(there.reopen().await, Err(LedgerError::Importing)));
+        // Whoever opened it before comes too late.
+        let bound = early.bind("https://other.example", &|_: &[u8]| "other".to_owned()).await;
+        assert!(matches!(bound, Err(LedgerError::Importing)), "{bound:?}");
         assert!(matches!(
             early.stage(&Admission::random(), &batch("x"), &jobs("x", 1)).await,
             Err(LedgerError::Importing)
@@ -310,8 +313,30 @@ pub(crate) async fn an_import_that_was_cut_off_goes_on_and_nothing_else_uses_its
     begin(&file, Some(bench.url()), there.url()).await.unwrap().unwrap().finish(|_| ()).await.unwrap();
     assert!(begin(&file, Some(bench.url()), there.url()).await.unwrap().is_none(), "it is done");
     let ledger = there.reopen().await.unwrap();
+    ledger.bind("https://api.example", &|_: &[u8]| "print".to_owned()).await.unwrap();
     assert_eq!(ledger.batches().await.unwrap()[0].count(StateName::Queued), 700);
     assert_eq!(lines(&file), lines(&export_to(&there, "again.jsonl").await));
+}
+
+pub(crate) async fn of_two_files_one_is_imported_and_nothing_is_exported_on_the_way(bench: &Bench) {
+    let (there, second) = (other_kind(bench).await, other_kind(bench).await);
+    for (bench, count) in [(bench, 300), (&second, 2)] {
+        admit(&bench.ledger, "n", &jobs("a", count)).await;
+    }
+    let (file, other) = (export_to(bench, "all.jsonl").await, export_to(&second, "all.jsonl").await);
+    // As long as nothing of it is there, another one takes its place.
+    let early = begin(&other, Some(second.url()), there.url()).await.unwrap().unwrap();
+    let stopped = begin(&file, Some(bench.url()), there.url()).await.unwrap().unwrap();
+    refused(early.finish(|_| ()).await, "another import");
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(stopped.finish(|_| panic!("killed here")));
+    assert!(tasks.join_next().await.unwrap().is_err());
+
+    refused(begin(&other, Some(second.url()), there.url()).await, "another file");
+    assert!(matches!(export(there.url(), &mut Vec::new()).await, Err(LedgerError::Importing)));
+    import(&file, bench, &there).await;
+    refused(begin(&other, Some(second.url()), there.url()).await, "in use");
+    assert_eq!(there.reopen().await.unwrap().batches().await.unwrap()[0].total(), 300);
 }
 
 pub(crate) async fn another_import_takes_over_until_the_source_was_given_up(bench: &Bench) {

@@ -134,6 +134,14 @@ async fn a_ledger_of_format_1_is_opened_whole() {
 }
 
 #[tokio::test]
+async fn a_pause_that_began_before_the_step_goes_on_after_it() {
+    let (kept, until) = (Kept::new(LONG_AGO).await, 4_000_000_000_000_u64);
+    let _: u64 = kept.say(&format!("HSET {{veobatch}}:meta recovers {until}")).await;
+    kept.open().await.unwrap();
+    assert_eq!(kept.say::<u64>("HGET {veobatch}:meta recovers").await, until);
+}
+
+#[tokio::test]
 async fn a_ledger_of_format_1_knows_every_line_of_its_prompt_files() {
     expected::knows_its_lines(&*Kept::new(LONG_AGO).await.open().await.unwrap()).await;
 }

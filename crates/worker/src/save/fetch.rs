@@ -261,3 +261,7 @@ async fn check(path: PathBuf, length: u64) -> Result<Measured, CheckError> {
 pub(crate) fn disk(path: &Path, error: &io::Error) -> SaveError {
     SaveError::Disk(format!("{}: {error}", path.display()))
 }
+
+#[cfg(test)]
+#[path = "fetch/tests.rs"]
+mod tests;

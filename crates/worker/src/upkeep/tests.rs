@@ -57,6 +57,29 @@ impl Duty for Unlucky {
     }
 }
 
+/// Has one turn, and is never done with what is to be done last.
+struct Endless(CancellationToken);
+
+#[async_trait]
+impl Duty for Endless {
+    fn name(&self) -> &'static str {
+        "be endless"
+    }
+
+    fn limit(&self) -> Duration {
+        Duration::from_secs(3600)
+    }
+
+    async fn turn(&mut self, _: &Worker) -> Result<Duration, LedgerError> {
+        self.0.cancel();
+        std::future::pending().await
+    }
+
+    async fn last(&mut self, _: &Worker) {
+        std::future::pending::<()>().await;
+    }
+}
+
 async fn worker(dir: &std::path::Path) -> Worker {
     let ledger = veobatch_ledger::open(&LedgerUrl::Sqlite(dir.join("ledger.db"))).await.unwrap();
     let base = url::Url::parse("http://127.0.0.1:9").unwrap();
@@ -91,4 +114,14 @@ async fn a_task_that_hangs_panics_or_finds_no_ledger_starts_again_and_ends_with_
     let duty = Box::new(Unlucky { turns: Arc::clone(&turns), done: end.clone() });
     timeout(Duration::from_secs(30), supervise(worker, duty, end)).await.unwrap();
     assert_eq!(*turns.lock().unwrap(), ["hangs", "panics", "no ledger", "outage", "again", "last"]);
+}
+
+#[tokio::test]
+async fn neither_a_turn_nor_a_last_deed_that_hangs_keeps_the_worker_from_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let worker = Arc::new(worker(dir.path()).await);
+    let end = CancellationToken::new();
+    tokio::time::pause();
+    let supervised = supervise(worker, Box::new(Endless(end.clone())), end);
+    timeout(3 * LAST_WITHIN, supervised).await.expect("it goes on");
 }

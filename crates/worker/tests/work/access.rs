@@ -66,3 +66,33 @@ async fn a_page_that_hides_the_answer_to_a_paid_call_leaves_doubt_and_the_next_c
     let waited = at.iter().max().unwrap() - at.iter().min().unwrap();
     assert!(Duration::from_millis(waited) >= Duration::from_secs(15), "{at:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_refused_after_a_firewalls_page_is_asked_about_once_more() {
+    let mut config = hurried();
+    config.faults.poll.push(Rule::nth(Fault::Html, [2]).code(403).times(1));
+    config.faults.other.push(Rule::nth(Fault::Code, [1]).code(401).times(1));
+    let scene = Scene::new(config).await;
+    scene.admit("garden", 2).await;
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!((scene.count(StateName::Done).await, scene.simulator.bill().await.submissions), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_submitted_before_it_is_known_whether_the_key_is_refused() {
+    let mut config = hurried();
+    config.faults.poll.push(Rule::nth(Fault::Code, [1]).code(401).times(1));
+    config.faults.other.push(Rule::always(Fault::Status).code(503));
+    let scene = Scene::new(config).await;
+    scene.admit("garden", 2).await;
+    scene.cap(1).await;
+    let stop = Stop::default();
+    let look = async {
+        scene.until(|batch| batch.count(StateName::Done) == 1).await;
+        // The place in flight is free, and nobody has told any machine to wait.
+        assert!(scene.until_noted("the service refused the API key").await.contains("401"));
+        assert_eq!((scene.simulator.bill().await.submissions, gate_words(&scene).await), (1, None));
+        stop.graceful.cancel();
+    };
+    assert_eq!(tokio::join!(scene.work_until_told(stop.clone()), look).0.unwrap(), Ended::Stopped);
+}

@@ -200,6 +200,26 @@ async fn whoever_does_not_know_the_token_changes_nothing_and_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_does_not_know_the_token_is_to_come_back_while_the_ledger_recovers() {
+    for (trick, status, fate) in [(Trick::Recover, 503, "deferred"), (Trick::Nothing, 404, "unknown")] {
+        let scene = Scene::new(hurried()).await;
+        scene.admit("garden", 1).await;
+        let (port, stop) = (port().await, Stop::default());
+        let stranger = async {
+            until_listening(port).await;
+            // "garden/job-0", in base64.
+            let guess = format!("/hooks/{:032x}/Z2FyZGVuL2pvYi0w", 0xcb);
+            assert_eq!(post(port, &guess, r#"{"code":200,"data":{"taskId":"stolen"}}"#).await, status, "{trick:?}");
+            assert_eq!(counted(port, fate).await, 1, "{trick:?}");
+            stop.graceful.cancel();
+        };
+        let ledger = Arc::new(Faulty::new(scene.ledger(), trick));
+        let work = scene.work_over(ledger, hearing(&scene, Until::Stopped, port), stop.clone());
+        assert_eq!(tokio::join!(work, stranger).0.unwrap(), Ended::Stopped);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_task_of_another_job_or_another_prompt_is_refused_and_the_job_stays_in_doubt() {
     let mut config = losing([1]);
     config.callbacks.lost = 1.0;

@@ -29,6 +29,8 @@ pub(crate) enum Trick {
     PanicOnce,
     /// It may have gone back in time, and recovers; the first two looks for a task are lost, the third is the trick.
     Recover,
+    /// It was imported from one that is lost, and all looks for a task are lost.
+    Copy,
     /// Before a run of the template `daily` is staged, others deal with its instant; and nobody sees that run any more.
     TakeTurn,
     /// Every look at all batches but the first hangs.
@@ -155,7 +157,8 @@ impl Ledger for Faulty {
     }
 
     async fn identity(&self, at_least: u64) -> Answer<Identity> {
-        self.inner.identity(at_least).await
+        let identity = self.inner.identity(at_least).await?;
+        Ok(Identity { is_copy: identity.is_copy || self.trick == Trick::Copy, ..identity })
     }
 
     async fn is_bound(
@@ -251,6 +254,9 @@ impl Ledger for Faulty {
     }
 
     async fn find_task(&self, task: &TaskId) -> Answer<Option<JobKey>> {
+        if self.trick == Trick::Copy {
+            return Self::lost();
+        }
         if self.trick == Trick::Recover {
             if self.count.fetch_add(1, Ordering::SeqCst) < 2 {
                 return Self::lost();

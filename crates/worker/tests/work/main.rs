@@ -8,6 +8,7 @@ mod callbacks;
 mod days;
 mod faulty;
 mod night;
+mod past;
 mod saving;
 mod scene;
 mod upgrades;

@@ -106,6 +106,7 @@ pub(super) fn resolve(record: &Record, verdict: &Verdict, context: &Context<'_>)
             next.state = State::Generating { task, polls: 0, misses: 0, due: context.now, called: false };
         }
         Verdict::Resubmit | Verdict::GiveUp if compared.is_some() => return Err(COMPARED),
+        Verdict::GiveUp if matches!(record.state, State::Failed { .. }) => return Err("was given up already"),
         Verdict::Resubmit => {
             next.cancelled = false;
             next.earlier.push(attempt.token);

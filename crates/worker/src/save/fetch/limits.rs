@@ -108,6 +108,19 @@ mod tests {
         assert!(watch.is_over() && error.contains("within 10 minutes"), "{error}");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn unless_a_person_says_otherwise_four_kib_a_second_are_enough_for_two_hours() {
+        let (limits, minute) = (Downloads::default(), Duration::from_secs(60));
+        let mut watch = Watch::new(&limits);
+        assert!(watch.came((240 << 10) - 1, minute).is_err(), "in drops");
+        for _ in 0..2 {
+            assert!(watch.came(240 << 10, minute).is_ok() && !watch.is_over());
+            tokio::time::advance(60 * minute).await;
+        }
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(watch.is_over());
+    }
+
     #[test]
     fn a_file_is_too_large_only_beyond_the_limit() {
         assert_eq!(too_large(&LIMITS, 1000 << 20), None);

@@ -167,6 +167,31 @@ fn a_track_without_samples_is_no_video() {
     assert!(why(&of(vec![table(b"stsz", &[0, 1000])])).contains("add up"), "a table that is cut off");
 }
 
+/// A video in one fragment of so many samples, whose size only the index tells: the `usual` one of their track.
+fn in_a_fragment(usual: u32, samples: u32, media: usize) -> Vec<u8> {
+    let words =
+        |kind: &[u8], words: &[u32]| part(kind, &words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>());
+    let usual = part(b"mvex", &words(b"trex", &[0, 1, 1, 0, usual, 0]));
+    let track = trak(&tkhd(0, STRAIGHT, GREY.width, GREY.height), b"vide", &[]);
+    let moov = part(b"moov", &[part(b"mvhd", &[0; 100]), track, usual].concat());
+    // Where the fragment begins; and from there, where its data do.
+    let run = [words(b"tfhd", &[0x2_0000, 1]), words(b"trun", &[1, samples, 60])].concat();
+    let fragment = part(b"moof", &part(b"traf", &run));
+    assert_eq!(fragment.len() + 8, 60);
+    [part(b"ftyp", b"isom"), moov, fragment, part(b"mdat", &vec![7; media])].concat()
+}
+
+#[test]
+fn samples_of_a_fragment_have_the_size_that_the_index_calls_usual_where_nothing_else_is_said() {
+    assert_eq!(looked_at(&in_a_fragment(100, 3, 300)).unwrap(), Ok(GREY));
+    assert_eq!(why(&in_a_fragment(100, 3, 299)), "lacks media data that its index names");
+}
+
+#[test]
+fn samples_of_no_byte_are_no_picture() {
+    assert_eq!(why(&in_a_fragment(0, 3, 300)), "has a video track without a picture in it");
+}
+
 #[test]
 fn long_sizes_and_a_last_box_up_to_the_end_are_understood() {
     let whole = video(&[7; 100]);

@@ -1,0 +1,55 @@
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use veobatch_api::FileHostConfig;
+use veobatch_core::{Lane, TaskId};
+use veobatch_ledger::{Fence, JobRef, Lease};
+
+use super::*;
+use crate::runtime::leases::Leases;
+use crate::save::mp4::made::video;
+use crate::save::part::Spot;
+
+/// Fetches from a host that serves `file` without saying how long it is, or when it ends if there is more to come.
+async fn fetched(folder: &Path, file: Vec<u8>, is_more: bool, limits: &Downloads) -> Result<Fetched, SaveError> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v.mp4", listener.local_addr().unwrap());
+    let mut host = JoinSet::new();
+    host.spawn(async move {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let _ = connection.read(&mut [0; 4096]).await.unwrap();
+        let head = b"HTTP/1.1 200 OK\r\ncontent-type: video/mp4\r\nconnection: close\r\n\r\n";
+        // Whoever has enough hangs up.
+        drop(connection.write_all(&[&head[..], &file].concat()).await);
+        if is_more {
+            std::future::pending::<()>().await;
+        }
+    });
+    let (fence, task) = (Fence::random(), TaskId::parse("task").unwrap());
+    let part =
+        Part::create(Spot { folder: folder.to_owned(), stem: "cat".into(), fence: fence.clone(), number: 1, task });
+    let hold = Arc::new(Leases::default()).hold(Lease { job: JobRef { batch: 1, seq: 1 }, fence }, Lane::Save);
+    let files = FileHost::new(&FileHostConfig::beside(&url.parse().unwrap())).unwrap();
+    fetch(&files, &url, part.unwrap(), &hold, limits).await
+}
+
+#[tokio::test]
+async fn a_file_whose_length_nobody_tells_is_fetched_up_to_the_limit_and_no_further() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, length) = (video(&vec![7; 100_000]), |file: &[u8]| file.len() as u64);
+    let limits = Downloads { largest: length(&file), ..Downloads::default() };
+    let whole = fetched(dir.path(), file.clone(), false, &limits).await.unwrap();
+    assert_eq!(whole.content.bytes, length(&file));
+    whole.part.discard();
+
+    let limits = Downloads { largest: length(&file) - 1, ..Downloads::default() };
+    for is_more in [false, true] {
+        let too_large = fetched(dir.path(), file.clone(), is_more, &limits);
+        let too_large = tokio::time::timeout(SILENCE / 2, too_large).await.expect("it waits for more");
+        let Err(SaveError::Transfer(why)) = too_large else { panic!() };
+        assert!(why.contains("the file is not fetched") && why.contains("--max-download-size"), "{why}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing of it is left");
+    }
+}
