@@ -2,19 +2,24 @@
 //!
 //! Everything here is computed from the time that is passed in; there are no timers. A request costs O(log n) at most.
 
+pub(crate) mod order;
+pub(crate) mod store;
+pub(crate) mod task;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::io;
 use std::time::Duration;
 
+use self::order::Order;
+use self::store::{Store, StoredEvent, Upgraded};
+use self::task::{Outcome, Task, fate};
 use crate::clock::millis;
 use crate::config::Config;
-use crate::dice::Dice;
 use crate::endpoint::Endpoint;
 use crate::fault::{FaultKind, Occasion, Rule};
-use crate::store::{Entry, Store, Upgraded};
-use crate::submission::Wanted;
-use crate::task::{Outcome, Resolution, Task, fate};
+use crate::rng::Rng;
+use crate::video::shape::Resolution;
 
 /// A task and what was asked about it.
 #[derive(Debug)]
@@ -74,7 +79,7 @@ pub(crate) struct Account {
 
 impl Account {
     /// An account that continues what a store remembers.
-    pub(crate) fn new(store: Option<Store>, entries: Vec<Entry>) -> Self {
+    pub(crate) fn new(store: Option<Store>, entries: Vec<StoredEvent>) -> Self {
         let mut account = Self::default();
         for entry in entries {
             account.replay(entry);
@@ -82,18 +87,18 @@ impl Account {
         Self { store, ..account }
     }
 
-    fn replay(&mut self, entry: Entry) {
+    fn replay(&mut self, entry: StoredEvent) {
         match entry {
-            Entry::Accepted(task) => {
+            StoredEvent::Accepted(task) => {
                 self.submissions = self.submissions.max(task.submission);
                 self.window.push_back(Duration::from_millis(task.accepted_ms));
                 self.take_in(*task);
             }
-            Entry::TurnedAway { submission, code, .. } => {
+            StoredEvent::TurnedAway { submission, code, .. } => {
                 self.submissions = self.submissions.max(submission);
                 *self.turned_away.entry(code).or_default() += 1;
             }
-            Entry::Upgraded { task, upgrade } => {
+            StoredEvent::Upgraded { task, upgrade } => {
                 self.charged += upgrade.price;
                 if let Some(held) = self.find(&task) {
                     held.upgrades.push(upgrade);
@@ -112,7 +117,7 @@ impl Account {
         self.tasks.push(Held { task, tally: Tally::default(), upgrades: Vec::new() });
     }
 
-    fn remember(&mut self, entry: &Entry) -> io::Result<()> {
+    fn remember(&mut self, entry: &StoredEvent) -> io::Result<()> {
         self.store.as_mut().map_or(Ok(()), |store| store.append(entry))
     }
 
@@ -169,23 +174,23 @@ impl Account {
     }
 
     /// Accepts a submission that has passed [`Self::enters_window`]: afterwards the task exists, is charged and stored.
-    pub(crate) fn accept(&mut self, wanted: Wanted, arrival: Arrival<'_>) -> Result<String, Refusal> {
+    pub(crate) fn accept(&mut self, order: Order, arrival: Arrival<'_>) -> Result<String, Refusal> {
         let (config, now_ms) = (arrival.config, millis(arrival.now));
-        if self.balance(now_ms, config) < wanted.price {
+        if self.balance(now_ms, config) < order.price {
             return Err(Refusal::NoCredits);
         }
         let in_flight = self.in_flight(now_ms);
         if config.limits.in_flight.is_some_and(|most| in_flight >= most) {
             return Err(Refusal::TooMany);
         }
-        let task = arrival.task(wanted);
+        let task = arrival.task(order);
         let id = task.id.clone();
-        let entry = Entry::Accepted(Box::new(task));
+        let entry = StoredEvent::Accepted(Box::new(task));
         self.remember(&entry).map_err(|_| Refusal::Broken)?;
         if !config.limits.count_rejected {
             self.window.push_back(arrival.arrived);
         }
-        if let Entry::Accepted(task) = entry {
+        if let StoredEvent::Accepted(task) = entry {
             self.take_in(*task);
         }
         self.most_in_flight = self.most_in_flight.max(in_flight + 1);
@@ -196,7 +201,7 @@ impl Account {
     pub(crate) fn turn_away(&mut self, submission: u64, at_ms: u64, code: u16) {
         *self.turned_away.entry(code).or_default() += 1;
         // A count that a full disk loses is not worth an error: nobody was promised it.
-        let _ = self.remember(&Entry::TurnedAway { submission, at_ms, code });
+        let _ = self.remember(&StoredEvent::TurnedAway { submission, at_ms, code });
     }
 
     /// Starts a better version of a task's video, or says why not.
@@ -204,7 +209,7 @@ impl Account {
         if self.balance(upgrade.asked_ms, config) < upgrade.price {
             return Err(Refusal::NoCredits);
         }
-        self.remember(&Entry::Upgraded { task: id.to_owned(), upgrade }).map_err(|_| Refusal::Broken)?;
+        self.remember(&StoredEvent::Upgraded { task: id.to_owned(), upgrade }).map_err(|_| Refusal::Broken)?;
         self.charged += upgrade.price;
         if let Some(held) = self.find(id) {
             held.upgrades.push(upgrade);
@@ -218,11 +223,11 @@ impl Account {
         if rules.is_empty() {
             return None;
         }
-        let mut dice = Dice::new(config.seed, "fault", (occasion.key << 24) ^ (occasion.nth << 3) ^ kind as u64);
+        let mut rng = Rng::new(config.seed, "fault", (occasion.key << 24) ^ (occasion.nth << 3) ^ kind as u64);
         let used = &mut self.used;
         let holds = |(place, rule): &(usize, &Rule)| {
             let used = used.get(&(kind, *place)).copied().unwrap_or_default();
-            rule.holds(occasion, used, &mut dice)
+            rule.holds(occasion, used, &mut rng)
         };
         let (place, rule) = rules.iter().enumerate().find(holds)?;
         *self.used.entry((kind, place)).or_default() += 1;
@@ -250,25 +255,25 @@ pub(crate) struct Arrival<'a> {
 }
 
 impl Arrival<'_> {
-    fn task(&self, wanted: Wanted) -> Task {
+    fn task(&self, order: Order) -> Task {
         let (seed, accepted_ms) = (self.config.seed, millis(self.now));
         let generation = &self.config.generation;
-        let (outcome, time) = fate(generation, seed, self.submission, &wanted.prompt);
+        let (outcome, time) = fate(generation, seed, self.submission, &order.prompt);
         // The time is part of the id, so that no two services ever give out the same one.
-        let mut dice = Dice::new(seed ^ u64::from(self.now.subsec_nanos()) ^ accepted_ms, "id", self.submission);
+        let mut rng = Rng::new(seed ^ u64::from(self.now.subsec_nanos()) ^ accepted_ms, "id", self.submission);
         Task {
-            id: format!("{:016x}{:016x}", dice.next(), dice.next()),
+            id: format!("{:016x}{:016x}", rng.next(), rng.next()),
             submission: self.submission,
-            kind: wanted.kind,
-            prompt: wanted.prompt,
-            model: wanted.model,
-            ratio: wanted.ratio,
-            resolution: wanted.resolution,
-            seconds: wanted.seconds,
-            fields: wanted.fields,
-            source: wanted.source,
-            callback: wanted.callback,
-            price: wanted.price,
+            kind: order.kind,
+            prompt: order.prompt,
+            model: order.model,
+            ratio: order.ratio,
+            resolution: order.resolution,
+            seconds: order.seconds,
+            fields: order.fields,
+            source: order.source,
+            callback: order.callback,
+            price: order.price,
             accepted_ms,
             finish_ms: time.map_or(u64::MAX, |time| accepted_ms.saturating_add(millis(time))),
             refund: generation.refund && matches!(outcome, Outcome::Failed { .. }),

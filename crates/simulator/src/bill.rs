@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::account::Held;
+use crate::account::task::{TaskKind, TaskState};
 use crate::endpoint::Endpoint;
 use crate::fault::Fault;
-use crate::task::{TaskKind, TaskState};
-use crate::world::World;
+use crate::state::State;
 
 /// Everything the service knows about what it was asked and what it charged.
 ///
@@ -97,7 +97,7 @@ pub struct UpgradeBill {
     pub price: u64,
 }
 
-impl World {
+impl State {
     /// Writes the bill; without the list of submissions if only a summary is wanted.
     pub(crate) fn bill(&self, is_summary: bool) -> Bill {
         let (now_ms, config) = (self.clock.now_ms(), self.config());

@@ -1,4 +1,4 @@
-//! Notifications of finished tasks (§7): one POST, repeated while it is not taken, then given up.
+//! Notifications of finished tasks (docs/kie-api.md, section 7): one POST, repeated while it is not taken, then given up.
 
 mod signature;
 
@@ -14,41 +14,41 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use url::Url;
 
+use crate::account::task::{Outcome, Task};
 use crate::config::{CallbackForm, Config, ResultUrls, Shape, SignatureFault};
-use crate::dice::Dice;
-use crate::record::{link, written};
-use crate::task::{Outcome, Task};
-use crate::world::World;
+use crate::rng::Rng;
+use crate::routes::veo::record::{link, written};
+use crate::state::State;
 
 /// Waits for the end of a task and notifies whoever wanted to know. A task that never ends notifies nobody.
-pub(crate) async fn deliver(world: Arc<World>, id: String) {
-    let Some(task) = world.account().find(&id).map(|held| held.task.clone()) else { return };
+pub(crate) async fn deliver(state: Arc<State>, id: String) {
+    let Some(task) = state.account().find(&id).map(|held| held.task.clone()) else { return };
     let Some(url) = task.callback.as_deref().and_then(|url| Url::parse(url).ok()) else { return };
     if task.outcome == Outcome::Never {
         return;
     }
-    let wait = task.finish_ms.saturating_sub(world.clock.now_ms());
+    let wait = task.finish_ms.saturating_sub(state.clock.now_ms());
     tokio::time::sleep(Duration::from_millis(wait)).await;
-    tokio::time::sleep(Duration::from_millis(world.config().callbacks.late_ms)).await;
-    let config = world.config();
-    if Dice::new(config.seed, "callback", task.submission).chance(config.callbacks.lost) {
+    tokio::time::sleep(Duration::from_millis(state.config().callbacks.late_ms)).await;
+    let config = state.config();
+    if Rng::new(config.seed, "callback", task.submission).chance(config.callbacks.lost) {
         return;
     }
     for _ in 0..config.callbacks.deliveries {
-        insist(&world, &config, &task, &url).await;
+        insist(&state, &config, &task, &url).await;
     }
 }
 
 /// Sends one notification until it is taken, or given up.
-async fn insist(world: &World, config: &Config, task: &Task, url: &Url) {
+async fn insist(state: &State, config: &Config, task: &Task, url: &Url) {
     for attempt in 0..=config.callbacks.retries {
         if attempt > 0 {
             tokio::time::sleep(Duration::from_millis(config.callbacks.retry_ms)).await;
         }
         let limit = Duration::from_millis(config.callbacks.timeout_ms);
-        let status = tokio::time::timeout(limit, post(world, config, task, url)).await.ok().flatten();
+        let status = tokio::time::timeout(limit, post(state, config, task, url)).await.ok().flatten();
         let is_taken = status.is_some_and(|status| (200..300).contains(&status));
-        if let Some(held) = world.account().find(&task.id) {
+        if let Some(held) = state.account().find(&task.id) {
             held.tally.callbacks_sent += 1;
             held.tally.callbacks_taken += u64::from(is_taken);
         }
@@ -59,7 +59,7 @@ async fn insist(world: &World, config: &Config, task: &Task, url: &Url) {
 }
 
 /// Sends it once; the status of the answer, if there is one. Only `http://` is spoken.
-async fn post(world: &World, config: &Config, task: &Task, url: &Url) -> Option<u16> {
+async fn post(state: &State, config: &Config, task: &Task, url: &Url) -> Option<u16> {
     let host = url.host_str().filter(|_| url.scheme() == "http")?;
     let port = url.port_or_known_default()?;
     let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await.ok()?;
@@ -69,16 +69,16 @@ async fn post(world: &World, config: &Config, task: &Task, url: &Url) -> Option<
         Request::post(place).header(HOST, format!("{host}:{port}")).header(CONTENT_TYPE, "application/json");
     if let Some(key) = &config.callbacks.hmac_key {
         let (key, seconds) = match config.callbacks.signature {
-            SignatureFault::None => (key.as_str(), epoch_seconds(world)),
-            SignatureFault::OtherKey => ("another key", epoch_seconds(world)),
-            SignatureFault::Old => (key.as_str(), epoch_seconds(world) - 3600),
+            SignatureFault::None => (key.as_str(), epoch_seconds(state)),
+            SignatureFault::OtherKey => ("another key", epoch_seconds(state)),
+            SignatureFault::Old => (key.as_str(), epoch_seconds(state) - 3600),
         };
         let message = format!("{}.{seconds}", task.id);
         request = request
             .header("X-Webhook-Timestamp", seconds)
             .header("X-Webhook-Signature", signature::sign(key.as_bytes(), message.as_bytes()));
     }
-    let body = match formed(config.callbacks.form, body(world, config, task)) {
+    let body = match formed(config.callbacks.form, body(state, config, task)) {
         Some(body) => body.to_string(),
         None => "{\"code\": 200, \"data\"".to_owned(),
     };
@@ -88,8 +88,8 @@ async fn post(world: &World, config: &Config, task: &Task, url: &Url) -> Option<
     tokio::join!(exchange, connection).0
 }
 
-fn body(world: &World, config: &Config, task: &Task) -> Value {
-    let base = config.public_url.clone().unwrap_or_else(|| format!("http://{}", world.address));
+fn body(state: &State, config: &Config, task: &Task) -> Value {
+    let base = config.public_url.clone().unwrap_or_else(|| format!("http://{}", state.address));
     let form = if config.dialect.shape == Shape::Seed { ResultUrls::JsonString } else { config.dialect.result_urls };
     match &task.outcome {
         Outcome::Failed { code, message, .. } => {
@@ -109,8 +109,8 @@ fn body(world: &World, config: &Config, task: &Task) -> Value {
     }
 }
 
-fn epoch_seconds(world: &World) -> u64 {
-    world.clock.now().as_secs()
+fn epoch_seconds(state: &State) -> u64 {
+    state.clock.now().as_secs()
 }
 
 /// The notification in another of its forms; `None` if it is to be none.

@@ -27,7 +27,7 @@ pub use dialect::{AspectKey, BalanceForm, Dialect, FailureForm, NotReady, Result
 pub use terms::{Limits, Price, Rate};
 
 use crate::fault::Faults;
-use crate::task::Resolution;
+use crate::video::shape::Resolution;
 
 /// Everything that can be set. [`Config::default`] is the documented service; [`Config::quick`] is one in a hurry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,9 +39,9 @@ pub struct Config {
     pub keys: Vec<String>,
     /// Credits the account was ever given; the balance is this minus what was charged. Raise it to top up.
     pub credits: u64,
-    /// Credits for one video, by model and resolution (§9). A model that is not listed is an invalid model.
+    /// Credits for one video, by model and resolution (docs/kie-api.md, section 9). A model that is not listed is an invalid model.
     pub prices: BTreeMap<String, Price>,
-    /// The model of a request that names none; without one such a request is refused with 422 (§2, C2).
+    /// The model of a request that names none; without one such a request is refused with 422 (docs/kie-api.md, section 2 and C2).
     pub default_model: Option<String>,
     /// Every API endpoint answers 455.
     pub maintenance: bool,
@@ -53,13 +53,13 @@ pub struct Config {
     pub limits: Limits,
     /// What becomes of an accepted submission, and when.
     pub generation: Generation,
-    /// The 1080p version on request (§4).
+    /// The 1080p version on request (docs/kie-api.md, section 4).
     pub upgrade_1080p: Upgrade,
-    /// The 4k version on request (§5).
+    /// The 4k version on request (docs/kie-api.md, section 5).
     pub upgrade_4k: Upgrade,
     /// The files behind the result links.
     pub files: Files,
-    /// Notifications of finished tasks (§7).
+    /// Notifications of finished tasks (docs/kie-api.md, section 7).
     pub callbacks: Callbacks,
     /// In which of its dialects the service speaks.
     pub dialect: Dialect,
@@ -208,9 +208,9 @@ pub struct Generation {
     pub stuck: f64,
     /// Share of tasks that succeed without a link.
     pub no_output: f64,
-    /// The first so many polls of a task are told that there is no such record (422, §3).
+    /// The first so many polls of a task are told that there is no such record (422; docs/kie-api.md, section 3).
     pub null_polls: u64,
-    /// For so long after the acceptance there is no such record (422, §3).
+    /// For so long after the acceptance there is no such record (422; docs/kie-api.md, section 3).
     pub null_ms: u64,
     /// The first so many polls that see a success see it without links.
     pub blank_polls: u64,
@@ -218,7 +218,7 @@ pub struct Generation {
     pub videos: u32,
     /// Credits come back for tasks that fail or are refused.
     pub refund: bool,
-    /// Records older than this are gone (§11).
+    /// Records older than this are gone (docs/kie-api.md, section 11).
     pub record_lifetime_ms: u64,
 }
 
@@ -251,7 +251,7 @@ pub struct Upgrade {
     pub sigma: f64,
     /// Share of videos for which there will never be one.
     pub unavailable: f64,
-    /// What is said while it is being made, in turns; only for 1080p (§4), as 4k has one documented form.
+    /// What is said while it is being made, in turns; only for 1080p (docs/kie-api.md, section 4), as 4k has one documented form.
     pub not_ready: Vec<NotReady>,
 }
 
@@ -275,7 +275,7 @@ pub struct Files {
     pub video_bytes: usize,
     /// Result links work for so long after the task's end.
     pub link_lifetime_ms: u64,
-    /// Links of `/api/v1/common/download-url` work for so long (§8).
+    /// Links of `/api/v1/common/download-url` work for so long (docs/kie-api.md, section 8).
     pub minted_lifetime_ms: u64,
     /// HTTP status of a link that has expired, 403 or 404.
     pub expired_status: u16,
@@ -319,7 +319,7 @@ pub struct Callbacks {
     pub signature: SignatureFault,
 }
 
-/// Where the task's id stands in a notification (§7).
+/// Where the task's id stands in a notification (docs/kie-api.md, section 7).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallbackForm {

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::dice::Dice;
+use crate::rng::Rng;
 
 /// The rules for each kind of request.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -140,8 +140,8 @@ impl Rule {
     }
 
     /// Whether the rule holds on this occasion, when it has held `used` times.
-    pub(crate) fn holds(&self, occasion: &Occasion<'_>, used: u64, dice: &mut Dice) -> bool {
-        let roll = dice.fraction(); // always drawn, so that one rule's filter does not change another's luck
+    pub(crate) fn holds(&self, occasion: &Occasion<'_>, used: u64, rng: &mut Rng) -> bool {
+        let roll = rng.fraction(); // always drawn, so that one rule's filter does not change another's luck
         let is_early = self.fault == Fault::Unread && !self.after_accepting;
         is_early == occasion.is_early
             && self.times.is_none_or(|times| used < times)

@@ -39,28 +39,20 @@
 //! * Nothing happens by timers, except notifications: a hundred thousand tasks cost memory, and no work.
 
 mod account;
-mod answer;
 mod bill;
-mod call;
 mod callback;
 mod clock;
 mod config;
-mod control;
-mod dice;
 mod endpoint;
 mod fault;
-mod file;
-mod line;
-mod link;
-mod record;
+mod rng;
+mod routes;
 mod simulator;
-mod store;
-mod submission;
-mod task;
-mod upgrade;
+mod state;
+mod transport;
 mod video;
-mod world;
 
+pub use account::task::{TaskKind, TaskState};
 pub use bill::{Accepted, Bill, UpgradeBill};
 pub use config::{
     AspectKey, BalanceForm, CallbackForm, Callbacks, Config, ConfigError, Dialect, FailureForm, Files, Generation,
@@ -69,4 +61,3 @@ pub use config::{
 pub use endpoint::Endpoint;
 pub use fault::{Fault, Faults, Rule};
 pub use simulator::Simulator;
-pub use task::{TaskKind, TaskState};

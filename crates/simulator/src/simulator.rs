@@ -13,19 +13,18 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
 
 use crate::account::Account;
+use crate::account::store::Store;
 use crate::bill::Bill;
-use crate::call::Call;
-use crate::callback;
 use crate::config::{Config, ConfigError};
 use crate::fault::Faults;
-use crate::line::{Cut, Line, Socket};
-use crate::store::Store;
-use crate::world::World;
+use crate::state::State;
+use crate::transport::connection::{Connection, Cut, Socket};
+use crate::{callback, routes};
 
 /// A running service. Dropping it stops it as a kill would; so does [`Simulator::stop`], which also waits.
 #[derive(Debug)]
 pub struct Simulator {
-    world: Arc<World>,
+    state: Arc<State>,
     tasks: JoinSet<()>,
 }
 
@@ -47,40 +46,40 @@ impl Simulator {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let (callbacks, wanted) = unbounded_channel();
-        let world = Arc::new(World::new(address, config, Account::new(store, entries), callbacks));
-        world.resume_callbacks();
+        let state = Arc::new(State::new(address, config, Account::new(store, entries), callbacks));
+        state.resume_callbacks();
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(Arc::clone(&world), listener, wanted));
-        Ok(Self { world, tasks })
+        tasks.spawn(serve(Arc::clone(&state), listener, wanted));
+        Ok(Self { state, tasks })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.world.address
+        self.state.address
     }
 
     /// What a client takes as the API's base: `http://127.0.0.1:40123`.
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.world.address)
+        format!("http://{}", self.state.address)
     }
 
     /// What was accepted, asked and charged so far.
     pub async fn bill(&self) -> Bill {
-        let world = Arc::clone(&self.world);
-        match tokio::task::spawn_blocking(move || world.bill(false)).await {
+        let state = Arc::clone(&self.state);
+        match tokio::task::spawn_blocking(move || state.bill(false)).await {
             Ok(bill) => bill,
-            Err(_) => self.world.bill(false),
+            Err(_) => self.state.bill(false),
         }
     }
 
     /// Whether a task of this id was ever accepted.
     pub fn has_task(&self, id: &str) -> bool {
-        self.world.account().find(id).is_some()
+        self.state.account().find(id).is_some()
     }
 
     /// The configuration as it is now.
     pub fn config(&self) -> Config {
-        (*self.world.config()).clone()
+        (*self.state.config()).clone()
     }
 
     /// Replaces the configuration, at once and for everything that has not been decided yet. Rules of faults start
@@ -90,7 +89,7 @@ impl Simulator {
     /// If a value cannot be meant; then nothing has changed.
     pub fn update(&self, config: Config) -> Result<(), ConfigError> {
         config.check()?;
-        self.world.configure(config);
+        self.state.configure(config);
         Ok(())
     }
 
@@ -109,19 +108,19 @@ impl Simulator {
 }
 
 /// Accepts connections and notifications, and owns them all.
-async fn serve(world: Arc<World>, listener: TcpListener, mut wanted: UnboundedReceiver<String>) {
+async fn serve(state: Arc<State>, listener: TcpListener, mut wanted: UnboundedReceiver<String>) {
     let mut running = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    running.spawn(converse(Arc::clone(&world), stream));
+                    running.spawn(converse(Arc::clone(&state), stream));
                 }
                 // Out of file descriptors, mostly: others must be closed first.
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
             },
             Some(id) = wanted.recv() => {
-                running.spawn(callback::deliver(Arc::clone(&world), id));
+                running.spawn(callback::deliver(Arc::clone(&state), id));
             }
             Some(_) = running.join_next() => {}
         }
@@ -129,19 +128,19 @@ async fn serve(world: Arc<World>, listener: TcpListener, mut wanted: UnboundedRe
 }
 
 /// Answers the requests of one connection.
-async fn converse(world: Arc<World>, stream: TcpStream) {
+async fn converse(state: Arc<State>, stream: TcpStream) {
     // Without it, small answers wait for the client's acknowledgement; with it missing nothing is wrong but slow.
     let _ = stream.set_nodelay(true);
-    let line = Line::default();
+    let line = Connection::default();
     let socket = Socket::new(stream, line.clone());
-    if world.config().unreachable {
-        world.account().turned_off += 1;
+    if state.config().unreachable {
+        state.account().turned_off += 1;
         line.cut(Cut::Reset);
         return;
     }
     let answer = service_fn(move |request| {
-        let (world, line) = (Arc::clone(&world), line.clone());
-        async move { Call::answer(world, request).await.send(&line).await }
+        let (state, line) = (Arc::clone(&state), line.clone());
+        async move { routes::respond(state, request).await.send(&line).await }
     });
     // An error here is a connection that ended early: by the client, or by a fault that was asked for.
     let _ = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(socket), answer).await;

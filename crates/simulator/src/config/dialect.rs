@@ -1,6 +1,6 @@
 //! The ways in which the vendor's documentation, its generations and the field contradict each other.
 //!
-//! Each enum is one contradiction (`kie-api.md`, §1–§5 and §13); the first variant is the default.
+//! Each enum is one contradiction (docs/kie-api.md, sections 1 to 5 and 13); the first variant is the default.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ pub struct Dialect {
     pub size: Size,
 }
 
-/// Shape of a record (§3).
+/// Shape of a record (docs/kie-api.md, section 3).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shape {
@@ -80,7 +80,7 @@ pub enum AspectKey {
     Camel,
 }
 
-/// HTTP status of answers whose body carries an error code (§1).
+/// HTTP status of answers whose body carries an error code (docs/kie-api.md, section 1).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -93,7 +93,7 @@ pub enum Status {
     Real,
 }
 
-/// How a failed task is reported (§3).
+/// How a failed task is reported (docs/kie-api.md, section 3).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureForm {
@@ -106,7 +106,7 @@ pub enum FailureForm {
     Code,
 }
 
-/// What the service says and hears of a video's size (§2, §3, §4).
+/// What the service says and hears of a video's size (docs/kie-api.md, sections 2 to 4).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Size {
@@ -119,7 +119,7 @@ pub enum Size {
     BaseOnly,
 }
 
-/// Form of the balance (§8).
+/// Form of the balance (docs/kie-api.md, section 8).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BalanceForm {
@@ -134,7 +134,7 @@ pub enum BalanceForm {
     Object,
 }
 
-/// What is said while the 1080p version is being made (§4).
+/// What is said while the 1080p version is being made (docs/kie-api.md, section 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NotReady {

@@ -1,8 +1,8 @@
-//! The terms of the account: what a video costs, and how much may be asked for (`kie-api.md`, §9 and §11).
+//! The terms of the account: what a video costs, and how much may be asked for (docs/kie-api.md, sections 9 and 11).
 
 use serde::{Deserialize, Serialize};
 
-use crate::task::Resolution;
+use crate::video::shape::Resolution;
 
 /// Credits for one video in each resolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ impl Price {
     }
 }
 
-/// How much may be asked of the service (§11).
+/// How much may be asked of the service (docs/kie-api.md, section 11).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {

@@ -5,7 +5,7 @@
 //! between, pictures that are nothing but skipped macroblocks. Constrained baseline, so that everything can play it.
 
 use super::bits::Bits;
-use crate::dice::Dice;
+use crate::rng::Rng;
 
 /// Anchor colours down the picture; between two of them the colour flows.
 const ANCHORS: u64 = 6;
@@ -28,9 +28,9 @@ pub(crate) struct Frame {
 }
 
 impl Picture {
-    pub(crate) fn new(width: u32, height: u32, dice: &mut Dice) -> Self {
-        let colour = |dice: &mut Dice| [shade(dice, 50, 170), shade(dice, 60, 130), shade(dice, 60, 130)];
-        Self { width, height, anchors: (0..ANCHORS).map(|_| colour(dice)).collect() }
+    pub(crate) fn new(width: u32, height: u32, rng: &mut Rng) -> Self {
+        let colour = |rng: &mut Rng| [shade(rng, 50, 170), shade(rng, 60, 130), shade(rng, 60, 130)];
+        Self { width, height, anchors: (0..ANCHORS).map(|_| colour(rng)).collect() }
     }
 
     fn columns(&self) -> u32 {
@@ -178,6 +178,6 @@ impl Picture {
 }
 
 /// A sample value from `least` on, never near the forbidden ends of the range.
-fn shade(dice: &mut Dice, least: u8, spread: u64) -> u8 {
-    least.saturating_add((dice.below(spread) & 0xff) as u8)
+fn shade(rng: &mut Rng, least: u8, spread: u64) -> u8 {
+    least.saturating_add((rng.below(spread) & 0xff) as u8)
 }

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::task::{Resolution, Task};
+use crate::account::task::Task;
+use crate::video::shape::Resolution;
 
 /// The file's name if the store is given as a folder.
 const FILE_NAME: &str = "simulator.jsonl";
@@ -18,7 +19,7 @@ const FILE_NAME: &str = "simulator.jsonl";
 /// One line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "entry")]
-pub(crate) enum Entry {
+pub(crate) enum StoredEvent {
     /// A submission was accepted and charged.
     Accepted(Box<Task>),
     /// A submission was turned away, with this code (0: no answer).
@@ -43,7 +44,7 @@ pub(crate) struct Store(File);
 
 impl Store {
     /// Opens the store at `path` (a file, or a folder that holds it), and returns what it remembers.
-    pub(crate) fn open(path: &Path) -> io::Result<(Self, Vec<Entry>)> {
+    pub(crate) fn open(path: &Path) -> io::Result<(Self, Vec<StoredEvent>)> {
         let path = file_of(path);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
@@ -53,7 +54,7 @@ impl Store {
         file.read_to_end(&mut text)?;
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         let lines = text.get(..whole).unwrap_or_default().split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let entries = lines.map(serde_json::from_slice).collect::<Result<Vec<Entry>, _>>()?;
+        let entries = lines.map(serde_json::from_slice).collect::<Result<Vec<StoredEvent>, _>>()?;
         let end = u64::try_from(whole).unwrap_or(u64::MAX);
         file.set_len(end)?;
         file.seek(SeekFrom::Start(end))?;
@@ -61,7 +62,7 @@ impl Store {
     }
 
     /// Remembers an entry. After an error nothing of it is remembered, as far as the disk allows.
-    pub(crate) fn append(&mut self, entry: &Entry) -> io::Result<()> {
+    pub(crate) fn append(&mut self, entry: &StoredEvent) -> io::Result<()> {
         let mut line = serde_json::to_vec(entry)?;
         line.push(b'\n');
         let before = self.0.stream_position()?;
@@ -80,15 +81,15 @@ fn file_of(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn turned(submission: u64) -> Entry {
-        Entry::TurnedAway { submission, at_ms: 5, code: 429 }
+    fn turned(submission: u64) -> StoredEvent {
+        StoredEvent::TurnedAway { submission, at_ms: 5, code: 429 }
     }
 
     fn remembered(path: &Path) -> Vec<u64> {
-        let number = |entry: &Entry| match entry {
-            Entry::TurnedAway { submission, .. } => *submission,
-            Entry::Accepted(task) => task.submission,
-            Entry::Upgraded { .. } => 0,
+        let number = |entry: &StoredEvent| match entry {
+            StoredEvent::TurnedAway { submission, .. } => *submission,
+            StoredEvent::Accepted(task) => task.submission,
+            StoredEvent::Upgraded { .. } => 0,
         };
         Store::open(path).unwrap().1.iter().map(number).collect()
     }

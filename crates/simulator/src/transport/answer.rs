@@ -13,9 +13,9 @@ use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::config::Status;
-use crate::dice::Dice;
 use crate::fault::{Fault, Rule};
-use crate::line::{Cut, Line};
+use crate::rng::Rng;
+use crate::transport::connection::{Connection, Cut};
 
 /// Pause before a cut, in which what was written leaves the machine.
 const BEFORE_CUT: Duration = Duration::from_millis(30);
@@ -66,7 +66,7 @@ impl Answer {
         Self::new(status, "application/json", value.to_string())
     }
 
-    /// The API's envelope (§1).
+    /// The API's envelope (docs/kie-api.md, section 1).
     pub(crate) fn envelope(dialect: Status, code: u16, message: &str, data: &Value) -> Self {
         let status = match dialect {
             Status::Real if (400..600).contains(&code) => code,
@@ -109,7 +109,7 @@ impl Answer {
     }
 
     /// Sends it: the response, or how the connection is cut instead.
-    pub(crate) async fn send(self, line: &Line) -> Result<Response<UnsyncBoxBody<Bytes, Cut>>, Cut> {
+    pub(crate) async fn send(self, line: &Connection) -> Result<Response<UnsyncBoxBody<Bytes, Cut>>, Cut> {
         if !self.delay.is_zero() {
             tokio::time::sleep(self.delay).await;
         }
@@ -136,7 +136,7 @@ impl Answer {
     }
 }
 
-/// The words that the vendor's documentation puts beside a code (§10).
+/// The words that the vendor's documentation puts beside a code (docs/kie-api.md, section 10).
 pub(crate) fn coded(dialect: Status, code: u16) -> Answer {
     let message = match code {
         400 => "Bad request",
@@ -180,14 +180,14 @@ fn moved(status: u16, path: &str) -> Answer {
 
 /// As long as the body, but noise from the start.
 fn noise(body: &Bytes) -> Bytes {
-    let mut dice = Dice::of("noise");
+    let mut rng = Rng::of("noise");
     let start: Vec<u8> =
-        std::iter::repeat_with(|| dice.next().to_le_bytes()).flatten().take(body.len().min(8_192)).collect();
+        std::iter::repeat_with(|| rng.next().to_le_bytes()).flatten().take(body.len().min(8_192)).collect();
     let rest = body.slice(start.len()..);
     [&start[..], &rest].concat().into()
 }
 
-fn part(sent: Bytes, cut: Cut, line: Line) -> UnsyncBoxBody<Bytes, Cut> {
+fn part(sent: Bytes, cut: Cut, line: Connection) -> UnsyncBoxBody<Bytes, Cut> {
     let pieces = stream::unfold(Some(sent), move |left| {
         let line = line.clone();
         async move {

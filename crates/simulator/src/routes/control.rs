@@ -4,14 +4,14 @@ use hyper::Method;
 use hyper::body::Incoming;
 use serde_json::json;
 
-use crate::answer::Answer;
-use crate::call::{Call, read};
 use crate::config::Config;
+use crate::transport::answer::Answer;
+use crate::transport::call::{Call, read};
 
 pub(crate) async fn answer(call: &Call, body: Incoming) -> Answer {
     let method = &call.head.method;
     match call.path() {
-        "/simulator/bill" if method == Method::GET => shown(&call.world.bill(call.query("summary").is_some())),
+        "/simulator/bill" if method == Method::GET => shown(&call.state.bill(call.query("summary").is_some())),
         "/simulator/config" if method == Method::GET => shown(&*call.config),
         "/simulator/config" if method == Method::PUT => configure(call, body, &Config::default()).await,
         "/simulator/config" if method == Method::PATCH => configure(call, body, &call.config).await,
@@ -36,7 +36,7 @@ async fn configure(call: &Call, body: Incoming, base: &Config) -> Answer {
     match base.with(changes) {
         Ok(config) => {
             let answer = shown(&config);
-            call.world.configure(config);
+            call.state.configure(config);
             answer
         }
         Err(error) => refused(&error.to_string()),

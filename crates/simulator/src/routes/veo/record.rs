@@ -1,22 +1,23 @@
-//! Records: `record-info` (§3), the authority on what became of a task.
+//! Records: `record-info` (docs/kie-api.md, section 3), the authority on what became of a task.
 
 use serde_json::{Map, Value, json};
 
 use crate::account::Held;
-use crate::answer::Answer;
-use crate::call::Call;
+use crate::account::task::{Outcome, Task, TaskKind, TaskState};
 use crate::clock::iso;
 use crate::config::{Config, Dialect, FailureForm, ResultUrls, Shape, Size, Times};
-use crate::dice::Dice;
-use crate::link::signature;
-use crate::task::{Outcome, Resolution, Task, TaskKind, TaskState};
+use crate::rng::Rng;
+use crate::routes::signature::signature;
+use crate::transport::answer::Answer;
+use crate::transport::call::Call;
+use crate::video::shape::Resolution;
 
 pub(crate) fn answer(call: &Call) -> Answer {
     let Some(id) = call.query("taskId").filter(|id| !id.is_empty()) else {
         return call.envelope(422, "taskId cannot be empty", &Value::Null);
     };
-    let now_ms = call.world.clock.now_ms();
-    let mut account = call.world.account();
+    let now_ms = call.state.clock.now_ms();
+    let mut account = call.state.account();
     let Some(held) = account.find(&id) else {
         drop(account);
         return call.faulty(call.envelope(422, "recordInfo is null", &Value::Null), 1, None);
@@ -54,7 +55,7 @@ fn respond(call: &Call, held: &mut Held, now_ms: u64) -> Answer {
     let seed_shape = match dialect.shape {
         Shape::Current => false,
         Shape::Seed => true,
-        Shape::Mixed => Dice::of(&held.task.id).chance(0.5),
+        Shape::Mixed => Rng::of(&held.task.id).chance(0.5),
     };
     let record = if seed_shape {
         seed(&held.task, state, links.as_deref())
@@ -164,7 +165,7 @@ fn time(form: Times, at_ms: u64) -> Value {
     }
 }
 
-/// The resolution that a link's version means; `joined` is the whole film of an extension.
+/// The resolution that a link's version means; `joined` is the whole movie of an extension.
 pub(crate) fn version(word: &str, task: &Task) -> Option<(Resolution, bool)> {
     match word {
         "joined" if task.kind == TaskKind::Extend => Some((task.resolution, true)),

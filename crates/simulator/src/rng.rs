@@ -7,17 +7,17 @@ use std::time::Duration;
 
 /// A small deterministic generator; see Steele, Lea and Flood, "Fast splittable pseudorandom number generators".
 #[derive(Debug, Clone)]
-pub(crate) struct Dice(u64);
+pub(crate) struct Rng(u64);
 
-impl Dice {
-    /// The dice for the `number`-th thing of this `purpose`.
+impl Rng {
+    /// The rng for the `number`-th thing of this `purpose`.
     pub(crate) fn new(seed: u64, purpose: &str, number: u64) -> Self {
-        let mut dice = Self(seed ^ fnv1a(purpose.as_bytes()));
-        let salt = dice.next();
+        let mut rng = Self(seed ^ fnv1a(purpose.as_bytes()));
+        let salt = rng.next();
         Self(salt ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
-    /// The dice that always give the same for the same text.
+    /// The rng that always give the same for the same text.
     pub(crate) fn of(text: &str) -> Self {
         Self(fnv1a(text.as_bytes()))
     }
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_purpose_and_number_give_the_same_draw_and_others_do_not() {
-        let draw = |seed, purpose, number| Dice::new(seed, purpose, number).next();
+        let draw = |seed, purpose, number| Rng::new(seed, purpose, number).next();
         assert_eq!(draw(1, "submit", 7), draw(1, "submit", 7));
         assert_ne!(draw(1, "submit", 7), draw(2, "submit", 7));
         assert_ne!(draw(1, "submit", 7), draw(1, "poll", 7));
@@ -75,13 +75,13 @@ mod tests {
     #[test]
     fn half_of_the_log_normal_times_are_below_the_median() {
         let median = Duration::from_secs(90);
-        let below = (0..4000).filter(|n| Dice::new(5, "time", *n).log_normal(median, 0.5) < median).count();
+        let below = (0..4000).filter(|n| Rng::new(5, "time", *n).log_normal(median, 0.5) < median).count();
         assert!((1850..2150).contains(&below), "{below} of 4000");
     }
 
     #[test]
     fn a_chance_of_a_tenth_comes_about_a_tenth_of_the_time() {
-        let hits = (0..10_000).filter(|n| Dice::new(3, "fault", *n).chance(0.1)).count();
+        let hits = (0..10_000).filter(|n| Rng::new(3, "fault", *n).chance(0.1)).count();
         assert!((900..1100).contains(&hits), "{hits} of 10000");
     }
 }

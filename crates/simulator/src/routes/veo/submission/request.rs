@@ -1,26 +1,12 @@
-//! What a submission asks for, checked against the documented fields (§2, §6).
+//! What a submission asks for, checked against the documented fields (docs/kie-api.md, sections 2 and 6).
 
 use serde_json::Value;
 
 use crate::account::Held;
+use crate::account::order::Order;
+use crate::account::task::{TaskKind, TaskState};
 use crate::config::{AspectKey, Config, Size};
-use crate::task::{Ratio, Resolution, TaskKind, TaskState};
-
-/// A request that is in order.
-#[derive(Debug)]
-pub(crate) struct Wanted {
-    pub(crate) kind: TaskKind,
-    pub(crate) prompt: String,
-    pub(crate) model: String,
-    pub(crate) ratio: Ratio,
-    pub(crate) resolution: Resolution,
-    pub(crate) seconds: u32,
-    /// The body, as JSON.
-    pub(crate) fields: String,
-    pub(crate) source: Option<String>,
-    pub(crate) callback: Option<String>,
-    pub(crate) price: u64,
-}
+use crate::video::shape::{Ratio, Resolution};
 
 /// Why a request is not in order.
 #[derive(Debug)]
@@ -34,7 +20,7 @@ fn invalid<T>(code: u16, message: impl Into<String>) -> Result<T, Invalid> {
 }
 
 /// What `generate` asks for.
-pub(crate) fn parse_generate(fields: &Value, config: &Config) -> Result<Wanted, Invalid> {
+pub(crate) fn parse_generate(fields: &Value, config: &Config) -> Result<Order, Invalid> {
     let prompt = prompt(fields)?;
     let model = match (text(fields, "model")?, &config.default_model) {
         (Some(model), _) => model,
@@ -54,7 +40,7 @@ pub(crate) fn parse_generate(fields: &Value, config: &Config) -> Result<Wanted, 
         return invalid(422, "enableFallback needs aspect_ratio 16:9");
     }
     seeds(fields)?;
-    Ok(Wanted {
+    Ok(Order {
         kind: TaskKind::Generate,
         prompt: prompt.to_owned(),
         model: model.to_owned(),
@@ -74,7 +60,7 @@ pub(crate) fn parse_extend(
     config: &Config,
     source: Option<&Held>,
     now_ms: u64,
-) -> Result<Wanted, Invalid> {
+) -> Result<Order, Invalid> {
     let prompt = prompt(fields)?;
     let Some(source) = source else { return invalid(404, "The original task does not exist") };
     if source.task.state(now_ms) != TaskState::Succeeded {
@@ -91,7 +77,7 @@ pub(crate) fn parse_extend(
     };
     let Some(price) = config.price(model, Resolution::P720) else { return invalid(422, "Invalid model") };
     seeds(fields)?;
-    Ok(Wanted {
+    Ok(Order {
         kind: TaskKind::Extend,
         prompt: prompt.to_owned(),
         model: model.to_owned(),

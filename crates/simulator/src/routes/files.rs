@@ -6,14 +6,15 @@ use bytes::Bytes;
 use hyper::Method;
 use hyper::header::{ACCEPT_RANGES, CONTENT_RANGE, ETAG, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE};
 
-use crate::answer::Answer;
-use crate::call::Call;
+use crate::account::task::{Outcome, Task, TaskState};
 use crate::clock::iso;
-use crate::dice::Dice;
-use crate::link::signature;
-use crate::record::version;
-use crate::task::{Outcome, Resolution, Task, TaskState};
-use crate::video::Film;
+use crate::rng::Rng;
+use crate::routes::signature::signature;
+use crate::routes::veo::record::version;
+use crate::transport::answer::Answer;
+use crate::transport::call::Call;
+use crate::video::Movie;
+use crate::video::shape::Resolution;
 
 /// A path of the file host, taken apart.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,21 +32,21 @@ pub(crate) fn parse(path: &str) -> Option<FilePath<'_>> {
 
 pub(crate) fn answer(call: &Call) -> Answer {
     let found = parse(call.path()).and_then(|path| find(call, &path));
-    let Some((film, task, nth)) = found else { return missing(404) };
+    let Some((movie, task, nth)) = found else { return missing(404) };
     if is_expired(call, &task) {
         return missing(call.config.files.expired_status);
     }
-    let answer = ranged(call, &film, &task);
+    let answer = ranged(call, &movie, &task);
     if call.head.method == Method::HEAD || call.config.faults.download.is_empty() {
         return answer;
     }
     call.faulty(answer, nth, Some(&task))
 }
 
-/// The film behind a path, if its task has come so far.
-fn find(call: &Call, path: &FilePath<'_>) -> Option<(Film, Task, u64)> {
-    let now_ms = call.world.clock.now_ms();
-    let mut account = call.world.account();
+/// The movie behind a path, if its task has come so far.
+fn find(call: &Call, path: &FilePath<'_>) -> Option<(Movie, Task, u64)> {
+    let now_ms = call.state.clock.now_ms();
+    let mut account = call.state.account();
     let held = account.find(path.id)?;
     let (resolution, joined) = version(path.version, &held.task)?;
     let is_made = held.task.resolution == resolution
@@ -58,7 +59,7 @@ fn find(call: &Call, path: &FilePath<'_>) -> Option<(Film, Task, u64)> {
         held.tally.downloads += 1;
     }
     let bytes = size(call.config.files.video_bytes, resolution);
-    Some((held.task.film(path.index, resolution, joined, bytes), held.task.clone(), held.tally.downloads))
+    Some((held.task.movie(path.index, resolution, joined, bytes), held.task.clone(), held.tally.downloads))
 }
 
 /// Better versions are bigger.
@@ -72,7 +73,7 @@ fn size(video_bytes: usize, resolution: Resolution) -> usize {
 
 /// A plain link dies some time after its task's end; a minted one at the time it says.
 fn is_expired(call: &Call, task: &Task) -> bool {
-    let now_ms = call.world.clock.now_ms();
+    let now_ms = call.state.clock.now_ms();
     let minted = call.query("expires").and_then(|until| until.parse::<u64>().ok());
     match minted {
         Some(until) => now_ms > until || call.query("signature").as_deref() != Some(&signature(call.path(), until)),
@@ -86,10 +87,10 @@ fn missing(status: u16) -> Answer {
 }
 
 /// The file, or the part of it that was asked for (RFC 9110, 13 and 14).
-fn ranged(call: &Call, film: &Film, task: &Task) -> Answer {
-    let tag = format!("\"{:016x}\"", Dice::of(&film.name).next());
+fn ranged(call: &Call, movie: &Movie, task: &Task) -> Answer {
+    let tag = format!("\"{:016x}\"", Rng::of(&movie.name).next());
     let header = |name| call.head.headers.get(name).and_then(|value| value.to_str().ok());
-    let bytes = Bytes::from(film.file());
+    let bytes = Bytes::from(movie.file());
     let whole = bytes.len();
     let range = header(RANGE).filter(|_| header(IF_RANGE).is_none_or(|expected| expected == tag));
     let mut answer = if header(IF_NONE_MATCH) == Some(&tag) {

@@ -1,6 +1,6 @@
 //! One task of the service: what was asked for, and what will become of it.
 //!
-//! A task's whole fate is decided when it is accepted, by the dice of its number. Nothing happens to it later: whether
+//! A task's whole fate is decided when it is accepted, by the rng of its number. Nothing happens to it later: whether
 //! it is done is a comparison of its end with the clock.
 
 use std::time::Duration;
@@ -8,9 +8,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Generation;
-use crate::dice::Dice;
 use crate::fault::Fault;
-use crate::video::Film;
+use crate::rng::Rng;
+use crate::video::Movie;
+use crate::video::shape::{Ratio, Resolution};
 
 /// A task as it is kept, in memory and in the store.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -66,54 +67,6 @@ pub(crate) enum Outcome {
     Never,
 }
 
-/// The shape of the picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Ratio {
-    #[serde(rename = "16:9")]
-    Landscape,
-    #[serde(rename = "9:16")]
-    Portrait,
-}
-
-/// The size of the picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Resolution {
-    #[serde(rename = "720p")]
-    P720,
-    #[serde(rename = "1080p")]
-    P1080,
-    #[serde(rename = "4k")]
-    P4k,
-}
-
-impl Resolution {
-    /// The word of the wire.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::P720 => "720p",
-            Self::P1080 => "1080p",
-            Self::P4k => "4k",
-        }
-    }
-
-    pub(crate) fn parse(word: &str) -> Option<Self> {
-        [Self::P720, Self::P1080, Self::P4k].into_iter().find(|known| known.word() == word)
-    }
-
-    /// Width and height, in this order.
-    fn pixels(self, ratio: Ratio) -> (u32, u32) {
-        let (long, short) = match self {
-            Self::P720 => (1280, 720),
-            Self::P1080 => (1920, 1080),
-            Self::P4k => (3840, 2160),
-        };
-        match ratio {
-            Ratio::Landscape => (long, short),
-            Ratio::Portrait => (short, long),
-        }
-    }
-}
-
 /// What a task shows at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -138,11 +91,11 @@ impl Task {
         }
     }
 
-    /// The `index`-th of its videos, in this resolution. `joined` is the whole film of an extension.
-    pub(crate) fn film(&self, index: u32, resolution: Resolution, joined: bool, bytes: usize) -> Film {
+    /// The `index`-th of its videos, in this resolution. `joined` is the whole movie of an extension.
+    pub(crate) fn movie(&self, index: u32, resolution: Resolution, joined: bool, bytes: usize) -> Movie {
         let (width, height) = resolution.pixels(self.ratio);
         let whole = if joined { "joined " } else { "" };
-        Film {
+        Movie {
             name: format!("{} {index} {whole}{}", self.id, resolution.word()),
             width,
             height,
@@ -154,9 +107,9 @@ impl Task {
 
 /// Decides how the task of a submission ends, and after what time.
 pub(crate) fn fate(generation: &Generation, seed: u64, submission: u64, prompt: &str) -> (Outcome, Option<Duration>) {
-    let mut dice = Dice::new(seed, "fate", submission);
-    let time = dice.log_normal(Duration::from_millis(generation.median_ms), generation.sigma);
-    let mut happens = |marker: &str, share: f64| dice.chance(share) || prompt.contains(marker);
+    let mut rng = Rng::new(seed, "fate", submission);
+    let time = rng.log_normal(Duration::from_millis(generation.median_ms), generation.sigma);
+    let mut happens = |marker: &str, share: f64| rng.chance(share) || prompt.contains(marker);
     let stuck = happens("[stuck]", generation.stuck);
     let refused = happens("[refuse]", generation.refused);
     let failed = happens("[fail]", generation.failed);
@@ -164,7 +117,7 @@ pub(crate) fn fate(generation: &Generation, seed: u64, submission: u64, prompt: 
     let outcome = match (stuck, refused, failed, blank) {
         (true, ..) => return (Outcome::Never, None),
         (_, true, ..) => refusal(),
-        (_, _, true, _) => failure(dice.below(3)),
+        (_, _, true, _) => failure(rng.below(3)),
         (.., true) => Outcome::Nothing,
         _ => Outcome::Video,
     };

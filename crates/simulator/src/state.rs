@@ -11,7 +11,7 @@ use crate::config::Config;
 
 /// The shared state. No lock is held across an `.await`.
 #[derive(Debug)]
-pub(crate) struct World {
+pub(crate) struct State {
     pub(crate) clock: Clock,
     pub(crate) address: SocketAddr,
     config: RwLock<Arc<Config>>,
@@ -20,7 +20,7 @@ pub(crate) struct World {
     pub(crate) callbacks: UnboundedSender<String>,
 }
 
-impl World {
+impl State {
     pub(crate) fn new(
         address: SocketAddr,
         config: Config,
@@ -52,7 +52,7 @@ impl World {
     }
 }
 
-impl World {
+impl State {
     /// Asks for the notifications of tasks that an earlier process left under way.
     pub(crate) fn resume_callbacks(&self) {
         let now_ms = self.clock.now_ms();

@@ -1,9 +1,9 @@
-//! Submissions: `generate` (§2) and `extend` (§6). Here money is spent.
+//! Submissions: `generate` (docs/kie-api.md, section 2) and `extend` (docs/kie-api.md, section 6). Here money is spent.
 //!
 //! The order of things: arrival is numbered and timed, faults before the acceptance, the rate limit, what the fields
 //! say, credits, tasks in flight, *acceptance* (the task exists, is charged and is stored), faults after it, the answer.
 
-mod wanted;
+mod request;
 
 use std::time::Duration;
 
@@ -11,23 +11,22 @@ use hyper::body::Incoming;
 use serde_json::json;
 
 use crate::account::{Arrival, Refusal};
-use crate::answer::Answer;
-use crate::call::{Call, read};
 use crate::clock::millis;
 use crate::endpoint::Endpoint;
 use crate::fault::{Fault, FaultKind, Occasion, Rule};
+use crate::transport::answer::Answer;
+use crate::transport::call::{Call, read};
 
-pub(crate) use wanted::Wanted;
-use wanted::{Invalid, parse_extend, parse_generate};
+use self::request::{Invalid, parse_extend, parse_generate};
 
 pub(crate) async fn answer(call: &Call, body: Incoming) -> Answer {
     let submission = {
-        let mut account = call.world.account();
+        let mut account = call.state.account();
         account.submissions += 1;
         account.submissions
     };
     let early = Occasion { nth: submission, prompt: "", key: 0, is_early: true };
-    let unread = call.world.account().rule(&call.config, FaultKind::Submit, &early);
+    let unread = call.state.account().rule(&call.config, FaultKind::Submit, &early);
     if unread.is_some() {
         return turned_away(call, submission, call.spoiled(call.code(500), unread.as_ref()));
     }
@@ -36,7 +35,7 @@ pub(crate) async fn answer(call: &Call, body: Incoming) -> Answer {
     let fields: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     let prompt = fields.get("prompt").and_then(serde_json::Value::as_str).unwrap_or_default();
     let rule =
-        call.world.account().rule(&call.config, FaultKind::Submit, &Occasion { prompt, is_early: false, ..early });
+        call.state.account().rule(&call.config, FaultKind::Submit, &Occasion { prompt, is_early: false, ..early });
     let (before, after) = match rule {
         Some(rule) if rule.after_accepting => (None, Some(rule)),
         other => (other, None),
@@ -59,38 +58,37 @@ pub(crate) async fn answer(call: &Call, body: Incoming) -> Answer {
 /// Accepts the submission if it is in order; there is no `.await` in here, so nobody sees half of it.
 fn accepted(call: &Call, submission: u64, fields: &serde_json::Value, rule: Option<&Rule>) -> Result<String, Answer> {
     let config = &call.config;
-    let now = call.world.clock.now();
-    let mut account = call.world.account();
+    let now = call.state.clock.now();
+    let mut account = call.state.account();
     if !account.enters_window(call.arrived, config) {
         return Err(call.code(429));
     }
-    let wanted = if call.endpoint == Endpoint::Extend {
+    let order = if call.endpoint == Endpoint::Extend {
         let source = fields.get("taskId").and_then(serde_json::Value::as_str);
         let source = source.and_then(|id| account.find(id));
         parse_extend(fields, config, source.map(|held| &*held), millis(now))
     } else {
         parse_generate(fields, config)
     };
-    let wanted = wanted.map_err(|Invalid { code, message }| call.envelope(code, &message, &serde_json::Value::Null))?;
-    let callback = wanted.callback.is_some();
-    let id = account.accept(wanted, Arrival { submission, arrived: call.arrived, now, config, rule }).map_err(
-        |refusal| {
+    let order = order.map_err(|Invalid { code, message }| call.envelope(code, &message, &serde_json::Value::Null))?;
+    let callback = order.callback.is_some();
+    let id =
+        account.accept(order, Arrival { submission, arrived: call.arrived, now, config, rule }).map_err(|refusal| {
             call.code(match refusal {
                 Refusal::TooMany => 429,
                 Refusal::NoCredits => 402,
                 Refusal::Broken => 500,
             })
-        },
-    )?;
+        })?;
     if callback {
         // Only fails while the service is being stopped, when nobody is called back any more.
-        let _ = call.world.callbacks.send(id.clone());
+        let _ = call.state.callbacks.send(id.clone());
     }
     Ok(id)
 }
 
 fn turned_away(call: &Call, submission: u64, answer: Answer) -> Answer {
-    let at_ms = call.world.clock.now_ms();
-    call.world.account().turn_away(submission, at_ms, answer.code);
+    let at_ms = call.state.clock.now_ms();
+    call.state.account().turn_away(submission, at_ms, answer.code);
     answer
 }

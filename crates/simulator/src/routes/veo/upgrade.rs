@@ -1,18 +1,19 @@
-//! Better versions of a finished video: 1080p (§4) and 4k (§5). The first request starts one and is charged; each one for 4k
-//! counts in the rate limit (§11).
+//! Better versions of a finished video: 1080p (docs/kie-api.md, section 4) and 4k (docs/kie-api.md, section 5). The first request starts one and is charged; each one for 4k
+//! counts in the rate limit (docs/kie-api.md, section 11).
 
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
+use crate::account::store::Upgraded;
+use crate::account::task::{Outcome, TaskState};
 use crate::account::{Held, Refusal};
-use crate::answer::Answer;
-use crate::call::{Call, read};
 use crate::clock::millis;
 use crate::config::{NotReady, Upgrade};
-use crate::dice::Dice;
-use crate::record::link;
-use crate::store::Upgraded;
-use crate::task::{Outcome, Resolution, TaskState};
+use crate::rng::Rng;
+use crate::routes::veo::record::link;
+use crate::transport::answer::Answer;
+use crate::transport::call::{Call, read};
+use crate::video::shape::Resolution;
 
 /// Where a better version stands.
 enum Stage {
@@ -43,7 +44,7 @@ pub(crate) fn answer_1080p(call: &Call) -> Answer {
 
 pub(crate) async fn answer_4k(call: &Call, body: Incoming) -> Answer {
     let fields: Value = read(body).await.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
-    if !call.world.account().enters_window_beside(call.arrived, &call.config) {
+    if !call.state.account().enters_window_beside(call.arrived, &call.config) {
         return call.code(429);
     }
     let id = fields.get("taskId").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -68,8 +69,8 @@ pub(crate) async fn answer_4k(call: &Call, body: Incoming) -> Answer {
 
 /// Where the better version of a task stands, and how often it was asked for.
 fn stage(call: &Call, id: &str, resolution: Resolution, settings: &Upgrade) -> (Stage, u64) {
-    let (config, now_ms) = (&call.config, call.world.clock.now_ms());
-    let mut account = call.world.account();
+    let (config, now_ms) = (&call.config, call.state.clock.now_ms());
+    let mut account = call.state.account();
     let Some(held) = account.find(id) else { return (Stage::Refused(422, "record is null"), 1) };
     held.tally.upgrades += 1;
     let nth = held.tally.upgrades;
@@ -77,9 +78,9 @@ fn stage(call: &Call, id: &str, resolution: Resolution, settings: &Upgrade) -> (
         return (stage, nth);
     }
     let (model, base, submission) = (held.task.model.clone(), held.task.resolution, held.task.submission);
-    let mut dice = Dice::new(config.seed, resolution.word(), submission);
-    let is_unavailable = dice.chance(settings.unavailable);
-    let time = dice.log_normal(settings.median(), settings.sigma);
+    let mut rng = Rng::new(config.seed, resolution.word(), submission);
+    let is_unavailable = rng.chance(settings.unavailable);
+    let time = rng.log_normal(settings.median(), settings.sigma);
     let extra = config.price(&model, resolution).unwrap_or_default();
     let price = extra.saturating_sub(config.price(&model, base).unwrap_or_default());
     let upgrade = Upgraded {
@@ -134,6 +135,6 @@ fn faulty(call: &Call, id: &str, nth: u64, answer: Answer) -> Answer {
     if call.config.faults.upgrade.is_empty() {
         return answer;
     }
-    let task = call.world.account().find(id).map(|held| held.task.clone());
+    let task = call.state.account().find(id).map(|held| held.task.clone());
     call.faulty(answer, nth, task.as_ref())
 }

@@ -22,24 +22,24 @@ pub(crate) enum Cut {
 
 /// The handle to cut a connection with.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Line(Arc<AtomicBool>);
+pub(crate) struct Connection(Arc<AtomicBool>);
 
-impl Line {
+impl Connection {
     /// Decides how the connection will end; the caller then ends it by an error.
     pub(crate) fn cut(&self, cut: Cut) {
         self.0.store(cut == Cut::Reset, Ordering::Relaxed);
     }
 }
 
-/// The socket of a connection; resets it at the end if its [`Line`] says so.
+/// The socket of a connection; resets it at the end if its [`Connection`] says so.
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: TcpStream,
-    line: Line,
+    line: Connection,
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, line: Line) -> Self {
+    pub(crate) fn new(stream: TcpStream, line: Connection) -> Self {
         Self { stream, line }
     }
 
