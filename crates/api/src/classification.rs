@@ -11,16 +11,16 @@
 
 use veobatch_core::{Outcome, Refusal, RefusalKind, TaskId};
 
-use crate::envelope::Envelope;
-use crate::wire::{Reply, Wire};
-use crate::words;
+use crate::routes::envelope::Envelope;
+use crate::text;
+use crate::transport::exchange::{Exchange, Reply};
 
 /// What became of the paid call on whose wire this happened.
-pub(crate) fn outcome(wire: Wire) -> Outcome {
+pub(crate) fn outcome(wire: Exchange) -> Outcome {
     match wire {
-        Wire::NotSent(why) => Outcome::NotSent(why),
-        Wire::NoAnswer(why) => Outcome::Unknown(format!("no answer: {why}")),
-        Wire::Answered(reply) => answered(&reply),
+        Exchange::NotSent(why) => Outcome::NotSent(why),
+        Exchange::NoAnswer(why) => Outcome::Unknown(format!("no answer: {why}")),
+        Exchange::Answered(reply) => answered(&reply),
     }
 }
 
@@ -30,11 +30,11 @@ fn answered(reply: &Reply) -> Outcome {
     if let Some(id) = named {
         return match TaskId::parse(&id) {
             Some(id) => Outcome::Accepted(id),
-            None => Outcome::Unknown(format!("the service named a task id of no known shape: {}", words::plain(&id))),
+            None => Outcome::Unknown(format!("the service named a task id of no known shape: {}", text::plain(&id))),
         };
     }
     let message = envelope.as_ref().and_then(|envelope| envelope.message.clone());
-    let message = message.unwrap_or_else(|| words::page(&reply.body));
+    let message = message.unwrap_or_else(|| text::page(&reply.body));
     let refusal = match (&reply.broken, envelope) {
         // Half an answer proves nothing: what is missing may be the task id.
         (Some(_), _) => None,
@@ -74,7 +74,7 @@ fn bare(status: u16) -> Option<(RefusalKind, u16)> {
     }
 }
 
-/// The list of definite refusals (kie-api.md, section 10). Not on it, among others: 408 (nothing came from upstream in
+/// The list of definite refusals (docs/kie-api.md, section 10). Not on it, among others: 408 (nothing came from upstream in
 /// time), 500 and 501 (a task may have been made and failed).
 fn refusal(code: u16) -> Option<RefusalKind> {
     match code {
@@ -97,7 +97,7 @@ fn doubt(reply: &Reply, message: &str) -> String {
     }
     // Without words of its own, the message is the answer itself.
     let rest = envelope.filter(|envelope| envelope.message.is_some()).map(|envelope| envelope.rest());
-    let rest = rest.map(|rest| rest.as_deref().map_or_else(|| "nothing else".to_owned(), words::part));
+    let rest = rest.map(|rest| rest.as_deref().map_or_else(|| "nothing else".to_owned(), text::part));
     let rest = rest.map(|rest| format!("; the answer holds {rest}")).unwrap_or_default();
     format!("HTTP {}{code} without a task id: {message}{rest}", reply.status)
 }

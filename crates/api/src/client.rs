@@ -13,15 +13,18 @@ use veobatch_core::{
     Credits, Outcome, Refusal, RefusalKind, Resolution, Spec, Submission, TaskId, Trouble, Upgrade, Upgrading,
 };
 
-use crate::address::is_loopback;
-use crate::dialect::Dialect;
 use crate::key::ApiKey;
-use crate::line::{Line, paying};
-use crate::paid::{Answer, pay};
 use crate::permit::Permit;
-use crate::record_info::RecordInfo;
-use crate::wire::Wire;
-use crate::{balance, classification, masked, record_info, tls, upgrade, wire, words};
+use crate::routes::paid::{Answer, pay};
+use crate::routes::veo::dialect::Dialect;
+use crate::routes::veo::record_info::RecordInfo;
+use crate::routes::veo::{record_info, upgrade};
+use crate::routes::{account, masked};
+use crate::transport::address::is_loopback;
+use crate::transport::connection::{Connection, paying};
+use crate::transport::exchange::Exchange;
+use crate::transport::{exchange, tls};
+use crate::{classification, text};
 
 /// A connection, TLS included, gets this part of the whole paid call's time: 15 s of 60 s. Far less than the whole on
 /// purpose: a connection that is not made in time proves that nothing was sent, a call that is not answered in time
@@ -40,7 +43,7 @@ pub struct ClientConfig {
     pub key: ApiKey,
     /// How submissions are spelled.
     pub dialect: Dialect,
-    /// Sent with every call. Plain: odd ones are blocked (kie-api.md, section 1).
+    /// Sent with every call. Plain: odd ones are blocked (docs/kie-api.md, section 1).
     pub user_agent: String,
     /// Limit of the whole paid call.
     pub submit_timeout: Duration,
@@ -79,8 +82,8 @@ pub enum ConfigError {
 /// The Veo API. What pays takes permits that were made from grants of the issuer `I`, and no others.
 pub struct Client<I> {
     config: ClientConfig,
-    paid: Line,
-    free: Line,
+    paid: Connection,
+    free: Connection,
     issuer: PhantomData<fn() -> I>,
 }
 
@@ -101,16 +104,16 @@ impl<I> Client<I> {
         let paid = paying(builder(&config)?.timeout(config.submit_timeout));
         let free = builder(&config)?.timeout(config.poll_timeout).pool_idle_timeout(IDLE);
         let build = |builder: ClientBuilder| {
-            builder.build().map(Line::Network).map_err(|error| ConfigError::Setup(words::causes(&error)))
+            builder.build().map(Connection::Network).map_err(|error| ConfigError::Setup(text::causes(&error)))
         };
         Ok(Self { paid: build(paid)?, free: build(free)?, config, issuer: PhantomData })
     }
 
     /// A client whose calls `network` carries.
     #[cfg(feature = "simulated")]
-    pub fn simulated(config: ClientConfig, network: std::sync::Arc<dyn crate::simulated::Network>) -> Self {
-        let paid = Line::Simulated(std::sync::Arc::clone(&network), config.submit_timeout);
-        let free = Line::Simulated(network, config.poll_timeout);
+    pub fn simulated(config: ClientConfig, network: std::sync::Arc<dyn crate::transport::simulated::Network>) -> Self {
+        let paid = Connection::Simulated(std::sync::Arc::clone(&network), config.submit_timeout);
+        let free = Connection::Simulated(network, config.poll_timeout);
         Self { config, paid, free, issuer: PhantomData }
     }
 
@@ -157,21 +160,21 @@ impl<I> Client<I> {
         };
         let answer = match request {
             Ok(request) => pay(&self.paid, request, permit.leave).await,
-            Err(why) => Answer::unsent(Wire::NotSent(why)),
+            Err(why) => Answer::unsent(Exchange::NotSent(why)),
         };
         answer.map(|wire| masked::upgrade(&self.config.key, upgrade::read(wire, index)))
     }
 
     /// The account's balance.
     pub async fn credits(&self) -> Result<Credits, Trouble> {
-        let credits = balance::credits(self.call(Method::GET, "chat/credit", &[], None).await);
+        let credits = account::credits(self.call(Method::GET, "chat/credit", &[], None).await);
         credits.map_err(|trouble| masked::trouble(&self.config.key, &trouble))
     }
 
     /// A new link to the result file at `url`, good for 20 minutes; `None` if the service makes none for this file.
     pub async fn fresh_url(&self, url: &str) -> Result<Option<String>, Trouble> {
         let body = json!({ "url": url });
-        let fresh = balance::fresh_url(self.call(Method::POST, "common/download-url", &[], Some(body)).await);
+        let fresh = account::fresh_url(self.call(Method::POST, "common/download-url", &[], Some(body)).await);
         fresh.map_err(|trouble| masked::trouble(&self.config.key, &trouble))
     }
 
@@ -184,10 +187,10 @@ impl<I> Client<I> {
         self.request(Method::POST, "veo/generate", &[], Some(&body)).map_err(Outcome::NotSent)
     }
 
-    async fn call(&self, method: Method, path: &str, query: &[(&str, &str)], body: Option<Value>) -> Wire {
+    async fn call(&self, method: Method, path: &str, query: &[(&str, &str)], body: Option<Value>) -> Exchange {
         match self.request(method, path, query, body.as_ref()) {
-            Ok(request) => wire::ask(&self.free, request).await,
-            Err(why) => Wire::NotSent(why),
+            Ok(request) => exchange::ask(&self.free, request).await,
+            Err(why) => Exchange::NotSent(why),
         }
     }
 
@@ -205,7 +208,7 @@ impl<I> Client<I> {
         }
         let mut request = Request::new(method, url);
         if let Some(body) = body {
-            let bytes = serde_json::to_vec(body).map_err(|error| words::causes(&error))?;
+            let bytes = serde_json::to_vec(body).map_err(|error| text::causes(&error))?;
             request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             *request.body_mut() = Some(bytes.into());
         }

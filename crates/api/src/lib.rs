@@ -13,34 +13,24 @@
 //! Keeps no state, paces nothing, and repeats nothing but a free call whose connection ended without an answer: the rest
 //! is the ledger's and the worker's business.
 
-mod address;
-mod balance;
 mod classification;
 mod client;
-mod dialect;
 mod download;
-mod envelope;
 mod key;
-mod line;
-mod links;
-mod masked;
-mod paid;
 mod permit;
-mod record_info;
-#[cfg(feature = "simulated")]
-pub mod simulated;
-mod tls;
-mod upgrade;
-mod wire;
-mod words;
+mod routes;
+mod text;
+mod transport;
 
-pub use address::is_loopback;
 pub use client::{Client, ClientConfig, ConfigError};
-pub use dialect::Dialect;
 pub use download::{Download, DownloadError, FileHost, FileHostConfig, Part, Resume};
 pub use key::{ApiKey, KeyError};
-pub use paid::{Answer, Delivery};
 pub use permit::{Permit, wall_clock};
-pub use record_info::RecordInfo;
-pub use tls::install_crypto;
-pub use words::redact;
+pub use routes::paid::{Answer, Delivery};
+pub use routes::veo::dialect::Dialect;
+pub use routes::veo::record_info::RecordInfo;
+pub use text::redact;
+pub use transport::address::is_loopback;
+#[cfg(feature = "simulated")]
+pub use transport::simulated;
+pub use transport::tls::install_crypto;

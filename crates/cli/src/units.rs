@@ -117,7 +117,7 @@ pub(crate) fn counted(n: u64, one: &str) -> String {
     format!("{} {one}{s}", number(n))
 }
 
-/// `US$2.28`: what credits are worth, at half a cent each (kie-api.md, section 9), rounded up to the cent.
+/// `US$2.28`: what credits are worth, at half a cent each (docs/kie-api.md, section 9), rounded up to the cent.
 pub(crate) fn dollars(credits: Credits) -> String {
     format!("US${:.2}", (credits.as_f64() / 2.0).ceil() / 100.0)
 }

@@ -27,7 +27,7 @@ const FIRST_QUANTILE: f64 = 0.15;
 const LATE_QUANTILE: f64 = 0.95;
 const LATE_FACTOR: f64 = 1.3;
 
-/// As long as fewer are known: videos take one to five minutes (kie-api.md, section 11).
+/// As long as fewer are known: videos take one to five minutes (docs/kie-api.md, section 11).
 const UNLEARNED: PollSchedule = PollSchedule { first: Duration::from_secs(45), late: Duration::from_secs(150) };
 
 /// A task that is later than that is polled each time its age has grown by one part in so many.

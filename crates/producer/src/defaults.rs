@@ -8,7 +8,7 @@ use veobatch_core::{AspectRatio, FORMAT_ASPECT_RATIO, FORMAT_MODEL, FORMAT_RESOL
 /// a new default changes no job that is known, and an unchanged file adds none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Defaults {
-    /// The model; the service's own default since its Veo 3.1 generation (kie-api.md, section 2).
+    /// The model; the service's own default since its Veo 3.1 generation (docs/kie-api.md, section 2).
     pub model: String,
     /// The shape.
     pub aspect_ratio: AspectRatio,

@@ -1,4 +1,4 @@
-//! What fits together: a draft and its file's defaults become a [`Spec`] (kie-api.md, section 2).
+//! What fits together: a draft and its file's defaults become a [`Spec`] (docs/kie-api.md, section 2).
 
 use serde_json::Value;
 use veobatch_core::{AspectRatio, FORMAT_MODEL, GenerationType, JobId, LeftOut, Spec, WorkPolicy};
@@ -8,7 +8,7 @@ use crate::field::{Field, nearest};
 use crate::node::Place;
 use crate::problem::{Problem, Report};
 
-/// Models that are known by name (kie-api.md, conflict C2); any other is passed through.
+/// Models that are known by name (docs/kie-api.md, conflict C2); any other is passed through.
 const MODELS: &[&str] = &["veo3", "veo3_fast", "veo3_lite", "veo3.1", "veo3.1-fast", "veo3.1-lite"];
 
 /// The service documents no maximum; those who wrote clients guessed 1000 to 10000 characters.

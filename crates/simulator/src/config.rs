@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Times are in milliseconds, probabilities between 0 and 1, money in credits. The defaults are those of the vendor's
-//! documentation (`kie-api.md`, by section).
+//! documentation (docs/kie-api.md, by section).
 
 mod dialect;
 mod terms;

@@ -32,7 +32,7 @@ use crate::runtime::evidence::{Evidence, bring};
 use crate::runtime::random;
 use crate::runtime::worker::{Worker, log};
 
-/// After 429 and 430, if the service names no time (kie-api.md, section 10: at least 10 s and jitter).
+/// After 429 and 430, if the service names no time (docs/kie-api.md, section 10: at least 10 s and jitter).
 const RATE_LIMITED_WAIT: Duration = Duration::from_secs(10);
 
 /// After 455 and 550: minutes, doubled by the gate.

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn http(status: u16, body: &str) -> Outcome {
-    outcome(Wire::Answered(Reply { status, body: body.into(), ..Reply::default() }))
+    outcome(Exchange::Answered(Reply { status, body: body.into(), ..Reply::default() }))
 }
 
 fn kind(outcome: &Outcome) -> Option<RefusalKind> {
@@ -139,7 +139,7 @@ fn a_redirect_refuses_nothing_even_in_the_services_own_words() {
 fn half_an_answer_proves_nothing_but_a_task_id_in_it() {
     let half = |status, body: &str| {
         let broken = Some("reset".to_owned());
-        outcome(Wire::Answered(Reply { status, body: body.into(), broken, ..Reply::default() }))
+        outcome(Exchange::Answered(Reply { status, body: body.into(), broken, ..Reply::default() }))
     };
     for (status, body) in [(200, r#"{"code":4"#), (401, ""), (429, r#"{"code":429,"msg":"slow"}"#), (403, "<html>")] {
         assert!(matches!(half(status, body), Outcome::Unknown(_)), "{status} {body}");
@@ -149,8 +149,8 @@ fn half_an_answer_proves_nothing_but_a_task_id_in_it() {
 
 #[test]
 fn what_was_not_answered_is_unknown_and_what_was_not_sent_is_not() {
-    assert!(matches!(outcome(Wire::NoAnswer("reset".into())), Outcome::Unknown(_)));
-    assert_eq!(outcome(Wire::NotSent("refused".into())), Outcome::NotSent("refused".into()));
+    assert!(matches!(outcome(Exchange::NoAnswer("reset".into())), Outcome::Unknown(_)));
+    assert_eq!(outcome(Exchange::NotSent("refused".into())), Outcome::NotSent("refused".into()));
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn a_refusal_carries_the_services_words_and_the_wait_it_asked_for() {
         message: "slow down, see https://h.example/x".into(),
         retry_after: Some(Duration::from_secs(7)),
     };
-    assert_eq!(outcome(Wire::Answered(reply)), Outcome::Refused(refusal));
+    assert_eq!(outcome(Exchange::Answered(reply)), Outcome::Refused(refusal));
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn a_doubt_says_what_was_seen() {
 proptest! {
     #[test]
     fn no_answer_makes_it_panic(status in any::<u16>(), body in any::<Vec<u8>>(), broken in any::<Option<String>>()) {
-        outcome(Wire::Answered(Reply { status, body, broken, retry_after: None }));
+        outcome(Exchange::Answered(Reply { status, body, broken, retry_after: None }));
     }
 
     #[test]

@@ -10,17 +10,58 @@ use reqwest::header::{
 use reqwest::{Response, StatusCode};
 use url::Url;
 
-use super::{Download, DownloadError, FileHost, Resume};
-use crate::address::{RefusedAddress, check_literal, is_loopback, is_public};
-use crate::wire::retry_after;
-use crate::words;
+use super::file::{Download, DownloadError, Part, Resume};
+use super::host::FileHost;
+use crate::text;
+use crate::transport::address::{RefusedAddress, check_literal, is_loopback, is_public};
+use crate::transport::exchange::retry_after;
 
 /// Most redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
 
+impl FileHost {
+    /// Opens the file at `url`, from where an earlier fetch ended if the host still has the same file.
+    ///
+    /// # Errors
+    ///
+    /// [`DownloadError`]'s variants are what to do next.
+    pub async fn open(&self, url: &str, from: Option<Resume>) -> Result<Download, DownloadError> {
+        let asked = from.as_ref().filter(|from| from.offset > 0).map_or(Asked::Whole, Asked::Rest);
+        let opened = open(self, url, asked).await?;
+        match opened {
+            Some(download) => Ok(download),
+            // What is there is no beginning of this file: all of it, then.
+            None => open(self, url, Asked::Whole).await?.ok_or_else(|| {
+                let message = "the host refuses a part of the file that was not asked for".to_owned();
+                DownloadError::Transfer { message, retry_after: None }
+            }),
+        }
+    }
+
+    /// Fetches at most `most` bytes of the file at `url` from byte `from` on, or its first ones from a host that sends no
+    /// parts; none if the file ends before. Keeps nothing open.
+    ///
+    /// # Errors
+    ///
+    /// As [`FileHost::open`].
+    pub async fn part(&self, url: &str, from: u64, most: usize) -> Result<Part, DownloadError> {
+        let Some(mut download) = open(self, url, Asked::Part(from, most)).await? else {
+            return Ok(Part { starts_at: from, bytes: Vec::new() });
+        };
+        let mut bytes = Vec::new();
+        while bytes.len() < most
+            && let Some(chunk) = download.chunk().await?
+        {
+            bytes.extend_from_slice(&chunk);
+        }
+        bytes.truncate(most);
+        Ok(Part { starts_at: download.starts_at, bytes })
+    }
+}
+
 /// What of a file is asked for.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Wanted<'a> {
+enum Asked<'a> {
     Whole,
     /// What is still missing, if it is the same file.
     Rest(&'a Resume),
@@ -28,7 +69,7 @@ pub(super) enum Wanted<'a> {
     Part(u64, usize),
 }
 
-impl Wanted<'_> {
+impl Asked<'_> {
     /// The first byte, if it is not all.
     fn offset(self) -> Option<u64> {
         match self {
@@ -40,7 +81,7 @@ impl Wanted<'_> {
 }
 
 /// Opens `link`; `None` if the host says that the file has no such part.
-pub(super) async fn open(host: &FileHost, link: &str, from: Wanted<'_>) -> Result<Option<Download>, DownloadError> {
+async fn open(host: &FileHost, link: &str, from: Asked<'_>) -> Result<Option<Download>, DownloadError> {
     let mut url = Url::parse(link).map_err(|_| DownloadError::Link("it is not a URL".to_owned()))?;
     for _ in 0..=MAX_REDIRECTS {
         let response = fetch(host, &url, from).await?;
@@ -58,14 +99,14 @@ pub(super) async fn open(host: &FileHost, link: &str, from: Wanted<'_>) -> Resul
 /// A link that was private on the wire stays so.
 fn check_descent(from: &Url, to: &Url) -> Result<(), DownloadError> {
     if from.scheme() == "https" && to.scheme() == "http" {
-        return Err(DownloadError::Refused(format!("it leads from https to {}", words::redact(to.as_str()))));
+        return Err(DownloadError::Refused(format!("it leads from https to {}", text::redact(to.as_str()))));
     }
     Ok(())
 }
 
-async fn fetch(host: &FileHost, url: &Url, from: Wanted<'_>) -> Result<Response, DownloadError> {
+async fn fetch(host: &FileHost, url: &Url, from: Asked<'_>) -> Result<Response, DownloadError> {
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(DownloadError::Refused(format!("{} is no web address", words::redact(url.as_str()))));
+        return Err(DownloadError::Refused(format!("{} is no web address", text::redact(url.as_str()))));
     }
     if !host.private {
         check_literal(url).map_err(|error| DownloadError::Refused(error.to_string()))?;
@@ -74,11 +115,11 @@ async fn fetch(host: &FileHost, url: &Url, from: Wanted<'_>) -> Result<Response,
     let client = if through_proxy { &host.proxied } else { &host.direct };
     let request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
     let request = match from {
-        Wanted::Whole => request,
-        Wanted::Rest(Resume { offset, validator }) => {
+        Asked::Whole => request,
+        Asked::Rest(Resume { offset, validator }) => {
             request.header(RANGE, format!("bytes={offset}-")).header(IF_RANGE, validator)
         }
-        Wanted::Part(first, most) => {
+        Asked::Part(first, most) => {
             let last = first.saturating_add(most as u64).saturating_sub(1);
             request.header(RANGE, format!("bytes={first}-{last}"))
         }
@@ -98,10 +139,10 @@ async fn fetch(host: &FileHost, url: &Url, from: Wanted<'_>) -> Result<Response,
 
 #[cfg(feature = "simulated")]
 async fn simulated(
-    network: &dyn crate::simulated::Network,
+    network: &dyn crate::transport::simulated::Network,
     request: &reqwest::Request,
 ) -> Result<Response, DownloadError> {
-    use crate::simulated::{Lost, Sent};
+    use crate::transport::simulated::{Lost, Sent};
     let carried = network.carry(Sent::of(request, None)).await;
     carried.map(Into::into).map_err(|lost| {
         let (Lost::NotSent(message) | Lost::NoAnswer(message)) = lost;
@@ -124,14 +165,14 @@ fn failed(error: reqwest::Error) -> DownloadError {
         }
         cause = error.source();
     }
-    DownloadError::Transfer { message: words::causes(&error), retry_after: None }
+    DownloadError::Transfer { message: text::causes(&error), retry_after: None }
 }
 
 fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-fn accept(response: Response, from: Wanted<'_>) -> Result<Option<Download>, DownloadError> {
+fn accept(response: Response, from: Asked<'_>) -> Result<Option<Download>, DownloadError> {
     let (status, headers) = (response.status().as_u16(), response.headers());
     let transfer = |message: String| DownloadError::Transfer { message, retry_after: retry_after(headers) };
     let encoding = header(headers, &CONTENT_ENCODING).filter(|coding| !coding.eq_ignore_ascii_case("identity"));
@@ -149,7 +190,7 @@ fn accept(response: Response, from: Wanted<'_>) -> Result<Option<Download>, Down
         _ => return Err(transfer(format!("HTTP {status}"))),
     };
     if let Some(coding) = encoding {
-        return Err(transfer(format!("the file came encoded as {}", words::plain(&coding))));
+        return Err(transfer(format!("the file came encoded as {}", text::plain(&coding))));
     }
     let (validator, content_type) = (validator(headers), header(headers, &CONTENT_TYPE));
     Ok(Some(Download { starts_at, length: response.content_length(), total, validator, content_type, response }))

@@ -37,7 +37,7 @@ pub struct Pace {
     pub max_in_flight: u32,
 }
 
-/// 20 new requests per 10 seconds and about 100 running tasks per account (kie-api.md, section 11).
+/// 20 new requests per 10 seconds and about 100 running tasks per account (docs/kie-api.md, section 11).
 impl Default for Pace {
     fn default() -> Self {
         Self { submissions: 20, per: Duration::from_secs(10), max_in_flight: 100 }

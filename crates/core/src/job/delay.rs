@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::job::spec::Resolution;
 
-/// Media are kept by the service for 14 days (kie-api.md, section 11); after that there is nothing to follow or save.
+/// Media are kept by the service for 14 days (docs/kie-api.md, section 11); after that there is nothing to follow or save.
 pub(crate) const RETENTION: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// How long a task may stay unknown to `record-info` before it counts as lost. Right after creation the record may be
@@ -30,7 +30,7 @@ const RETRY_MAX: Duration = Duration::from_secs(10 * 60);
 /// How soon a task is polled again if the service called back during a poll.
 pub(crate) const AFTER_CALLBACK: Duration = Duration::from_secs(1);
 
-/// How much less often a 4k version is asked for: it takes five to ten minutes, not one to three (kie-api.md, section 11), and
+/// How much less often a 4k version is asked for: it takes five to ten minutes, not one to three (docs/kie-api.md, section 11), and
 /// each asking takes a submission's slot.
 const SCARCE: u32 = 3;
 
@@ -47,7 +47,7 @@ pub struct UpgradePolicy {
     pub limit: Duration,
 }
 
-/// 1080p takes one to three minutes and is asked for every 20 to 30 s; 4k takes five to ten (kie-api.md, section 11).
+/// 1080p takes one to three minutes and is asked for every 20 to 30 s; 4k takes five to ten (docs/kie-api.md, section 11).
 impl Default for UpgradePolicy {
     fn default() -> Self {
         Self { gap: Duration::from_secs(20), limit: Duration::from_secs(20 * 60) }

@@ -16,7 +16,7 @@ use crate::names::id::Token;
 use crate::time::Timestamp;
 
 /// By then a submission was called back for, if it was made: videos take up to five minutes, and after ten minutes of
-/// silence upstream the service itself gives up with 408 (kie-api.md, sections 10 and 11); five more for its repetitions.
+/// silence upstream the service itself gives up with 408 (docs/kie-api.md, sections 10 and 11); five more for its repetitions.
 pub const CALLED_BACK_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 /// Attempts that a policy lets a job in doubt have, the first included. Each may be a payment, and what loses its answer

@@ -35,7 +35,7 @@ use crate::money::Credits;
 use crate::names::id::{TaskId, Token};
 use crate::time::Timestamp;
 
-/// How long a generation counts as in flight (kie-api.md, section 11: hardly any video takes longer). Polling goes on.
+/// How long a generation counts as in flight (docs/kie-api.md, section 11: hardly any video takes longer). Polling goes on.
 pub const SOFT_DEADLINE: Duration = Duration::from_secs(30 * 60);
 
 /// Most history entries that are kept; the oldest ones after the first go.

@@ -27,7 +27,7 @@ pub struct ModelPrice {
     pub k4: u32,
 }
 
-/// The price list recorded in kie-api.md, section 9 (2026); one credit is US$0.005.
+/// The price list recorded in docs/kie-api.md, section 9 (2026); one credit is US$0.005.
 impl Default for Prices {
     fn default() -> Self {
         let row = |model: &str, p720, p1080, k4| (model.to_owned(), ModelPrice { p720, p1080, k4 });

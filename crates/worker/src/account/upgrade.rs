@@ -1,5 +1,5 @@
 //! Asking for a larger version. The first call of a size pays, so each needs the ledger's leave, and one for 4k a slot of
-//! the account's pace: the service counts it as a submission (kie-api.md, section 11).
+//! the account's pace: the service counts it as a submission (docs/kie-api.md, section 11).
 //!
 //! Repeating a call buys nothing again, so there is no intent and no journal; what it may cost was set aside by the claim
 //! of the submission.

@@ -1,6 +1,6 @@
 //! What a callback says: which task. All else is read from `record-info`.
 //!
-//! The payloads differ by generation and by case (kie-api.md, section 7): the id is in `data.taskId`, `data.task_id` or
+//! The payloads differ by generation and by case (docs/kie-api.md, section 7): the id is in `data.taskId`, `data.task_id` or
 //! `taskId`; links are an array or a JSON text; a failure may come with `data: null`.
 
 use serde_json::Value;

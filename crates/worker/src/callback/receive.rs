@@ -13,7 +13,7 @@ use super::{Receiver, address, body};
 use crate::runtime::random;
 use crate::runtime::worker::{Worker, log};
 
-/// The ledger gets so long. The sender waits 15 s (kie-api.md, section 7), and tries again after a 503.
+/// The ledger gets so long. The sender waits 15 s (docs/kie-api.md, section 7), and tries again after a 503.
 const WITHIN: Duration = Duration::from_secs(5);
 
 /// A callback that was read: for which attempt of which job, and about which task.

@@ -1,4 +1,4 @@
-//! The signature of a callback: base64 of HMAC-SHA256 over `<task id>.<unix seconds>` (kie-api.md, section 7).
+//! The signature of a callback: base64 of HMAC-SHA256 over `<task id>.<unix seconds>` (docs/kie-api.md, section 7).
 //!
 //! The body is not covered, and the sender names no tolerance for the time: so a signature proves that the service spoke
 //! of this task lately, and nothing else. The token in the path ties it to the attempt.

@@ -19,7 +19,7 @@ pub(super) enum Links {
     Passing(Vec<String>),
 }
 
-/// Asks the service where `task`'s videos are now; if that is no help, for links made anew (kie-api.md, section 8).
+/// Asks the service where `task`'s videos are now; if that is no help, for links made anew (docs/kie-api.md, section 8).
 pub(super) async fn renew(
     worker: &Worker,
     claim: &Claim,

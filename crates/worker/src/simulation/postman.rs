@@ -19,7 +19,7 @@ use crate::callback::Fate;
 use crate::callback::receive::receive;
 use crate::runtime::worker::Worker;
 
-/// How long the service waits for an answer (kie-api.md, section 7).
+/// How long the service waits for an answer (docs/kie-api.md, section 7).
 const WITHIN: Duration = Duration::from_secs(15);
 
 /// One call, and three more if it fails.

@@ -14,7 +14,7 @@ use super::server::Server;
 use super::simulator::Simulator;
 use super::workplace::Workplace;
 
-/// N and W, as documented for an account (kie-api.md, section 11); the service of these measurements is as strict.
+/// N and W, as documented for an account (docs/kie-api.md, section 11); the service of these measurements is as strict.
 const ALLOWED: f64 = 20.0;
 const WINDOW_MS: f64 = 10_000.0;
 const LIMITS: &str = "limits: {rate: {requests: 20, window_ms: 10000}, in_flight: null}, credits: 100000000";

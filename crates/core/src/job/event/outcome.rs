@@ -38,7 +38,7 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
 }
 
-/// Why a submission was refused (kie-api.md, section 10).
+/// Why a submission was refused (docs/kie-api.md, section 10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalKind {

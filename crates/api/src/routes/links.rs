@@ -4,7 +4,7 @@ use serde_json::Value;
 use url::Url;
 
 /// The http(s) links in `value`: an array, an array written as a JSON text, a bracketed list without quotes, or one bare
-/// link (kie-api.md, section 3). What is no link is left out; the order stays.
+/// link (docs/kie-api.md, section 3). What is no link is left out; the order stays.
 pub(crate) fn read(value: &Value) -> Vec<String> {
     match value {
         Value::Array(items) => items.iter().filter_map(Value::as_str).filter_map(link).collect(),

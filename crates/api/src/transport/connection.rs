@@ -1,4 +1,4 @@
-//! The line to the service: where a request leaves this program. In the product, an HTTP client and nothing else.
+//! The connection to the service: where a request leaves this program. In the product, an HTTP client and nothing else.
 //!
 //! There are two kinds. What pays leaves on a connection of its own, which carries it only while its permit says so; what is
 //! free leaves on any connection, and once more if that one ended without an answer.
@@ -9,26 +9,18 @@ use reqwest::{Client, ClientBuilder, Request, Response};
 use tower::BoxError;
 use tower::util::AndThenLayer;
 
+use super::undelivered::Undelivered;
 use crate::permit::{Leave, TooLate};
-use crate::words;
+use crate::text;
 
 /// What requests are handed to.
 #[derive(Clone, Debug)]
-pub(crate) enum Line {
+pub(crate) enum Connection {
     /// The network.
     Network(Client),
     /// What stands in for it, and the limit of a whole call on it.
     #[cfg(feature = "simulated")]
-    Simulated(std::sync::Arc<dyn crate::simulated::Network>, std::time::Duration),
-}
-
-/// No answer came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Undelivered {
-    /// It is provable that no byte of the request left.
-    NotSent(String),
-    /// The request may have arrived.
-    NoAnswer(String),
+    Simulated(std::sync::Arc<dyn crate::transport::simulated::Network>, std::time::Duration),
 }
 
 tokio::task_local! {
@@ -36,7 +28,7 @@ tokio::task_local! {
     static LEAVE: Leave;
 }
 
-/// Makes the clients of `builder` fit for [`Line::pay`], and for nothing else: each connection is a fresh one, and stands
+/// Makes the clients of `builder` fit for [`Connection::pay`], and for nothing else: each connection is a fresh one, and stands
 /// only for a call whose permit is still good by then.
 ///
 /// A connection that was kept may be dead, and then the request's fate is unknown, whereas one that cannot be made proves
@@ -54,7 +46,7 @@ fn in_time<C>(connection: C) -> Ready<Result<C, BoxError>> {
     ready(checked.and_then(|checked| checked.map_err(BoxError::from)).map(|()| connection))
 }
 
-impl Line {
+impl Connection {
     /// Sends a request that pays, at most once; returns the answer's head.
     pub(crate) async fn pay(&self, request: Request, leave: Leave) -> Result<Response, Undelivered> {
         leave.check().map_err(|late: TooLate| Undelivered::NotSent(late.to_string()))?;
@@ -90,7 +82,7 @@ impl Line {
 /// handed to one (`client/legacy/client.rs` of 0.1.21: `connection_for`); a failed or timed-out exchange has another kind.
 fn undelivered(error: reqwest::Error) -> Undelivered {
     let is_unsent = error.is_connect() || error.is_builder();
-    let why = words::causes(&error.without_url());
+    let why = text::causes(&error.without_url());
     if is_unsent { Undelivered::NotSent(why) } else { Undelivered::NoAnswer(why) }
 }
 
@@ -102,12 +94,12 @@ fn has_ended(error: &reqwest::Error) -> bool {
 /// `attempt` is what the request pays for, if it pays.
 #[cfg(feature = "simulated")]
 async fn simulated(
-    network: &std::sync::Arc<dyn crate::simulated::Network>,
+    network: &std::sync::Arc<dyn crate::transport::simulated::Network>,
     limit: std::time::Duration,
     request: &Request,
     attempt: Option<&veobatch_core::Token>,
 ) -> Result<Response, Undelivered> {
-    use crate::simulated::{Lost, Sent};
+    use crate::transport::simulated::{Lost, Sent};
     let sent = Sent::of(request, attempt.cloned());
     let late = |_| Err(Lost::NoAnswer("operation timed out".to_owned()));
     let carried = tokio::time::timeout(limit, network.carry(sent)).await.unwrap_or_else(late);
@@ -144,7 +136,7 @@ mod tests {
             Ok::<_, BoxError>(connection)
         });
         let builder = Client::builder().no_proxy().tls_certs_only([]).connector_layer(slow);
-        let line = Line::Network(paying(builder).build().unwrap());
+        let line = Connection::Network(paying(builder).build().unwrap());
         let url = format!("http://{address}/").parse().unwrap();
         let paid = line.pay(Request::new(Method::POST, url), leave).await;
         // One that was never made would be waited for.
@@ -159,7 +151,7 @@ mod tests {
         let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let client = paying(Client::builder().no_proxy().tls_certs_only([])).build().unwrap();
         let late = leave(Instant::now(), wall_clock() + HOUR);
-        let paid = Line::Network(client).pay(Request::new(Method::POST, url), late).await.unwrap_err();
+        let paid = Connection::Network(client).pay(Request::new(Method::POST, url), late).await.unwrap_err();
         assert!(matches!(paid, Undelivered::NotSent(_)), "{paid:?}");
         listener.set_nonblocking(true).unwrap();
         assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);

@@ -6,7 +6,7 @@
 use veobatch_core::{Outcome, Progress, Refusal, TaskFailure, Trouble, Upgrade};
 
 use crate::key::ApiKey;
-use crate::record_info::RecordInfo;
+use crate::routes::veo::record_info::RecordInfo;
 
 pub(crate) fn outcome(key: &ApiKey, outcome: Outcome) -> Outcome {
     match outcome {

@@ -1,4 +1,4 @@
-//! What `record-info` says about a task, in all its shapes (kie-api.md, section 3).
+//! What `record-info` says about a task, in all its shapes (docs/kie-api.md, section 3).
 //!
 //! The task's own flag outranks the envelope's code, and the envelope's code counts only where the service itself gave
 //! one: a gateway's page never fails a task that was paid for. What cannot be read teaches nothing, and is asked again.
@@ -6,11 +6,11 @@
 use serde_json::Value;
 use veobatch_core::{Progress, Resolution, TaskFailure, TaskId, TroubleKind};
 
-use crate::balance::{answered, trouble, unlucky};
-use crate::envelope::{Envelope, is_success, member, number};
-use crate::links;
-use crate::wire::{Reply, Wire};
-use crate::words;
+use crate::routes::answer::{answered, trouble, trouble_from};
+use crate::routes::envelope::{Envelope, is_success, member, number};
+use crate::routes::links;
+use crate::text;
+use crate::transport::exchange::{Exchange, Reply};
 
 /// An answer of `record-info`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,13 +28,13 @@ impl RecordInfo {
 }
 
 /// What `wire` says about `task`.
-pub(crate) fn read(wire: Wire, task: &TaskId) -> RecordInfo {
+pub(crate) fn read(wire: Exchange, task: &TaskId) -> RecordInfo {
     let reply = match answered(wire) {
         Ok(reply) => reply,
         Err(trouble) => return RecordInfo::of(Progress::Trouble(trouble)),
     };
     let Some(envelope) = Envelope::read(&reply.body) else {
-        return RecordInfo::of(Progress::Trouble(unlucky(&reply, None)));
+        return RecordInfo::of(Progress::Trouble(trouble_from(&reply, None)));
     };
     if envelope.task_id().is_some_and(|named| named != task.as_str()) {
         let words = "the service answered about another task".to_owned();
@@ -85,11 +85,11 @@ fn flag(value: &Value) -> Option<Flag> {
         "waiting" | "queued" | "queuing" | "pending" | "processing" | "generating" | "running" => Flag::Running,
         "success" | "succeeded" | "completed" => Flag::Made,
         "fail" | "failed" => Flag::Failed(word),
-        _ => Flag::Unheard(words::plain(&word)),
+        _ => Flag::Unheard(text::plain(&word)),
     })
 }
 
-/// The product is `resultUrls`; `originUrls` and `fullResultUrls` are other videos (kie-api.md, section 3).
+/// The product is `resultUrls`; `originUrls` and `fullResultUrls` are other videos (docs/kie-api.md, section 3).
 fn made(envelope: &Envelope) -> Option<Progress> {
     const URLS: [&str; 2] = ["resultUrls", "result_urls"];
     let nested = ["response", "info"].into_iter().filter_map(|name| envelope.data.get(name));
@@ -110,7 +110,7 @@ fn unflagged(reply: &Reply, envelope: &Envelope) -> Progress {
     let code = envelope.effective(reply.status);
     let message = envelope.message.clone().unwrap_or_default();
     match code {
-        _ if !envelope.has_code() => Progress::Trouble(unlucky(reply, Some(envelope))),
+        _ if !envelope.has_code() => Progress::Trouble(trouble_from(reply, Some(envelope))),
         400 | 451 | 501 | 531 => Progress::Failed(failure(envelope, reply.status, "")),
         404 => Progress::Missing(missing(&message, code)),
         422 if !is_unfinished(&message) => Progress::Missing(missing(&message, code)),
@@ -118,7 +118,7 @@ fn unflagged(reply: &Reply, envelope: &Envelope) -> Progress {
             Some(made) => made,
             None => Progress::Trouble(trouble(TroubleKind::Transport, "the answer holds no state".to_owned(), None)),
         },
-        _ => Progress::Trouble(unlucky(reply, Some(envelope))),
+        _ => Progress::Trouble(trouble_from(reply, Some(envelope))),
     }
 }
 
@@ -138,7 +138,7 @@ fn failure(envelope: &Envelope, status: u16, flag: &str) -> TaskFailure {
     let own = envelope.datum(&["errorCode", "error_code"]).and_then(number).and_then(|code| u16::try_from(code).ok());
     let effective = envelope.effective(status);
     let code = own.filter(|code| *code != 0).or((!is_success(effective)).then_some(effective));
-    let own = envelope.datum(&["errorMessage", "error_message", "failMsg"]).and_then(Value::as_str).map(words::plain);
+    let own = envelope.datum(&["errorMessage", "error_message", "failMsg"]).and_then(Value::as_str).map(text::plain);
     let outer = || envelope.message.clone().filter(|message| !message.eq_ignore_ascii_case("success"));
     let message = own.filter(|message| !message.is_empty()).or_else(outer);
     let message = message.unwrap_or_else(|| format!("the service declared the task failed, state {flag}"));

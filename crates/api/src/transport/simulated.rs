@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use url::Url;
 use veobatch_core::Token;
 
-use crate::line::Undelivered;
+use super::undelivered::Undelivered;
 pub use crate::permit::simulated::{WallClock, set_wall_clock};
 
 /// Carries requests. A request whose future is dropped may have left all the same.

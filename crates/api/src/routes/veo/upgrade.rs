@@ -1,4 +1,4 @@
-//! What the two upgrade calls say (kie-api.md, sections 4 and 5). Both *start* the paid upgrade when first called, and
+//! What the two upgrade calls say (docs/kie-api.md, sections 4 and 5). Both *start* the paid upgrade when first called, and
 //! fetch it later.
 //!
 //! A link in the payload is the answer, whatever the code: the 4k call reports success as 422. Without one, the words
@@ -7,10 +7,10 @@
 use serde_json::Value;
 use veobatch_core::{TroubleKind, Upgrade};
 
-use crate::balance::{answered, trouble, unlucky};
-use crate::envelope::{Envelope, member};
-use crate::links;
-use crate::wire::Wire;
+use crate::routes::answer::{answered, trouble, trouble_from};
+use crate::routes::envelope::{Envelope, member};
+use crate::routes::links;
+use crate::transport::exchange::Exchange;
 
 /// Words after which no larger version will come.
 const NEVER: [&str; 8] = [
@@ -25,13 +25,13 @@ const NEVER: [&str; 8] = [
 ];
 
 /// What `wire` says about the video number `index` of a task.
-pub(crate) fn read(wire: Wire, index: u32) -> Upgrade {
+pub(crate) fn read(wire: Exchange, index: u32) -> Upgrade {
     let reply = match answered(wire) {
         Ok(reply) => reply,
         Err(trouble) => return Upgrade::Trouble(trouble),
     };
     let Some(envelope) = Envelope::read(&reply.body).filter(Envelope::has_code) else {
-        return Upgrade::Trouble(unlucky(&reply, None));
+        return Upgrade::Trouble(trouble_from(&reply, None));
     };
     if let Some(link) = link(&envelope.data, index) {
         return Upgrade::Ready(link);
@@ -44,7 +44,7 @@ pub(crate) fn read(wire: Wire, index: u32) -> Upgrade {
     };
     let words = format!("{message} ({code})");
     match code {
-        401 | 403 | 429 | 430 | 455 | 550 => Upgrade::Trouble(unlucky(&reply, Some(&envelope))),
+        401 | 403 | 429 | 430 | 455 | 550 => Upgrade::Trouble(trouble_from(&reply, Some(&envelope))),
         // Not a reason to give the larger version up: it is asked for again, within the limit.
         402 | 433 => Upgrade::Trouble(trouble(TroubleKind::Transport, words, reply.retry_after)),
         _ if says(&NEVER) => Upgrade::Unavailable(words),

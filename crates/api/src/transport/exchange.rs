@@ -5,20 +5,21 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Method, Request, Response};
 
-use crate::envelope::Envelope;
-use crate::line::{Line, Undelivered};
+use super::connection::Connection;
+use super::undelivered::Undelivered;
 use crate::permit::Leave;
-use crate::words;
+use crate::routes::envelope::Envelope;
+use crate::text;
 
 /// Most bytes of an answer that are read; the service's answers have a few hundred.
 const MAX_ANSWER: usize = 1 << 20;
 
-/// Longest wait that is taken over from the service. It documents none (kie-api.md, section 11).
+/// Longest wait that is taken over from the service. It documents none (docs/kie-api.md, section 11).
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// What happened on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Wire {
+pub(crate) enum Exchange {
     /// It is provable that no byte of the request left.
     NotSent(String),
     /// The request may have arrived; no answer came.
@@ -49,26 +50,26 @@ impl Reply {
 }
 
 /// Sends `request`, which pays, at most once and while `leave` is good, and reads the answer.
-pub(crate) async fn pay(line: &Line, request: Request, leave: Leave) -> Wire {
+pub(crate) async fn pay(line: &Connection, request: Request, leave: Leave) -> Exchange {
     let (method, path) = (request.method().clone(), request.url().path().to_owned());
     received(line.pay(request, leave).await, &method, &path).await
 }
 
 /// Sends `request`, which is free, and reads the answer.
-pub(crate) async fn ask(line: &Line, request: Request) -> Wire {
+pub(crate) async fn ask(line: &Connection, request: Request) -> Exchange {
     let (method, path) = (request.method().clone(), request.url().path().to_owned());
     received(line.ask(request).await, &method, &path).await
 }
 
-async fn received(answer: Result<Response, Undelivered>, method: &Method, path: &str) -> Wire {
+async fn received(answer: Result<Response, Undelivered>, method: &Method, path: &str) -> Exchange {
     let wire = match answer {
-        Ok(response) => Wire::Answered(reply(response).await),
-        Err(Undelivered::NotSent(why)) => Wire::NotSent(why),
-        Err(Undelivered::NoAnswer(why)) => Wire::NoAnswer(why),
+        Ok(response) => Exchange::Answered(reply(response).await),
+        Err(Undelivered::NotSent(why)) => Exchange::NotSent(why),
+        Err(Undelivered::NoAnswer(why)) => Exchange::NoAnswer(why),
     };
     match &wire {
-        Wire::Answered(Reply { status, .. }) => tracing::debug!(%method, path, status, "answered"),
-        Wire::NotSent(why) | Wire::NoAnswer(why) => tracing::debug!(%method, path, why, "not answered"),
+        Exchange::Answered(Reply { status, .. }) => tracing::debug!(%method, path, status, "answered"),
+        Exchange::NotSent(why) | Exchange::NoAnswer(why) => tracing::debug!(%method, path, why, "not answered"),
     }
     wire
 }
@@ -81,7 +82,7 @@ async fn reply(mut response: Response) -> Reply {
             Ok(Some(chunk)) if body.len() + chunk.len() > MAX_ANSWER => break Some("it is too long".to_owned()),
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => break None,
-            Err(error) => break Some(words::causes(&error.without_url())),
+            Err(error) => break Some(text::causes(&error.without_url())),
         }
     };
     Reply { status, retry_after, body, broken }

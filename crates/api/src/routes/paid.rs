@@ -5,9 +5,9 @@ use std::time::Duration;
 use reqwest::Request;
 use tokio::time::Instant;
 
-use crate::line::Line;
 use crate::permit::Leave;
-use crate::wire::{self, Wire};
+use crate::transport::connection::Connection;
+use crate::transport::exchange::{self, Exchange};
 
 /// How a paid call ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,16 +51,16 @@ impl<T> Answer<T> {
 }
 
 /// Sends `request` at most once, and while `leave` is good.
-pub(crate) async fn pay(line: &Line, request: Request, leave: Leave) -> Answer<Wire> {
+pub(crate) async fn pay(line: &Connection, request: Request, leave: Leave) -> Answer<Exchange> {
     let started = Instant::now();
-    let wire = wire::pay(line, request, leave).await;
+    let wire = exchange::pay(line, request, leave).await;
     let answered_at = Instant::now();
     let (delivery, retry_after) = match &wire {
-        Wire::NotSent(_) => (Delivery::NotSent, None),
-        Wire::NoAnswer(_) => (Delivery::Unanswered, None),
-        Wire::Answered(reply) => (Delivery::Answered, reply.retry_after),
+        Exchange::NotSent(_) => (Delivery::NotSent, None),
+        Exchange::NoAnswer(_) => (Delivery::Unanswered, None),
+        Exchange::Answered(reply) => (Delivery::Answered, reply.retry_after),
     };
-    let is_blocked = matches!(&wire, Wire::Answered(reply) if reply.is_blocked());
+    let is_blocked = matches!(&wire, Exchange::Answered(reply) if reply.is_blocked());
     let took = answered_at.duration_since(started);
     Answer { outcome: wire, took, answered_at, delivery, retry_after, is_blocked }
 }

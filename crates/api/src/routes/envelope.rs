@@ -1,11 +1,11 @@
 //! The service's envelope, `{"code": …, "msg": …, "data": …}`, read leniently.
 //!
-//! Everything may be missing, null, of another type or accompanied by strangers (kie-api.md, section 1). Nothing here
+//! Everything may be missing, null, of another type or accompanied by strangers (docs/kie-api.md, section 1). Nothing here
 //! fails: what cannot be read is absent.
 
 use serde_json::{Map, Value};
 
-use crate::words;
+use crate::text;
 
 /// What was read of one answer's body.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,13 +28,13 @@ impl Envelope {
         let message = ["msg", "message", "error"]
             .into_iter()
             .filter_map(|name| beside.get(name)?.as_str())
-            .map(words::plain)
+            .map(text::plain)
             .find(|message| !message.is_empty());
         let data = beside.remove("data").unwrap_or_default();
         Some(Self { code, message, data, beside })
     }
 
-    /// The code that counts: the service's own, unless HTTP says error where it says success (kie-api.md, section 1).
+    /// The code that counts: the service's own, unless HTTP says error where it says success (docs/kie-api.md, section 1).
     pub(crate) fn effective(&self, status: u16) -> u16 {
         match self.code {
             Some(code) if status >= 400 && is_success(code) => status,
@@ -50,7 +50,7 @@ impl Envelope {
 
     /// What it holds beside code and words, as JSON; `None` if there is nothing else.
     pub(crate) fn rest(&self) -> Option<String> {
-        let is_said = |value: &Value| value.as_str().map(words::plain) == self.message;
+        let is_said = |value: &Value| value.as_str().map(text::plain) == self.message;
         let beside = self.beside.iter().filter(|(_, value)| !is_said(value));
         let data = Some(("data".to_owned(), self.data.clone())).filter(|(_, data)| !data.is_null());
         let rest: Map<String, Value> = beside.map(|(name, value)| (name.clone(), value.clone())).chain(data).collect();
@@ -75,7 +75,7 @@ impl Envelope {
     }
 }
 
-/// Whether `code` means that a request was taken. 201 was seen by one client (kie-api.md, section 2).
+/// Whether `code` means that a request was taken. 201 was seen by one client (docs/kie-api.md, section 2).
 pub(crate) fn is_success(code: u16) -> bool {
     (200..300).contains(&code)
 }

@@ -2,12 +2,12 @@ use proptest::prelude::*;
 use veobatch_core::Trouble;
 
 use super::*;
-use crate::wire::Reply;
+use crate::transport::exchange::Reply;
 
 const URL: &str = "https://h.example/big.mp4";
 
 fn http(status: u16, body: &str) -> Upgrade {
-    read(Wire::Answered(Reply { status, body: body.into(), ..Reply::default() }), 0)
+    read(Exchange::Answered(Reply { status, body: body.into(), ..Reply::default() }), 0)
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn a_link_is_the_answer_in_every_shape_and_beside_every_code() {
 #[test]
 fn the_video_that_was_asked_for_is_taken_out_of_a_list() {
     let body = |urls: &str| format!(r#"{{"code":200,"data":{{"resultUrls":[{urls}]}}}}"#);
-    let second = |urls| read(Wire::Answered(Reply { status: 200, body: body(urls).into(), ..Reply::default() }), 1);
+    let second = |urls| read(Exchange::Answered(Reply { status: 200, body: body(urls).into(), ..Reply::default() }), 1);
     assert_eq!(second(r#""https://h.example/a","https://h.example/b""#), Upgrade::Ready("https://h.example/b".into()));
     assert_eq!(second(r#""https://h.example/b""#), Upgrade::Ready("https://h.example/b".into()));
 }
@@ -105,6 +105,6 @@ fn trouble_is_of_the_kind_that_the_code_says() {
 proptest! {
     #[test]
     fn no_answer_makes_it_panic(status in any::<u16>(), body in any::<Vec<u8>>(), index in any::<u32>()) {
-        read(Wire::Answered(Reply { status, body, ..Reply::default() }), index);
+        read(Exchange::Answered(Reply { status, body, ..Reply::default() }), index);
     }
 }

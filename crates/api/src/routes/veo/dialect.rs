@@ -1,5 +1,5 @@
 //! How a job is spelled on the wire. The service renamed a field and its documentation disagrees with itself
-//! (kie-api.md, section 2 and C1), so the spelling can be chosen.
+//! (docs/kie-api.md, section 2 and C1), so the spelling can be chosen.
 
 use serde_json::{Map, Value, json};
 use url::Url;

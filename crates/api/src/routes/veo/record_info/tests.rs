@@ -10,7 +10,7 @@ fn task() -> TaskId {
 }
 
 fn http(status: u16, body: &str) -> RecordInfo {
-    read(Wire::Answered(Reply { status, body: body.into(), ..Reply::default() }), &task())
+    read(Exchange::Answered(Reply { status, body: body.into(), ..Reply::default() }), &task())
 }
 
 fn progress(body: &str) -> Progress {
@@ -184,7 +184,7 @@ fn trouble_is_of_the_kind_that_the_code_says() {
             assert_eq!(trouble(&http(code, body).progress), Some(kind), "HTTP {code}: {body}");
         }
     }
-    let nothing = read(Wire::NoAnswer("reset".into()), &task());
+    let nothing = read(Exchange::NoAnswer("reset".into()), &task());
     assert_eq!(trouble(&nothing.progress), Some(Transport));
 }
 
@@ -226,7 +226,7 @@ fn the_prompt_is_read_where_it_is_repeated() {
 proptest! {
     #[test]
     fn no_answer_makes_it_panic(status in any::<u16>(), body in any::<Vec<u8>>()) {
-        read(Wire::Answered(Reply { status, body, ..Reply::default() }), &task());
+        read(Exchange::Answered(Reply { status, body, ..Reply::default() }), &task());
     }
 
     #[test]
@@ -235,14 +235,14 @@ proptest! {
             "response":{"resultUrls":"[https://h.example/x,https://h.example/y]","resolution":"4k"}}}"#.to_vec();
         if let Some(place) = body.get_mut(at) { *place = byte; }
         body.truncate(body.len() - cut.min(body.len()));
-        read(Wire::Answered(Reply { status: 200, body, ..Reply::default() }), &task());
+        read(Exchange::Answered(Reply { status: 200, body, ..Reply::default() }), &task());
     }
 
     #[test]
     fn no_shape_of_the_links_makes_it_panic(text in ".*") {
         links::read(&Value::String(text.clone()));
-        words::plain(&text);
-        words::redact(&text);
-        words::page(text.as_bytes());
+        text::plain(&text);
+        text::redact(&text);
+        text::page(text.as_bytes());
     }
 }

@@ -1,17 +1,15 @@
 //! The account's balance, and the answers of the other small calls that spend nothing.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use veobatch_core::{Credits, Trouble, TroubleKind};
 
-use crate::envelope::{Envelope, decimal, is_success, member};
-use crate::links;
-use crate::wire::{Reply, Wire};
-use crate::words;
+use super::answer::{answered, trouble, trouble_from};
+use super::envelope::{Envelope, decimal, is_success, member};
+use crate::routes::links;
+use crate::transport::exchange::Exchange;
 
 /// The balance in an answer of `chat/credit`: a bare number, a number as a text, or an object with one.
-pub(crate) fn credits(wire: Wire) -> Result<Credits, Trouble> {
+pub(crate) fn credits(wire: Exchange) -> Result<Credits, Trouble> {
     let envelope = succeeded(wire)?;
     let amount = match &envelope.data {
         Value::Object(_) => member(&envelope.data, &["credits", "balance", "credit"]).and_then(decimal),
@@ -23,7 +21,7 @@ pub(crate) fn credits(wire: Wire) -> Result<Credits, Trouble> {
 }
 
 /// The link in an answer of `download-url`; `None` if the service makes none for this file (422: it is not its own).
-pub(crate) fn fresh_url(wire: Wire) -> Result<Option<String>, Trouble> {
+pub(crate) fn fresh_url(wire: Exchange) -> Result<Option<String>, Trouble> {
     let reply = answered(wire)?;
     if let Some(envelope) = Envelope::read(&reply.body)
         && envelope.has_code()
@@ -31,7 +29,7 @@ pub(crate) fn fresh_url(wire: Wire) -> Result<Option<String>, Trouble> {
     {
         return Ok(None);
     }
-    let envelope = succeeded(Wire::Answered(reply))?;
+    let envelope = succeeded(Exchange::Answered(reply))?;
     let link = match &envelope.data {
         Value::String(text) => links::link(text),
         data @ (Value::Object(_) | Value::Number(_) | Value::Null | Value::Bool(_) | Value::Array(_)) => {
@@ -41,51 +39,22 @@ pub(crate) fn fresh_url(wire: Wire) -> Result<Option<String>, Trouble> {
     link.map(Some).ok_or_else(|| trouble(TroubleKind::Transport, "the service named no link".to_owned(), None))
 }
 
-fn succeeded(wire: Wire) -> Result<Envelope, Trouble> {
+fn succeeded(wire: Exchange) -> Result<Envelope, Trouble> {
     let reply = answered(wire)?;
     match Envelope::read(&reply.body) {
         Some(envelope) if is_success(envelope.effective(reply.status)) => Ok(envelope),
-        envelope @ (Some(_) | None) => Err(unlucky(&reply, envelope.as_ref())),
+        envelope @ (Some(_) | None) => Err(trouble_from(&reply, envelope.as_ref())),
     }
-}
-
-/// The answer, whole.
-pub(crate) fn answered(wire: Wire) -> Result<Reply, Trouble> {
-    match wire {
-        Wire::NotSent(why) | Wire::NoAnswer(why) => Err(trouble(TroubleKind::Transport, why, None)),
-        Wire::Answered(Reply { status, broken: Some(why), .. }) => {
-            let words = format!("HTTP {status}, but the answer broke off ({why})");
-            Err(trouble(TroubleKind::Transport, words, None))
-        }
-        Wire::Answered(reply) => Ok(reply),
-    }
-}
-
-/// The trouble in an answer that taught nothing.
-pub(crate) fn unlucky(reply: &Reply, envelope: Option<&Envelope>) -> Trouble {
-    let code = envelope.map_or(reply.status, |envelope| envelope.effective(reply.status));
-    let kind = match code {
-        403 if reply.is_blocked() => TroubleKind::Blocked,
-        401 | 403 => TroubleKind::KeyRefused,
-        429 | 430 => TroubleKind::RateLimited,
-        455 | 550 => TroubleKind::Busy,
-        _ => TroubleKind::Transport,
-    };
-    let message = envelope.and_then(|envelope| envelope.message.clone()).unwrap_or_else(|| words::page(&reply.body));
-    trouble(kind, format!("{message} ({code})"), reply.retry_after)
-}
-
-/// Trouble of this kind.
-pub(crate) fn trouble(kind: TroubleKind, message: String, retry_after: Option<Duration>) -> Trouble {
-    Trouble { kind, message, retry_after }
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::transport::exchange::Reply;
+
     use super::*;
 
-    fn ok(body: &str) -> Wire {
-        Wire::Answered(Reply { status: 200, body: body.into(), ..Reply::default() })
+    fn ok(body: &str) -> Exchange {
+        Exchange::Answered(Reply { status: 200, body: body.into(), ..Reply::default() })
     }
 
     #[test]
