@@ -13,7 +13,6 @@ use std::fmt;
 use veobatch_ledger::LedgerError;
 
 use crate::exit::{BAD_INPUT, DONE, INTERRUPTED, UNAVAILABLE, UNFINISHED};
-use crate::say;
 
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
@@ -155,11 +154,16 @@ impl Failure {
         self.0.hint.is_some()
     }
 
-    /// Prints it, unless there is nothing to say.
-    pub(crate) fn say(&self) {
-        if !self.0.what.is_empty() {
-            say::error(self);
-        }
+    /// Whether there is nothing to say.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.0.what.is_empty()
+    }
+}
+
+/// The failure of a read; whatever changes something says what.
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        Self::ledger("read the ledger", &error)
     }
 }
 

@@ -9,51 +9,24 @@
 //! One file per command under `commands`. Errors are values (`failure`) and are printed once, here. Nothing in this
 //! crate decides about money: it asks the ledger, the state table in core and the person in front of it.
 
-mod admission;
-mod arguments;
-mod asking;
-mod budgets;
-mod callbacks;
+mod args;
 mod commands;
-mod configure;
-mod costs;
-mod counting;
-mod durations;
 mod environment;
 mod exit;
 mod failure;
-mod findings;
-mod flags;
 mod logs;
-mod named;
-mod opened;
-mod orders;
-mod outlook;
-mod past;
-mod prices;
-mod progress;
-mod remote;
-mod say;
-mod settings;
-mod shapes;
+mod output;
+mod report;
+mod session;
 mod signals;
-mod slots;
-mod summary;
-mod table;
-mod taken;
-mod terms;
-mod units;
-mod waiting;
-mod words;
-mod working;
-mod writable;
 
 use std::process::ExitCode;
 
 pub use exit::{BAD_INPUT, DONE, INTERRUPTED, UNAVAILABLE, UNFINISHED};
 
-use crate::arguments::Arguments;
+use crate::args::Arguments;
 use crate::failure::Failure;
+use crate::output::ui;
 use crate::signals::Signals;
 
 /// Runs the program with the arguments and the environment of this process.
@@ -65,7 +38,9 @@ pub fn main() -> ExitCode {
     match start(&arguments) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            failure.say();
+            if !failure.is_silent() {
+                ui::error(&failure);
+            }
             ExitCode::from(failure.code())
         }
     }
@@ -80,7 +55,7 @@ fn start(arguments: &Arguments) -> failure::Result<u8> {
         .map_err(|error| Failure::unavailable("start the program").because(&error))?;
     let code = runtime.block_on(async {
         let signals = Signals::listen()?;
-        commands::run(arguments, signals).await
+        arguments.command.run(&arguments.settings, signals, args::command).await
     });
     // A second Ctrl-C does not wait for what still runs.
     runtime.shutdown_background();

@@ -11,9 +11,10 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, registry};
 
+use crate::args::settings::{LogFormat, Settings};
+use crate::environment;
 use crate::failure::{Failure, Result};
-use crate::settings::{LogFormat, Settings};
-use crate::{environment, say};
+use crate::output::ui;
 
 /// Starts logging as `settings` say; `usual` is the level where they say nothing.
 pub(crate) fn start(settings: &Settings, usual: &str) -> Result<()> {
@@ -36,7 +37,7 @@ pub(crate) fn start(settings: &Settings, usual: &str) -> Result<()> {
         LogFormat::Text => registry().with(log.compact().with_filter(filter.or(spans))).try_init(),
         LogFormat::Json => {
             if settings.log_file.is_none() {
-                say::as_json();
+                ui::as_json();
             }
             registry().with(log.json().with_filter(filter.or(spans))).try_init()
         }
@@ -99,7 +100,7 @@ impl Write for Line {
 impl Drop for Line {
     fn drop(&mut self) {
         match &self.sink {
-            Sink::Words => say::line(String::from_utf8_lossy(&self.text).trim_end()),
+            Sink::Words => ui::line(String::from_utf8_lossy(&self.text).trim_end()),
             // A full disk must not stop the work.
             Sink::File(file) => drop((&**file).write_all(&self.text)),
         }

@@ -1,11 +1,16 @@
 //! Admission: all checked jobs are staged in bounded chunks, where nobody sees them, and then shown at once.
 //!
 //! ```text
-//! spool ──▶ chunks of 400 ──▶ stage (the first of a batch alone, then three in flight) ──▶ arrange, restate ──▶ publish
+//! spool ──▶ chunks of 400 ──▶ stage (the first of a batch alone, then three in flight) ──▶ update, restate ──▶ publish
 //!                                          ╰── a conflict, an error: abandon, nothing was visible
 //! ```
 //!
 //! Repeating an admission adds nothing: known ids are left as they are.
+
+pub(crate) mod chunks;
+pub(crate) mod compare;
+pub(crate) mod error;
+pub(crate) mod restate;
 
 use std::io;
 use std::sync::Arc;
@@ -14,22 +19,17 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesOrdered;
 use serde::Serialize;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use veobatch_core::BatchId;
-use veobatch_ledger::{
-    Admission, Known, Ledger, LedgerError, NewJob, STAGE_CHUNK, STAGING_TIMEOUT, SharedLedger, Staged,
-};
+use veobatch_ledger::{Admission, Known, Ledger, LedgerError, NewJob, STAGING_TIMEOUT, SharedLedger, Staged};
 
-use crate::arrange::arrange_with;
-use crate::check::Checked;
-use crate::compare::{explain, new_among, new_in};
-use crate::node::Place;
+use self::chunks::{Chunk, IN_FLIGHT, chunks};
+use self::compare::{explain, new_among, new_in};
+use self::error::AdmitError;
+use self::restate::{PolicyChange, restate};
+use crate::check::checked::Checked;
 use crate::problem::Problems;
-use crate::restate::{PolicyChange, restate};
-
-/// Chunks under way at the same time.
-const IN_FLIGHT: usize = 3;
+use crate::update::update_batches_with;
 
 /// How long another admission of the same batch is waited for: until it would be taken for dead, and a little.
 const PATIENCE: Duration = Duration::from_secs(STAGING_TIMEOUT.as_secs() + 15);
@@ -49,32 +49,15 @@ pub struct Admitted {
     pub new: u64,
     /// Jobs that the ledger had already.
     pub known: u64,
-    /// What of its terms was changed, in words.
-    pub terms: Vec<String>,
+    /// What of its settings was changed, in words.
+    pub settings: Vec<String>,
     /// What was set for known jobs, of how to work at them.
     pub policy: Vec<PolicyChange>,
 }
 
-/// Why nothing was admitted.
-#[derive(Debug, thiserror::Error)]
-pub enum AdmitError {
-    /// Known ids with other content: the files have to be changed. Nothing is visible.
-    #[error("some ids are known already, with other content:\n{0}")]
-    Conflicts(Problems),
-    /// Another admission to the same batch did not end. Try again later.
-    #[error("another `run` or `enqueue` has been admitting jobs to batch {0} all the time; try again later")]
-    Busy(BatchId),
-    /// The ledger's reason. Nothing is visible, unless the answer to the very last step was lost; do the same again.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// The temporary file could not be read.
-    #[error("the temporary file with the checked jobs cannot be read: {0}")]
-    Spool(#[from] io::Error),
-}
-
 /// Adds the jobs to the ledger, all or none of them; those it knows already are left as they are. Before the first of them
-/// is visible, the terms of their batches become what is asked for them ([`crate::arrange`]), and what the files say anew of
-/// how to work at known jobs is set ([`crate::restate()`]).
+/// is visible, the settings of their batches become what is asked for them ([`crate::update`]), and what the files say anew of
+/// how to work at known jobs is set ([`crate::admit::restate()`]).
 ///
 /// With a `limit`, only the first so many *new* jobs are added. `progress` is told how many jobs were dealt with.
 ///
@@ -155,8 +138,8 @@ struct Staging<'a, P> {
 impl<'a, P: Fn(u64)> Staging<'a, P> {
     fn new(ledger: &'a SharedLedger, checked: &'a Checked, limit: Option<u64>, progress: &'a P) -> Self {
         let nothing = |batch: &BatchId| {
-            let (new, known, terms, policy) = (0, 0, Vec::new(), Vec::new());
-            Admitted { batch: batch.clone(), new, known, terms, policy }
+            let (new, known, settings, policy) = (0, 0, Vec::new(), Vec::new());
+            Admitted { batch: batch.clone(), new, known, settings, policy }
         };
         let counts: Vec<_> = checked.batches.iter().map(nothing).collect();
         let begun = vec![false; counts.len()];
@@ -169,13 +152,13 @@ impl<'a, P: Fn(u64)> Staging<'a, P> {
         self.counts.iter().zip(&self.begun).filter(|(_, begun)| **begun).map(|(count, _)| count.batch.clone()).collect()
     }
 
-    /// Brings the terms of the batches to what is asked for them, and known jobs to how they are to be worked at; and then
+    /// Brings the settings of the batches to what is asked for them, and known jobs to how they are to be worked at; and then
     /// shows what was staged.
     async fn show(&mut self, touched: &[BatchId]) -> Result<(), AdmitError> {
-        for arranged in arrange_with(&**self.ledger, self.checked, touched).await.map_err(vanished)? {
-            if let Some(count) = self.counts.iter_mut().find(|count| count.batch == arranged.batch) {
+        for updated in update_batches_with(&**self.ledger, self.checked, touched).await.map_err(vanished)? {
+            if let Some(count) = self.counts.iter_mut().find(|count| count.batch == updated.batch) {
                 // Of several tries, all that was changed.
-                count.terms.extend(arranged.changes);
+                count.settings.extend(updated.changes);
             }
         }
         let restated = if self.restated > 0 { restate(&**self.ledger, self.checked).await? } else { Vec::new() };
@@ -189,7 +172,7 @@ impl<'a, P: Fn(u64)> Staging<'a, P> {
 
     async fn all(&mut self) -> Result<(), AdmitError> {
         let mut chunks = chunks(self.checked);
-        let mut flying = FuturesOrdered::new();
+        let mut in_flight = FuturesOrdered::new();
         while let Some(chunk) = chunks.recv().await {
             let chunk = chunk?;
             let n = chunk.batch as usize;
@@ -197,24 +180,24 @@ impl<'a, P: Fn(u64)> Staging<'a, P> {
                 self.counts.get(n).map(|count| count.batch.clone()).ok_or_else(|| io::Error::other("no batch"))?;
             let begun = self.begun.get(n).is_some_and(|begun| *begun);
             if self.room < u64::MAX || !begun {
-                while let Some((before, staged)) = flying.next().await {
+                while let Some((before, staged)) = in_flight.next().await {
                     self.count(&before, staged?).await?;
                 }
                 self.one(&chunk, &batch).await?;
             } else {
-                if flying.len() >= IN_FLIGHT
-                    && let Some((before, staged)) = flying.next().await
+                if in_flight.len() >= IN_FLIGHT
+                    && let Some((before, staged)) = in_flight.next().await
                 {
                     self.count(&before, staged?).await?;
                 }
                 let (ledger, admission) = (Arc::clone(self.ledger), self.admission.clone());
-                flying.push_back(async move {
+                in_flight.push_back(async move {
                     let staged = ledger.stage(&admission, &batch, &chunk.jobs).await;
                     (chunk, staged)
                 });
             }
         }
-        while let Some((chunk, staged)) = flying.next().await {
+        while let Some((chunk, staged)) = in_flight.next().await {
             self.count(&chunk, staged?).await?;
         }
         Ok(())
@@ -288,46 +271,4 @@ fn counted(known: Known) -> Staged {
 /// A batch that something was staged into is there, unless another admission took this one for dead.
 fn vanished(error: LedgerError) -> LedgerError {
     if matches!(error, LedgerError::UnknownBatch(_)) { LedgerError::Dropped } else { error }
-}
-
-/// Jobs of one batch that go to the ledger together.
-#[derive(Debug)]
-pub(crate) struct Chunk {
-    pub(crate) batch: u32,
-    pub(crate) jobs: Vec<NewJob>,
-    /// Each job's file and place.
-    pub(crate) places: Vec<(u32, Place)>,
-}
-
-/// Reads the spool ahead, on a thread for blocking work that ends when nobody listens any more.
-pub(crate) fn chunks(checked: &Checked) -> mpsc::Receiver<io::Result<Chunk>> {
-    let (sender, receiver) = mpsc::channel(IN_FLIGHT);
-    let jobs = checked.spool.jobs();
-    tokio::task::spawn_blocking(move || {
-        let new =
-            |batch| Chunk { batch, jobs: Vec::with_capacity(STAGE_CHUNK), places: Vec::with_capacity(STAGE_CHUNK) };
-        let mut chunk = new(0);
-        for waiting in jobs {
-            let waiting = match waiting {
-                Ok(waiting) => waiting,
-                Err(error) => {
-                    let _ = sender.blocking_send(Err(error));
-                    return;
-                }
-            };
-            if chunk.jobs.len() == STAGE_CHUNK || (waiting.batch != chunk.batch && !chunk.jobs.is_empty()) {
-                let full = std::mem::replace(&mut chunk, new(waiting.batch));
-                if sender.blocking_send(Ok(full)).is_err() {
-                    return;
-                }
-            }
-            chunk.batch = waiting.batch;
-            chunk.places.push((waiting.file, waiting.at));
-            chunk.jobs.push(waiting.job);
-        }
-        if !chunk.jobs.is_empty() {
-            let _ = sender.blocking_send(Ok(chunk));
-        }
-    });
-    receiver
 }

@@ -1,9 +1,9 @@
 //! Prompt files to checked jobs to the ledger.
 //!
 //! ```text
-//! YAML, JSON ──▶ nodes ──▶ drafts ──▶ specs ──▶ spool ──▶ stage ──▶ arrange ──▶ publish
+//! YAML, JSON ──▶ nodes ──▶ drafts ──▶ specs ──▶ spool ──▶ stage ──▶ update ──▶ publish
 //! JSON lines ──┘   with places   fields,   ids,     on disk   nothing visible   all at once
-//!                                rules     twins
+//!                                rules     numbers
 //! ```
 //!
 //! [`check`] reads every source once and to the end, and reports *all* problems with file, line and column; a file with
@@ -14,51 +14,26 @@
 //! Spends nothing, and decides nothing about a job's life.
 
 mod admit;
-mod arrange;
-mod asked;
+mod batch_options;
 mod check;
-mod compare;
 mod defaults;
-mod document;
-mod draft;
+mod estimate;
 mod field;
-mod image;
-mod json;
-mod lines;
-mod node;
+mod formats;
 mod problem;
-mod restate;
-mod roll;
-mod rule;
-mod source;
 mod spool;
-mod tally;
-mod twice;
-mod yaml;
+mod update;
 
-use std::path::PathBuf;
-
-use veobatch_core::BatchId;
-
-pub use admit::{AdmitError, Admitted, admit};
-pub use arrange::{Arranged, arrange, rearrange};
-pub use asked::{BatchOptions, Setting, parse_budget, parse_priority, parse_weight};
-pub use check::{Checked, check, check_with};
-pub use compare::{Compared, Comparison, compare, compare_first};
+pub use admit::compare::{Compared, Comparison, compare, compare_first};
+pub use admit::error::AdmitError;
+pub use admit::restate::{PolicyChange, restate};
+pub use admit::{Admitted, admit};
+pub use batch_options::{BatchOptions, Setting, parse_budget, parse_priority, parse_weight};
+pub use check::checked::Checked;
+pub use check::{check, check_with};
 pub use defaults::Defaults;
+pub use estimate::Estimate;
+pub use formats::source::Source;
+pub use formats::yaml::parse_yaml;
 pub use problem::{Problem, Problems};
-pub use restate::{PolicyChange, restate};
-pub use tally::Estimate;
-pub use yaml::parse_yaml;
-
-/// Where jobs come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A file in YAML, JSON lines or JSON: by its extension, else by its content.
-    File(PathBuf),
-    /// Standard input, as JSON lines.
-    Stdin {
-        /// Standard input has no name that a batch could take.
-        batch: BatchId,
-    },
-}
+pub use update::{UpdatedBatch, update_batch, update_batches};

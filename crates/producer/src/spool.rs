@@ -10,11 +10,10 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tempfile::SpooledTempFile;
-use veobatch_core::{JobId, Spec};
+use veobatch_core::{JobId, NameError, Spec};
 use veobatch_ledger::NewJob;
 
-use crate::node::Place;
-use crate::roll::numbered;
+use crate::formats::node::Place;
 
 /// As much is kept in memory before a file is made.
 const IN_MEMORY: usize = 4 << 20;
@@ -24,9 +23,9 @@ const BLOCK: usize = 128 << 10;
 
 const NUMBERS: usize = 6;
 
-/// A job as it waits.
+/// A job in the spool.
 #[derive(Clone, Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct SpooledJob {
     pub(crate) batch: u32,
     pub(crate) file: u32,
     pub(crate) at: Place,
@@ -34,7 +33,7 @@ pub(crate) struct Waiting {
 }
 
 /// A job on its way into the spool.
-pub(crate) struct Entry<'a> {
+pub(crate) struct UnspooledJob<'a> {
     pub(crate) batch: u32,
     pub(crate) file: u32,
     pub(crate) at: Place,
@@ -54,15 +53,15 @@ impl Writer {
         Self { file: SpooledTempFile::new(IN_MEMORY), block: Vec::with_capacity(BLOCK + 4096) }
     }
 
-    pub(crate) fn write(&mut self, entry: &Entry<'_>) -> io::Result<()> {
+    pub(crate) fn write(&mut self, job: &UnspooledJob<'_>) -> io::Result<()> {
         let length = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(io::Error::other);
-        let name = length(entry.name.as_bytes())? << 1 | u32::from(entry.made);
-        let numbers = [entry.batch, entry.file, entry.at.line, entry.at.column, name, length(entry.spec)?];
+        let name = length(job.name.as_bytes())? << 1 | u32::from(job.made);
+        let numbers = [job.batch, job.file, job.at.line, job.at.column, name, length(job.spec)?];
         for number in numbers {
             self.block.extend_from_slice(&number.to_le_bytes());
         }
-        self.block.extend_from_slice(entry.name.as_bytes());
-        self.block.extend_from_slice(entry.spec);
+        self.block.extend_from_slice(job.name.as_bytes());
+        self.block.extend_from_slice(job.spec);
         if self.block.len() >= BLOCK { self.flush() } else { Ok(()) }
     }
 
@@ -126,7 +125,7 @@ impl Jobs {
         Ok(self.block.get(self.at - n..self.at).unwrap_or_default())
     }
 
-    fn read(&mut self) -> io::Result<Option<Waiting>> {
+    fn read(&mut self) -> io::Result<Option<SpooledJob>> {
         if !self.fill(1)? {
             return Ok(None);
         }
@@ -146,14 +145,19 @@ impl Jobs {
         let written = std::str::from_utf8(self.bytes((name >> 1) as usize)?).map_err(io::Error::other)?;
         let id: JobId = numbered(written, if name & 1 == 1 { nth } else { 1 }).map_err(io::Error::other)?;
         let spec = Spec::from_bytes(self.bytes(spec as usize)?).map_err(io::Error::other)?;
-        Ok(Some(Waiting { batch, file, at: Place { line, column }, job: NewJob { id, spec } }))
+        Ok(Some(SpooledJob { batch, file, at: Place { line, column }, job: NewJob { id, spec } }))
     }
 }
 
 impl Iterator for Jobs {
-    type Item = io::Result<Waiting>;
+    type Item = io::Result<SpooledJob>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.read().transpose()
     }
+}
+
+/// The name of the `nth` (from 1) of several jobs with equal content.
+fn numbered(name: &str, nth: u32) -> Result<JobId, NameError> {
+    if nth <= 1 { JobId::parse(name) } else { JobId::parse(&format!("{name}-{nth}")) }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::files::Files;
 use veobatch_core::{BatchId, BatchSettings, Credits, Prices, Schedule};
 use veobatch_ledger::{SharedLedger, SqliteLedger};
-use veobatch_producer::{AdmitError, Compared, Source, admit, arrange, check, compare, compare_first};
+use veobatch_producer::{AdmitError, Compared, Source, admit, check, compare, compare_first, update_batches};
 
 async fn ledger(files: &Files) -> SharedLedger {
     let Source::File(path) = files.path("ledger.db") else { panic!() };
@@ -123,7 +123,7 @@ async fn terms_hold_with_the_first_job_and_change_only_as_far_as_they_are_named(
     let first = files.write("a.yaml", text("weight: 3\nbudget: 600\nwindow: 22:00-06:00 Europe/Berlin", "a"));
     let admitted = admit(&ledger, check(&[first]).unwrap(), None, |_| ()).await.unwrap();
     let words = ["weight 3 (was 1)", "budget 600 (was none)", "window 22:00-06:00 Europe/Berlin (was none)"];
-    assert_eq!(admitted[0].terms, words);
+    assert_eq!(admitted[0].settings, words);
     let now = ledger.now().await.unwrap();
     let before = terms().await;
     let schedule = Schedule::parse("window 22:00-06:00 Europe/Berlin").unwrap();
@@ -131,16 +131,16 @@ async fn terms_hold_with_the_first_job_and_change_only_as_far_as_they_are_named(
     assert_eq!(before.range, schedule.open_range(now));
     // Nothing new, and other terms: only those that are named.
     let again = check(&[files.write("a.yaml", text("priority: 5\nwindow: none", "a"))]).unwrap();
-    let arranged = arrange(&*ledger, &again).await.unwrap();
-    assert_eq!(arranged[0].changes, ["priority 5 (was 0)", "window none (was 22:00-06:00 Europe/Berlin)"]);
-    assert!(arrange(&*ledger, &again).await.unwrap().is_empty());
-    assert!(admit(&ledger, again, None, |_| ()).await.unwrap()[0].terms.is_empty());
+    let updated = update_batches(&*ledger, &again).await.unwrap();
+    assert_eq!(updated[0].changes, ["priority 5 (was 0)", "window none (was 22:00-06:00 Europe/Berlin)"]);
+    assert!(update_batches(&*ledger, &again).await.unwrap().is_empty());
+    assert!(admit(&ledger, again, None, |_| ()).await.unwrap()[0].settings.is_empty());
     let after = BatchSettings { weight: 3, priority: 5, budget: Some(Credits::whole(600)), ..BatchSettings::default() };
     assert_eq!(terms().await, after);
     // A file that says nothing of them leaves them alone; a batch that is not there gets none.
     let silent = check(&[files.write("a.yaml", text("", "a, b"))]).unwrap();
-    assert!(admit(&ledger, silent, None, |_| ()).await.unwrap()[0].terms.is_empty());
+    assert!(admit(&ledger, silent, None, |_| ()).await.unwrap()[0].settings.is_empty());
     assert_eq!(terms().await, after);
     let other = check(&[files.write("b.yaml", "weight: 9\njobs: [c]\n")]).unwrap();
-    assert!(arrange(&*ledger, &other).await.unwrap().is_empty());
+    assert!(update_batches(&*ledger, &other).await.unwrap().is_empty());
 }

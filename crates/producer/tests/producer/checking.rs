@@ -302,7 +302,7 @@ fn a_document_says_what_it_asks_for_its_batch() {
                 window: mon-fri 22:00-06:00 Europe/Berlin\ncron: 0 22 * * 1-5 Europe/Berlin\njobs: [a cat]\n";
     let json = r#"{"batch": "day", "window": null, "budget": "none", "jobs": ["a dog"]}"#;
     let checked = check(&[files.write("a.yaml", yaml), files.write("b.json", json)]).unwrap();
-    let asked: Vec<&BatchOptions> = checked.asked().map(|(_, asked)| asked).collect();
+    let asked: Vec<&BatchOptions> = checked.options().map(|(_, asked)| asked).collect();
     assert_eq!((asked[0].weight, asked[0].priority), (Some(3), Some(-10)));
     assert_eq!(asked[0].budget, Setting::Set(Credits::from_f64(5000.5)));
     assert_eq!(asked[0].start_at, Setting::Set(Start::parse("2026-11-23 22:00 Europe/Berlin").unwrap()));
@@ -354,8 +354,8 @@ fn two_files_of_one_batch_must_not_ask_for_different_things() {
     assert!(problems.to_string().contains("another `window`"), "{problems}");
     let more = files.write("c.yaml", "batch: night\npriority: 7\njobs: [a bird]\n");
     let mut checked = check(&[one, more]).unwrap();
-    checked.ask(&BatchOptions { weight: Some(9), ..BatchOptions::default() }).unwrap();
-    let (_, asked) = checked.asked().next().unwrap();
+    checked.set_options(&BatchOptions { weight: Some(9), ..BatchOptions::default() }).unwrap();
+    let (_, asked) = checked.options().next().unwrap();
     assert_eq!((asked.weight, asked.priority), (Some(9), Some(7)));
     assert!(matches!(asked.window, Setting::Set(_)));
 }
