@@ -134,7 +134,7 @@ fn nothing_but_the_specifications_can_make_the_program_kill_itself() -> Result<(
         let name = name(&package).context("a package without a name")?;
         for dependency in used(&package) {
             let wanted = dependency.get("features").map(ToString::to_string).unwrap_or_default();
-            assert!(!wanted.contains("edges") || name == "veobatch-tests", "{name} turns it on in {dependency}");
+            assert!(!wanted.contains("failpoints") || name == "veobatch-tests", "{name} turns it on in {dependency}");
         }
     }
     Ok(())

@@ -9,11 +9,11 @@ use crate::{PATIENCE, on_redis};
 
 const JOBS: u64 = 5;
 
-/// A worker that pays for one job at a time; `edge` is where it stops itself with its second job, if it does.
-fn sleeper(scene: &Scene, edge: Option<&str>) -> Result<Running> {
+/// A worker that pays for one job at a time; `failpoint` is where it stops itself with its second job, if it does.
+fn sleeper(scene: &Scene, failpoint: Option<&str>) -> Result<Running> {
     let mut command = scene.command(&["worker", "--state-dir", "sleeper", "--concurrency-submit", "1"]);
-    if let Some(edge) = edge {
-        command.env("VEOBATCH_TEST_STOP_AT", format!("{edge}:2"));
+    if let Some(failpoint) = failpoint {
+        command.env("VEOBATCH_TEST_STOP_AT", format!("{failpoint}:2"));
     }
     scene.start_command(command, "sleeper")
 }
@@ -38,12 +38,12 @@ async fn paid_once(scene: &Scene, workers: [Running; 2]) -> Result<()> {
     Ok(())
 }
 
-/// It is stopped at `edge`; a person has its job submitted again, and it continues.
-async fn stopped_at(edge: &str) -> Result<()> {
+/// It is stopped at `failpoint`; a person has its job submitted again, and it continues.
+async fn stopped_at(failpoint: &str) -> Result<()> {
     let scene = on_redis(quick()).await?;
     scene.prompts("night.yaml", &Prompts::numbered("night", usize::try_from(JOBS)?))?;
     scene.run(&["enqueue", "night.yaml"]).await?.with_code(0)?;
-    let sleeper = sleeper(&scene, Some(edge))?;
+    let sleeper = sleeper(&scene, Some(failpoint))?;
     // It has its second claim, and is asleep from there on.
     scene.until("night", "its second claim", |counts| counts.submitting == 1 && counts.sent() == 2).await?;
     let other = other(&scene).await?;

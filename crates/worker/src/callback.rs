@@ -14,7 +14,7 @@
 mod address;
 mod body;
 mod counts;
-pub(crate) mod door;
+pub(crate) mod listener;
 pub(crate) mod receive;
 mod signature;
 
@@ -26,8 +26,8 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use url::Url;
 use veobatch_core::{JobKey, Timestamp, Token};
 
+pub(crate) use self::counts::CallbackOutcome;
 use self::counts::Counts;
-pub(crate) use self::counts::Fate;
 pub use self::signature::WebhookKey;
 
 /// Callbacks with unknown tokens that are answered as such in a second, and at once after a rest. A service that retells

@@ -5,7 +5,7 @@
 
 /// Where a process may die.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Edge {
+pub enum Failpoint {
     /// The ledger has the intent, the journal not yet.
     Granted,
     /// The journal has `sending`, nothing has left.
@@ -26,7 +26,7 @@ pub enum Edge {
     Saved,
 }
 
-impl Edge {
+impl Failpoint {
     /// All of them, in the order of a job's life.
     pub const ALL: &[Self] = &[
         Self::Granted,
@@ -41,45 +41,45 @@ impl Edge {
     ];
 
     /// Comes to this edge.
-    #[cfg(not(feature = "edges"))]
+    #[cfg(not(feature = "failpoints"))]
     #[expect(clippy::unused_self, reason = "nobody dies here")]
     pub(crate) fn reached(self) {}
 
     /// Comes to this edge, and ends there if that was asked for.
-    #[cfg(feature = "edges")]
+    #[cfg(feature = "failpoints")]
     pub(crate) fn reached(self) {
-        deadly::reached(self);
+        armed::reached(self);
     }
 
     /// Kills or stops this process when it comes to this edge for the `nth` time (from 1).
-    #[cfg(feature = "edges")]
-    pub fn brings(self, fate: Fate, nth: u32) {
-        deadly::arm(self, fate, nth);
+    #[cfg(feature = "failpoints")]
+    pub fn arm(self, action: FailpointAction, nth: u32) {
+        armed::arm(self, action, nth);
     }
 }
 
 /// What becomes of a process at an edge.
-#[cfg(feature = "edges")]
+#[cfg(feature = "failpoints")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum FailpointAction {
     /// SIGKILL.
-    Death,
+    Kill,
     /// SIGSTOP, until a SIGCONT.
-    Sleep,
+    Stop,
 }
 
 /// From now on the disk of the output directory hangs whenever there is a file at `path`, as one of a server that is gone.
-#[cfg(feature = "edges")]
+#[cfg(feature = "failpoints")]
 pub fn hang_while_there_is(path: std::path::PathBuf) {
     drop(hanging::WHILE.set(path));
 }
 
-#[cfg(feature = "edges")]
+#[cfg(feature = "failpoints")]
 pub(crate) fn hangs(disk: crate::runtime::disk::Disk) {
     hanging::hangs(disk);
 }
 
-#[cfg(feature = "edges")]
+#[cfg(feature = "failpoints")]
 mod hanging {
     use std::path::PathBuf;
     use std::sync::OnceLock;
@@ -96,8 +96,8 @@ mod hanging {
     }
 }
 
-#[cfg(feature = "edges")]
-mod deadly {
+#[cfg(feature = "failpoints")]
+mod armed {
     use std::process::{Command, id};
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -105,26 +105,26 @@ mod deadly {
 
     use tokio::time::Instant;
 
-    use super::{Edge, Fate};
+    use super::{Failpoint, FailpointAction};
 
-    static ARMED: OnceLock<(Edge, Fate, AtomicU32)> = OnceLock::new();
+    static ARMED: OnceLock<(Failpoint, FailpointAction, AtomicU32)> = OnceLock::new();
 
-    pub(super) fn arm(edge: Edge, fate: Fate, nth: u32) {
-        drop(ARMED.set((edge, fate, AtomicU32::new(nth))));
+    pub(super) fn arm(failpoint: Failpoint, action: FailpointAction, nth: u32) {
+        drop(ARMED.set((failpoint, action, AtomicU32::new(nth))));
     }
 
-    pub(super) fn reached(edge: Edge) {
-        let Some((armed, fate, left)) = ARMED.get() else { return };
-        if *armed != edge || left.fetch_sub(1, Ordering::SeqCst) != 1 {
+    pub(super) fn reached(failpoint: Failpoint) {
+        let Some((armed, action, left)) = ARMED.get() else { return };
+        if *armed != failpoint || left.fetch_sub(1, Ordering::SeqCst) != 1 {
             return;
         }
         let signal = |name: &str| drop(Command::new("kill").args([name, &id().to_string()]).status());
-        match fate {
-            Fate::Sleep => {
+        match action {
+            FailpointAction::Stop => {
                 signal("-STOP");
                 awake_again();
             }
-            Fate::Death => {
+            FailpointAction::Kill => {
                 // No handler, no destructor, no flush: what a crash leaves.
                 signal("-KILL");
                 std::process::abort();

@@ -27,7 +27,7 @@ pub(crate) async fn follow(worker: &Worker, claim: &Claim) {
             let progress = Box::pin(sized(worker, &stored.record, &task, progress)).await;
             let now = worker.clock.now().unwrap_or(stored.now);
             match &progress {
-                Progress::Trouble(trouble) => heed(worker, trouble),
+                Progress::Trouble(trouble) => report_trouble(worker, trouble),
                 Progress::Made { .. } => worker.learning.add(&stored.record, now),
                 Progress::Running | Progress::NoOutput | Progress::Failed(_) | Progress::Missing(_) => {}
             }
@@ -48,7 +48,7 @@ pub(crate) async fn follow(worker: &Worker, claim: &Claim) {
 }
 
 /// What an answer says of this process's access to the service; the job keeps its trouble and is asked about again.
-pub(crate) fn heed(worker: &Worker, trouble: &Trouble) {
+pub(crate) fn report_trouble(worker: &Worker, trouble: &Trouble) {
     match trouble.kind {
         TroubleKind::KeyRefused => worker.access.refused(&trouble.message),
         TroubleKind::Blocked => worker.access.blocked(&trouble.message, trouble.retry_after),

@@ -103,7 +103,7 @@ impl BackendConfig for LaneOfWork {
 /// Runs `lanes` until the worker is closing and their steps have ended, or nobody waits for those any more.
 pub(crate) async fn run(worker: &Arc<Worker>, lanes: &[LaneOfWork]) {
     let steps = Steps { tracker: TaskTracker::new(), cut: CancellationToken::new() };
-    let (closing, now) = (worker.ending.closing.clone(), worker.ending.now.clone());
+    let (closing, now) = (worker.shutdown.closing.clone(), worker.shutdown.now.clone());
     let mut monitor = Monitor::new()
         .should_restart(|context, error| {
             warn!(lane = context.name(), %error, "a lane ended; it starts again");

@@ -29,12 +29,12 @@ mod work;
 pub type Client = veobatch_api::Client<veobatch_ledger::Issuer>;
 
 pub use callback::{Callbacks, WebhookKey};
-pub use failpoint::Edge;
-#[cfg(feature = "edges")]
-pub use failpoint::{Fate, hang_while_there_is};
+pub use failpoint::Failpoint;
+#[cfg(feature = "failpoints")]
+pub use failpoint::{FailpointAction, hang_while_there_is};
 pub use journal::carry::carry_journals;
 pub use journal::restored::{Restored, reconcile};
-pub use options::{Concurrency, Downloads, Ended, Options, Past, Stop, Until, WorkError};
+pub use options::{Concurrency, Downloads, Options, Past, Stop, Until, WorkError, WorkerExit};
 pub use upkeep::compaction::compact;
 pub use upkeep::sweep::sweep;
 pub use work::work;

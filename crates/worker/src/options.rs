@@ -98,7 +98,7 @@ pub enum Until {
 
 /// Why a worker ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum WorkerExit {
     /// Its [`Until`] came true.
     Finished,
     /// It was told to stop.

@@ -19,7 +19,7 @@ use tracing::{debug, info, warn};
 use veobatch_core::{Event, Files, Lane, Record, Resolution, SaveError, State, Step, StrayState, Task, plan};
 
 use self::links::{Links, renew};
-use self::naming::{Saving, already, put_down};
+use self::naming::{Saving, already_saved, move_into_place};
 use crate::runtime::claim::Claim;
 use crate::runtime::worker::Worker;
 use crate::save::fetch::{Fetched, disk, fetch};
@@ -83,7 +83,7 @@ async fn fetch_all(worker: &Worker, claim: &Claim, task: &Task, urls: &[String])
         again: claim.claimed.deliveries > 1 || Download::of(&stored.record, task).tries > 0,
     };
     let known = saving.clone();
-    if let Some(files) = blocking(move || already(&known)).await? {
+    if let Some(files) = blocking(move || already_saved(&known)).await? {
         info!(task = %task.id, "was saved already");
         return Ok(files);
     }
@@ -94,7 +94,7 @@ async fn fetch_all(worker: &Worker, claim: &Claim, task: &Task, urls: &[String])
             Err(why) => return blocking(move || leave(fetched, why)).await,
         }
     }
-    blocking(move || put_down(&saving, &mut fetched).or_else(|why| leave(fetched, why))).await
+    blocking(move || move_into_place(&saving, &mut fetched).or_else(|why| leave(fetched, why))).await
 }
 
 async fn fetch_one(

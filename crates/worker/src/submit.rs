@@ -24,11 +24,11 @@ use veobatch_ledger::{Arrival, GateReport, LedgerError, Settle, TROUBLE_WAIT};
 
 use crate::account::access::BLOCKED_WAIT;
 use crate::account::balance::Sender;
-use crate::failpoint::Edge;
+use crate::failpoint::Failpoint;
 use crate::lane::step::panic_words;
-use crate::runtime::backoff::Patience;
+use crate::runtime::backoff::Backoff;
 use crate::runtime::claim::{Claim, SubmitPermit};
-use crate::runtime::evidence::{Evidence, bring};
+use crate::runtime::evidence::{Evidence, record_outcome};
 use crate::runtime::random;
 use crate::runtime::worker::{Worker, log};
 
@@ -42,7 +42,7 @@ const BUSY_WAIT: Duration = Duration::from_secs(60);
 const NO_CREDITS_WAIT: Duration = Duration::from_secs(60);
 
 /// How the paid call ended, as far as this process knows.
-struct Ended {
+struct CallEnd {
     outcome: Outcome,
     arrival: Arrival,
     gate: GateReport,
@@ -55,7 +55,7 @@ pub(crate) async fn submit(worker: &Worker, claim: &Claim, permit: SubmitPermit)
         Step::Submit(_) => pay(worker, claim, permit).await,
         Step::Withdraw => {
             warn!("nothing is submitted: the job was, or may have been, paid for already");
-            Ended::unsent("it was, or may have been, paid for already".to_owned())
+            CallEnd::unsent("it was, or may have been, paid for already".to_owned())
         }
         Step::Orphan
         | Step::Poll(_)
@@ -75,36 +75,36 @@ pub(crate) async fn submit(worker: &Worker, claim: &Claim, permit: SubmitPermit)
     settle(worker, claim, &token, ended).await;
     if let State::Submitting { attempt } = &record.state {
         let batch = &claim.claimed.stored.key.batch;
-        worker.refusals.weigh(worker.ledger.as_ref(), batch, attempt.at, &outcome).await;
+        worker.refusal_streaks.weigh(worker.ledger.as_ref(), batch, attempt.at, &outcome).await;
     }
 }
 
 /// Puts a granted job that will not be submitted by this process back into the queue.
 pub(crate) async fn hand_back(worker: &Worker, claim: &Claim, token: &Token) {
     let why = "its worker was stopped before it".to_owned();
-    settle(worker, claim, token, Ended::unsent(why)).await;
+    settle(worker, claim, token, CallEnd::unsent(why)).await;
 }
 
-async fn pay(worker: &Worker, claim: &Claim, permit: SubmitPermit) -> Ended {
+async fn pay(worker: &Worker, claim: &Claim, permit: SubmitPermit) -> CallEnd {
     let (stored, token) = (&claim.claimed.stored, permit.token().clone());
-    Edge::Granted.reached();
+    Failpoint::Granted.reached();
     let grants = match worker.ledger.confirm(&token).await {
         Ok(grants) => grants,
         // As if it had never been granted: another server is there now, and it grants nothing for a while by itself.
         Err(LedgerError::LostLease) => {
             warn!("the ledger does not know a claim any more that it granted; nothing was sent");
-            return Ended::unsent("the ledger forgot its claim before anything was sent".to_owned());
+            return CallEnd::unsent("the ledger forgot its claim before anything was sent".to_owned());
         }
         Err(error) => {
             let why = format!("its claim could not be confirmed: {error}");
-            return Ended { gate: troubled(&why, None), ..Ended::unsent(why) };
+            return CallEnd { gate: troubled(&why, None), ..CallEnd::unsent(why) };
         }
     };
     if let Err(error) = worker.journal.sending(&token, &stored.key, grants).await {
         error!(%error, "the journal cannot be written: nothing is submitted without it");
-        return Ended::unsent(format!("the journal cannot be written: {error}"));
+        return CallEnd::unsent(format!("the journal cannot be written: {error}"));
     }
-    Edge::Sending.reached();
+    Failpoint::Sending.reached();
     let callback = worker.receiver.as_ref().map(|receiver| receiver.url(&token, &stored.key));
     worker.balance.sending();
     let call = AssertUnwindSafe(worker.client.submit(permit, &stored.spec, callback.as_ref())).catch_unwind().await;
@@ -113,29 +113,30 @@ async fn pay(worker: &Worker, claim: &Claim, permit: SubmitPermit) -> Ended {
             if let (true, Outcome::Unknown(why)) = (answer.is_blocked, &answer.outcome) {
                 worker.access.blocked(why, answer.retry_after);
             }
-            Ended::answered(answer)
+            CallEnd::answered(answer)
         }
-        Err(panic) => Ended::unknown(format!("the call broke off: {}", panic_words(panic.as_ref()))),
+        Err(panic) => CallEnd::unknown(format!("the call broke off: {}", panic_words(panic.as_ref()))),
     };
-    Edge::Answered.reached();
+    Failpoint::Answered.reached();
     if let Err(error) = worker.journal.answer(&token, &ended.outcome).await {
         // The ledger is told next; only if this process dies before that, the job is in doubt.
         warn!(%error, "an answer could not be written to the journal");
     }
-    Edge::Written.reached();
+    Failpoint::Written.reached();
     ended
 }
 
 /// Tells the ledger until it knows, or nobody waits any more; then the journal has it.
-async fn settle(worker: &Worker, claim: &Claim, token: &Token, ended: Ended) {
-    let Ended { outcome, arrival, gate } = ended;
-    let mut patience = Patience::until(worker.ending.now.clone());
+async fn settle(worker: &Worker, claim: &Claim, token: &Token, ended: CallEnd) {
+    let CallEnd { outcome, arrival, gate } = ended;
+    let mut backoff = Backoff::until(worker.shutdown.now.clone());
     loop {
         let settle = Settle { token: token.clone(), arrival, gate: gate.clone() };
         let evidence =
             Evidence { token, outcome: outcome.clone(), settle: Some(settle), lease: Some(&claim.claimed.lease) };
         let stored = claim.claimed.stored.clone();
-        let result = bring(worker.ledger.as_ref(), &worker.learning.policy(), stored, evidence, &mut patience).await;
+        let result =
+            record_outcome(worker.ledger.as_ref(), &worker.learning.policy(), stored, evidence, &mut backoff).await;
         worker.weigh(claim, &result, Sender::Us);
         log(&result);
         match result {
@@ -145,19 +146,19 @@ async fn settle(worker: &Worker, claim: &Claim, token: &Token, ended: Ended) {
                 break;
             }
             Err(error) => {
-                if !patience.wait("a submission's outcome is not stored yet", &error).await {
+                if !backoff.wait("a submission's outcome is not stored yet", &error).await {
                     return;
                 }
             }
         }
     }
-    Edge::Told.reached();
+    Failpoint::Told.reached();
     if let Err(error) = worker.journal.settled(token).await {
         warn!(%error, "the journal could not be written; a later replay will find nothing to do");
     }
 }
 
-impl Ended {
+impl CallEnd {
     /// By this process's own decision: says nothing about the service.
     fn unsent(why: String) -> Self {
         Self { outcome: Outcome::NotSent(why), arrival: Arrival::Never, gate: GateReport::Silent }

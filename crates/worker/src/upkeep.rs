@@ -32,7 +32,7 @@ use tracing::{debug, error, warn};
 use veobatch_ledger::LedgerError;
 
 use crate::lane::step::panic_words;
-use crate::runtime::backoff::Patience;
+use crate::runtime::backoff::Backoff;
 use crate::runtime::worker::Worker;
 
 /// After a turn that was cut off or panicked.
@@ -43,7 +43,7 @@ const LAST_WITHIN: Duration = Duration::from_secs(5);
 
 /// A periodic task.
 #[async_trait]
-pub(crate) trait Duty: Send {
+pub(crate) trait PeriodicTask: Send {
     /// What it does, for the log.
     fn name(&self) -> &'static str;
 
@@ -61,8 +61,8 @@ pub(crate) trait Duty: Send {
 }
 
 /// Takes one turn after the other until `end`.
-pub(crate) async fn supervise(worker: Arc<Worker>, mut duty: Box<dyn Duty>, end: CancellationToken) {
-    let mut patience = Patience::until(end.clone());
+pub(crate) async fn run_periodically(worker: Arc<Worker>, mut duty: Box<dyn PeriodicTask>, end: CancellationToken) {
+    let mut backoff = Backoff::until(end.clone());
     let mut is_stuck = false;
     while !end.is_cancelled() {
         let Some(turn) = until_the_end(&end, timeout(duty.limit(), guarded(duty.as_mut(), &worker))).await else {
@@ -72,12 +72,12 @@ pub(crate) async fn supervise(worker: Arc<Worker>, mut duty: Box<dyn Duty>, end:
         let pause = match turn {
             Ok(Ok(Ok(pause))) => {
                 is_stuck = false;
-                patience.over();
+                backoff.succeeded();
                 pause
             }
             Ok(Ok(Err(ledger))) => {
                 duty.outage(&worker);
-                patience.wait(task, &ledger).await;
+                backoff.wait(task, &ledger).await;
                 Duration::ZERO
             }
             Ok(Err(words)) => {
@@ -101,7 +101,7 @@ pub(crate) async fn supervise(worker: Arc<Worker>, mut duty: Box<dyn Duty>, end:
 }
 
 /// One turn, or the words of its panic.
-async fn guarded(duty: &mut dyn Duty, worker: &Worker) -> Result<Result<Duration, LedgerError>, String> {
+async fn guarded(duty: &mut dyn PeriodicTask, worker: &Worker) -> Result<Result<Duration, LedgerError>, String> {
     AssertUnwindSafe(duty.turn(worker)).catch_unwind().await.map_err(|panic| panic_words(panic.as_ref()))
 }
 

@@ -16,30 +16,30 @@ use veobatch_ledger::{CLAIM_MAX, Guarantee, Ledger, LedgerError, NoteKind, Setti
 use crate::account::access::{self, Access};
 use crate::account::balance::{self, Balance};
 use crate::callback::Receiver;
-use crate::callback::door::serve;
+use crate::callback::listener::serve;
 use crate::journal::replay::{Telling, Told, replay};
 use crate::journal::restored::{self, unusable};
 use crate::journal::{Journal, others};
 use crate::lane::claimer::Due;
 use crate::lane::{self, LaneOfWork};
-use crate::runtime::backoff::Patience;
+use crate::runtime::backoff::Backoff;
 use crate::runtime::claim::Claim;
-use crate::runtime::claimer::lasting;
+use crate::runtime::claimer::supervise;
 use crate::runtime::clock::LedgerClock;
 use crate::runtime::learning::Learning;
 use crate::runtime::leases::{Leases, Renewals};
-use crate::runtime::shutdown::Ending;
+use crate::runtime::shutdown::Shutdown;
 use crate::runtime::worker::{Batches, Worker};
 use crate::runtime::{blocking, random};
 use crate::save::fetch::SILENCE;
 use crate::save::output::{self, Output, Tidy};
-use crate::submit::backpressure::{Brake, Room};
+use crate::submit::backpressure::{Backpressure, CapacityCheck};
 use crate::submit::claimer::Submissions;
-use crate::submit::refusal_streak::Refusals;
-use crate::submit::worker_window::Hours;
+use crate::submit::refusal_streak::RefusalStreaks;
+use crate::submit::worker_window::WorkerWindow;
 use crate::upkeep::maintenance::duties;
-use crate::upkeep::{Duty, supervise};
-use crate::{Client, Ended, Options, Stop, WorkError, submit};
+use crate::upkeep::{PeriodicTask, run_periodically};
+use crate::{Client, Options, Stop, WorkError, WorkerExit, submit};
 
 /// How long the last leases are tried to be given back; they end by themselves otherwise.
 const HAND_BACK_WITHIN: Duration = Duration::from_secs(5);
@@ -60,12 +60,22 @@ const OPEN_WITHIN: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// [`WorkError`]'s variants are what a person can do.
-pub async fn work(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: Stop) -> Result<Ended, WorkError> {
+pub async fn work(
+    ledger: SharedLedger,
+    client: Arc<Client>,
+    options: Options,
+    stop: Stop,
+) -> Result<WorkerExit, WorkError> {
     let id = format!("{:08x}", random::bits() >> 96);
     run(ledger, client, options, &stop).instrument(info_span!("worker", id)).await
 }
 
-async fn run(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: &Stop) -> Result<Ended, WorkError> {
+async fn run(
+    ledger: SharedLedger,
+    client: Arc<Client>,
+    options: Options,
+    stop: &Stop,
+) -> Result<WorkerExit, WorkError> {
     let guarantee = check_guarantee(&ledger, &options).await?;
     let place = ledger.take_worker_place().await?;
     let listener = listen(&options).await?;
@@ -79,9 +89,9 @@ async fn run(ledger: SharedLedger, client: Arc<Client>, options: Options, stop: 
         ..Settings::default()
     };
     worker.ledger.configure(&begins).await?;
-    worker.hours.look(&worker.batches.keep(worker.ledger.list(&veobatch_ledger::Batches::Active).await?));
+    worker.window.look(&worker.batches.keep(worker.ledger.list(&veobatch_ledger::Batches::Active).await?));
     // Before anything is submitted, and then again and again.
-    Room::default().turn(&worker).await?;
+    CapacityCheck::default().turn(&worker).await?;
     info!(lanes = ?options.lanes, output = %options.output.display(), "working");
 
     let mut lanes = Vec::new();
@@ -122,23 +132,23 @@ fn start_beside(
     kept: &CancellationToken,
 ) -> JoinSet<()> {
     let mut beside = JoinSet::new();
-    let closing = &worker.ending.closing;
-    let mut tasks: Vec<(Box<dyn Duty>, &CancellationToken)> = Vec::new();
+    let closing = &worker.shutdown.closing;
+    let mut tasks: Vec<(Box<dyn PeriodicTask>, &CancellationToken)> = Vec::new();
     tasks.push((Box::new(Renewals), kept));
     tasks.push((Box::new(Tidy::default()), closing));
     tasks.extend(duties(&options.until, options.compact_after).into_iter().map(|duty| (duty, closing)));
     for (duty, end) in tasks {
-        beside.spawn(supervise(Arc::clone(worker), duty, end.clone()).in_current_span());
+        beside.spawn(run_periodically(Arc::clone(worker), duty, end.clone()).in_current_span());
     }
     let (reading, until) = (Arc::clone(worker), kept.clone());
-    beside.spawn(lasting(move || balance::watch(Arc::clone(&reading), until.clone())).in_current_span());
+    beside.spawn(supervise(move || balance::watch(Arc::clone(&reading), until.clone())).in_current_span());
     let (asking, until) = (Arc::clone(worker), kept.clone());
-    beside.spawn(lasting(move || access::watch(Arc::clone(&asking), until.clone())).in_current_span());
+    beside.spawn(supervise(move || access::watch(Arc::clone(&asking), until.clone())).in_current_span());
     if let Some((listener, receiver)) = listener.zip(worker.receiver.clone()) {
         // To the last, so that what ends meanwhile is still heard.
         let (worker, until) = (Arc::clone(worker), kept.clone());
         let serving =
-            lasting(move || serve(Arc::clone(&worker), Arc::clone(&receiver), Arc::clone(&listener), until.clone()));
+            supervise(move || serve(Arc::clone(&worker), Arc::clone(&receiver), Arc::clone(&listener), until.clone()));
         beside.spawn(serving.in_current_span());
     }
     beside
@@ -197,9 +207,9 @@ pub(crate) async fn prepare(
     stop: &Stop,
 ) -> Result<Worker, WorkError> {
     let held = restored::hold(ledger.as_ref(), options).await?;
-    let ending = Ending::of(stop);
+    let shutdown = Shutdown::of(stop);
     let (output, journal) = open(ledger.as_ref(), options, guarantee).await?;
-    let told = recall(&journal, ledger.as_ref(), options, &ending).await;
+    let told = recall(&journal, ledger.as_ref(), options, &shutdown).await;
     let told = told.map_err(|error| unusable(&options.state_dir, &error))?;
     if options.past.adopt_journals && !told.all {
         let words = "it did not take everything that the adopted journals know of paid calls";
@@ -218,19 +228,19 @@ pub(crate) async fn prepare(
         receiver: options.callbacks.as_ref().map(|callbacks| Arc::new(Receiver::new(callbacks))),
         in_doubt: options.in_doubt,
         only: options.only.clone(),
-        hours: Hours::new(options.window.clone()),
+        window: WorkerWindow::new(options.window.clone()),
         leases: Arc::new(Leases::default()),
         clock: LedgerClock::default(),
-        brake: Brake::new(
+        backpressure: Backpressure::new(
             options.lanes.contains(&Lane::Save).then_some(options.min_free),
             options.lanes.contains(&Lane::Submit),
             held,
         ),
         balance: Balance::default(),
         access: Access::default(),
-        refusals: Refusals::default(),
+        refusal_streaks: RefusalStreaks::default(),
         batches: Batches::default(),
-        ending,
+        shutdown,
     })
 }
 
@@ -251,16 +261,16 @@ async fn open(ledger: &dyn Ledger, options: &Options, guarantee: &Guarantee) -> 
 }
 
 /// Tells the ledger what this machine's processes that are gone left behind.
-async fn recall(journal: &Journal, ledger: &dyn Ledger, options: &Options, ending: &Ending) -> io::Result<Told> {
-    let mut patience = Patience::until(ending.closing.clone());
+async fn recall(journal: &Journal, ledger: &dyn Ledger, options: &Options, shutdown: &Shutdown) -> io::Result<Told> {
+    let mut backoff = Backoff::until(shutdown.closing.clone());
     // A ledger that is recovering, as one that cannot be asked may be, may have forgotten what an earlier process of this
     // machine told it; and this one may not live long enough to be reminded.
     let is_sound = ledger.account().await.is_ok_and(|account| account.recovering_until.is_none());
     let telling = if is_sound { Telling::New } else { Telling::Again };
-    let mut told = replay(journal, telling, ledger, &options.policy, &mut patience).await?;
+    let mut told = replay(journal, telling, ledger, &options.policy, &mut backoff).await?;
     let place = journal.place();
     if options.past.adopt_journals {
-        told.and(others::adopt(place, ledger, &options.policy, &mut patience).await?);
+        told.and(others::adopt(place, ledger, &options.policy, &mut backoff).await?);
     } else if options.lanes.contains(&Lane::Submit) {
         others::warn_of(place).await?;
     }
@@ -279,11 +289,11 @@ fn start_lane(worker: &Arc<Worker>, lane: Lane, options: &Options, claimers: &mu
     match lane {
         Lane::Submit => {
             let claimer = Arc::new(Submissions::new(worker, slots, claims));
-            claimers.spawn(async move { lasting(|| claimer.run()).await }.in_current_span());
+            claimers.spawn(async move { supervise(|| claimer.run()).await }.in_current_span());
         }
         Lane::Follow | Lane::Save => {
             let claimer = Arc::new(Due::new(worker, lane, slots, claims));
-            claimers.spawn(async move { lasting(|| claimer.run()).await }.in_current_span());
+            claimers.spawn(async move { supervise(|| claimer.run()).await }.in_current_span());
         }
     }
     work
@@ -308,7 +318,7 @@ pub(crate) async fn hand_back(worker: &Worker, claims: Vec<Claim>) {
     }
 }
 
-async fn finish(worker: &Worker) -> Result<Ended, WorkError> {
+async fn finish(worker: &Worker) -> Result<WorkerExit, WorkError> {
     let journal = worker.journal.clone();
     // Nobody waits for a disk that hangs.
     let removed = tokio::time::timeout(HAND_BACK_WITHIN, blocking::run(move || journal.finish())).await;
@@ -316,7 +326,7 @@ async fn finish(worker: &Worker) -> Result<Ended, WorkError> {
     if let Err(error) = removed {
         debug!(%error, "the journal could not be removed; its replay will find nothing to do");
     }
-    worker.ending.result()
+    worker.shutdown.result()
 }
 
 fn file_host(options: &Options) -> Result<FileHost, WorkError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use veobatch_core::{BatchId, Lane, StateName};
 use veobatch_ledger::{BatchSummary, Batches, LedgerError};
-use veobatch_worker::{Ended, Options, Past, Stop, Until, WorkError};
+use veobatch_worker::{Options, Past, Stop, Until, WorkError, WorkerExit};
 
 use crate::args::settings::{Settings, WorkSettings};
 use crate::failure::{Failure, Result};
@@ -167,10 +167,14 @@ async fn under_way(session: &Session) -> String {
     }
 }
 
-fn told(ended: std::result::Result<Ended, WorkError>, is_interrupted: bool, output: &std::path::Path) -> Result<Work> {
+fn told(
+    ended: std::result::Result<WorkerExit, WorkError>,
+    is_interrupted: bool,
+    output: &std::path::Path,
+) -> Result<Work> {
     match ended {
-        Ok(Ended::Stopped) if is_interrupted => Ok(Work::Interrupted),
-        Ok(Ended::Finished | Ended::Stopped) => Ok(Work::Finished),
+        Ok(WorkerExit::Stopped) if is_interrupted => Ok(Work::Interrupted),
+        Ok(WorkerExit::Finished | WorkerExit::Stopped) => Ok(Work::Finished),
         Err(WorkError::Ledger(LedgerError::WorkerPresent)) => Ok(Work::NoPlace),
         Err(error) => Err(failed(&error, output)),
     }

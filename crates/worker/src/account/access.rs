@@ -130,7 +130,7 @@ async fn is_settled(worker: &Worker, met: &Met, answer: Result<Credits, Trouble>
             true
         }
         (Err(Trouble { kind: TroubleKind::KeyRefused, .. }), Met::Refused(words)) => {
-            worker.ending.key_refused(words);
+            worker.shutdown.key_refused(words);
             access.settled(None);
             true
         }

@@ -221,7 +221,7 @@ async fn finish(worker: &Worker) {
         let after = read(worker).await;
         weigh(worker, Duration::ZERO, after).await;
     };
-    let ended = worker.ending.now.run_until_cancelled(timeout(END_WITHIN, last)).await;
+    let ended = worker.shutdown.now.run_until_cancelled(timeout(END_WITHIN, last)).await;
     if !matches!(ended, Some(Ok(()))) {
         debug!("the balance after the last doubts was not read");
     }

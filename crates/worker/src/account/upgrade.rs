@@ -10,8 +10,8 @@ use veobatch_api::{Permit, wall_clock};
 use veobatch_core::{Resolution, Task, Token, Trouble, TroubleKind, Upgrade, Upgrading};
 use veobatch_ledger::{Issuer, LedgerError, UpgradeClaim};
 
-use crate::follow::heed;
-use crate::runtime::backoff::Patience;
+use crate::follow::report_trouble;
+use crate::runtime::backoff::Backoff;
 use crate::runtime::claim::{BEGIN_WITHIN, Claim, STALL};
 use crate::runtime::random;
 use crate::runtime::worker::Worker;
@@ -33,7 +33,7 @@ pub(crate) async fn upgrade(worker: &Worker, claim: &Claim, task: &Task, to: Res
         debug!("a step made two upgrade calls; the first one's slot ends by itself");
     }
     if let Upgrade::Trouble(trouble) = &answer.outcome {
-        heed(worker, trouble);
+        report_trouble(worker, trouble);
     }
     answer.outcome
 }
@@ -45,7 +45,7 @@ async fn leave(
     token: &Token,
     is_paced: bool,
 ) -> Result<Permit<Issuer, Upgrading>, Upgrade> {
-    let mut patience = Patience::until(worker.ending.closing.clone());
+    let mut backoff = Backoff::until(worker.shutdown.closing.clone());
     loop {
         let (until, until_wall) = (Instant::now() + BEGIN_WITHIN, wall_clock() + BEGIN_WITHIN);
         let claimed = worker.ledger.claim_upgrade(&claim.claimed.lease, token, is_paced.then_some(STALL)).await;
@@ -59,7 +59,7 @@ async fn leave(
             Err(error) => error,
         };
         let is_outage = matches!(error, LedgerError::Unavailable(_));
-        if !is_outage || !patience.wait("a larger version cannot be asked for", &error).await {
+        if !is_outage || !backoff.wait("a larger version cannot be asked for", &error).await {
             let (kind, message) = (TroubleKind::Transport, error.to_string());
             return Err(Upgrade::Trouble(Trouble { kind, message, retry_after: None }));
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What became of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum CallbackOutcome {
     /// It changed something, and the ledger has it.
     Taken,
     /// It said what is known.
@@ -24,26 +24,26 @@ pub(crate) enum Fate {
     Limited,
 }
 
-/// Every fate and its word.
-const WORDS: [(Fate, &str); 8] = [
-    (Fate::Taken, "taken"),
-    (Fate::Known, "known"),
-    (Fate::Unknown, "unknown"),
-    (Fate::Forged, "forged"),
-    (Fate::Malformed, "malformed"),
-    (Fate::Refused, "refused"),
-    (Fate::Deferred, "deferred"),
-    (Fate::Limited, "limited"),
+/// Every outcome and its word.
+const WORDS: [(CallbackOutcome, &str); 8] = [
+    (CallbackOutcome::Taken, "taken"),
+    (CallbackOutcome::Known, "known"),
+    (CallbackOutcome::Unknown, "unknown"),
+    (CallbackOutcome::Forged, "forged"),
+    (CallbackOutcome::Malformed, "malformed"),
+    (CallbackOutcome::Refused, "refused"),
+    (CallbackOutcome::Deferred, "deferred"),
+    (CallbackOutcome::Limited, "limited"),
 ];
 
-/// How many had each fate.
+/// How many had each outcome.
 #[derive(Debug, Default)]
 pub(crate) struct Counts([AtomicU64; WORDS.len()]);
 
 impl Counts {
-    pub(crate) fn add(&self, fate: Fate) {
+    pub(crate) fn add(&self, outcome: CallbackOutcome) {
         for (count, (known, _)) in self.0.iter().zip(WORDS) {
-            if known == fate {
+            if known == outcome {
                 count.fetch_add(1, Ordering::Relaxed);
             }
         }

@@ -8,7 +8,7 @@ use veobatch_api::wall_clock;
 use veobatch_core::{Event, JobKey, Record, State, TaskId, Timestamp, Token};
 use veobatch_ledger::{Change, Changed, LedgerError, NoRetry, Stored, change};
 
-use super::counts::Fate;
+use super::counts::CallbackOutcome;
 use super::{Receiver, address, body};
 use crate::runtime::random;
 use crate::runtime::worker::{Worker, log};
@@ -30,24 +30,24 @@ pub(crate) async fn receive(
     path: &str,
     headers: &HeaderMap,
     bytes: &[u8],
-) -> Fate {
-    let Some((token, key)) = address::read(path) else { return Fate::Unknown };
-    let Some(body) = body::parse(bytes) else { return Fate::Malformed };
+) -> CallbackOutcome {
+    let Some((token, key)) = address::read(path) else { return CallbackOutcome::Unknown };
+    let Some(body) = body::parse(bytes) else { return CallbackOutcome::Malformed };
     if !is_signed(receiver, headers, body.task.as_ref()) {
-        return Fate::Forged;
+        return CallbackOutcome::Forged;
     }
     let span = info_span!("callback", batch = %key.batch, job = %key.job);
     let callback = Callback { token, key, task: body.task };
     let told = async { tokio::time::timeout(WITHIN, tell(worker, receiver, callback)).await };
     match told.instrument(span).await {
-        Ok(Ok(fate)) => fate,
+        Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => {
             debug!(%error, "a callback could not be stored; the sender is asked to try again");
-            Fate::Deferred
+            CallbackOutcome::Deferred
         }
         Err(_) => {
             debug!("a callback could not be stored in time; the sender is asked to try again");
-            Fate::Deferred
+            CallbackOutcome::Deferred
         }
     }
 }
@@ -66,16 +66,16 @@ fn is_signed(receiver: &Receiver, headers: &HeaderMap, task: Option<&TaskId>) ->
     key.verifies(task.as_str(), timestamp, signature, now)
 }
 
-async fn tell(worker: &Worker, receiver: &Receiver, callback: Callback) -> Result<Fate, LedgerError> {
+async fn tell(worker: &Worker, receiver: &Receiver, callback: Callback) -> Result<CallbackOutcome, LedgerError> {
     let Callback { token, key, task } = callback;
     let stored = match worker.ledger.read(&key).await? {
         Some(stored) if stored.record.knows(&token) => stored,
-        Some(stored) if repeats(&stored.record, task.as_ref()) => return Ok(Fate::Known),
+        Some(stored) if repeats(&stored.record, task.as_ref()) => return Ok(CallbackOutcome::Known),
         Some(_) | None => return stranger(worker, receiver).await,
     };
     if matches!(stored.record.state, State::Submitting { .. }) && task.is_none() {
         // Its outcome is not known yet, and this tells too little of it: it says more once the job is in doubt.
-        return Ok(Fate::Deferred);
+        return Ok(CallbackOutcome::Deferred);
     }
     if let Some(by) = somebody_elses(worker, &stored, task.as_ref()).await? {
         return Ok(refused(&by));
@@ -84,22 +84,22 @@ async fn tell(worker: &Worker, receiver: &Receiver, callback: Callback) -> Resul
     let policy = worker.learning.policy();
     let told = Change { event: &event, lease: None, settle: None, jitter: random::jitter(), policy: &policy };
     let result = change(worker.ledger.as_ref(), stored.clone(), &told, &mut NoRetry).await;
-    let (fate, record) = match result {
+    let (outcome, record) = match result {
         Ok(Changed::Moved { from, to }) => {
             let record = (*to).clone();
             log(&Ok(Changed::Moved { from, to }));
-            (Fate::Taken, record)
+            (CallbackOutcome::Taken, record)
         }
         Ok(Changed::Same(why)) => {
             debug!("a callback says nothing new: the job {why}");
-            (Fate::Known, stored.record)
+            (CallbackOutcome::Known, stored.record)
         }
-        Ok(Changed::Lost) => return Ok(Fate::Deferred),
+        Ok(Changed::Lost) => return Ok(CallbackOutcome::Deferred),
         Err(LedgerError::TaskTaken { by }) => return Ok(refused(&by)),
         Err(error) => return Err(error),
     };
     heard(worker, receiver, &record, &token, task.as_ref(), now).await;
-    Ok(fate)
+    Ok(outcome)
 }
 
 /// True if the job is done with this very task. A compact record knows no token any more, and needs none: whoever names
@@ -110,13 +110,13 @@ fn repeats(record: &Record, task: Option<&TaskId>) -> bool {
 }
 
 /// Who knows no token is limited, and only that: what is genuine is never turned away because of others.
-async fn stranger(worker: &Worker, receiver: &Receiver) -> Result<Fate, LedgerError> {
+async fn stranger(worker: &Worker, receiver: &Receiver) -> Result<CallbackOutcome, LedgerError> {
     if receiver.strangers.check().is_err() {
-        return Ok(Fate::Limited);
+        return Ok(CallbackOutcome::Limited);
     }
     // A ledger that went back in time learns of its attempts again while it recovers: the sender is to come back.
     let is_recovering = worker.ledger.account().await?.recovering_until.is_some();
-    Ok(if is_recovering { Fate::Deferred } else { Fate::Unknown })
+    Ok(if is_recovering { CallbackOutcome::Deferred } else { CallbackOutcome::Unknown })
 }
 
 /// The job that owns the task already, if it is another one and this job would take it.
@@ -131,9 +131,9 @@ async fn somebody_elses(
     Ok(worker.ledger.find_task(task).await?.filter(|owner| *owner != stored.key))
 }
 
-fn refused(by: &JobKey) -> Fate {
+fn refused(by: &JobKey) -> CallbackOutcome {
     error!(%by, "a callback named a task that belongs to another job: refused");
-    Fate::Refused
+    CallbackOutcome::Refused
 }
 
 /// Writes down, now and then, that callbacks get through: by one about the very task that its attempt made.

@@ -5,8 +5,8 @@ use tracing::{error, info};
 use veobatch_api::RecordInfo;
 use veobatch_core::{Attempt, Event, Progress, TaskId, TaskMatch, Trouble, TroubleKind};
 
-use crate::callback::Fate;
-use crate::follow::heed;
+use crate::callback::CallbackOutcome;
+use crate::follow::report_trouble;
 use crate::runtime::claim::Claim;
 use crate::runtime::worker::Worker;
 
@@ -18,11 +18,11 @@ pub(crate) async fn compare(worker: &Worker, claim: &Claim, attempt: Attempt, ta
         TaskMatch::Another(why) => {
             error!(%task, %why, "a callback named a task that is not this job's: refused");
             if let Some(receiver) = &worker.receiver {
-                receiver.counts.add(Fate::Refused);
+                receiver.counts.add(CallbackOutcome::Refused);
             }
         }
         TaskMatch::Missing(_) => {}
-        TaskMatch::Trouble(trouble) => heed(worker, trouble),
+        TaskMatch::Trouble(trouble) => report_trouble(worker, trouble),
     }
     Event::Compared { token: attempt.token, task, found }
 }

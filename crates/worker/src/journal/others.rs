@@ -15,7 +15,7 @@ use veobatch_ledger::{Ledger, LedgerId};
 use super::line::{Finding, findings};
 use super::replay::{Left, Told, left_in, tell_all};
 use super::{Place, history, sync_dir};
-use crate::runtime::backoff::Patience;
+use crate::runtime::backoff::Backoff;
 use crate::runtime::blocking;
 use crate::runtime::disk::Disk;
 
@@ -99,14 +99,14 @@ pub(crate) async fn adopt(
     place: &Place,
     ledger: &dyn Ledger,
     policy: &PollPolicy,
-    patience: &mut Patience,
+    backoff: &mut Backoff,
 ) -> io::Result<Told> {
     let at = place.clone();
     let (own, foreign) =
         blocking::run(move || Ok((history::of(&at.dir, &at.ledger)?, foreign(&at)?))).await.flatten()?;
-    let mut all = tell_all(ledger, policy, &own, patience).await;
+    let mut all = tell_all(ledger, policy, &own, backoff).await;
     for (_, kept, paid) in foreign {
-        let told = tell_all(ledger, policy, &paid, patience).await;
+        let told = tell_all(ledger, policy, &paid, backoff).await;
         if told.is_whole() && told.gone.is_empty() {
             info!(journal = %kept.path().display(), "adopted");
             let at = place.clone();
@@ -200,15 +200,15 @@ mod tests {
         killed(dir.path(), &own, &mine).await;
         killed(dir.path(), &other, &theirs).await;
         let (place, policy) = (place(dir.path(), &own), PollPolicy::default());
-        let mut patience = Patience::until(CancellationToken::new());
-        let told = replay_left(&place, Telling::Again, &ledger, &policy, &mut patience).await.unwrap();
+        let mut backoff = Backoff::until(CancellationToken::new());
+        let told = replay_left(&place, Telling::Again, &ledger, &policy, &mut backoff).await.unwrap();
         assert_eq!(told.moved, [mine.clone()].into());
         assert_eq!(state(&ledger, &theirs).await, StateName::Queued);
         let known = others(&place).unwrap();
         assert_eq!((known.len(), known[&other].journals, known[&other].submissions), (1, 1, 1));
         assert!(names(dir.path()).iter().any(|name| name.starts_with("journal-")), "it is not deleted");
 
-        let told = adopt(&place, &ledger, &policy, &mut patience).await.unwrap();
+        let told = adopt(&place, &ledger, &policy, &mut backoff).await.unwrap();
         assert_eq!(told.moved, [theirs.clone()].into());
         assert_eq!(state(&ledger, &theirs).await, StateName::Generating);
         assert!(others(&place).unwrap().is_empty());
@@ -231,8 +231,8 @@ mod tests {
         }
         let place = place(dir.path(), &own);
         assert_eq!(others(&place).unwrap()[&other].submissions, 1);
-        let mut patience = Patience::until(CancellationToken::new());
-        let told = adopt(&place, &ledger, &PollPolicy::default(), &mut patience).await.unwrap();
+        let mut backoff = Backoff::until(CancellationToken::new());
+        let told = adopt(&place, &ledger, &PollPolicy::default(), &mut backoff).await.unwrap();
         assert_eq!(told.moved, [mine, theirs].into(), "and what this one was told before, should it be emptied");
         assert!(others(&place).unwrap().is_empty());
     }
@@ -243,9 +243,9 @@ mod tests {
         let (ledger, own) = ledger().await;
         let line = r#"{"sending":{"token":"00000000000000000000000000000001","job":{"batch":"garden","job":"1"}}}"#;
         fs::write(dir.path().join("journal-1.jsonl"), format!("{line}\n")).unwrap();
-        let mut patience = Patience::until(CancellationToken::new());
+        let mut backoff = Backoff::until(CancellationToken::new());
         let (place, policy) = (place(dir.path(), &own), PollPolicy::default());
-        let told = replay_left(&place, Telling::New, &ledger, &policy, &mut patience).await.unwrap();
+        let told = replay_left(&place, Telling::New, &ledger, &policy, &mut backoff).await.unwrap();
         assert_eq!(told.moved, [key("garden", "1")].into());
         assert_eq!(state(&ledger, &key("garden", "1")).await, StateName::InDoubt);
     }
@@ -255,8 +255,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let ((ledger, own), other) = (ledger().await, LedgerId::random().unwrap());
         killed(dir.path(), &other, &key("night", "1")).await;
-        let mut patience = Patience::until(CancellationToken::new());
-        let told = adopt(&place(dir.path(), &own), &ledger, &PollPolicy::default(), &mut patience).await.unwrap();
+        let mut backoff = Backoff::until(CancellationToken::new());
+        let told = adopt(&place(dir.path(), &own), &ledger, &PollPolicy::default(), &mut backoff).await.unwrap();
         assert_eq!(told.gone, [key("night", "1")].into());
         assert_eq!(others(&place(dir.path(), &own)).unwrap().len(), 1);
     }

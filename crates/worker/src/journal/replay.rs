@@ -12,10 +12,10 @@ use veobatch_ledger::{Arrival, Changed, GateReport, Ledger, LedgerError, LedgerI
 
 use super::line::{Finding, Findings, Line, findings};
 use super::{Journal, KEEP, PREFIX, Place, SUFFIX, history};
-use crate::runtime::backoff::Patience;
+use crate::runtime::backoff::Backoff;
 use crate::runtime::blocking;
 use crate::runtime::disk::Disk;
-use crate::runtime::evidence::{Evidence, bring};
+use crate::runtime::evidence::{Evidence, record_outcome};
 use crate::runtime::worker::log;
 
 /// The journal of a process that is gone; locked by us, so that nobody else replays it.
@@ -76,14 +76,14 @@ pub(crate) async fn replay(
     telling: Telling,
     ledger: &dyn Ledger,
     policy: &PollPolicy,
-    patience: &mut Patience,
+    backoff: &mut Backoff,
 ) -> io::Result<Told> {
     let mut told = match telling {
         Telling::New => Told::everything(),
-        Telling::Again => tell_all(ledger, policy, &journal.told(), patience).await,
+        Telling::Again => tell_all(ledger, policy, &journal.told(), backoff).await,
     };
     let place = journal.place();
-    told.and(replay_left(place, telling, ledger, policy, patience).await?);
+    told.and(replay_left(place, telling, ledger, policy, backoff).await?);
     let at = place.clone();
     blocking::run(move || history::prune(&at.dir, &at.ledger, wall_clock())).await?;
     Ok(told)
@@ -95,7 +95,7 @@ pub(crate) async fn replay_left(
     telling: Telling,
     ledger: &dyn Ledger,
     policy: &PollPolicy,
-    patience: &mut Patience,
+    backoff: &mut Backoff,
 ) -> io::Result<Told> {
     let mut all = Told::everything();
     let at = place.clone();
@@ -103,9 +103,9 @@ pub(crate) async fn replay_left(
     for mut left in left {
         let mut told = match telling {
             Telling::New => Told::everything(),
-            Telling::Again => tell_all(ledger, policy, &left.findings.told, patience).await,
+            Telling::Again => tell_all(ledger, policy, &left.findings.told, backoff).await,
         };
-        told.and(tell_all(ledger, policy, &left.findings.open, patience).await);
+        told.and(tell_all(ledger, policy, &left.findings.open, backoff).await);
         if !told.is_whole() {
             warn!(journal = %left.path.display(), "a journal could not be replayed wholly; it is kept");
         } else if let Err(error) = left.done_with(place) {
@@ -123,11 +123,11 @@ pub(crate) async fn tell_all(
     ledger: &dyn Ledger,
     policy: &PollPolicy,
     findings: &[Finding],
-    patience: &mut Patience,
+    backoff: &mut Backoff,
 ) -> Told {
     let mut told = Told::everything();
     for finding in findings.iter().rev() {
-        match tell(ledger, policy, finding, patience, &mut told).await {
+        match tell(ledger, policy, finding, backoff, &mut told).await {
             Ok(()) => {}
             Err(error @ LedgerError::Unreadable { .. }) => {
                 warn!(%error, "the ledger could not be told what a journal says of a job");
@@ -147,7 +147,7 @@ async fn tell(
     ledger: &dyn Ledger,
     policy: &PollPolicy,
     finding: &Finding,
-    patience: &mut Patience,
+    backoff: &mut Backoff,
     all: &mut Told,
 ) -> Result<(), LedgerError> {
     let (token, job, outcome, arrival) = match finding {
@@ -181,7 +181,7 @@ async fn tell(
     };
     let settle = Settle { token: token.clone(), arrival, gate: GateReport::Silent };
     let evidence = Evidence { token, outcome, settle: Some(settle), lease: None };
-    let changed = bring(ledger, policy, stored, evidence, patience).await?;
+    let changed = record_outcome(ledger, policy, stored, evidence, backoff).await?;
     if matches!(changed, Changed::Moved { .. }) {
         all.moved.insert(key.clone());
     }

@@ -22,7 +22,7 @@ use crate::journal::Place;
 use crate::journal::high_water::HighWater;
 use crate::journal::history;
 use crate::journal::replay::{Telling, Told, replay_left, tell_all};
-use crate::runtime::backoff::Patience;
+use crate::runtime::backoff::Backoff;
 use crate::runtime::blocking;
 use crate::{Options, WorkError};
 
@@ -59,13 +59,13 @@ pub async fn reconcile(ledger: &dyn Ledger, options: &Options) -> Result<Option<
         return Ok(None);
     }
     let place = Place { dir: options.state_dir.clone(), ledger: identity.id, keeps_told: false };
-    let mut patience = Patience::until(CancellationToken::new());
+    let mut backoff = Backoff::until(CancellationToken::new());
     let policy = &options.policy;
     let mut told =
-        replay_left(&place, Telling::Again, ledger, policy, &mut patience).await.map_err(|error| unusable(&error))?;
+        replay_left(&place, Telling::Again, ledger, policy, &mut backoff).await.map_err(|error| unusable(&error))?;
     let past = blocking::run(move || history::of(&place.dir, &place.ledger)).await.flatten();
-    told.and(tell_all(ledger, policy, &past.map_err(|error| unusable(&error))?, &mut patience).await);
-    told.and(sidecars::tell(ledger, policy, &options.output, &mut patience).await?);
+    told.and(tell_all(ledger, policy, &past.map_err(|error| unusable(&error))?, &mut backoff).await);
+    told.and(sidecars::tell(ledger, policy, &options.output, &mut backoff).await?);
     if !told.all {
         let words = "it did not take everything that the journals know of paid calls";
         return Err(LedgerError::Unavailable(words.to_owned()).into());

@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use veobatch_core::Lane;
 use veobatch_ledger::{CLAIM_MAX, Claimed};
 
-use crate::runtime::backoff::Patience;
+use crate::runtime::backoff::Backoff;
 use crate::runtime::claim::Claim;
 use crate::runtime::claimer::{is_over, rest};
 use crate::runtime::leases::LEASE;
@@ -28,7 +28,7 @@ impl Due {
 
     /// Claims until the worker is closing.
     pub(crate) async fn run(&self) {
-        let mut patience = Patience::until(self.worker.ending.closing.clone());
+        let mut backoff = Backoff::until(self.worker.shutdown.closing.clone());
         while let Some((slots, go_on)) = self.prepare().await {
             if !go_on {
                 return;
@@ -36,16 +36,16 @@ impl Due {
             let max = slots.len();
             let (claimed, next) = match self.worker.ledger.claim(self.lane, max, LEASE).await {
                 Ok(answer) => answer,
-                Err(error) if is_over(&error) => return self.worker.ending.outdated(error),
+                Err(error) if is_over(&error) => return self.worker.shutdown.outdated(error),
                 Err(error) => {
                     drop(slots);
-                    if !patience.wait("nothing can be claimed", &error).await {
+                    if !backoff.wait("nothing can be claimed", &error).await {
                         return;
                     }
                     continue;
                 }
             };
-            patience.over();
+            backoff.succeeded();
             let count = claimed.len();
             for (claimed, slot) in claimed.into_iter().zip(slots) {
                 self.send(claimed, slot).await;
@@ -58,7 +58,7 @@ impl Due {
 
     /// Waits for a free slot; as many more as there are at once.
     async fn prepare(&self) -> Option<(Vec<OwnedSemaphorePermit>, bool)> {
-        let closing = &self.worker.ending.closing;
+        let closing = &self.worker.shutdown.closing;
         let first = closing.run_until_cancelled(Arc::clone(&self.slots).acquire_owned()).await?.ok()?;
         let mut slots = vec![first];
         while slots.len() < CLAIM_MAX {

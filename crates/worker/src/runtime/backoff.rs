@@ -6,9 +6,9 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use ::backoff::backoff::Backoff as _;
+use ::backoff::{ExponentialBackoff, ExponentialBackoffBuilder};
 use async_trait::async_trait;
-use backoff::backoff::Backoff as _;
-use backoff::{ExponentialBackoff, ExponentialBackoffBuilder};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use veobatch_ledger::LedgerError;
@@ -23,13 +23,13 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// The patience of one caller with one outage after another.
 #[derive(Debug)]
-pub(crate) struct Patience {
+pub(crate) struct Backoff {
     backoff: ExponentialBackoff,
     until: CancellationToken,
     waiting: bool,
 }
 
-impl Patience {
+impl Backoff {
     /// Endless, until `until` is cancelled.
     pub(crate) fn until(until: CancellationToken) -> Self {
         let backoff = ExponentialBackoffBuilder::new()
@@ -57,7 +57,7 @@ impl Patience {
     }
 
     /// Something succeeded: the next outage starts from the first wait.
-    pub(crate) fn over(&mut self) {
+    pub(crate) fn succeeded(&mut self) {
         if std::mem::take(&mut self.waiting) {
             self.backoff.reset();
             info!("the ledger can be reached again");
@@ -66,7 +66,7 @@ impl Patience {
 }
 
 #[async_trait]
-impl veobatch_ledger::Backoff for Patience {
+impl veobatch_ledger::Backoff for Backoff {
     async fn again(&mut self, error: &LedgerError) -> bool {
         self.wait("the ledger did not take a change", error).await
     }
@@ -79,7 +79,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn patience_ends_when_it_is_told_to_and_not_before() {
         let until = CancellationToken::new();
-        let mut patience = Patience::until(until.clone());
+        let mut patience = Backoff::until(until.clone());
         for _ in 0..100 {
             assert!(patience.wait("x", &"y").await);
         }

@@ -41,14 +41,14 @@ pub(crate) async fn rest(worker: &Worker, due: Option<Timestamp>) -> bool {
     };
     tokio::select! {
         biased;
-        () = worker.ending.closing.cancelled() => false,
+        () = worker.shutdown.closing.cancelled() => false,
         () = tokio::time::sleep(wait) => true,
         () = worker.ledger.nudged() => true,
     }
 }
 
 /// Runs `task` to its end, again if it panicked: a lane without a claimer would be silent for ever.
-pub(crate) async fn lasting<F: Future<Output = ()>>(task: impl Fn() -> F) {
+pub(crate) async fn supervise<F: Future<Output = ()>>(task: impl Fn() -> F) {
     while let Err(panic) = AssertUnwindSafe(task()).catch_unwind().await {
         error!(words = %panic_words(panic.as_ref()), "a part of the worker panicked; it starts again");
         tokio::time::sleep(LOOK).await;

@@ -17,13 +17,13 @@ pub(crate) enum Disk {
 
 impl Disk {
     /// To be called before anything on this disk is looked at: there a specification makes it hang.
-    #[cfg(feature = "edges")]
+    #[cfg(feature = "failpoints")]
     pub(crate) fn is_there(self) {
         crate::failpoint::hangs(self);
     }
 
     /// To be called before anything on this disk is looked at.
-    #[cfg(not(feature = "edges"))]
+    #[cfg(not(feature = "failpoints"))]
     #[expect(clippy::unused_self, reason = "no disk hangs here")]
     pub(crate) fn is_there(self) {}
 

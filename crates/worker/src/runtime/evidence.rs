@@ -20,12 +20,12 @@ pub(crate) struct Evidence<'a> {
 }
 
 /// Tells the ledger. A task id that belongs to another job cannot be this one's: then the outcome is unknown.
-pub(crate) async fn bring(
+pub(crate) async fn record_outcome(
     ledger: &dyn Ledger,
     policy: &PollPolicy,
     stored: Stored,
     evidence: Evidence<'_>,
-    patience: &mut dyn Backoff,
+    backoff: &mut dyn Backoff,
 ) -> Result<Changed, LedgerError> {
     let Evidence { token, outcome, settle, lease } = evidence;
     let jitter = random::jitter();
@@ -35,10 +35,10 @@ pub(crate) async fn bring(
     };
     let event = Event::Submission { token: token.clone(), outcome };
     let told = Change { event: &event, lease, settle: settle.clone(), jitter, policy };
-    let result = change(ledger, stored.clone(), &told, patience).await;
+    let result = change(ledger, stored.clone(), &told, backoff).await;
     let (Err(LedgerError::TaskTaken { by }), Some(task)) = (&result, task) else { return result };
     error!(job = %stored.key, %task, %by, "the service answered with a task that belongs to another job");
     let why = format!("the service answered with task {task}, which belongs to job {by}");
     let event = Event::Submission { token: token.clone(), outcome: Outcome::Unknown(why) };
-    change(ledger, stored, &Change { event: &event, lease, settle, jitter, policy }, patience).await
+    change(ledger, stored, &Change { event: &event, lease, settle, jitter, policy }, backoff).await
 }

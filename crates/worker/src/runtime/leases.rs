@@ -14,7 +14,7 @@ use veobatch_core::Lane;
 use veobatch_ledger::{CLAIM_MAX, Lease, LedgerError};
 
 use crate::runtime::worker::Worker;
-use crate::upkeep::Duty;
+use crate::upkeep::PeriodicTask;
 
 /// How long a lease lasts.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
@@ -98,7 +98,7 @@ impl Drop for Hold {
 pub(crate) struct Renewals;
 
 #[async_trait]
-impl Duty for Renewals {
+impl PeriodicTask for Renewals {
     fn name(&self) -> &'static str {
         "renew leases"
     }

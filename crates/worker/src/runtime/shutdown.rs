@@ -6,11 +6,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 use veobatch_ledger::LedgerError;
 
-use crate::{Ended, Stop, WorkError};
+use crate::{Stop, WorkError, WorkerExit};
 
 /// Told by whoever finds out; looked at by everybody.
 #[derive(Debug)]
-pub(crate) struct Ending {
+pub(crate) struct Shutdown {
     /// No new claims.
     pub(crate) closing: CancellationToken,
     /// Calls under way are not waited for any more.
@@ -25,7 +25,7 @@ enum Reason {
     Ledger(LedgerError),
 }
 
-impl Ending {
+impl Shutdown {
     pub(crate) fn of(stop: &Stop) -> Self {
         // Children: what ends this worker does not end what else the caller stops with the same tokens.
         Self { closing: stop.graceful.child_token(), now: stop.now.child_token(), reason: OnceLock::new() }
@@ -55,12 +55,12 @@ impl Ending {
     }
 
     /// What [`crate::work`] returns.
-    pub(crate) fn result(&self) -> Result<Ended, WorkError> {
+    pub(crate) fn result(&self) -> Result<WorkerExit, WorkError> {
         match self.reason.get() {
-            Some(Reason::Finished) => Ok(Ended::Finished),
+            Some(Reason::Finished) => Ok(WorkerExit::Finished),
             Some(Reason::KeyRefused(words)) => Err(WorkError::KeyRefused(words.clone())),
             Some(Reason::Ledger(error)) => Err(WorkError::Ledger(error.clone())),
-            None => Ok(Ended::Stopped),
+            None => Ok(WorkerExit::Stopped),
         }
     }
 }

@@ -12,17 +12,17 @@ use crate::account::access::Access;
 use crate::account::balance::{Balance, Sender};
 use crate::callback::Receiver;
 use crate::journal::Journal;
-use crate::runtime::backoff::Patience;
+use crate::runtime::backoff::Backoff;
 use crate::runtime::claim::Claim;
 use crate::runtime::clock::LedgerClock;
 use crate::runtime::learning::Learning;
 use crate::runtime::leases::Leases;
-use crate::runtime::shutdown::Ending;
+use crate::runtime::shutdown::Shutdown;
 use crate::runtime::{random, span};
 use crate::save::output::Output;
-use crate::submit::backpressure::Brake;
-use crate::submit::refusal_streak::Refusals;
-use crate::submit::worker_window::Hours;
+use crate::submit::backpressure::Backpressure;
+use crate::submit::refusal_streak::RefusalStreaks;
+use crate::submit::worker_window::WorkerWindow;
 use crate::{Client, Downloads};
 
 /// One working process.
@@ -39,15 +39,15 @@ pub(crate) struct Worker {
     pub(crate) receiver: Option<Arc<Receiver>>,
     pub(crate) in_doubt: InDoubtPolicy,
     pub(crate) only: Option<Vec<BatchId>>,
-    pub(crate) hours: Hours,
+    pub(crate) window: WorkerWindow,
     pub(crate) leases: Arc<Leases>,
     pub(crate) clock: LedgerClock,
-    pub(crate) brake: Brake,
+    pub(crate) backpressure: Backpressure,
     pub(crate) balance: Balance,
     pub(crate) access: Access,
-    pub(crate) refusals: Refusals,
+    pub(crate) refusal_streaks: RefusalStreaks,
     pub(crate) batches: Batches,
-    pub(crate) ending: Ending,
+    pub(crate) shutdown: Shutdown,
 }
 
 /// The batches as they were looked at last, by one task for all others.
@@ -85,8 +85,8 @@ impl Worker {
             jitter,
             policy: &policy,
         };
-        let mut patience = StepPatience { worker: self, claim, met: None };
-        let result = change(self.ledger.as_ref(), stored, &told, &mut patience).await;
+        let mut backoff = StepBackoff { worker: self, claim, met: None };
+        let result = change(self.ledger.as_ref(), stored, &told, &mut backoff).await;
         self.weigh(claim, &result, Sender::Another);
         if is_news(&result) {
             span::for_a_line(claim).in_scope(|| log(&result));
@@ -113,20 +113,20 @@ impl Worker {
     }
 }
 
-/// The patience of one step: made once it meets an outage, since most steps meet none.
+/// The backoff of one step: made once it meets an outage, since most steps meet none.
 #[derive(Debug)]
-struct StepPatience<'a> {
+struct StepBackoff<'a> {
     worker: &'a Worker,
     claim: &'a Claim,
-    met: Option<Patience>,
+    met: Option<Backoff>,
 }
 
 #[async_trait]
-impl veobatch_ledger::Backoff for StepPatience<'_> {
+impl veobatch_ledger::Backoff for StepBackoff<'_> {
     async fn again(&mut self, error: &LedgerError) -> bool {
-        let closing = &self.worker.ending.closing;
-        let patience = self.met.get_or_insert_with(|| Patience::until(closing.clone()));
-        patience.again(error).instrument(span::for_a_line(self.claim)).await
+        let closing = &self.worker.shutdown.closing;
+        let backoff = self.met.get_or_insert_with(|| Backoff::until(closing.clone()));
+        backoff.again(error).instrument(span::for_a_line(self.claim)).await
     }
 }
 

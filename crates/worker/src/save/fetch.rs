@@ -20,7 +20,7 @@ use veobatch_core::SaveError;
 
 use self::limits::{Watch, too_large};
 use crate::Downloads;
-use crate::failpoint::Edge;
+use crate::failpoint::Failpoint;
 use crate::runtime::blocking;
 use crate::runtime::leases::Hold;
 use crate::save::mp4::{self, CheckError, Measured};
@@ -230,7 +230,7 @@ impl Writing {
             }
             Order::Write(chunk) => {
                 self.part.write(&chunk)?;
-                Edge::Part.reached();
+                Failpoint::Part.reached();
             }
             Order::Whole => self.whole = Some(self.part.seal()?),
         }

@@ -4,7 +4,7 @@ use veobatch_core::{Progress, Resolution, SaveError, Task, Upgrade};
 
 use super::Download;
 use crate::account::upgrade::upgrade;
-use crate::follow::heed;
+use crate::follow::report_trouble;
 use crate::runtime::claim::Claim;
 use crate::runtime::worker::Worker;
 
@@ -46,7 +46,7 @@ async fn named(worker: &Worker, task: &Task) -> Result<Vec<String>, SaveError> {
     match worker.client.poll(&task.id).await.progress {
         Progress::Made { urls, .. } => Ok(urls),
         Progress::Trouble(trouble) => {
-            heed(worker, &trouble);
+            report_trouble(worker, &trouble);
             Err(SaveError::Transfer(trouble.message))
         }
         Progress::Missing(why) => Err(SaveError::Link(why)),
@@ -63,7 +63,7 @@ async fn refresh(worker: &Worker, urls: &mut [String]) -> Result<(), SaveError> 
             Ok(Some(fresh)) => *url = fresh,
             Ok(None) => {}
             Err(trouble) => {
-                heed(worker, &trouble);
+                report_trouble(worker, &trouble);
                 return Err(SaveError::Transfer(trouble.message));
             }
         }

@@ -13,11 +13,11 @@ use veobatch_core::{Files, SaveError, Task, TaskId, Timestamp};
 use veobatch_ledger::{Fence, Stored};
 
 use super::Saved;
-use crate::failpoint::Edge;
+use crate::failpoint::Failpoint;
 use crate::journal::sync_dir;
 use crate::save::fetch::{Fetched, disk};
 use crate::save::output::{self, Placed, hex};
-use crate::save::part::{self, Part, Spot};
+use crate::save::part::{self, Part, PartName};
 use crate::save::sidecar::{self, FileEntry, Found, Sidecar};
 
 /// Longest task id that is written out in a file's name; those seen are 36 long.
@@ -40,9 +40,9 @@ impl Saving {
     pub(super) fn part(&self, number: usize) -> Result<Part, SaveError> {
         let stem = self.first_stem();
         let (folder, fence, task) = (self.folder.clone(), self.fence.clone(), self.task.id.clone());
-        let spot = Spot { folder, stem, fence, number, task };
-        let left = if self.again { Part::adopt(&spot) } else { Ok(None) };
-        left.and_then(|left| left.map_or_else(|| Part::create(spot), Ok)).map_err(|error| disk(&self.folder, &error))
+        let name = PartName { folder, stem, fence, number, task };
+        let left = if self.again { Part::adopt(&name) } else { Ok(None) };
+        left.and_then(|left| left.map_or_else(|| Part::create(name), Ok)).map_err(|error| disk(&self.folder, &error))
     }
 
     /// Whether it is the task of another attempt, whose video goes beside the job's own.
@@ -84,7 +84,7 @@ impl Saving {
 }
 
 /// What an earlier step of this task saved and could not tell the ledger: whole, and as its sidecar says.
-pub(super) fn already(saving: &Saving) -> Result<Option<Saved>, SaveError> {
+pub(super) fn already_saved(saving: &Saving) -> Result<Option<Saved>, SaveError> {
     for stem in saving.stems() {
         let found = sidecar::read(&saving.folder, &stem).map_err(|error| disk(&saving.folder, &error))?;
         if let Found::Sidecar(known) = found
@@ -99,12 +99,12 @@ pub(super) fn already(saving: &Saving) -> Result<Option<Saved>, SaveError> {
 }
 
 /// Gives what was fetched its names, writes the sidecar, and makes both durable.
-pub(super) fn put_down(saving: &Saving, fetched: &mut [Fetched]) -> Result<Saved, SaveError> {
-    try_put_down(saving, fetched).map_err(|error| disk(&saving.folder, &error))
+pub(super) fn move_into_place(saving: &Saving, fetched: &mut [Fetched]) -> Result<Saved, SaveError> {
+    try_move_into_place(saving, fetched).map_err(|error| disk(&saving.folder, &error))
 }
 
-fn try_put_down(saving: &Saving, fetched: &mut [Fetched]) -> io::Result<Saved> {
-    Edge::Whole.reached();
+fn try_move_into_place(saving: &Saving, fetched: &mut [Fetched]) -> io::Result<Saved> {
+    Failpoint::Whole.reached();
     let folder = &saving.folder;
     for stem in saving.stems() {
         if !is_usable(saving, &stem, fetched)? {
@@ -114,9 +114,9 @@ fn try_put_down(saving: &Saving, fetched: &mut [Fetched]) -> io::Result<Saved> {
         for (number, file) in (1..).zip(fetched.iter_mut()) {
             let path = output::video(folder, &stem, number);
             take(&file.part.path(), &path)?;
-            file.part.forget_note();
+            file.part.remove_checkpoint();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-            Edge::Named.reached();
+            Failpoint::Named.reached();
             entries.push(FileEntry::new(name, &file.url, &file.content, file.picture));
         }
         sync_dir(folder)?;
@@ -127,7 +127,7 @@ fn try_put_down(saving: &Saving, fetched: &mut [Fetched]) -> io::Result<Saved> {
             return Err(io::Error::other(format!("{stem}.json appeared meanwhile")));
         }
         sync_dir(folder)?;
-        Edge::Saved.reached();
+        Failpoint::Saved.reached();
         if saving.again {
             part::remove_all(folder, &saving.first_stem());
         }

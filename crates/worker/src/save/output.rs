@@ -23,7 +23,7 @@ use crate::runtime::disk::Disk;
 use crate::runtime::random;
 use crate::runtime::worker::Worker;
 use crate::save::part;
-use crate::upkeep::Duty;
+use crate::upkeep::PeriodicTask;
 use crate::upkeep::maintenance::SHORT;
 
 /// Part files of this age belong to nobody.
@@ -110,7 +110,7 @@ impl Output {
             let Ok(files) = fs::read_dir(folder.path()) else { continue };
             for file in files.flatten() {
                 let name = file.file_name();
-                if name.to_str().is_some_and(part::is_passing)
+                if name.to_str().is_some_and(part::is_temporary)
                     && is_forgotten(&file)
                     && fs::remove_file(file.path()).is_ok()
                 {
@@ -134,7 +134,7 @@ pub(crate) fn unusable(root: &Path, error: &io::Error) -> WorkError {
 pub(crate) struct Tidy(Slow<()>);
 
 #[async_trait]
-impl Duty for Tidy {
+impl PeriodicTask for Tidy {
     fn name(&self) -> &'static str {
         "remove old part files"
     }

@@ -1,12 +1,12 @@
-//! A file on its way: `.<stem>.<fence>.part`, and beside it what a later step needs to go on with it, its *note*.
+//! A file on its way: `.<stem>.<fence>.part`, and beside it what a later step needs to go on with it, its *checkpoint*.
 //!
 //! ```text
-//! write ─▶ sync and note, every 4 MiB and when it breaks off ─▶ adopted by a later step ─▶ … ─▶ whole ─▶ gets its name
+//! write ─▶ sync and checkpoint, every 4 MiB and when it breaks off ─▶ adopted by a later step ─▶ … ─▶ whole ─▶ gets its name
 //! ```
 //!
 //! The fence in its name says whose a part is, and a part is locked as long as somebody writes it: two steps never write
 //! the same file. What a dead or ended step left is adopted, by this process or another, by locking it and renaming it
-//! to one's own fence: of several that try, one succeeds. Where files cannot be locked nothing is adopted. A note vouches
+//! to one's own fence: of several that try, one succeeds. Where files cannot be locked nothing is adopted. A checkpoint vouches
 //! for what was synced before it was written, and for its hash; whatever lies behind that, or has another hash, is not
 //! trusted.
 
@@ -25,16 +25,16 @@ use crate::runtime::disk::Disk;
 use crate::save::output::{Content, digest, hex};
 
 /// So much of a download may be lost with its process or its machine.
-const NOTE_EVERY: u64 = 4 * 1024 * 1024;
+const CHECKPOINT_EVERY: u64 = 4 * 1024 * 1024;
 
 const PART: &str = ".part";
-const NOTE: &str = ".note";
+const CHECKPOINT: &str = ".checkpoint";
 /// A sidecar on its way.
 const SIDECAR_PART: &str = ".json.part";
 
 /// Where one file of a step is written, and for which task.
 #[derive(Clone, Debug)]
-pub(crate) struct Spot {
+pub(crate) struct PartName {
     pub(crate) folder: PathBuf,
     /// What the file is to be called, without its number and ending.
     pub(crate) stem: String,
@@ -44,7 +44,7 @@ pub(crate) struct Spot {
     pub(crate) task: TaskId,
 }
 
-impl Spot {
+impl PartName {
     fn path(&self, ending: &str) -> PathBuf {
         let number = if self.number == 1 { String::new() } else { format!(".{}", self.number) };
         self.folder.join(format!(".{}.{}{number}{ending}", self.stem, self.fence))
@@ -79,7 +79,7 @@ impl Source {
 
 /// What is written beside a part.
 #[derive(Debug, Serialize, Deserialize)]
-struct Note {
+struct Checkpoint {
     task: TaskId,
     source: Source,
     bytes: u64,
@@ -89,42 +89,46 @@ struct Note {
 /// A part that this step writes; locked until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Part {
-    spot: Spot,
+    name: PartName,
     source: Source,
     file: File,
     sha256: Sha256,
     bytes: u64,
-    /// So many of them the note vouches for; none: there is no note.
-    noted: Option<u64>,
+    /// So many of them the checkpoint vouches for; none: there is no checkpoint.
+    checkpointed: Option<u64>,
     is_adopted: bool,
 }
 
 impl Part {
     /// An empty one.
-    pub(crate) fn create(spot: Spot) -> io::Result<Self> {
+    pub(crate) fn create(name: PartName) -> io::Result<Self> {
         Disk::Output.is_writable()?;
-        let file = File::create(spot.path(PART))?;
+        let file = File::create(name.path(PART))?;
         if let Err(error) = file.try_lock() {
             debug!(%error, "a part file cannot be locked, so it cannot be adopted either");
         }
         let source = Source::default();
-        Ok(Self { spot, source, file, sha256: Sha256::new(), bytes: 0, noted: None, is_adopted: false })
+        Ok(Self { name, source, file, sha256: Sha256::new(), bytes: 0, checkpointed: None, is_adopted: false })
     }
 
     /// What an earlier step of the same task left of this file, now in this step's name; `None` if there is nothing to
     /// go on with.
-    pub(crate) fn adopt(spot: &Spot) -> io::Result<Option<Self>> {
-        let mut best: Option<(PathBuf, Note)> = None;
-        for entry in fs::read_dir(&spot.folder)?.flatten() {
-            let is_one = entry.file_name().to_str().is_some_and(|name| is_part_of(name, &spot.stem, spot.number, NOTE));
-            let note = is_one.then(|| read_note(&entry.path())).flatten().filter(|note| note.task == spot.task);
-            let more = |note: &Note| best.as_ref().is_none_or(|(_, best)| note.bytes > best.bytes);
-            if let Some(note) = note.filter(more) {
-                best = Some((entry.path(), note));
+    pub(crate) fn adopt(name: &PartName) -> io::Result<Option<Self>> {
+        let mut best: Option<(PathBuf, Checkpoint)> = None;
+        for entry in fs::read_dir(&name.folder)?.flatten() {
+            let is_one =
+                entry.file_name().to_str().is_some_and(|found| is_part_of(found, &name.stem, name.number, CHECKPOINT));
+            let checkpoint = is_one
+                .then(|| read_checkpoint(&entry.path()))
+                .flatten()
+                .filter(|checkpoint| checkpoint.task == name.task);
+            let more = |checkpoint: &Checkpoint| best.as_ref().is_none_or(|(_, best)| checkpoint.bytes > best.bytes);
+            if let Some(checkpoint) = checkpoint.filter(more) {
+                best = Some((entry.path(), checkpoint));
             }
         }
-        let Some((path, note)) = best else { return Ok(None) };
-        match take_over(spot, &path, note) {
+        let Some((path, checkpoint)) = best else { return Ok(None) };
+        match take_over(name, &path, checkpoint) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             result => result,
         }
@@ -152,7 +156,7 @@ impl Part {
 
     /// Where it is.
     pub(crate) fn path(&self) -> PathBuf {
-        self.spot.path(PART)
+        self.name.path(PART)
     }
 
     /// What follows comes from `source`.
@@ -162,7 +166,7 @@ impl Part {
 
     /// Forgets what is there: the file starts over.
     pub(crate) fn start_over(&mut self) -> io::Result<()> {
-        self.forget_note();
+        self.remove_checkpoint();
         self.file.set_len(0)?;
         self.file.rewind()?;
         (self.sha256, self.bytes, self.is_adopted) = (Sha256::new(), 0, false);
@@ -174,20 +178,20 @@ impl Part {
         Disk::Output.write(&mut self.file, chunk)?;
         self.sha256.update(chunk);
         self.bytes += chunk.len() as u64;
-        if self.bytes - self.noted.unwrap_or_default() >= NOTE_EVERY { self.keep() } else { Ok(()) }
+        if self.bytes - self.checkpointed.unwrap_or_default() >= CHECKPOINT_EVERY { self.keep() } else { Ok(()) }
     }
 
     /// Makes what is there durable, and adoptable by a later step.
     pub(crate) fn keep(&mut self) -> io::Result<()> {
-        if self.bytes == 0 || self.noted == Some(self.bytes) {
+        if self.bytes == 0 || self.checkpointed == Some(self.bytes) {
             return Ok(());
         }
         Disk::Output.sync(&self.file)?;
         let Content { bytes, sha256 } = self.content();
-        let note = Note { task: self.spot.task.clone(), source: self.source.clone(), bytes, sha256 };
-        let note = serde_json::to_vec(&note).map_err(io::Error::other)?;
-        Disk::Output.write(&mut File::create(self.spot.path(NOTE))?, &note)?;
-        self.noted = Some(self.bytes);
+        let checkpoint = Checkpoint { task: self.name.task.clone(), source: self.source.clone(), bytes, sha256 };
+        let checkpoint = serde_json::to_vec(&checkpoint).map_err(io::Error::other)?;
+        Disk::Output.write(&mut File::create(self.name.path(CHECKPOINT))?, &checkpoint)?;
+        self.checkpointed = Some(self.bytes);
         Ok(())
     }
 
@@ -205,42 +209,42 @@ impl Part {
     /// Removes it; a full disk is no place for leftovers.
     pub(crate) fn discard(mut self) {
         drop(fs::remove_file(self.path()));
-        self.forget_note();
+        self.remove_checkpoint();
     }
 
-    /// To be called once the file has its name: what the note said is no longer of use.
-    pub(crate) fn forget_note(&mut self) {
-        if self.noted.take().is_some() {
-            drop(fs::remove_file(self.spot.path(NOTE)));
+    /// To be called once the file has its name: what the checkpoint said is no longer of use.
+    pub(crate) fn remove_checkpoint(&mut self) {
+        if self.checkpointed.take().is_some() {
+            drop(fs::remove_file(self.name.path(CHECKPOINT)));
         }
     }
 }
 
-/// Makes the part beside the note at `path` this step's own, if nobody writes it any more and it is as the note says.
-fn take_over(spot: &Spot, path: &Path, note: Note) -> io::Result<Option<Part>> {
+/// Makes the part beside the checkpoint at `path` this step's own, if nobody writes it any more and it is as the checkpoint says.
+fn take_over(name: &PartName, path: &Path, checkpoint: Checkpoint) -> io::Result<Option<Part>> {
     let old = path.with_extension(PART.trim_start_matches('.'));
     let mut file = File::options().read(true).write(true).open(&old)?;
     if let Err(error) = file.try_lock() {
         debug!(%error, "somebody may still be writing an earlier part file: starting anew");
         return Ok(None);
     }
-    let (read, sha256) = digest((&mut file).take(note.bytes))?;
-    if read != note.bytes || hex(sha256.clone()) != note.sha256 {
-        warn!("an earlier part file is not what its note says: starting anew");
+    let (read, sha256) = digest((&mut file).take(checkpoint.bytes))?;
+    if read != checkpoint.bytes || hex(sha256.clone()) != checkpoint.sha256 {
+        warn!("an earlier part file is not what its checkpoint says: starting anew");
         return Ok(None);
     }
     Disk::Output.is_writable()?;
-    fs::rename(&old, spot.path(PART))?;
-    file.set_len(note.bytes)?;
-    file.seek(SeekFrom::Start(note.bytes))?;
-    let Note { source, bytes, .. } = note;
-    let mut part = Part { spot: spot.clone(), source, file, sha256, bytes, noted: None, is_adopted: true };
+    fs::rename(&old, name.path(PART))?;
+    file.set_len(checkpoint.bytes)?;
+    file.seek(SeekFrom::Start(checkpoint.bytes))?;
+    let Checkpoint { source, bytes, .. } = checkpoint;
+    let mut part = Part { name: name.clone(), source, file, sha256, bytes, checkpointed: None, is_adopted: true };
     part.keep()?;
     drop(fs::remove_file(path));
     Ok(Some(part))
 }
 
-fn read_note(path: &Path) -> Option<Note> {
+fn read_checkpoint(path: &Path) -> Option<Checkpoint> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
@@ -257,12 +261,12 @@ pub(crate) fn remove_all(folder: &Path, stem: &str) {
 }
 
 /// Whether a file of this name is passing.
-pub(crate) fn is_passing(name: &str) -> bool {
-    name.starts_with('.') && (name.ends_with(PART) || name.ends_with(NOTE))
+pub(crate) fn is_temporary(name: &str) -> bool {
+    name.starts_with('.') && (name.ends_with(PART) || name.ends_with(CHECKPOINT))
 }
 
 fn is_left_of(name: &str, stem: &str) -> bool {
-    [PART, NOTE, SIDECAR_PART].into_iter().any(|ending| number_of(name, stem, ending).is_some())
+    [PART, CHECKPOINT, SIDECAR_PART].into_iter().any(|ending| number_of(name, stem, ending).is_some())
 }
 
 fn is_part_of(name: &str, stem: &str, number: usize, ending: &str) -> bool {

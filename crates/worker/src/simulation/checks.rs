@@ -8,7 +8,7 @@ use veobatch_ledger::Stored;
 
 use super::person::File;
 use super::process::Scene;
-use super::service::{Fate, Orders, Task, content};
+use super::service::{Orders, Task, TaskEnd, content};
 use crate::journal::line::findings;
 
 /// Looks at everything; each violation breaks the world.
@@ -132,7 +132,7 @@ fn owned(record: &Record, task: &Task, orders: &Orders, is_known: bool) -> Resul
         return Ok(());
     }
     let word = if is_known { "which was known" } else { "whose answer was lost" };
-    Err(format!("task {} ({:?}), {word}, is forgotten", task.id, task.fate))
+    Err(format!("task {} ({:?}), {word}, is forgotten", task.id, task.end))
 }
 
 /// A task beside the job's own is saved too, unless the service failed it or it became the job's own after all.
@@ -164,5 +164,5 @@ fn whole(scene: &Scene, name: &str, task: &str) -> Result<(), String> {
 
 /// Tasks that were made, of these jobs.
 pub(super) fn made(scene: &Scene) -> usize {
-    scene.world.service.lock().unwrap().tasks.iter().filter(|task| task.fate == Fate::Made).count()
+    scene.world.service.lock().unwrap().tasks.iter().filter(|task| task.end == TaskEnd::Made).count()
 }

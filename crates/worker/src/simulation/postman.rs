@@ -12,10 +12,10 @@ use url::Url;
 use veobatch_core::{TaskId, Token};
 
 use super::process::Scene;
-use super::service::Fate as End;
+use super::service::TaskEnd;
 use super::stage::Owner;
 use super::world::World;
-use crate::callback::Fate;
+use crate::callback::CallbackOutcome;
 use crate::callback::receive::receive;
 use crate::runtime::worker::Worker;
 
@@ -26,7 +26,7 @@ const WITHIN: Duration = Duration::from_secs(15);
 const TRIES: u32 = 4;
 
 /// The service calls back about `task` once it has ended.
-pub(super) async fn call(scene: Scene, task: TaskId, url: Url, ready: u64, end: End) {
+pub(super) async fn call(scene: Scene, task: TaskId, url: Url, ready: u64, end: TaskEnd) {
     let world = &scene.world;
     while world.now() < ready {
         // Time may jump.
@@ -35,7 +35,7 @@ pub(super) async fn call(scene: Scene, task: TaskId, url: Url, ready: u64, end: 
     if world.chance(0.3) {
         forge(&scene, &task, &url).await;
     }
-    let code = if end == End::Made { 200 } else { 501 };
+    let code = if end == TaskEnd::Made { 200 } else { 501 };
     let body =
         json!({"code": code, "msg": "said", "data": {"taskId": task.as_str(), "info": {"resultUrls": []}}}).to_string();
     let mut again = world.chance(0.1);
@@ -43,17 +43,22 @@ pub(super) async fn call(scene: Scene, task: TaskId, url: Url, ready: u64, end: 
         let wait = world.roll(|dice| dice.ms(50, 3_000));
         sleep(wait).await;
         let times = world.recovery.lock().unwrap().times;
-        let fate = post(&scene, url.path(), &body).await;
-        world.say(|| format!("called back about {task}: {fate:?}"));
-        match fate {
-            Some(Fate::Taken | Fate::Known) => {
+        let outcome = post(&scene, url.path(), &body).await;
+        world.say(|| format!("called back about {task}: {outcome:?}"));
+        match outcome {
+            Some(CallbackOutcome::Taken | CallbackOutcome::Known) => {
                 taken(world, &task, times);
                 if !std::mem::take(&mut again) {
                     break;
                 }
             }
-            Some(Fate::Unknown | Fate::Forged | Fate::Malformed | Fate::Refused) => return,
-            Some(Fate::Deferred | Fate::Limited) | None => {
+            Some(
+                CallbackOutcome::Unknown
+                | CallbackOutcome::Forged
+                | CallbackOutcome::Malformed
+                | CallbackOutcome::Refused,
+            ) => return,
+            Some(CallbackOutcome::Deferred | CallbackOutcome::Limited) | None => {
                 let wait = world.roll(|dice| dice.ms(2_000, 60_000));
                 sleep(wait).await;
             }
@@ -64,9 +69,9 @@ pub(super) async fn call(scene: Scene, task: TaskId, url: Url, ready: u64, end: 
         let wait = world.roll(|dice| dice.ms(5_000, 100_000));
         sleep(wait).await;
         let times = world.recovery.lock().unwrap().times;
-        let fate = post(&scene, url.path(), &body).await;
-        world.say(|| format!("called back once more about {task}: {fate:?}"));
-        if matches!(fate, Some(Fate::Taken | Fate::Known)) {
+        let outcome = post(&scene, url.path(), &body).await;
+        world.say(|| format!("called back once more about {task}: {outcome:?}"));
+        if matches!(outcome, Some(CallbackOutcome::Taken | CallbackOutcome::Known)) {
             taken(world, &task, times);
         }
     }
@@ -84,14 +89,14 @@ async fn forge(scene: &Scene, task: &TaskId, url: &Url) {
     let token = Token::of_attempt(u128::from(scene.world.below(u64::MAX)), true);
     let job = url.path().rsplit('/').next().unwrap_or_default();
     let body = json!({"code": 200, "data": {"taskId": task.as_str()}}).to_string();
-    let fate = post(scene, &format!("/{token}/{job}"), &body).await;
-    if matches!(fate, Some(Fate::Taken | Fate::Known)) {
-        scene.world.violated(format!("a forged callback about {task} was taken: {fate:?}"));
+    let outcome = post(scene, &format!("/{token}/{job}"), &body).await;
+    if matches!(outcome, Some(CallbackOutcome::Taken | CallbackOutcome::Known)) {
+        scene.world.violated(format!("a forged callback about {task} was taken: {outcome:?}"));
     }
 }
 
 /// What one of the working processes makes of it; nothing, if it is killed or does not answer in time.
-async fn post(scene: &Scene, path: &str, body: &str) -> Option<Fate> {
+async fn post(scene: &Scene, path: &str, body: &str) -> Option<CallbackOutcome> {
     let working = scene.world.working();
     let (owner, worker): (Owner, Arc<Worker>) = working.get(scene.world.below(working.len() as u64) as usize)?.clone();
     drop(working);
@@ -99,8 +104,8 @@ async fn post(scene: &Scene, path: &str, body: &str) -> Option<Fate> {
     let (path, body) = (path.to_owned(), body.to_owned());
     let hearing = async move {
         if let Some(receiver) = worker.receiver.clone() {
-            let fate = receive(&worker, &receiver, &path, &HeaderMap::new(), body.as_bytes()).await;
-            let _ = answer.send(fate);
+            let outcome = receive(&worker, &receiver, &path, &HeaderMap::new(), body.as_bytes()).await;
+            let _ = answer.send(outcome);
         }
     };
     scene.stage.enter(owner, "callback", hearing);

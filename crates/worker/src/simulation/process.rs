@@ -24,12 +24,12 @@ use crate::journal::line::Line as JournalLine;
 use crate::lane::claimer::Due;
 use crate::lane::step::step;
 use crate::runtime::claim::Claim;
-use crate::runtime::claimer::lasting;
+use crate::runtime::claimer::supervise;
 use crate::runtime::leases::Renewals;
 use crate::runtime::worker::Worker;
 use crate::submit::claimer::Submissions;
 use crate::upkeep::maintenance::duties;
-use crate::upkeep::supervise;
+use crate::upkeep::run_periodically;
 use crate::work::{hand_back, prepare};
 use crate::{Callbacks, Client, Concurrency, Options, Past, Stop, Until, WorkError};
 
@@ -127,16 +127,16 @@ impl Scene {
             self.lane(owner, *lane, &worker, (&claimers, &steps), &left);
         }
         let kept = tokio_util::sync::CancellationToken::new();
-        let renewals = supervise(Arc::clone(&worker), Box::new(Renewals), kept.clone());
+        let renewals = run_periodically(Arc::clone(&worker), Box::new(Renewals), kept.clone());
         self.stage.enter(owner, "leases", renewals);
         self.stage.enter(owner, "balance", watch(Arc::clone(&worker), kept.clone()));
         self.stage.enter(owner, "access", access::watch(Arc::clone(&worker), kept.clone()));
         for duty in duties(&Until::Stopped, options.compact_after) {
-            let (name, closing) = (duty.name(), worker.ending.closing.clone());
-            let supervised = claimers.track_future(supervise(Arc::clone(&worker), duty, closing));
+            let (name, closing) = (duty.name(), worker.shutdown.closing.clone());
+            let supervised = claimers.track_future(run_periodically(Arc::clone(&worker), duty, closing));
             self.stage.enter(owner, name, supervised);
         }
-        worker.ending.closing.cancelled().await;
+        worker.shutdown.closing.cancelled().await;
         self.end(owner, &worker, (claimers, steps), &left).await;
         kept.cancel();
         drop(worker.journal.finish());
@@ -159,19 +159,19 @@ impl Scene {
         match lane {
             Lane::Submit => {
                 let claimer = Submissions::new(claiming, slots, sender);
-                let run = async move { lasting(|| claimer.run()).await };
+                let run = async move { supervise(|| claimer.run()).await };
                 self.stage.enter(owner, "submit claimer", claimers.track_future(run));
             }
             Lane::Follow | Lane::Save => {
                 let claimer = Due::new(claiming, lane, slots, sender);
-                let run = async move { lasting(|| claimer.run()).await };
+                let run = async move { supervise(|| claimer.run()).await };
                 self.stage.enter(owner, "due claimer", claimers.track_future(run));
             }
         }
         let (stage, worker, steps, left) = (Rc::clone(&self.stage), Arc::clone(worker), steps.clone(), Rc::clone(left));
         let taking = async move {
             while let Some(claim) = claims.recv().await {
-                if worker.ending.closing.is_cancelled() {
+                if worker.shutdown.closing.is_cancelled() {
                     left.borrow_mut().push(claim);
                 } else {
                     stage.enter(owner, lane.as_str(), steps.track_future(step(Arc::clone(&worker), claim)));

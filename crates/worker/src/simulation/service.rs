@@ -16,7 +16,7 @@ pub(super) const WINDOW: u64 = 10_000;
 
 /// What becomes of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum TaskEnd {
     Made,
     Failed,
     Refused,
@@ -28,7 +28,7 @@ pub(super) struct Task {
     pub(super) id: TaskId,
     pub(super) token: Token,
     pub(super) job: String,
-    pub(super) fate: Fate,
+    pub(super) end: TaskEnd,
     /// The service has said that it failed.
     pub(super) told: bool,
     /// The ledger knows it.
@@ -83,7 +83,7 @@ pub(super) struct Service {
     pub(super) has_policy: bool,
     pub(super) broken: Option<String>,
     /// Whom to call about the task that was made last, and when.
-    pub(super) callback: Option<(TaskId, Url, u64, Fate)>,
+    pub(super) callback: Option<(TaskId, Url, u64, TaskEnd)>,
     /// By batch, as its jobs' names begin.
     bounds: BTreeMap<String, Bound>,
     dice: Dice,
@@ -218,8 +218,8 @@ impl Service {
         }
         let id = self.accept(now, token, job, failures);
         let url = body["callBackUrl"].as_str().and_then(|url| Url::parse(url).ok());
-        let task = self.tasks.last().map(|task| (task.id.clone(), task.ready, task.fate));
-        self.callback = task.zip(url).map(|((task, ready, fate), url)| (task, url, ready, fate));
+        let task = self.tasks.last().map(|task| (task.id.clone(), task.ready, task.end));
+        self.callback = task.zip(url).map(|((task, ready, end), url)| (task, url, ready, end));
         json_envelope(200, "success", json!({ "taskId": id.as_str() }))
     }
 
@@ -253,12 +253,13 @@ impl Service {
             self.violated(format!("{spent} videos of {batch} were paid for, and its budget is for {videos}"));
         }
         let fails = self.dice.chance(failures);
-        let fate = if fails { self.dice.one_of(&[Fate::Failed, Fate::Failed, Fate::Refused]) } else { Fate::Made };
+        let end =
+            if fails { self.dice.one_of(&[TaskEnd::Failed, TaskEnd::Failed, TaskEnd::Refused]) } else { TaskEnd::Made };
         self.tasks.push(Task {
             id: id.clone(),
             token: token.clone(),
             job: job.to_owned(),
-            fate,
+            end,
             told: false,
             stored: false,
             at: now,
@@ -318,8 +319,8 @@ impl Task {
             data["successFlag"] = json!(0);
             return json_envelope(200, "success", data);
         }
-        match self.fate {
-            Fate::Made => {
+        match self.end {
+            TaskEnd::Made => {
                 let links = json!([self.link("base", until)]);
                 // Where the answer does not say it, the file does.
                 let size = if now.is_multiple_of(2) { json!("720p") } else { Value::Null };
@@ -330,13 +331,13 @@ impl Task {
                     data["response"] = json!({ "resultUrls": links, "resolution": size });
                 }
             }
-            Fate::Failed => {
+            TaskEnd::Failed => {
                 self.told = true;
                 data["successFlag"] = json!(if odd { 2 } else { 3 });
                 data["errorCode"] = json!(501);
                 data["errorMessage"] = json!("Generation failed");
             }
-            Fate::Refused => {
+            TaskEnd::Refused => {
                 self.told = true;
                 data["successFlag"] = json!(2);
                 data["errorCode"] = json!(400);

@@ -2,7 +2,7 @@
 //! saving is far behind.
 //!
 //! Looked at every few seconds beside the work, by a task of its own: the disk may hang. The claimer of submissions only
-//! reads the outcome. Finished videos wait at the service for 14 days, so what is in flight when the brake is put on is not
+//! reads the outcome. Finished videos wait at the service for 14 days, so what is in flight when the backpressure is put on is not
 //! in danger. The ledger is told, for people who look from elsewhere.
 
 use std::io;
@@ -17,7 +17,7 @@ use veobatch_ledger::{BatchSummary, LedgerError, NoteKind, Settings};
 
 use crate::runtime::blocking::Slow;
 use crate::runtime::worker::Worker;
-use crate::upkeep::Duty;
+use crate::upkeep::PeriodicTask;
 use crate::upkeep::maintenance::SHORT;
 
 /// Between two looks.
@@ -37,7 +37,7 @@ const TOLD_AGAIN: Duration = Duration::from_secs(20);
 
 /// Whether submissions of this process wait, and what for.
 #[derive(Debug)]
-pub(crate) struct Brake {
+pub(crate) struct Backpressure {
     /// Free bytes that the output's file system must have; `None` where this process saves nothing.
     min_free: Option<u64>,
     /// It submits at all.
@@ -49,13 +49,13 @@ pub(crate) struct Brake {
 
 #[derive(Debug, Default)]
 struct State {
-    why: Option<Hindered>,
+    why: Option<Cause>,
     told: Option<Instant>,
 }
 
 /// What submissions wait for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Hindered {
+enum Cause {
     /// The ledger is an older copy.
     Restored(String),
     /// The output directory cannot be used.
@@ -68,7 +68,7 @@ enum Hindered {
     Access(String),
 }
 
-impl Brake {
+impl Backpressure {
     pub(crate) fn new(min_free: Option<u64>, submits: bool, held: Option<String>) -> Self {
         Self { min_free, submits, held, state: Mutex::default() }
     }
@@ -94,12 +94,12 @@ impl Brake {
         let behind = batches.iter().map(|batch| batch.count(StateName::Downloading)).sum();
         // The cap is asked for only where it may matter.
         let cap = if behind > FEW { worker.ledger.account().await?.pace.max_in_flight } else { 0 };
-        let held = self.held.clone().map(Hindered::Restored);
-        let is = held.or_else(|| hindered(disk, self.min_free.unwrap_or_default(), behind, cap));
-        let is = is.or_else(|| worker.access.words().map(Hindered::Access));
+        let held = self.held.clone().map(Cause::Restored);
+        let is = held.or_else(|| cause(disk, self.min_free.unwrap_or_default(), behind, cap));
+        let is = is.or_else(|| worker.access.words().map(Cause::Access));
         let words = is.as_ref().map(|why| self.words(why));
         let was = std::mem::replace(&mut self.state().why, is.clone());
-        let kind = |why: &Option<Hindered>| why.as_ref().map(std::mem::discriminant);
+        let kind = |why: &Option<Cause>| why.as_ref().map(std::mem::discriminant);
         if kind(&was) != kind(&is) {
             if let Some(words) = &words {
                 warn!("submissions wait: {words}");
@@ -124,15 +124,15 @@ impl Brake {
         Ok(())
     }
 
-    fn words(&self, why: &Hindered) -> String {
+    fn words(&self, why: &Cause) -> String {
         match why {
-            Hindered::Restored(words) | Hindered::Output(words) | Hindered::Access(words) => words.clone(),
-            Hindered::Disk(free) => format!(
+            Cause::Restored(words) | Cause::Output(words) | Cause::Access(words) => words.clone(),
+            Cause::Disk(free) => format!(
                 "the output directory's disk is nearly full: {} are free, and --min-free is {}",
                 size(*free),
                 size(self.min_free.unwrap_or_default())
             ),
-            Hindered::Behind(waiting) => format!("{waiting} videos wait to be saved"),
+            Cause::Behind(waiting) => format!("{waiting} videos wait to be saved"),
         }
     }
 
@@ -143,11 +143,11 @@ impl Brake {
 
 /// Looks whether there is room for what submissions would make.
 #[derive(Debug, Default)]
-pub(crate) struct Room {
+pub(crate) struct CapacityCheck {
     disk: Slow<io::Result<Option<u64>>>,
 }
 
-impl Room {
+impl CapacityCheck {
     /// Bytes that are free on the output's disk, if that can be asked; or why nothing can be saved there.
     async fn disk(&mut self, worker: &Worker) -> Result<Option<u64>, String> {
         let output = worker.output.clone();
@@ -160,7 +160,7 @@ impl Room {
 }
 
 #[async_trait]
-impl Duty for Room {
+impl PeriodicTask for CapacityCheck {
     fn name(&self) -> &'static str {
         "look whether there is room for videos"
     }
@@ -170,18 +170,18 @@ impl Duty for Room {
     }
 
     async fn turn(&mut self, worker: &Worker) -> Result<Duration, LedgerError> {
-        let brake = &worker.brake;
-        let disk = if brake.min_free.is_some() { self.disk(worker).await } else { Ok(None) };
-        brake.look(worker, &worker.batches.latest(), disk).await?;
+        let backpressure = &worker.backpressure;
+        let disk = if backpressure.min_free.is_some() { self.disk(worker).await } else { Ok(None) };
+        backpressure.look(worker, &worker.batches.latest(), disk).await?;
         Ok(LOOK)
     }
 }
 
-fn hindered(disk: Result<Option<u64>, String>, min_free: u64, behind: u64, cap: u32) -> Option<Hindered> {
+fn cause(disk: Result<Option<u64>, String>, min_free: u64, behind: u64, cap: u32) -> Option<Cause> {
     match disk {
-        Err(words) => Some(Hindered::Output(words)),
-        Ok(Some(free)) if free < min_free => Some(Hindered::Disk(free)),
-        Ok(_) => (behind > FEW.max(TIMES_THE_CAP * u64::from(cap))).then_some(Hindered::Behind(behind)),
+        Err(words) => Some(Cause::Output(words)),
+        Ok(Some(free)) if free < min_free => Some(Cause::Disk(free)),
+        Ok(_) => (behind > FEW.max(TIMES_THE_CAP * u64::from(cap))).then_some(Cause::Behind(behind)),
     }
 }
 
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn submissions_wait_for_a_usable_output_a_nearly_full_disk_and_for_saving_that_is_far_behind() {
-        use Hindered::{Behind, Disk, Output};
+        use Cause::{Behind, Disk, Output};
         let gone = || Err("is gone".to_owned());
         for (disk, behind, cap, why) in [
             (Ok(Some(1000)), 0, 100, None),
@@ -209,7 +209,7 @@ mod tests {
             (gone(), 201, 100, Some(Output("is gone".to_owned()))),
         ] {
             let case = format!("{disk:?} {behind} {cap}");
-            assert_eq!(hindered(disk, 1000, behind, cap), why, "{case}");
+            assert_eq!(cause(disk, 1000, behind, cap), why, "{case}");
         }
     }
 }

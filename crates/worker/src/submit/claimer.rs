@@ -10,14 +10,14 @@ use veobatch_api::{Permit, wall_clock};
 use veobatch_core::{Lane, Outcome, Timestamp, Token};
 use veobatch_ledger::{Arrival, Blocked, Claimed, GateReport, LedgerError, Settle, SubmissionClaim};
 
-use crate::runtime::backoff::Patience;
+use crate::runtime::backoff::Backoff;
 use crate::runtime::claim::{BEGIN_WITHIN, Claim, STALL, SubmitPermit};
 use crate::runtime::claimer::{is_over, rest};
-use crate::runtime::evidence::{Evidence, bring};
+use crate::runtime::evidence::{Evidence, record_outcome};
 use crate::runtime::leases::LEASE;
 use crate::runtime::random;
 use crate::runtime::worker::Worker;
-use crate::submit::worker_window::May;
+use crate::submit::worker_window::Allowed;
 
 /// How long one try to give back a claim may take; a stopping worker makes one. Its journal knows the claim otherwise.
 const GIVE_BACK_WITHIN: Duration = Duration::from_secs(5);
@@ -68,16 +68,16 @@ impl Submissions {
 
     /// Waits for a free slot; `None` if the worker is closing.
     async fn prepare(&self) -> Option<OwnedSemaphorePermit> {
-        let closing = &self.worker.ending.closing;
+        let closing = &self.worker.shutdown.closing;
         let slot = closing.run_until_cancelled(Arc::clone(&self.slots).acquire_owned()).await?.ok()?;
         (!closing.is_cancelled()).then_some(slot)
     }
 
     /// Writes the token into the journal before its first claim: nothing is claimed that the journal does not know.
     async fn note(&self, token: &Token) -> bool {
-        let mut patience = Patience::until(self.worker.ending.closing.clone());
+        let mut backoff = Backoff::until(self.worker.shutdown.closing.clone());
         while let Err(error) = self.worker.journal.claiming(token).await {
-            if !patience.wait("the journal cannot be written, so nothing is submitted", &error).await {
+            if !backoff.wait("the journal cannot be written, so nothing is submitted", &error).await {
                 return false;
             }
         }
@@ -87,25 +87,25 @@ impl Submissions {
     /// Asks with the same token until there is a grant: an answer that is lost on the way costs nothing.
     async fn ask(&self, token: &Token) -> Asked {
         let worker = &self.worker;
-        let mut patience = Patience::until(worker.ending.closing.clone());
+        let mut backoff = Backoff::until(worker.shutdown.closing.clone());
         let mut uncertain = false;
         let mut waiting = None;
         loop {
-            if worker.ending.closing.is_cancelled() {
+            if worker.shutdown.closing.is_cancelled() {
                 return Asked::Closing(uncertain);
             }
             // A grant whose answer was lost is asked for all the same: it may be there.
-            if !uncertain && (worker.brake.is_on() || !worker.access.is_open()) {
+            if !uncertain && (worker.backpressure.is_on() || !worker.access.is_open()) {
                 rest(worker, None).await;
                 continue;
             }
-            let only = match self.may().await {
-                May::All => worker.only.clone(),
-                May::Only(own, from) if own.is_empty() && !uncertain => {
+            let only = match self.allowed().await {
+                Allowed::All => worker.only.clone(),
+                Allowed::Only(own, from) if own.is_empty() && !uncertain => {
                     rest(worker, Some(from)).await;
                     continue;
                 }
-                May::Only(own, _) => Some(own.into_iter().filter(|batch| worker.serves(batch)).collect()),
+                Allowed::Only(own, _) => Some(own.into_iter().filter(|batch| worker.serves(batch)).collect()),
             };
             let until = Instant::now() + BEGIN_WITHIN;
             let until_wall = wall_clock() + BEGIN_WITHIN;
@@ -115,35 +115,35 @@ impl Submissions {
                     return Asked::Granted(claimed, Permit::new(grant, until, until_wall));
                 }
                 Ok(SubmissionClaim::Wait { why, until, now }) => {
-                    patience.over();
+                    backoff.succeeded();
                     worker.clock.saw(now);
                     uncertain = false;
                     say(why, &mut waiting);
                     rest(worker, until).await;
                 }
                 Err(LedgerError::LostLease) => return Asked::TooLate,
-                Err(error) if is_over(&error) => worker.ending.outdated(error),
+                Err(error) if is_over(&error) => worker.shutdown.outdated(error),
                 Err(error) => {
                     uncertain = true;
-                    patience.wait("no submission can be claimed", &error).await;
+                    backoff.wait("no submission can be claimed", &error).await;
                 }
             }
         }
     }
 
     /// For which batches submissions may be claimed now.
-    async fn may(&self) -> May {
+    async fn allowed(&self) -> Allowed {
         let worker = &self.worker;
-        if !worker.hours.are_limited() {
-            return May::All;
+        if !worker.window.is_limited() {
+            return Allowed::All;
         }
         if let Some(now) = worker.clock.calendar() {
-            return worker.hours.may(now);
+            return worker.window.allowed(now);
         }
         match worker.ledger.calendar().await {
-            Ok(now) => worker.hours.may(now),
+            Ok(now) => worker.window.allowed(now),
             // It cannot be asked for the time, and so for nothing else.
-            Err(_) => May::Only(Vec::new(), Timestamp::default()),
+            Err(_) => Allowed::Only(Vec::new(), Timestamp::default()),
         }
     }
 
@@ -158,7 +158,7 @@ impl Submissions {
 
     /// Puts the job that `token` was granted, if it was, back into the queue: nothing was sent for it.
     async fn give_back(&self, token: &Token) {
-        let mut patience = Patience::until(self.worker.ending.closing.clone());
+        let mut backoff = Backoff::until(self.worker.shutdown.closing.clone());
         loop {
             let error = match tokio::time::timeout(GIVE_BACK_WITHIN, self.try_give_back(token)).await {
                 Ok(Ok(())) => return self.settled(token).await,
@@ -166,7 +166,7 @@ impl Submissions {
                 Err(_) => LedgerError::Unavailable("it did not answer in time".to_owned()),
             };
             // As long as this process lives nobody replays its journal: without this, the job would stay in doubt.
-            if !patience.wait("a claim cannot be given back", &error).await {
+            if !backoff.wait("a claim cannot be given back", &error).await {
                 return warn!(%error, "a claim could not be given back; the journal knows that it was not sent");
             }
         }
@@ -179,8 +179,10 @@ impl Submissions {
         let outcome = Outcome::NotSent("its claim was answered too late".to_owned());
         let settle = Settle { token: token.clone(), arrival: Arrival::Never, gate: GateReport::Silent };
         let evidence = Evidence { token, outcome, settle: Some(settle), lease: None };
-        let mut patience = Patience::until(worker.ending.now.clone());
-        bring(worker.ledger.as_ref(), &worker.learning.policy(), stored, evidence, &mut patience).await.map(drop)
+        let mut backoff = Backoff::until(worker.shutdown.now.clone());
+        record_outcome(worker.ledger.as_ref(), &worker.learning.policy(), stored, evidence, &mut backoff)
+            .await
+            .map(drop)
     }
 
     async fn settled(&self, token: &Token) {

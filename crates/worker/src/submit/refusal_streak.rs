@@ -19,7 +19,7 @@ const REASON: usize = 300;
 
 /// What was refused lately.
 #[derive(Debug, Default)]
-pub(crate) struct Refusals(Mutex<HashMap<String, Streak>>);
+pub(crate) struct RefusalStreaks(Mutex<HashMap<String, Streak>>);
 
 /// Of one batch.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ struct Streak {
     since: Timestamp,
 }
 
-impl Refusals {
+impl RefusalStreaks {
     /// Takes the end of an attempt of `batch`, begun `at`, into account, and pauses the batch if it is one too many.
     pub(crate) async fn weigh(&self, ledger: &dyn Ledger, batch: &BatchId, at: Timestamp, outcome: &Outcome) {
         let Some(because) = self.count(batch, at, outcome) else { return };
@@ -122,14 +122,14 @@ mod tests {
     }
 
     /// How many of `outcomes` of the batch `name` it takes until it is to be paused.
-    fn paused_after(refusals: &Refusals, name: &str, outcomes: &[Outcome]) -> Option<usize> {
+    fn paused_after(refusals: &RefusalStreaks, name: &str, outcomes: &[Outcome]) -> Option<usize> {
         let paused = |outcome: &Outcome| refusals.count(&batch(name), NOW, outcome).is_some();
         outcomes.iter().position(paused).map(|place| place + 1)
     }
 
     #[test]
     fn ten_like_refusals_in_a_row_are_a_mistake_of_the_batch() {
-        let refusals = Refusals::default();
+        let refusals = RefusalStreaks::default();
         let no = refused(RefusalKind::Job, "no such model");
         assert_eq!(paused_after(&refusals, "n", &vec![no.clone(); 12]), Some(10));
         assert_eq!(refusals.count(&batch("n"), NOW, &no), None, "it is being paused already");
@@ -146,18 +146,18 @@ mod tests {
         let accepted = Outcome::Accepted(TaskId::parse("t").unwrap());
         for between in [accepted, other] {
             let outcomes = [vec![no(); 9], vec![between], vec![no(); 10]].concat();
-            assert_eq!(paused_after(&Refusals::default(), "n", &outcomes), Some(20));
+            assert_eq!(paused_after(&RefusalStreaks::default(), "n", &outcomes), Some(20));
         }
         for silent in [refused(RefusalKind::Busy, "no"), Outcome::Unknown("lost".into()), Outcome::NotSent("x".into())]
         {
             let outcomes = [vec![no(); 9], vec![silent], vec![no()]].concat();
-            assert_eq!(paused_after(&Refusals::default(), "n", &outcomes), Some(11));
+            assert_eq!(paused_after(&RefusalStreaks::default(), "n", &outcomes), Some(11));
         }
     }
 
     #[test]
     fn what_was_under_way_at_the_pause_does_not_count_after_it() {
-        let refusals = Refusals::default();
+        let refusals = RefusalStreaks::default();
         let no = refused(RefusalKind::Job, "no");
         refusals.forget(&batch("n"), NOW);
         assert_eq!(paused_after(&refusals, "n", &vec![no.clone(); 30]), None);
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_batch_that_is_seen_paused_begins_anew() {
-        let refusals = Refusals::default();
+        let refusals = RefusalStreaks::default();
         let no = refused(RefusalKind::Job, "no");
         assert_eq!(paused_after(&refusals, "n", &vec![no.clone(); 9]), None);
         let summary = |paused| BatchSummary {

@@ -11,7 +11,7 @@ use veobatch_ledger::BatchSummary;
 
 /// The hours of one process.
 #[derive(Debug)]
-pub(crate) struct Hours {
+pub(crate) struct WorkerWindow {
     window: Option<Window>,
     known: Mutex<Known>,
 }
@@ -28,20 +28,20 @@ struct Known {
 
 /// For which batches submissions may be claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum May {
+pub(crate) enum Allowed {
     /// For all.
     All,
     /// For these, until the hours begin.
     Only(Vec<BatchId>, Timestamp),
 }
 
-impl Hours {
+impl WorkerWindow {
     pub(crate) fn new(window: Option<Window>) -> Self {
         Self { window, known: Mutex::default() }
     }
 
     /// Whether it ever matters what time it is.
-    pub(crate) fn are_limited(&self) -> bool {
+    pub(crate) fn is_limited(&self) -> bool {
         self.window.is_some()
     }
 
@@ -59,8 +59,8 @@ impl Hours {
     }
 
     /// For which batches submissions may be claimed at `now`; says it once when the hours begin and end.
-    pub(crate) fn may(&self, now: Timestamp) -> May {
-        let Some(window) = &self.window else { return May::All };
+    pub(crate) fn allowed(&self, now: Timestamp) -> Allowed {
+        let Some(window) = &self.window else { return Allowed::All };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let range = known.range.filter(|range| now < range.until).unwrap_or_else(|| window.open_range(now));
         known.range = Some(range);
@@ -72,7 +72,7 @@ impl Hours {
                 info!(%window, "outside of this worker's hours it submits only for batches with a window of their own");
             }
         }
-        if is_open { May::All } else { May::Only(known.own.clone(), range.from) }
+        if is_open { Allowed::All } else { Allowed::Only(known.own.clone(), range.from) }
     }
 }
 
@@ -104,19 +104,19 @@ mod tests {
 
     #[test]
     fn outside_of_its_hours_a_worker_submits_for_batches_with_a_window_of_their_own_only() {
-        let hours = Hours::new(Some(Window::parse("22:00-06:00 Europe/Berlin").unwrap()));
+        let hours = WorkerWindow::new(Some(Window::parse("22:00-06:00 Europe/Berlin").unwrap()));
         let day = at("2026-11-23T12:00:00Z");
         let opens = at("2026-11-23T21:00:00Z");
-        assert_eq!(hours.may(day), May::Only(Vec::new(), opens));
+        assert_eq!(hours.allowed(day), Allowed::Only(Vec::new(), opens));
         let started = "start 2026-11-23 10:00 UTC";
         hours.look(&[batch("a", ""), batch("b", "window 09:00-17:00 UTC"), batch("c", started), batch("d", "broken")]);
-        assert_eq!(hours.may(day), May::Only(vec![BatchId::parse("b").unwrap()], opens));
-        assert_eq!(hours.may(opens), May::All);
-        assert_eq!(hours.may(at("2026-11-24T04:59:59Z")), May::All);
+        assert_eq!(hours.allowed(day), Allowed::Only(vec![BatchId::parse("b").unwrap()], opens));
+        assert_eq!(hours.allowed(opens), Allowed::All);
+        assert_eq!(hours.allowed(at("2026-11-24T04:59:59Z")), Allowed::All);
         assert_eq!(
-            hours.may(at("2026-11-24T05:00:00Z")),
-            May::Only(vec![BatchId::parse("b").unwrap()], at("2026-11-24T21:00:00Z"))
+            hours.allowed(at("2026-11-24T05:00:00Z")),
+            Allowed::Only(vec![BatchId::parse("b").unwrap()], at("2026-11-24T21:00:00Z"))
         );
-        assert_eq!(Hours::new(None).may(day), May::All);
+        assert_eq!(WorkerWindow::new(None).allowed(day), Allowed::All);
     }
 }

@@ -13,7 +13,7 @@ use veobatch_core::{BatchId, JobId, StateName, Timestamp, millis};
 use veobatch_ledger::{BatchSummary, Batches, Compaction, Ledger, LedgerError, Stored};
 
 use crate::runtime::worker::Worker;
-use crate::upkeep::Duty;
+use crate::upkeep::PeriodicTask;
 use crate::upkeep::maintenance::{SELDOM, SHORT};
 
 /// Jobs that are read and made compact at a time.
@@ -62,7 +62,7 @@ fn compaction(stored: &Stored) -> Option<Compaction> {
 
 /// One worker's way round the batches in which something may be old enough.
 #[derive(Debug)]
-pub(crate) struct Press {
+pub(crate) struct Compactor {
     age: Option<Duration>,
     /// What is left of this way round; the first from `after` one of its jobs on.
     left: VecDeque<BatchId>,
@@ -71,7 +71,7 @@ pub(crate) struct Press {
     begin: Instant,
 }
 
-impl Press {
+impl Compactor {
     pub(crate) fn new(age: Option<Duration>) -> Self {
         Self { age, left: VecDeque::new(), after: None, begin: Instant::now() }
     }
@@ -140,7 +140,7 @@ async fn clear(ledger: &dyn Ledger) -> Result<(), LedgerError> {
 }
 
 #[async_trait]
-impl Duty for Press {
+impl PeriodicTask for Compactor {
     fn name(&self) -> &'static str {
         "make finished jobs compact"
     }

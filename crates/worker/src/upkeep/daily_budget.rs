@@ -12,7 +12,7 @@ use veobatch_core::Zone;
 use veobatch_ledger::{Account, Day, LedgerError, Settings};
 
 use crate::runtime::worker::Worker;
-use crate::upkeep::Duty;
+use crate::upkeep::PeriodicTask;
 use crate::upkeep::maintenance::{SELDOM, SHORT};
 
 /// Between two looks at a day that is over.
@@ -20,11 +20,11 @@ const SOON: Duration = Duration::from_secs(1);
 
 /// When the day that is counted is over, as far as this process knows.
 #[derive(Debug, Default)]
-pub(crate) struct Days {
+pub(crate) struct DailyBudget {
     over: Option<Instant>,
 }
 
-impl Days {
+impl DailyBudget {
     /// Begins the present day, if the one that is counted is over.
     async fn step(&mut self, worker: &Worker, account: &Account) -> Result<(), LedgerError> {
         let Some(daily) = &account.daily else {
@@ -54,7 +54,7 @@ impl Days {
 }
 
 #[async_trait]
-impl Duty for Days {
+impl PeriodicTask for DailyBudget {
     fn name(&self) -> &'static str {
         "begin the days of the daily budget"
     }

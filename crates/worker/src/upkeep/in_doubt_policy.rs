@@ -10,7 +10,7 @@ use crate::runtime::worker::{Worker, log};
 const PAGE: usize = 100;
 
 /// Applies the policy to the jobs in doubt of these batches; says whether one of them may still move without a person.
-pub(crate) async fn look_through(worker: &Worker, batches: &[&BatchSummary]) -> Result<bool, LedgerError> {
+pub(crate) async fn apply_policy(worker: &Worker, batches: &[&BatchSummary]) -> Result<bool, LedgerError> {
     let heard = match worker.in_doubt {
         InDoubtPolicy::Silence(_) => worker.ledger.heard().await?,
         InDoubtPolicy::Hold | InDoubtPolicy::Resubmit => None,

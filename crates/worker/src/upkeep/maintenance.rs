@@ -11,14 +11,14 @@ use veobatch_ledger::{Account, BatchSummary, Batches, LedgerError};
 
 use crate::Until;
 use crate::journal::replay::{Telling, replay};
-use crate::runtime::backoff::Patience;
+use crate::runtime::backoff::Backoff;
 use crate::runtime::worker::Worker;
-use crate::submit::backpressure::Room;
-use crate::upkeep::Duty;
-use crate::upkeep::compaction::Press;
-use crate::upkeep::daily_budget::Days;
-use crate::upkeep::in_doubt_policy::look_through;
-use crate::upkeep::pending_strays::Awaited;
+use crate::submit::backpressure::CapacityCheck;
+use crate::upkeep::PeriodicTask;
+use crate::upkeep::compaction::Compactor;
+use crate::upkeep::daily_budget::DailyBudget;
+use crate::upkeep::in_doubt_policy::apply_policy;
+use crate::upkeep::pending_strays::PendingStrays;
 use crate::upkeep::schedules::Schedules;
 use crate::upkeep::sweep::sweep;
 
@@ -51,17 +51,17 @@ const LONG: Duration = Duration::from_secs(15 * 60);
 const DOUBTS: Duration = Duration::from_secs(2);
 
 /// Everything that is looked after, each by itself. Jobs are made compact at `age`, if it is given.
-pub(crate) fn duties(until: &Until, age: Option<Duration>) -> Vec<Box<dyn Duty>> {
+pub(crate) fn duties(until: &Until, age: Option<Duration>) -> Vec<Box<dyn PeriodicTask>> {
     let until = until.clone();
-    let (doubts, awaited, schedules) = (Doubts::default(), Awaited::default(), Schedules::default());
+    let (doubts, awaited, schedules) = (Doubts::default(), PendingStrays::default(), Schedules::default());
     vec![
         Box::new(Looks { until, doubts, awaited, schedules }),
         Box::new(Reminder::new()),
-        Box::new(Days::default()),
-        Box::new(Room::default()),
+        Box::new(DailyBudget::default()),
+        Box::new(CapacityCheck::default()),
         Box::new(Lessons),
         Box::new(Cancellations),
-        Box::new(Press::new(age)),
+        Box::new(Compactor::new(age)),
     ]
 }
 
@@ -105,7 +105,7 @@ impl Reminder {
 }
 
 #[async_trait]
-impl Duty for Reminder {
+impl PeriodicTask for Reminder {
     fn name(&self) -> &'static str {
         "tell the ledger what the journals know"
     }
@@ -141,12 +141,12 @@ fn is_to_be_told(recovery: Option<Timestamp>, known: Option<Timestamp>, is_late:
 struct Looks {
     until: Until,
     doubts: Doubts,
-    awaited: Awaited,
+    awaited: PendingStrays,
     schedules: Schedules,
 }
 
 #[async_trait]
-impl Duty for Looks {
+impl PeriodicTask for Looks {
     fn name(&self) -> &'static str {
         "look at the batches"
     }
@@ -159,7 +159,7 @@ impl Duty for Looks {
         let until = self.until.clone();
         if look(worker, &until, self).await? {
             info!("nothing is left to do");
-            worker.ending.finished();
+            worker.shutdown.finished();
         }
         Ok(match until {
             Until::Stopped if self.schedules.any => PUNCTUAL,
@@ -174,7 +174,7 @@ impl Duty for Looks {
 struct Lessons;
 
 #[async_trait]
-impl Duty for Lessons {
+impl PeriodicTask for Lessons {
     fn name(&self) -> &'static str {
         "learn how long videos take"
     }
@@ -194,7 +194,7 @@ impl Duty for Lessons {
 struct Cancellations;
 
 #[async_trait]
-impl Duty for Cancellations {
+impl PeriodicTask for Cancellations {
     fn name(&self) -> &'static str {
         "finish cancellations"
     }
@@ -228,8 +228,8 @@ struct Doubts {
 async fn look(worker: &Worker, until: &Until, looks: &mut Looks) -> Result<bool, LedgerError> {
     // What is at rest stays as it is, however much it has become in years.
     let batches = worker.batches.keep(worker.ledger.list(&Batches::Active).await?);
-    worker.hours.look(&batches);
-    worker.refusals.look(&batches);
+    worker.window.look(&batches);
+    worker.refusal_streaks.look(&batches);
     let is_moving = looks.schedules.step(worker, &batches).await?;
     // What was looked at knows nothing of a run that was made since.
     let at_rest = !is_moving && is_over(worker, until, batches.to_vec()).await?;
@@ -250,7 +250,7 @@ async fn look(worker: &Worker, until: &Until, looks: &mut Looks) -> Result<bool,
         None => batches.iter().collect(),
     };
     let was_waiting = doubts.looked.is_some() && doubts.may_move;
-    doubts.may_move = look_through(worker, &served).await?;
+    doubts.may_move = apply_policy(worker, &served).await?;
     if is_over && doubts.may_move && !was_waiting {
         // Said at `warn`: whoever waits for the end would wonder.
         warn!("all else is done, but jobs in doubt may still move by themselves (a callback, or --in-doubt): waiting");
@@ -262,7 +262,7 @@ async fn look(worker: &Worker, until: &Until, looks: &mut Looks) -> Result<bool,
 
 /// Whether what is waited for is at rest, but for jobs that this program cannot read.
 async fn is_over(worker: &Worker, until: &Until, mut batches: Vec<BatchSummary>) -> Result<bool, LedgerError> {
-    let is_held = worker.brake.is_held();
+    let is_held = worker.backpressure.is_held();
     if matches!(until, Until::Stopped) || are_at_rest(until, &batches, is_held) {
         return Ok(!matches!(until, Until::Stopped));
     }
@@ -281,7 +281,7 @@ fn are_at_rest(until: &Until, batches: &[BatchSummary], is_held: bool) -> bool {
 }
 
 /// Whether the tasks beside the jobs are at rest, as the jobs are.
-async fn nothing_awaited(worker: &Worker, until: &Until, awaited: &mut Awaited) -> Result<bool, LedgerError> {
+async fn nothing_awaited(worker: &Worker, until: &Until, awaited: &mut PendingStrays) -> Result<bool, LedgerError> {
     let those = match until {
         Until::Stopped | Until::Idle => None,
         Until::Settled(those) => Some(those.as_slice()),
@@ -305,9 +305,9 @@ fn rests(batch: &BatchSummary, is_held: bool) -> bool {
 
 /// Whether the ledger took everything.
 async fn replay_again(worker: &Worker, telling: Telling) -> bool {
-    let mut patience = Patience::until(worker.ending.closing.clone());
+    let mut backoff = Backoff::until(worker.shutdown.closing.clone());
     let ledger = worker.ledger.as_ref();
-    let told = replay(&worker.journal, telling, ledger, &worker.learning.policy(), &mut patience).await;
+    let told = replay(&worker.journal, telling, ledger, &worker.learning.policy(), &mut backoff).await;
     debug!(?telling, ?told, "looked for journals");
     told.map_or_else(
         |error| {

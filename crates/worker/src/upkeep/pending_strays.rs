@@ -13,9 +13,9 @@ const PAGE: usize = 200;
 
 /// The jobs with strays that somebody waits for, once they were looked for.
 #[derive(Debug, Default)]
-pub(crate) struct Awaited(Option<Vec<JobKey>>);
+pub(crate) struct PendingStrays(Option<Vec<JobKey>>);
 
-impl Awaited {
+impl PendingStrays {
     /// The batches move again: what was found is no longer all.
     pub(crate) fn forget(&mut self) {
         self.0 = None;

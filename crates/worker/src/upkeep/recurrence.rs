@@ -147,7 +147,7 @@ async fn stage(
             return Ok(Run::Impossible);
         }
         new += staged.new;
-        if worker.ending.closing.is_cancelled() {
+        if worker.shutdown.closing.is_cancelled() {
             return Ok(Run::Later);
         }
     }

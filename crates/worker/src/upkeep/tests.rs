@@ -15,7 +15,7 @@ struct Unlucky {
 }
 
 #[async_trait]
-impl Duty for Unlucky {
+impl PeriodicTask for Unlucky {
     fn name(&self) -> &'static str {
         "be unlucky"
     }
@@ -112,7 +112,7 @@ async fn a_task_that_hangs_panics_or_finds_no_ledger_starts_again_and_ends_with_
     let worker = Arc::new(worker(dir.path()).await);
     let (turns, end) = (Arc::default(), CancellationToken::new());
     let duty = Box::new(Unlucky { turns: Arc::clone(&turns), done: end.clone() });
-    timeout(Duration::from_secs(30), supervise(worker, duty, end)).await.unwrap();
+    timeout(Duration::from_secs(30), run_periodically(worker, duty, end)).await.unwrap();
     assert_eq!(*turns.lock().unwrap(), ["hangs", "panics", "no ledger", "outage", "again", "last"]);
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use veobatch_core::StateName;
 use veobatch_ledger::Gate;
 use veobatch_simulator::{Fault, Faults, Rule};
-use veobatch_worker::{Ended, Stop, Until};
+use veobatch_worker::{Stop, Until, WorkerExit};
 
 use crate::scene::{Scene, hurried};
 
@@ -22,7 +22,7 @@ async fn a_firewalls_page_on_a_poll_closes_the_gate_for_a_while_and_ends_nothing
     config.faults.poll.push(Rule::nth(Fault::Html, [2]).code(403).times(1));
     let scene = Scene::new(config).await;
     scene.admit("garden", 6).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!((scene.count(StateName::Done).await, scene.simulator.bill().await.submissions), (6, 6));
     let why = gate_words(&scene).await.unwrap();
     assert!(why.contains("web page") && why.contains("403"), "{why}");
@@ -34,7 +34,7 @@ async fn one_answer_that_refuses_the_key_ends_nothing_if_the_balance_is_told() {
     config.faults.poll.push(Rule::nth(Fault::Code, [1]).code(401).times(1));
     let scene = Scene::new(config).await;
     scene.admit("garden", 2).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.count(StateName::Done).await, 2);
     assert!(gate_words(&scene).await.unwrap().contains("not for the balance"));
 }
@@ -59,7 +59,7 @@ async fn a_page_that_hides_the_answer_to_a_paid_call_leaves_doubt_and_the_next_c
         scene.until(|batch| batch.count(StateName::Done) == 4).await;
         stop.graceful.cancel();
     };
-    assert_eq!(tokio::join!(scene.work_until_told(stop.clone()), look).0.unwrap(), Ended::Stopped);
+    assert_eq!(tokio::join!(scene.work_until_told(stop.clone()), look).0.unwrap(), WorkerExit::Stopped);
     let bill = scene.simulator.bill().await;
     assert_eq!((bill.submissions, scene.count(StateName::InDoubt).await), (5, 1));
     let at: Vec<_> = bill.accepted.iter().map(|accepted| accepted.at_ms).collect();

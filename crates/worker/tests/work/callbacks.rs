@@ -10,7 +10,7 @@ use url::Url;
 use veobatch_core::{InDoubtPolicy, StateName, Timestamp};
 use veobatch_ledger::{SharedLedger, SqliteLedger};
 use veobatch_simulator::{CallbackForm, Config, Fault, Rule, SignatureFault};
-use veobatch_worker::{Callbacks, Ended, Options, Stop, Until, WebhookKey, compact};
+use veobatch_worker::{Callbacks, Options, Stop, Until, WebhookKey, WorkerExit, compact};
 
 use crate::faulty::{Faulty, Trick};
 use crate::scene::{Scene, hurried};
@@ -84,7 +84,11 @@ async fn lost_answers_come_back_with_their_tasks_in_every_form_and_nothing_is_pa
         let scene = Scene::new(config).await;
         scene.admit("garden", 6).await;
         let port = port().await;
-        assert_eq!(scene.work_with(hearing(&scene, Until::Idle, port)).await.unwrap(), Ended::Finished, "{form:?}");
+        assert_eq!(
+            scene.work_with(hearing(&scene, Until::Idle, port)).await.unwrap(),
+            WorkerExit::Finished,
+            "{form:?}"
+        );
         assert_eq!(scene.count(StateName::Done).await, 6, "{form:?}");
         let bill = scene.simulator.bill().await;
         assert_eq!((bill.submissions, bill.accepted.len()), (6, 6), "{form:?}");
@@ -104,7 +108,7 @@ async fn a_callback_that_overtakes_its_own_answer_is_the_same_task_and_not_a_sec
         assert_eq!(scene.count(StateName::Submitting).await, 0, "the answer is not there yet, the task is");
     };
     let work = scene.work_with(hearing(&scene, Until::Idle, port));
-    assert_eq!(tokio::join!(work, overtaken).0.unwrap(), Ended::Finished);
+    assert_eq!(tokio::join!(work, overtaken).0.unwrap(), WorkerExit::Finished);
     let [done] = scene.page("garden", StateName::Done).await.try_into().unwrap();
     assert_eq!((done.record.attempts, done.record.strays.len()), (1, 0), "{:?}", done.record.history);
     assert_eq!(scene.simulator.bill().await.submissions, 1);
@@ -118,7 +122,7 @@ async fn a_failure_that_was_called_back_for_ends_a_job_in_doubt_as_failed() {
     let scene = Scene::new(config).await;
     scene.admit("garden", 1).await;
     let port = port().await;
-    assert_eq!(scene.work_with(hearing(&scene, Until::Idle, port)).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work_with(hearing(&scene, Until::Idle, port)).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.count(StateName::Failed).await, 1);
     assert_eq!(scene.simulator.bill().await.submissions, 1);
 }
@@ -131,7 +135,7 @@ async fn a_failure_without_a_task_id_says_that_it_was_made_and_leaves_it_in_doub
     let scene = Scene::new(config).await;
     scene.admit("garden", 1).await;
     let port = port().await;
-    assert_eq!(scene.work_with(hearing(&scene, Until::Idle, port)).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work_with(hearing(&scene, Until::Idle, port)).await.unwrap(), WorkerExit::Finished);
     let [doubt] = scene.page("garden", StateName::InDoubt).await.try_into().unwrap();
     assert!(doubt.record.history.last().unwrap().1.contains("without a task id"), "{:?}", doubt.record.history);
 }
@@ -151,7 +155,7 @@ async fn only_signed_callbacks_are_believed_where_there_is_a_key() {
         let mut options = hearing(&scene, until, port);
         options.callbacks.as_mut().unwrap().key = WebhookKey::parse("the webhook key");
         if believed {
-            assert_eq!(scene.work_with(options).await.unwrap(), Ended::Finished);
+            assert_eq!(scene.work_with(options).await.unwrap(), WorkerExit::Finished);
             assert_eq!(scene.count(StateName::Done).await, 1);
             continue;
         }
@@ -162,7 +166,7 @@ async fn only_signed_callbacks_are_believed_where_there_is_a_key() {
             stop.graceful.cancel();
         };
         let (ended, ()) = tokio::join!(scene.work_over(scene.ledger(), options, stop.clone()), look);
-        assert_eq!(ended.unwrap(), Ended::Stopped);
+        assert_eq!(ended.unwrap(), WorkerExit::Stopped);
         assert_eq!(scene.count(StateName::InDoubt).await, 1, "{fault:?}");
     }
 }
@@ -196,7 +200,7 @@ async fn whoever_does_not_know_the_token_changes_nothing_and_is_counted() {
         stop.graceful.cancel();
     };
     let work = scene.work_over(scene.ledger(), hearing(&scene, Until::Stopped, port), stop.clone());
-    assert_eq!(tokio::join!(work, strangers).0.unwrap(), Ended::Stopped);
+    assert_eq!(tokio::join!(work, strangers).0.unwrap(), WorkerExit::Stopped);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -253,7 +257,7 @@ async fn a_task_of_another_job_or_another_prompt_is_refused_and_the_job_stays_in
         stop.graceful.cancel();
     };
     let work = scene.work_over(scene.ledger(), hearing(&scene, Until::Stopped, port), stop.clone());
-    assert_eq!(tokio::join!(work, liars).0.unwrap(), Ended::Stopped);
+    assert_eq!(tokio::join!(work, liars).0.unwrap(), WorkerExit::Stopped);
     assert_eq!(scene.count(StateName::InDoubt).await, 1);
 }
 
@@ -271,7 +275,7 @@ async fn what_the_ledger_cannot_take_is_asked_for_again_and_taken_later() {
         seen.come_back();
     };
     let (ended, ()) = tokio::join!(scene.work_over(faulty, hearing(&scene, Until::Idle, port), Stop::default()), back);
-    assert_eq!(ended.unwrap(), Ended::Finished);
+    assert_eq!(ended.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.count(StateName::Done).await, 1);
     assert_eq!(scene.simulator.bill().await.submissions, 1);
 }
@@ -317,7 +321,7 @@ async fn strangers_in_a_crowd_are_turned_away_who_knows_the_token_is_not_and_who
         stop.graceful.cancel();
     };
     let work = scene.work_over(scene.ledger(), hearing(&scene, Until::Stopped, port), stop.clone());
-    assert_eq!(tokio::join!(work, crowd).0.unwrap(), Ended::Stopped);
+    assert_eq!(tokio::join!(work, crowd).0.unwrap(), WorkerExit::Stopped);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -342,7 +346,7 @@ async fn a_callback_that_is_repeated_after_the_job_is_done_is_answered_with_200_
         stop.graceful.cancel();
     };
     let work = scene.work_over(scene.ledger(), hearing(&scene, Until::Stopped, port), stop.clone());
-    assert_eq!(tokio::join!(work, late).0.unwrap(), Ended::Stopped);
+    assert_eq!(tokio::join!(work, late).0.unwrap(), WorkerExit::Stopped);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -363,7 +367,7 @@ async fn a_late_callback_of_an_attempt_that_was_submitted_again_is_kept_beside_t
         stop.graceful.cancel();
     };
     let (ended, ()) = tokio::join!(scene.work_over(ledger, options, stop.clone()), story);
-    assert_eq!(ended.unwrap(), Ended::Stopped);
+    assert_eq!(ended.unwrap(), WorkerExit::Stopped);
     let bill = scene.simulator.bill().await;
     let [done] = scene.page("garden", StateName::Done).await.try_into().unwrap();
     let known: Vec<_> = done.record.strays.iter().map(|stray| stray.task.as_str().to_owned()).collect();
@@ -413,7 +417,7 @@ async fn silence_is_evidence_once_a_later_submission_was_called_back_for_and_a_n
         stop.graceful.cancel();
     };
     let (ended, ()) = tokio::join!(scene.work_over(ledger, options, stop.clone()), story);
-    assert_eq!(ended.unwrap(), Ended::Stopped);
+    assert_eq!(ended.unwrap(), WorkerExit::Stopped);
     let [done] = scene.page("garden", StateName::Done).await.try_into().unwrap();
     let history: Vec<_> = done.record.history.iter().map(|entry| entry.1.as_str()).collect();
     assert!(history.iter().any(|words| words.contains("--in-doubt silence")), "{history:?}");
@@ -426,7 +430,7 @@ async fn a_person_who_prefers_to_pay_twice_gets_a_new_attempt_but_not_for_what_w
     config.faults.submit.push(Rule::nth(Fault::Close, [1, 2]).after_accepting());
     let scene = Scene::new(config).await;
     scene.admit("garden", 2).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     let [first, _] = scene.page("garden", StateName::InDoubt).await.try_into().unwrap();
     scene.cancel_job(first).await;
 
@@ -437,7 +441,7 @@ async fn a_person_who_prefers_to_pay_twice_gets_a_new_attempt_but_not_for_what_w
         ahead.store(minutes(1), Ordering::SeqCst);
     };
     let (ended, ()) = tokio::join!(scene.work_over(ledger, options, stop), story);
-    assert_eq!(ended.unwrap(), Ended::Finished);
+    assert_eq!(ended.unwrap(), WorkerExit::Finished);
     assert_eq!((scene.count(StateName::Done).await, scene.count(StateName::InDoubt).await), (1, 1));
     assert_eq!(scene.simulator.bill().await.submissions, 3);
     let [done] = scene.page("garden", StateName::Done).await.try_into().unwrap();

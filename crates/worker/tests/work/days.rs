@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use veobatch_core::{Credits, StateName, TimeRange, Timestamp, Zone};
 use veobatch_ledger::{DailyBudget, Day, PriceList, Settings};
-use veobatch_worker::{Ended, Stop, Until};
+use veobatch_worker::{Stop, Until, WorkerExit};
 
 use crate::faulty::{Faulty, Trick};
 use crate::scene::{Scene, hurried};
@@ -35,7 +35,7 @@ async fn a_day_that_is_over_is_followed_by_the_present_one() {
     let scene = with_a_budget_of_yesterday().await;
     let ledger = scene.ledger();
     assert_eq!(ledger.account().await.unwrap().daily.unwrap().day, YESTERDAY);
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.count(StateName::Done).await, 3);
     let account = ledger.account().await.unwrap();
     let daily = account.daily.unwrap();
@@ -55,6 +55,6 @@ async fn a_look_at_the_batches_that_hangs_stops_neither_the_days_of_the_budget_n
         tokio::time::Instant::now()
     };
     let (ended, stopped) = tokio::join!(scene.work_on(faulty.clone(), Until::Stopped, stop.clone()), look);
-    assert_eq!(ended.unwrap(), Ended::Stopped);
+    assert_eq!(ended.unwrap(), WorkerExit::Stopped);
     assert!(stopped.elapsed() < Duration::from_secs(30), "{:?}", stopped.elapsed());
 }

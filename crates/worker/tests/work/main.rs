@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use veobatch_core::{Resolution, StateName};
 use veobatch_simulator::{Config, Fault, Rule};
-use veobatch_worker::{Ended, Options, Stop, Until, WorkError, compact, sweep};
+use veobatch_worker::{Options, Stop, Until, WorkError, WorkerExit, compact, sweep};
 
 use faulty::{Faulty, Trick};
 use scene::{Scene, hurried};
@@ -29,7 +29,7 @@ use scene::{Scene, hurried};
 async fn a_batch_of_jobs_becomes_whole_files_each_paid_for_once() {
     let scene = Scene::new(hurried()).await;
     scene.admit("garden", 12).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.count(StateName::Done).await, 12);
     let bill = scene.simulator.bill().await;
     assert_eq!((bill.accepted.len(), bill.rejected_429), (12, 0));
@@ -48,11 +48,11 @@ async fn a_submission_that_loses_its_answer_stays_in_doubt_and_is_paid_for_once(
     config.faults.submit.push(Rule::nth(Fault::Close, [2]).after_accepting());
     let scene = Scene::new(config).await;
     scene.admit("garden", 4).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.count(StateName::Done).await, 3);
     assert_eq!(scene.count(StateName::InDoubt).await, 1);
     assert_eq!(scene.simulator.bill().await.submissions, 4);
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.simulator.bill().await.submissions, 4);
 }
 
@@ -62,7 +62,7 @@ async fn a_429_closes_the_gate_for_a_while_and_uses_up_no_attempt() {
     config.faults.submit.push(Rule::nth(Fault::Code, [2, 3]).code(429));
     let scene = Scene::new(config).await;
     scene.admit("garden", 5).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.count(StateName::Done).await, 5);
     let bill = scene.simulator.bill().await;
     assert_eq!(bill.accepted.len(), 5);
@@ -83,12 +83,12 @@ async fn a_worker_that_is_stopped_in_the_middle_is_continued_by_the_next_without
             looking.until(|batch| batch.count(state) > 0 || batch.count(StateName::Done) > 2).await;
             told.graceful.cancel();
         });
-        assert_eq!(scene.work_until_told(stop).await.unwrap(), Ended::Stopped);
+        assert_eq!(scene.work_until_told(stop).await.unwrap(), WorkerExit::Stopped);
         look.await.unwrap();
         assert_eq!(scene.count(StateName::Submitting).await, 0);
         assert_eq!(scene.journals(), 0);
     }
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.count(StateName::Done).await, 20);
     assert_eq!(scene.simulator.bill().await.submissions, 20);
 }
@@ -106,10 +106,10 @@ async fn a_worker_that_is_cut_off_while_paying_leaves_doubt_and_not_a_second_pay
         told.graceful.cancel();
         told.now.cancel();
     });
-    assert_eq!(scene.work_until_told(stop).await.unwrap(), Ended::Stopped);
+    assert_eq!(scene.work_until_told(stop).await.unwrap(), WorkerExit::Stopped);
     look.await.unwrap();
     assert_eq!(scene.count(StateName::Submitting).await, 1);
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.count(StateName::InDoubt).await, 1);
     assert_eq!(scene.simulator.bill().await.submissions, 1);
 }
@@ -126,10 +126,10 @@ async fn an_answer_that_the_ledger_was_not_told_is_replayed_from_the_journal() {
         told.graceful.cancel();
         told.now.cancel();
     });
-    assert_eq!(scene.work_on(faulty, Until::Stopped, stop).await.unwrap(), Ended::Stopped);
+    assert_eq!(scene.work_on(faulty, Until::Stopped, stop).await.unwrap(), WorkerExit::Stopped);
     look.await.unwrap();
     assert_eq!((scene.count(StateName::Submitting).await, scene.journals()), (1, 1));
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!((scene.count(StateName::Done).await, scene.journals()), (1, 0));
     assert_eq!(scene.simulator.bill().await.submissions, 1);
 }
@@ -139,7 +139,7 @@ async fn a_claim_whose_answer_is_lost_is_used_all_the_same_and_only_once() {
     let scene = Scene::new(hurried()).await;
     scene.admit("garden", 6).await;
     let faulty = Arc::new(Faulty::new(scene.ledger(), Trick::LoseGrants));
-    assert_eq!(scene.work_on(faulty, Until::Idle, Stop::default()).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work_on(faulty, Until::Idle, Stop::default()).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.count(StateName::Done).await, 6);
     assert_eq!(scene.simulator.bill().await.submissions, 6);
 }
@@ -149,7 +149,7 @@ async fn a_claim_that_the_ledger_forgot_before_the_call_is_no_claim_and_no_doubt
     let scene = Scene::new(hurried()).await;
     scene.admit("garden", 4).await;
     let faulty = Arc::new(Faulty::new(scene.ledger(), Trick::ForgetClaims));
-    assert_eq!(scene.work_on(faulty, Until::Idle, Stop::default()).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work_on(faulty, Until::Idle, Stop::default()).await.unwrap(), WorkerExit::Finished);
     assert_eq!((scene.count(StateName::Done).await, scene.simulator.bill().await.submissions), (4, 4));
     assert_eq!(scene.journals(), 0);
 }
@@ -159,7 +159,7 @@ async fn a_ledger_that_may_have_gone_back_is_told_everything_even_over_a_bad_lin
     let scene = Scene::new(hurried()).await;
     scene.admit("garden", 1).await;
     let faulty = || Arc::new(Faulty::new(scene.ledger(), Trick::Recover));
-    assert_eq!(scene.work_on(faulty(), Until::Idle, Stop::default()).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work_on(faulty(), Until::Idle, Stop::default()).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.journals(), 1, "what was paid for is remembered");
 
     // No disk has so much room: this worker asks for no claim, which could be refused because of the recovery.
@@ -170,7 +170,7 @@ async fn a_ledger_that_may_have_gone_back_is_told_everything_even_over_a_bad_lin
         stop.graceful.cancel();
     };
     let work = scene.work_over(Arc::clone(&ledger) as _, options, stop.clone());
-    assert_eq!(tokio::join!(work, told).0.unwrap(), Ended::Stopped);
+    assert_eq!(tokio::join!(work, told).0.unwrap(), WorkerExit::Stopped);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,7 +184,7 @@ async fn a_panic_parks_its_job_and_does_not_end_its_lane() {
         scene.until(|batch| batch.count(StateName::Done) == 3).await;
         stop.graceful.cancel();
     };
-    assert_eq!(tokio::join!(work, seen).0.unwrap(), Ended::Stopped);
+    assert_eq!(tokio::join!(work, seen).0.unwrap(), WorkerExit::Stopped);
     let [parked] = scene.page("garden", StateName::Generating).await.try_into().unwrap();
     assert!(parked.record.trouble.unwrap().contains("panicked"));
 }
@@ -204,7 +204,7 @@ async fn a_larger_version_is_asked_for_and_saved_once_it_is_there() {
     config.upgrade_1080p.median_ms = 300;
     let scene = Scene::new(config).await;
     scene.admit_at("garden", 2, Resolution::P1080).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.count(StateName::Done).await, 2);
     let sidecar = fs::read_to_string(scene.output().join("garden/job-0.json")).unwrap();
     assert!(sidecar.contains("\"width\": 1920") && !sidecar.contains("remark"), "{sidecar}");
@@ -217,7 +217,7 @@ async fn a_worker_for_some_batches_ends_with_them_and_leaves_the_others_alone() 
     scene.admit("garden", 3).await;
     let mut options = scene.options(Until::Settled(vec![Scene::batch("garden")]));
     options.only = Some(vec![Scene::batch("garden")]);
-    assert_eq!(scene.work_with(options).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work_with(options).await.unwrap(), WorkerExit::Finished);
     assert_eq!((scene.count(StateName::Done).await, scene.count(StateName::Queued).await), (3, 3));
 }
 
@@ -227,7 +227,7 @@ async fn a_cancelled_batch_is_swept_by_whoever_works() {
     scene.admit("garden", 450).await;
     let batch = Scene::batch("garden");
     scene.cancel(&batch).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.count(StateName::Cancelled).await, 450);
     assert_eq!(scene.simulator.bill().await.submissions, 0);
     let again = sweep(scene.ledger().as_ref(), &batch, &scene.options(Until::Idle).policy, &mut |_| {}).await;
@@ -292,7 +292,7 @@ async fn an_idle_worker_stops_at_once() {
         tokio::time::Instant::now()
     };
     let (ended, told) = tokio::join!(work, tell);
-    assert_eq!(ended.unwrap(), Ended::Stopped);
+    assert_eq!(ended.unwrap(), WorkerExit::Stopped);
     // Nothing is under way, so nothing is waited for: neither the end of a sleep nor that of its 75 s of grace.
     assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use veobatch_core::{BatchId, BatchSettings, Credits, Cron, Schedule, StateName, TimeRange, Timestamp, Window, millis};
 use veobatch_ledger::{BatchFlag, BatchSummary, BatchUpdate, Ledger as _, Settings, SharedLedger, SqliteLedger};
-use veobatch_worker::{Ended, Options, Stop, Until};
+use veobatch_worker::{Options, Stop, Until, WorkerExit};
 
 use crate::faulty::{Faulty, Trick};
 use crate::scene::{Scene, hurried};
@@ -16,7 +16,7 @@ fn before(now: Timestamp, ago: Duration) -> Timestamp {
     Timestamp::from_millis(now.as_millis() - millis(ago))
 }
 
-/// Hours in which the present minute lies, or does not.
+/// WorkerWindow in which the present minute lies, or does not.
 fn window(now: Timestamp, is_open: bool) -> Window {
     let minutes = |ahead: u64| (now.as_millis() / 60_000 + ahead) % 1440;
     let clock = |minutes: u64| format!("{:02}:{:02}", minutes / 60, minutes % 60);
@@ -80,7 +80,7 @@ async fn a_template_is_never_submitted_itself_and_each_of_its_instants_is_a_batc
         told.graceful.cancel();
     };
     let (ended, ()) = tokio::join!(scene.work_as(scene.options(Until::Idle), stop), looked);
-    assert_eq!(ended.unwrap(), Ended::Stopped);
+    assert_eq!(ended.unwrap(), WorkerExit::Stopped);
     let run = scene.runs("daily").await.remove(0);
     assert_eq!((run.total(), run.count(StateName::Queued)), (450, 450));
     assert_eq!((run.terms.weight, run.terms.priority, run.terms.budget), (7, -3, Some(Credits::whole(9))));
@@ -96,11 +96,11 @@ async fn a_run_is_made_and_worked_on_and_the_template_does_not_keep_the_worker()
     let scene = Scene::new(hurried()).await;
     scene.admit("daily", 3).await;
     scene.recur("daily", 30 * MINUTE).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     let runs = scene.runs("daily").await;
     assert_eq!(runs.len(), 1, "{runs:?}");
     assert_eq!(runs[0].count(StateName::Done), 3);
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.simulator.bill().await.accepted.len(), 3);
     assert!(scene.output().join(runs[0].batch.as_str()).join("job-2.mp4").exists());
 }
@@ -112,10 +112,10 @@ async fn a_run_that_was_made_and_not_remembered_is_not_made_again() {
     let template = scene.recur("daily", 30 * MINUTE).await;
     let cron = template.cron.as_ref().unwrap();
     let stamp = cron.stamp(cron.pending().unwrap());
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     // As if its maker had died right after it.
     scene.schedule("daily", &template, TimeRange::NEVER).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     let runs = scene.runs("daily").await;
     assert_eq!((runs.len(), runs[0].batch.as_str()), (1, format!("daily{stamp}").as_str()));
     assert_eq!(scene.simulator.bill().await.submissions, 3);
@@ -128,7 +128,7 @@ async fn a_run_that_others_made_and_forgot_while_its_maker_slept_is_not_made_aga
     scene.admit("daily", 3).await;
     let template = scene.recur("daily", 30 * MINUTE).await;
     let faulty = Arc::new(Faulty::new(scene.ledger(), Trick::TakeTurn));
-    assert_eq!(scene.work_on(faulty.clone(), Until::Idle, Stop::default()).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work_on(faulty.clone(), Until::Idle, Stop::default()).await.unwrap(), WorkerExit::Finished);
     faulty.tricked().await;
     assert!(scene.runs("daily").await.is_empty());
     assert_eq!(scene.simulator.bill().await.submissions, 0);
@@ -144,7 +144,7 @@ async fn instants_of_more_than_an_hour_ago_are_skipped_and_a_paused_or_cancelled
     }
     scene.ledger().flag(&Scene::batch("paused"), BatchFlag::Paused(true)).await.unwrap();
     scene.cancel(&Scene::batch("cancelled")).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.runs("missed").await.len(), 1);
     assert_eq!(scene.simulator.bill().await.accepted.len(), 2);
     for template in ["paused", "cancelled"] {
@@ -160,7 +160,7 @@ async fn a_run_whose_name_belongs_to_another_batch_is_left_out() {
     let cron = template.cron.as_ref().unwrap();
     let name = format!("daily{}", cron.stamp(cron.pending().unwrap()));
     scene.admit(&name, 1).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     let runs = scene.runs("daily").await;
     assert_eq!((runs.len(), runs[0].total()), (1, 1));
     assert_eq!(scene.simulator.bill().await.submissions, 1);
@@ -175,7 +175,7 @@ async fn a_stretch_that_is_over_is_followed_by_the_next_one() {
     // Yesterday's.
     let over = TimeRange { from: before(now, 24 * 60 * MINUTE), until: before(now, 23 * 60 * MINUTE) };
     scene.schedule("night", &schedule, over).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.count(StateName::Done).await, 3);
     assert_eq!(scene.terms("night").await.range, schedule.open_range(now));
 }
@@ -204,10 +204,10 @@ async fn outside_of_its_hours_a_worker_submits_for_batches_with_a_window_of_thei
     };
     let closed = Options { window: Some(window(now, false)), ..scene.options(Until::Stopped) };
     let (ended, ()) = tokio::join!(scene.work_as(closed, stop), looked);
-    assert_eq!(ended.unwrap(), Ended::Stopped);
+    assert_eq!(ended.unwrap(), WorkerExit::Stopped);
     assert_eq!(count("any", StateName::Queued).await, 3);
     let open = Options { window: Some(window(now, true)), ..scene.options(Until::Idle) };
-    assert_eq!(scene.work_with(open).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work_with(open).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.simulator.bill().await.accepted.len(), 5);
 }
 
@@ -226,7 +226,7 @@ async fn a_ledger_that_was_used_with_a_clock_ahead_is_worked_on_and_makes_no_run
     let wrong = SqliteLedger::open_with(&scene.path("ledger.db"), Arc::new(clock)).await.unwrap();
     wrong.hear(Timestamp::default()).await.unwrap();
     drop(wrong);
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.count(StateName::Done).await, 2);
     let account = scene.ledger().account().await.unwrap();
     assert!(account.now.since(account.calendar) > 119 * MINUTE, "{account:?}");
@@ -268,7 +268,7 @@ async fn when_a_window_closes_no_submission_is_claimed_any_more_and_what_is_paid
         stop.graceful.cancel();
     };
     let work = scene.work_on(Arc::clone(&ledger), Until::Stopped, stop.clone());
-    assert_eq!(tokio::join!(work, story).0.unwrap(), Ended::Stopped);
+    assert_eq!(tokio::join!(work, story).0.unwrap(), WorkerExit::Stopped);
     let done = scene.ledger().page(&Scene::batch("garden"), Some(StateName::Done), None, 900).await.unwrap();
     let claimed: Vec<u64> = done.iter().map(|stored| stored.record.task().unwrap().at.as_millis()).collect();
     let last = claimed.iter().max().copied().unwrap();

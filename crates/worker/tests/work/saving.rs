@@ -6,7 +6,7 @@ use std::time::Duration;
 use veobatch_core::{Event, Files, Lane, Outcome, State, StateName, StrayState, TaskId, Token, Verdict};
 use veobatch_ledger::{BatchSummary, Stored};
 use veobatch_simulator::{Config, Endpoint, Fault, Faults, Rule};
-use veobatch_worker::{Downloads, Ended, Options, Stop, Until, compact};
+use veobatch_worker::{Downloads, Options, Stop, Until, WorkerExit, compact};
 
 use crate::scene::{Scene, hurried};
 
@@ -18,7 +18,7 @@ async fn broken_downloads_are_repeated_and_what_is_kept_is_whole() {
     config.faults.download.push(Rule::nth(Fault::ResetMidway, [3]));
     let scene = Scene::new(config).await;
     scene.admit("garden", 2).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.count(StateName::Done).await, 2);
     let names = ["job-0.2.mp4", "job-0.json", "job-0.mp4", "job-1.2.mp4", "job-1.json", "job-1.mp4"];
     assert_eq!(scene.names("garden"), names);
@@ -30,7 +30,7 @@ async fn a_link_that_has_expired_is_replaced_by_a_fresh_one() {
     config.files.link_lifetime_ms = 1;
     let scene = Scene::new(config).await;
     scene.admit("garden", 1).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.names("garden"), ["job-0.json", "job-0.mp4"]);
     let bill = scene.simulator.bill().await;
     assert_eq!((bill.submissions, bill.requests.get(&Endpoint::DownloadUrl)), (1, Some(&1)));
@@ -43,7 +43,7 @@ async fn a_download_that_breaks_off_again_and_again_goes_on_where_it_ended() {
     config.faults.download.push(Rule::nth(Fault::Truncate, 1..=6));
     let scene = Scene::new(config).await;
     scene.admit("garden", 1).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.names("garden"), ["job-0.json", "job-0.mp4"]);
     assert_eq!(scene.files_served().await, (1, 6));
 }
@@ -62,10 +62,10 @@ async fn the_next_worker_goes_on_with_the_download_that_the_last_one_left() {
         told.graceful.cancel();
         told.now.cancel();
     });
-    assert_eq!(scene.work_until_told(stop).await.unwrap(), Ended::Stopped);
+    assert_eq!(scene.work_until_told(stop).await.unwrap(), WorkerExit::Stopped);
     look.await.unwrap();
     assert_eq!(scene.count(StateName::Downloading).await, 1);
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.names("garden"), ["job-0.json", "job-0.mp4"]);
     assert_eq!(scene.files_served().await, (1, 1));
 }
@@ -85,7 +85,7 @@ async fn submissions_wait_while_saving_is_far_behind_and_go_on_with_it() {
         scene.until(|batch| batch.count(Downloading) > 50 && waits(batch) && batch.count(Queued) > 0).await;
         scene.simulator.set_faults(Faults::default()).unwrap();
     };
-    assert_eq!(tokio::join!(work, seen).0.unwrap(), Ended::Finished);
+    assert_eq!(tokio::join!(work, seen).0.unwrap(), WorkerExit::Finished);
     assert_eq!((scene.count(StateName::Done).await, scene.simulator.bill().await.submissions), (200, 200));
 }
 
@@ -105,7 +105,7 @@ async fn the_oldest_video_is_saved_first() {
     tokio::join!(scene.work_as(options, stop.clone()), made).0.unwrap();
     let mut options = scene.options(Until::Idle);
     options.concurrency.save = 1;
-    assert_eq!(scene.work_with(options).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work_with(options).await.unwrap(), WorkerExit::Finished);
     let mut jobs = scene.page("garden", StateName::Done).await;
     let since = |job: &Stored| job.record.task().unwrap().at;
     jobs.sort_by_key(|job| job.record.history.last().unwrap().0);
@@ -119,7 +119,7 @@ async fn of_several_videos_those_that_came_are_not_fetched_again() {
     config.faults.download.push(Rule::nth(Fault::Status, [3]).code(503));
     let scene = Scene::new(config).await;
     scene.admit("garden", 1).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.names("garden"), ["job-0.2.mp4", "job-0.3.mp4", "job-0.json", "job-0.mp4"]);
     assert_eq!(scene.files_served().await, (3, 0));
 }
@@ -134,12 +134,12 @@ async fn with_a_stray(scene: &Scene) -> TaskId {
 /// The job once its second attempt is done, and the first one's token.
 async fn submitted_again(scene: &Scene) -> (Stored, Token) {
     scene.admit("garden", 1).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     let [doubted] = scene.page("garden", StateName::InDoubt).await.try_into().unwrap();
     let State::InDoubt { attempt, .. } = &doubted.record.state else { panic!("{doubted:?}") };
     let token = attempt.token.clone();
     scene.tell(doubted.clone(), &Event::Resolve(Verdict::Resubmit)).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     let [done] = scene.page("garden", StateName::Done).await.try_into().unwrap();
     (done, token)
 }
@@ -165,7 +165,7 @@ async fn a_task_paid_for_beside_its_job_is_followed_and_saved_beside_it() {
     let scene = Scene::new(config).await;
     let stray = with_a_stray(&scene).await;
     let polls = scene.simulator.bill().await.accepted[0].polls;
-    assert_eq!(scene.work(Until::Settled(vec![Scene::batch("garden")])).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Settled(vec![Scene::batch("garden")])).await.unwrap(), WorkerExit::Finished);
     let [video, sidecar] = [format!("job-0.stray-{stray}.mp4"), format!("job-0.stray-{stray}.json")];
     assert_eq!(scene.names("garden"), ["job-0.json", "job-0.mp4", &sidecar, &video]);
     let text = std::fs::read_to_string(scene.output().join("garden").join(&sidecar)).unwrap();
@@ -185,7 +185,7 @@ async fn a_task_that_turns_up_beside_a_compact_job_is_saved_and_its_sidecar_says
     let [done] = scene.page("garden", StateName::Done).await.try_into().unwrap();
     let stray = late(&scene, done, token).await;
     let at_once = Options { compact_after: Some(Duration::ZERO), ..scene.options(Until::Idle) };
-    assert_eq!(scene.work_with(at_once).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work_with(at_once).await.unwrap(), WorkerExit::Finished);
     let [video, sidecar] = [format!("job-0.stray-{stray}.mp4"), format!("job-0.stray-{stray}.json")];
     assert_eq!(scene.names("garden"), ["job-0.json", "job-0.mp4", &sidecar, &video]);
     let text = std::fs::read_to_string(scene.output().join("garden").join(&sidecar)).unwrap();
@@ -205,7 +205,7 @@ async fn a_worker_that_ends_by_itself_waits_for_a_task_beside_its_job_that_is_st
     let mut config = scene.simulator.config();
     config.faults.poll = vec![Rule::always(Fault::Status).code(503).times(3)];
     scene.simulator.update(config).unwrap();
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert!(scene.names("garden").contains(&format!("job-0.stray-{stray}.mp4")), "{:?}", scene.names("garden"));
 }
 
@@ -221,9 +221,9 @@ async fn a_file_that_is_larger_than_allowed_is_not_fetched_and_not_given_up() {
         assert!(trouble.contains("not fetched"), "{trouble}");
         stop.graceful.cancel();
     };
-    assert_eq!(tokio::join!(scene.work_as(options, stop.clone()), look).0.unwrap(), Ended::Stopped);
+    assert_eq!(tokio::join!(scene.work_as(options, stop.clone()), look).0.unwrap(), WorkerExit::Stopped);
     assert_eq!(scene.names("garden"), Vec::<String>::new(), "nothing of it is left");
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!((scene.count(StateName::Done).await, scene.simulator.bill().await.submissions), (1, 1));
 }
 
@@ -236,7 +236,7 @@ async fn a_file_that_comes_in_drops_is_asked_for_again() {
     let downloads = Downloads { slowest: 1 << 20, over: Duration::from_secs(2), ..Downloads::default() };
     let options = Options { downloads, ..scene.options(Until::Idle) };
     let began = tokio::time::Instant::now();
-    assert_eq!(scene.work_with(options).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work_with(options).await.unwrap(), WorkerExit::Finished);
     assert!(began.elapsed() < Duration::from_secs(50), "{:?}", began.elapsed());
     assert_eq!(scene.count(StateName::Done).await, 1);
 }

@@ -18,7 +18,7 @@ use veobatch_ledger::{
     SharedLedger, Stored, change, open,
 };
 use veobatch_simulator::{Config, Endpoint, Rate, Simulator};
-use veobatch_worker::{Client, Concurrency, Downloads, Ended, Options, Past, Stop, Until, WorkError, work};
+use veobatch_worker::{Client, Concurrency, Downloads, Options, Past, Stop, Until, WorkError, WorkerExit, work};
 
 /// Whatever is waited for comes within this, or not at all.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -153,19 +153,19 @@ impl Scene {
         }
     }
 
-    pub(crate) async fn work(&self, until: Until) -> Result<Ended, WorkError> {
+    pub(crate) async fn work(&self, until: Until) -> Result<WorkerExit, WorkError> {
         self.work_with(self.options(until)).await
     }
 
-    pub(crate) async fn work_until_told(&self, stop: Stop) -> Result<Ended, WorkError> {
+    pub(crate) async fn work_until_told(&self, stop: Stop) -> Result<WorkerExit, WorkError> {
         self.work_on(self.ledger(), Until::Stopped, stop).await
     }
 
-    pub(crate) async fn work_with(&self, options: Options) -> Result<Ended, WorkError> {
+    pub(crate) async fn work_with(&self, options: Options) -> Result<WorkerExit, WorkError> {
         self.work_as(options, Stop::default()).await
     }
 
-    pub(crate) async fn work_as(&self, options: Options, stop: Stop) -> Result<Ended, WorkError> {
+    pub(crate) async fn work_as(&self, options: Options, stop: Stop) -> Result<WorkerExit, WorkError> {
         let ended = work(self.ledger(), self.client(), options, stop);
         tokio::time::timeout(PATIENCE, ended).await.expect("the worker does not end")
     }
@@ -175,7 +175,7 @@ impl Scene {
         ledger: SharedLedger,
         options: Options,
         stop: Stop,
-    ) -> Result<Ended, WorkError> {
+    ) -> Result<WorkerExit, WorkError> {
         let ended = work(ledger, self.client(), options, stop);
         tokio::time::timeout(PATIENCE, ended).await.expect("the worker does not end")
     }
@@ -204,7 +204,12 @@ impl Scene {
         self.dir.path().join(name)
     }
 
-    pub(crate) async fn work_on(&self, ledger: SharedLedger, until: Until, stop: Stop) -> Result<Ended, WorkError> {
+    pub(crate) async fn work_on(
+        &self,
+        ledger: SharedLedger,
+        until: Until,
+        stop: Stop,
+    ) -> Result<WorkerExit, WorkError> {
         let ended = work(ledger, self.client(), self.options(until), stop);
         tokio::time::timeout(PATIENCE, ended).await.expect("the worker does not end")
     }

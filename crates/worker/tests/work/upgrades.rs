@@ -6,7 +6,7 @@ use std::time::Duration;
 use veobatch_core::{Resolution, StateName};
 use veobatch_ledger::Settings;
 use veobatch_simulator::{Config, Endpoint, Fault, Rate, Rule, Size};
-use veobatch_worker::{Ended, Until};
+use veobatch_worker::{Until, WorkerExit};
 
 use crate::scene::{Scene, hurried};
 
@@ -23,7 +23,7 @@ fn large(size: Size) -> Config {
 async fn done(config: Config, jobs: usize, size: Resolution) -> (Scene, usize, u64) {
     let scene = Scene::new(config).await;
     scene.admit_at("garden", jobs, size).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.count(StateName::Done).await, jobs as u64);
     let bought = scene.simulator.bill().await.accepted.iter().map(|accepted| accepted.upgrades.len()).sum();
     let width = sidecar(&scene, "/files/0/width").and_then(|width| width.as_u64()).unwrap();
@@ -94,7 +94,7 @@ async fn asking_for_4k_versions_keeps_to_the_pace_beside_submissions() {
     let rate = Some((5, Duration::from_secs(1)));
     scene.ledger().configure(&Settings { rate, ..Settings::default() }).await.unwrap();
     scene.admit_at("garden", 12, Resolution::K4).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.count(StateName::Done).await, 12);
     let bill = scene.simulator.bill().await;
     assert!(bill.accepted.iter().all(|accepted| accepted.upgrades.len() == 1), "{:?}", bill.accepted);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use veobatch_core::{BatchId, JobId, Spec, StateName};
 use veobatch_ledger::{Admission, NewJob};
-use veobatch_worker::{Ended, Options, Stop, Until};
+use veobatch_worker::{Options, Stop, Until, WorkerExit};
 
 use crate::faulty::{Faulty, Trick};
 use crate::scene::{Scene, hurried};
@@ -44,7 +44,7 @@ async fn a_year_of_hourly_runs_is_not_read_by_what_a_worker_does_again_and_again
 
     // The run that is due is made, paid for and saved.
     let ended = scene.work_over(ledger.clone(), options(Until::Idle), Stop::default()).await.unwrap();
-    assert_eq!((ended, scene.count(StateName::Done).await), (Ended::Finished, RUNS as u64 + 1));
+    assert_eq!((ended, scene.count(StateName::Done).await), (WorkerExit::Finished, RUNS as u64 + 1));
     let longest = ledger.read().longest.load(Ordering::SeqCst);
     assert!((1..=2).contains(&longest), "the template and its new run, and not {longest} batches");
 
@@ -59,7 +59,7 @@ async fn a_year_of_hourly_runs_is_not_read_by_what_a_worker_does_again_and_again
         told.graceful.cancel();
     };
     let (ended, ()) = tokio::join!(scene.work_over(ledger.clone(), options(Until::Stopped), stop), looked);
-    assert_eq!(ended.unwrap(), Ended::Stopped);
+    assert_eq!(ended.unwrap(), WorkerExit::Stopped);
     let read = ledger.read();
     let counted = (read.longest.load(Ordering::SeqCst), read.pages.load(Ordering::SeqCst));
     assert_eq!(counted, (1, 0), "the longest list, and pages of jobs");

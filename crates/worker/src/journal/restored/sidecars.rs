@@ -12,7 +12,7 @@ use veobatch_ledger::{Change, Changed, Ledger, LedgerError, change};
 
 use crate::WorkError;
 use crate::journal::replay::Told;
-use crate::runtime::backoff::Patience;
+use crate::runtime::backoff::Backoff;
 use crate::runtime::{blocking, random};
 use crate::save::sidecar::{self, Found, Sidecar};
 
@@ -21,7 +21,7 @@ pub(super) async fn tell(
     ledger: &dyn Ledger,
     policy: &PollPolicy,
     output: &Path,
-    patience: &mut Patience,
+    backoff: &mut Backoff,
 ) -> Result<Told, WorkError> {
     let unreadable = |error: io::Error| {
         WorkError::Directory(format!("the sidecars in {} cannot be read: {error}", output.display()))
@@ -33,7 +33,7 @@ pub(super) async fn tell(
         let at = folder.clone();
         let saved = blocking::run(move || saved_in(&at, &batch)).await.flatten().map_err(unreadable)?;
         for one in saved {
-            tell_one(ledger, policy, &one, patience, &mut told).await?;
+            tell_one(ledger, policy, &one, backoff, &mut told).await?;
         }
     }
     Ok(told)
@@ -87,7 +87,7 @@ async fn tell_one(
     ledger: &dyn Ledger,
     policy: &PollPolicy,
     saved: &Saved,
-    patience: &mut Patience,
+    backoff: &mut Backoff,
     told: &mut Told,
 ) -> Result<(), WorkError> {
     let Saved { key, sidecar, is_whole } = saved;
@@ -110,7 +110,7 @@ async fn tell_one(
     for event in events(&stored.record, sidecar, *is_whole) {
         let Some(stored) = ledger.read(key).await? else { break };
         let change_of = Change { event: &event, lease: None, settle: None, jitter: random::jitter(), policy };
-        match change(ledger, stored, &change_of, patience).await {
+        match change(ledger, stored, &change_of, backoff).await {
             Ok(Changed::Moved { .. }) => {
                 told.moved.insert(key.clone());
             }

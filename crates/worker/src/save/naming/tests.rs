@@ -35,7 +35,7 @@ impl Scene {
 
     fn save(&self, task: &str, texts: &[&str]) -> Result<Files, SaveError> {
         let saving = self.saving(task);
-        put_down(&saving, &mut fetched(&saving, texts)).map(|(files, _)| files)
+        move_into_place(&saving, &mut fetched(&saving, texts)).map(|(files, _)| files)
     }
 
     fn names(&self) -> Vec<String> {
@@ -85,11 +85,11 @@ fn the_video_of_a_task_beside_the_jobs_own_goes_beside_it_and_leaves_its_name_al
     let scene = Scene::new();
     let mut saving = scene.saving("t9");
     saving.stored.record.strays.push(Stray::new(saving.task.id.clone(), Token::from_bits(1), saving.saved_at));
-    let saved = put_down(&saving, &mut fetched(&saving, &["beside"])).unwrap();
+    let saved = move_into_place(&saving, &mut fetched(&saving, &["beside"])).unwrap();
     assert_eq!(saved.0, Files::Named(vec!["garden/cat.stray-t9.mp4".into()]));
     assert_eq!(scene.names(), ["cat.stray-t9.json", "cat.stray-t9.mp4"]);
     assert!(scene.text("cat.stray-t9.json").contains("paid for beside"));
-    assert_eq!(already(&saving).unwrap(), Some(saved));
+    assert_eq!(already_saved(&saving).unwrap(), Some(saved));
     assert_eq!(scene.save("t1", &["own"]), Ok(Files::Usual(1)));
 }
 
@@ -123,14 +123,14 @@ fn what_a_crash_left_half_done_is_finished_under_the_same_names() {
 #[test]
 fn what_was_saved_is_known_again_unless_it_was_changed() {
     let scene = Scene::new();
-    assert_eq!(already(&scene.saving("t1")).unwrap(), None);
+    assert_eq!(already_saved(&scene.saving("t1")).unwrap(), None);
     scene.save("t1", &["one"]).unwrap();
-    assert_eq!(already(&scene.saving("t1")).unwrap(), Some((Files::Usual(1), None)));
-    assert_eq!(already(&scene.saving("t2")).unwrap(), None);
+    assert_eq!(already_saved(&scene.saving("t1")).unwrap(), Some((Files::Usual(1), None)));
+    assert_eq!(already_saved(&scene.saving("t2")).unwrap(), None);
     scene.save("t2", &["other"]).unwrap();
-    assert_eq!(already(&scene.saving("t2")).unwrap().unwrap().0, Files::Named(vec!["garden/cat.t2.mp4".into()]));
+    assert_eq!(already_saved(&scene.saving("t2")).unwrap().unwrap().0, Files::Named(vec!["garden/cat.t2.mp4".into()]));
     fs::write(scene.dir.path().join("cat.mp4"), "cut").unwrap();
-    assert_eq!(already(&scene.saving("t1")).unwrap(), None);
+    assert_eq!(already_saved(&scene.saving("t1")).unwrap(), None);
     assert_eq!(scene.save("t1", &["one"]), Ok(Files::Named(vec!["garden/cat.t1.mp4".into()])));
 }
 

@@ -7,14 +7,14 @@ impl Scene {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn spot(&self, task: &str) -> Spot {
+    fn name(&self, task: &str) -> PartName {
         let (folder, task) = (self.0.path().to_owned(), TaskId::parse(task).unwrap());
-        Spot { folder, stem: "cat".into(), fence: Fence::random(), number: 1, task }
+        PartName { folder, stem: "cat".into(), fence: Fence::random(), number: 1, task }
     }
 
     /// A step that wrote `text` of ten bytes and broke off.
     fn broken_off(&self, task: &str, text: &str) -> Part {
-        let mut part = Part::create(self.spot(task)).unwrap();
+        let mut part = Part::create(self.name(task)).unwrap();
         part.goes_on(Source::new("https://host/v.mp4?sig=secret", Some("\"tag\"".into()), Some(10)));
         part.write(text.as_bytes()).unwrap();
         part.keep().unwrap();
@@ -22,7 +22,7 @@ impl Scene {
     }
 
     fn adopt(&self, task: &str) -> Option<Part> {
-        Part::adopt(&self.spot(task)).unwrap()
+        Part::adopt(&self.name(task)).unwrap()
     }
 
     fn files(&self) -> usize {
@@ -112,7 +112,7 @@ fn only_a_stems_own_files_are_taken_for_its_own() {
     for (name, number) in [
         (".a.0123456789abcdef.part", Some(1)),
         (".a.0123456789abcdef.2.part", Some(2)),
-        (".a.0123456789abcdef.note", None),
+        (".a.0123456789abcdef.checkpoint", None),
         (".a.b.0123456789abcdef.part", None),
         (".a.stray-t1.0123456789abcdef.part", None),
         (".a.0123456789abcdef.0123456789012345.part", None),
@@ -122,6 +122,6 @@ fn only_a_stems_own_files_are_taken_for_its_own() {
     ] {
         assert_eq!(number_of(name, "a", PART), number, "{name}");
     }
-    assert!(is_left_of(".a.0123456789abcdef.note", "a"));
+    assert!(is_left_of(".a.0123456789abcdef.checkpoint", "a"));
     assert!(is_left_of(".a.0123456789abcdef07.json.part", "a"));
 }

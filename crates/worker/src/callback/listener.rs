@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info};
 
 use super::Receiver;
-use super::counts::Fate;
+use super::counts::CallbackOutcome;
 use super::receive::receive;
 use crate::runtime::worker::Worker;
 
@@ -103,36 +103,36 @@ async fn answer(worker: &Worker, receiver: &Receiver, request: Request<Incoming>
     let path = head.uri.path();
     if path == "/health" {
         return match head.method {
-            Method::GET | Method::HEAD => said(StatusCode::OK, receiver.counts.document().to_string()),
-            _ => said(StatusCode::METHOD_NOT_ALLOWED, "{}"),
+            Method::GET | Method::HEAD => respond(StatusCode::OK, receiver.counts.document().to_string()),
+            _ => respond(StatusCode::METHOD_NOT_ALLOWED, "{}"),
         };
     }
     if head.method != Method::POST {
-        return said(StatusCode::METHOD_NOT_ALLOWED, "{}");
+        return respond(StatusCode::METHOD_NOT_ALLOWED, "{}");
     }
     let body = tokio::time::timeout(BODY_WITHIN, Limited::new(body, MOST_BODY).collect()).await;
-    let fate = match body {
+    let outcome = match body {
         Ok(Ok(body)) => receive(worker, receiver, path, &head.headers, &body.to_bytes()).await,
-        Ok(Err(_)) | Err(_) => Fate::Malformed,
+        Ok(Err(_)) | Err(_) => CallbackOutcome::Malformed,
     };
-    receiver.counts.add(fate);
-    debug!(?fate, "a callback");
-    said(status(fate), "{}")
+    receiver.counts.add(outcome);
+    debug!(?outcome, "a callback");
+    respond(status(outcome), "{}")
 }
 
-fn status(fate: Fate) -> StatusCode {
-    match fate {
-        Fate::Taken | Fate::Known => StatusCode::OK,
-        Fate::Unknown => StatusCode::NOT_FOUND,
-        Fate::Forged => StatusCode::UNAUTHORIZED,
-        Fate::Malformed => StatusCode::BAD_REQUEST,
-        Fate::Refused => StatusCode::CONFLICT,
-        Fate::Deferred => StatusCode::SERVICE_UNAVAILABLE,
-        Fate::Limited => StatusCode::TOO_MANY_REQUESTS,
+fn status(outcome: CallbackOutcome) -> StatusCode {
+    match outcome {
+        CallbackOutcome::Taken | CallbackOutcome::Known => StatusCode::OK,
+        CallbackOutcome::Unknown => StatusCode::NOT_FOUND,
+        CallbackOutcome::Forged => StatusCode::UNAUTHORIZED,
+        CallbackOutcome::Malformed => StatusCode::BAD_REQUEST,
+        CallbackOutcome::Refused => StatusCode::CONFLICT,
+        CallbackOutcome::Deferred => StatusCode::SERVICE_UNAVAILABLE,
+        CallbackOutcome::Limited => StatusCode::TOO_MANY_REQUESTS,
     }
 }
 
-fn said(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+fn respond(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
