@@ -223,7 +223,8 @@ async fn a_download_that_was_killed_goes_on_where_it_ended_and_the_whole_is_a_vi
     scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
     let worker = scene.start(&["worker"])?;
     let folder = scene.path("videos/garden");
-    let has_checkpoint = || std::fs::read_dir(&folder).into_iter().flatten().flatten().any(|file| is_checkpoint(&file.path()));
+    let has_checkpoint =
+        || std::fs::read_dir(&folder).into_iter().flatten().flatten().any(|file| is_checkpoint(&file.path()));
     scene.until("garden", "half a download", |_| has_checkpoint()).await?;
     worker.kill().await?;
     scene.run(&["worker", "--until-idle"]).await?.with_code(0)?;
