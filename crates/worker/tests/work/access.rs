@@ -74,7 +74,7 @@ async fn a_key_that_is_refused_after_a_firewalls_page_is_asked_about_once_more()
     config.faults.other.push(Rule::nth(Fault::Code, [1]).code(401).times(1));
     let scene = Scene::new(config).await;
     scene.admit("garden", 2).await;
-    assert_eq!(scene.work(Until::Idle).await.unwrap(), Ended::Finished);
+    assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!((scene.count(StateName::Done).await, scene.simulator.bill().await.submissions), (2, 2));
 }
 
@@ -94,5 +94,5 @@ async fn nothing_is_submitted_before_it_is_known_whether_the_key_is_refused() {
         assert_eq!((scene.simulator.bill().await.submissions, gate_words(&scene).await), (1, None));
         stop.graceful.cancel();
     };
-    assert_eq!(tokio::join!(scene.work_until_told(stop.clone()), look).0.unwrap(), Ended::Stopped);
+    assert_eq!(tokio::join!(scene.work_until_told(stop.clone()), look).0.unwrap(), WorkerExit::Stopped);
 }

@@ -219,7 +219,7 @@ async fn whoever_does_not_know_the_token_is_to_come_back_while_the_ledger_recove
         };
         let ledger = Arc::new(Faulty::new(scene.ledger(), trick));
         let work = scene.work_over(ledger, hearing(&scene, Until::Stopped, port), stop.clone());
-        assert_eq!(tokio::join!(work, stranger).0.unwrap(), Ended::Stopped);
+        assert_eq!(tokio::join!(work, stranger).0.unwrap(), WorkerExit::Stopped);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use veobatch_core::StateName;
-use veobatch_worker::{Ended, Options, Past, Stop, Until, WorkError, reconcile};
+use veobatch_worker::{Options, Past, Stop, Until, WorkError, WorkerExit, reconcile};
 
 use crate::faulty::{Faulty, Trick};
 use crate::scene::{Scene, hurried};
@@ -19,7 +19,7 @@ async fn of_which_only_a_journal_tells() -> Scene {
         stop.now.cancel();
     };
     let (ended, ()) = tokio::join!(scene.work_on(faulty.clone(), Until::Stopped, stop.clone()), cut_off);
-    assert_eq!((ended.unwrap(), scene.journals()), (Ended::Stopped, 1));
+    assert_eq!((ended.unwrap(), scene.journals()), (WorkerExit::Stopped, 1));
     scene
 }
 
@@ -29,7 +29,7 @@ fn stopped() -> Stop {
     stop
 }
 
-fn refused(ended: Result<Ended, WorkError>) -> String {
+fn refused(ended: Result<WorkerExit, WorkError>) -> String {
     let Err(WorkError::Ledger(error)) = ended else { panic!("{ended:?}") };
     error.to_string()
 }
@@ -45,7 +45,7 @@ async fn who_adopts_journals_does_not_start_before_the_ledger_took_all_of_them()
     let why = refused(anew.work_over(bad_line, options(), stopped()).await);
     assert!(why.contains("did not take everything that the adopted journals know"), "{why}");
     assert_eq!(anew.count(StateName::Queued).await, 1);
-    assert_eq!(anew.work_as(options(), stopped()).await.unwrap(), Ended::Stopped);
+    assert_eq!(anew.work_as(options(), stopped()).await.unwrap(), WorkerExit::Stopped);
     assert_eq!(anew.count(StateName::Generating).await, 1, "its journal was kept");
 }
 
@@ -61,6 +61,6 @@ async fn a_ledger_that_is_older_than_its_journals_is_not_worked_on_before_it_too
         assert!(why.contains("did not take everything that the journals know"), "{why}");
     }
     assert_eq!(scene.journals(), 1);
-    assert_eq!(scene.work_as(options(), stopped()).await.unwrap(), Ended::Stopped);
+    assert_eq!(scene.work_as(options(), stopped()).await.unwrap(), WorkerExit::Stopped);
     assert_eq!((scene.count(StateName::Generating).await, scene.simulator.bill().await.submissions), (1, 1));
 }
