@@ -61,7 +61,7 @@ impl PeriodicTask for Unlucky {
 struct Endless(CancellationToken);
 
 #[async_trait]
-impl Duty for Endless {
+impl PeriodicTask for Endless {
     fn name(&self) -> &'static str {
         "be endless"
     }
@@ -122,6 +122,6 @@ async fn neither_a_turn_nor_a_last_deed_that_hangs_keeps_the_worker_from_its_end
     let worker = Arc::new(worker(dir.path()).await);
     let end = CancellationToken::new();
     tokio::time::pause();
-    let supervised = supervise(worker, Box::new(Endless(end.clone())), end);
+    let supervised = run_periodically(worker, Box::new(Endless(end.clone())), end);
     timeout(3 * LAST_WITHIN, supervised).await.expect("it goes on");
 }

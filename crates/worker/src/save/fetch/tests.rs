@@ -10,7 +10,7 @@ use veobatch_ledger::{Fence, JobRef, Lease};
 use super::*;
 use crate::runtime::leases::Leases;
 use crate::save::mp4::made::video;
-use crate::save::part::Spot;
+use crate::save::part::PartName;
 
 /// Fetches from a host that serves `file` without saying how long it is, or when it ends if there is more to come.
 async fn fetched(folder: &Path, file: Vec<u8>, is_more: bool, limits: &Downloads) -> Result<Fetched, SaveError> {
@@ -29,7 +29,7 @@ async fn fetched(folder: &Path, file: Vec<u8>, is_more: bool, limits: &Downloads
     });
     let (fence, task) = (Fence::random(), TaskId::parse("task").unwrap());
     let part =
-        Part::create(Spot { folder: folder.to_owned(), stem: "cat".into(), fence: fence.clone(), number: 1, task });
+        Part::create(PartName { folder: folder.to_owned(), stem: "cat".into(), fence: fence.clone(), number: 1, task });
     let hold = Arc::new(Leases::default()).hold(Lease { job: JobRef { batch: 1, seq: 1 }, fence }, Lane::Save);
     let files = FileHost::new(&FileHostConfig::beside(&url.parse().unwrap())).unwrap();
     fetch(&files, &url, part.unwrap(), &hold, limits).await
