@@ -76,7 +76,7 @@ async fn right_before_the_call_it_may_have_been_sent() -> Result<()> {
 #[tokio::test]
 async fn in_the_middle_of_the_call_it_was_paid_for_and_is_in_doubt() -> Result<()> {
     let mut config = quick();
-    config.faults.submit.push(Rule::always(Fault::Stall).delay_ms(20_000));
+    config.faults.submit.push(Rule::always(Fault::Stall).delay_ms(20_000).after_accepting());
     let scene = on_redis(config).await?.with("VEOBATCH_RATE", "5/1s");
     scene.prompts("night.yaml", &Prompts::numbered("night", usize::try_from(JOBS)?))?;
     scene.run(&["enqueue", "night.yaml"]).await?.with_code(0)?;

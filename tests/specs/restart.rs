@@ -29,7 +29,7 @@ async fn an_interrupted_run_goes_on_where_it_was_and_pays_for_each_prompt_once()
 #[tokio::test]
 async fn a_terminal_that_closes_stops_a_run_gracefully_and_only_that() -> Result<()> {
     let mut config = quick();
-    config.faults.submit.push(Rule::always(Fault::Stall).delay_ms(4_000));
+    config.faults.submit.push(Rule::always(Fault::Stall).delay_ms(4_000).after_accepting());
     let scene = on_sqlite(config).await?;
     scene.prompts("garden.yaml", &Prompts::numbered("garden", 3))?;
     let run = scene.start(&["run", "garden.yaml"])?;
@@ -42,6 +42,24 @@ async fn a_terminal_that_closes_stops_a_run_gracefully_and_only_that() -> Result
     run.wait(PATIENCE).await?.with_code(130)?;
     let counts = scene.counts("garden").await?;
     assert_eq!((counts.submitting, counts.in_doubt), (0, 0), "{counts:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_ctrl_c_waits_for_no_paid_call_and_leaves_its_job_in_doubt() -> Result<()> {
+    let mut config = quick();
+    config.faults.submit.push(Rule::always(Fault::Stall).delay_ms(60_000).after_accepting());
+    let scene = on_sqlite(config).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 1))?;
+    let run = scene.start(&["run", "garden.yaml"])?;
+    scene.until_billed("the call to be under way", |bill| bill.accepted.len() == 1).await?;
+    run.interrupt().await?;
+    scene.until_said(&run, "stopping: no new submissions").await?;
+    tokio::time::sleep(Duration::from_millis(1_100)).await; // sooner it would be the same order
+    run.interrupt().await?;
+    run.wait(PATIENCE).await?.with_code(130)?.saying("stopping at once")?.saying("steps are cut off")?;
+    scene.run(&["worker", "--until-idle"]).await?.with_code(0)?;
+    assert_eq!((scene.counts("garden").await?.in_doubt, scene.bill().await.submissions), (1, 1));
     Ok(())
 }
 

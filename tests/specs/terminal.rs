@@ -58,7 +58,7 @@ async fn with_yes_nothing_is_asked() -> Result<()> {
 #[tokio::test]
 async fn one_ctrl_c_waits_for_the_call_under_way_and_ends_with_130() -> Result<()> {
     let mut config = slow();
-    config.faults.submit.push(Rule::nth(Fault::Stall, [2]).delay_ms(3_000));
+    config.faults.submit.push(Rule::nth(Fault::Stall, [2]).delay_ms(3_000).after_accepting());
     let scene = on_sqlite(config).await?;
     scene.prompts("garden.yaml", &Prompts::numbered("garden", 2))?;
     let mut terminal = scene.start_on_a_terminal(&["run", "garden.yaml", "--yes"])?;

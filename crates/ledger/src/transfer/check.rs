@@ -215,7 +215,7 @@ mod tests {
             edit(&mut lines);
             checked(dir.path(), lines).unwrap_err()
         };
-        let cases: [(&dyn Fn(&mut Vec<Value>), &str); 7] = [
+        let cases: [(&dyn Fn(&mut Vec<Value>), &str); 8] = [
             (&|lines| lines[0]["format"] = json!(99), "its ledger has format 99"),
             (&|lines| lines.insert(2, lines[1].clone()), "a second account"),
             (&|lines| lines[4]["batch"]["number"] = json!(3), "a batch that is not the next one"),
@@ -223,6 +223,7 @@ mod tests {
             (&|lines| lines.insert(4, lines[3].clone()), "a job of no batch"),
             (&|lines| drop(lines.remove(5)), "counts other lines"),
             (&|lines| lines[4]["batch"]["jobs"] = json!(2), "counts other lines"),
+            (&|lines| lines[6]["end"]["tasks"] = json!(1), "counts other lines"),
         ];
         for (edit, words) in cases {
             let why = edited(edit);

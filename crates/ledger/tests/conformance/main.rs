@@ -324,6 +324,7 @@ conformance! {
         what_was_imported_is_worked_on_as_before
         a_moved_ledger_changes_no_more_and_can_be_read
         a_ledger_that_changed_since_its_export_is_not_moved
+        an_export_is_as_of_one_moment_or_refused
         a_ledger_that_somebody_works_on_is_not_moved
         only_an_empty_ledger_is_imported_to
         a_file_that_is_cut_off_or_edited_is_refused

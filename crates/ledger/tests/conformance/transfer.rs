@@ -232,6 +232,38 @@ async fn submission_and_end(ledger: &SharedLedger) {
     put(ledger, &ending(&claimed, generating(&task, claimed.stored.now))).await;
 }
 
+/// Admits a job while the first line is written.
+struct Disturber<'a> {
+    ledger: Option<&'a SharedLedger>,
+    lines: Vec<u8>,
+}
+
+impl std::io::Write for Disturber<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if let Some(ledger) = self.ledger.take() {
+            tokio::task::block_in_place(|| {
+                tokio::runtime::Handle::current().block_on(admit(ledger, "n", &jobs("late", 1)));
+            });
+        }
+        self.lines.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+pub(crate) async fn an_export_is_as_of_one_moment_or_refused(bench: &Bench) {
+    admit(&bench.ledger, "n", &jobs("a", 2)).await;
+    let mut disturber = Disturber { ledger: Some(&bench.ledger), lines: Vec::new() };
+    let exported = export(bench.url(), &mut disturber).await;
+    if bench.file().is_some() {
+        assert_eq!(exported.unwrap().jobs, 2, "the third came later");
+    } else {
+        refused(exported, "changed while it was exported");
+    }
+}
+
 pub(crate) async fn a_ledger_that_somebody_works_on_is_not_moved(bench: &Bench) {
     let (ledger, there) = (&bench.ledger, other_kind(bench).await);
     admit(ledger, "n", &jobs("a", 2)).await;
@@ -289,7 +321,7 @@ pub(crate) async fn an_import_that_was_cut_off_goes_on_and_nothing_else_uses_its
     admit(&bench.ledger, "n", &jobs("a", 700)).await;
     let file = export_to(bench, "all.jsonl").await;
     let early = there.reopen().await.unwrap();
-    drop(begin(&file, Some(bench.url()), there.url()).await.unwrap().unwrap());
+    let slow = begin(&file, Some(bench.url()), there.url()).await.unwrap().unwrap();
     for _ in 0..3 {
         assert!(matches!(there.reopen().await, Err(LedgerError::Importing)));
         // Whoever opened it before comes too late.
@@ -310,7 +342,8 @@ pub(crate) async fn an_import_that_was_cut_off_goes_on_and_nothing_else_uses_its
         tasks.spawn(stopped.finish(dies));
         assert!(tasks.join_next().await.unwrap().is_err());
     }
-    begin(&file, Some(bench.url()), there.url()).await.unwrap().unwrap().finish(|_| ()).await.unwrap();
+    // It began before the others, and adds what they did not.
+    slow.finish(|_| ()).await.unwrap();
     assert!(begin(&file, Some(bench.url()), there.url()).await.unwrap().is_none(), "it is done");
     let ledger = there.reopen().await.unwrap();
     ledger.bind("https://api.example", &|_: &[u8]| "print".to_owned()).await.unwrap();
@@ -332,7 +365,7 @@ pub(crate) async fn of_two_files_one_is_imported_and_nothing_is_exported_on_the_
     tasks.spawn(stopped.finish(|_| panic!("killed here")));
     assert!(tasks.join_next().await.unwrap().is_err());
 
-    refused(begin(&other, Some(second.url()), there.url()).await, "another file");
+    refused(begin(&other, Some(second.url()), there.url()).await, "the import of another file");
     assert!(matches!(export(there.url(), &mut Vec::new()).await, Err(LedgerError::Importing)));
     import(&file, bench, &there).await;
     refused(begin(&other, Some(second.url()), there.url()).await, "in use");

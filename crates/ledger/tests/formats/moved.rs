@@ -44,3 +44,20 @@ async fn a_server_of_format_1_is_known_line_by_line_once_it_was_moved_to_a_file(
     let target = LedgerUrl::Sqlite(folder.path().join("new.db"));
     moved(&LedgerUrl::parse(&kept.server.url()).unwrap(), &target, folder.path()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_was_imported_to_is_known_before_anything_is_granted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, path) = (LedgerUrl::Sqlite(folder.path().join("old.db")), folder.path().join("all.jsonl"));
+    let server = tokio::task::spawn_blocking(RedisServer::start).await.unwrap();
+    let mut lines = Vec::new();
+    export(&source, &mut lines).await.unwrap();
+    std::fs::write(&path, lines).unwrap();
+    let target = LedgerUrl::parse(&server.url()).unwrap();
+    let moving = Moving::begin(check(&path).unwrap(), Some(&source), &target).await.unwrap().unwrap();
+    moving.finish(|_| ()).await.unwrap();
+    let mut connection = redis::Client::open(server.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let known: Option<String> =
+        redis::cmd("HGET").arg("{veobatch}:meta").arg("server").query_async(&mut connection).await.unwrap();
+    assert!(known.is_some(), "a server that goes back to here is another one");
+}

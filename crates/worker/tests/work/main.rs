@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use veobatch_core::{Resolution, StateName};
+use veobatch_ledger::NoteKind;
 use veobatch_simulator::{Config, Fault, Rule};
 use veobatch_worker::{Options, Stop, Until, WorkError, WorkerExit, compact, sweep};
 
@@ -196,6 +197,8 @@ async fn a_refused_key_stops_the_process_and_the_job_goes_back_to_the_queue() {
     assert!(matches!(scene.work(Until::Idle).await, Err(WorkError::KeyRefused(_))));
     assert_eq!(scene.count(StateName::Queued).await, 2);
     assert_eq!(scene.simulator.bill().await.accepted.len(), 0);
+    let notes = scene.ledger().account().await.unwrap().notes;
+    assert!(notes.iter().any(|note| note.kind == NoteKind::KeyRefused), "whoever asks elsewhere is told: {notes:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,17 +12,24 @@ use crate::runtime::leases::Leases;
 use crate::save::mp4::made::video;
 use crate::save::part::PartName;
 
-/// Fetches from a host that serves `file` without saying how long it is, or when it ends if there is more to come.
-async fn fetched(folder: &Path, file: Vec<u8>, is_more: bool, limits: &Downloads) -> Result<Fetched, SaveError> {
+/// Whoever ends with the connection says no length.
+const CLOSE: &str = "connection: close";
+
+/// Fetches from a host that serves `file` with this line in its head, and goes on for ever if there is more to come.
+async fn fetched(
+    folder: &Path,
+    (line, file, is_more): (&'static str, Vec<u8>, bool),
+    limits: &Downloads,
+) -> Result<Fetched, SaveError> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v.mp4", listener.local_addr().unwrap());
     let mut host = JoinSet::new();
     host.spawn(async move {
         let (mut connection, _) = listener.accept().await.unwrap();
         let _ = connection.read(&mut [0; 4096]).await.unwrap();
-        let head = b"HTTP/1.1 200 OK\r\ncontent-type: video/mp4\r\nconnection: close\r\n\r\n";
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: video/mp4\r\n{line}\r\n\r\n");
         // Whoever has enough hangs up.
-        drop(connection.write_all(&[&head[..], &file].concat()).await);
+        drop(connection.write_all(&[head.as_bytes(), &file].concat()).await);
         if is_more {
             std::future::pending::<()>().await;
         }
@@ -36,17 +43,19 @@ async fn fetched(folder: &Path, file: Vec<u8>, is_more: bool, limits: &Downloads
 }
 
 #[tokio::test]
-async fn a_file_whose_length_nobody_tells_is_fetched_up_to_the_limit_and_no_further() {
+async fn a_file_that_is_too_large_is_not_fetched_further_than_that_is_known() {
     let dir = tempfile::tempdir().unwrap();
     let (file, length) = (video(&vec![7; 100_000]), |file: &[u8]| file.len() as u64);
     let limits = Downloads { largest: length(&file), ..Downloads::default() };
-    let whole = fetched(dir.path(), file.clone(), false, &limits).await.unwrap();
+    let whole = fetched(dir.path(), (CLOSE, file.clone(), false), &limits).await.unwrap();
     assert_eq!(whole.content.bytes, length(&file));
     whole.part.discard();
 
     let limits = Downloads { largest: length(&file) - 1, ..Downloads::default() };
-    for is_more in [false, true] {
-        let too_large = fetched(dir.path(), file.clone(), is_more, &limits);
+    // The last one tells how long it is, and then nothing.
+    let told = ("content-length: 4000000", Vec::new(), true);
+    for (line, file, is_more) in [(CLOSE, file.clone(), false), (CLOSE, file, true), told] {
+        let too_large = fetched(dir.path(), (line, file, is_more), &limits);
         let too_large = tokio::time::timeout(SILENCE / 2, too_large).await.expect("it waits for more");
         let Err(SaveError::Transfer(why)) = too_large else { panic!() };
         assert!(why.contains("the file is not fetched") && why.contains("--max-download-size"), "{why}");
