@@ -71,7 +71,8 @@ async fn a_page_that_hides_the_answer_to_a_paid_call_leaves_doubt_and_the_next_c
 async fn a_key_that_is_refused_after_a_firewalls_page_is_asked_about_once_more() {
     let mut config = hurried();
     config.faults.poll.push(Rule::nth(Fault::Html, [2]).code(403).times(1));
-    config.faults.other.push(Rule::nth(Fault::Code, [1]).code(401).times(1));
+    // The first question for the balance is that of the start.
+    config.faults.other.push(Rule::nth(Fault::Code, [2]).code(401).times(1));
     let scene = Scene::new(config).await;
     scene.admit("garden", 2).await;
     assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
