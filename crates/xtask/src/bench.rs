@@ -4,6 +4,7 @@
 //! processes; what they use is read from `/proc`, so this runs on Linux. Single runs: expect ± 20 %.
 
 mod account;
+mod bullmq;
 mod cost;
 mod measurements;
 mod process;
@@ -21,9 +22,10 @@ use crate::command::{cargo, report, run as run_command, say};
 use crate::redis;
 
 use account::{pace, polling};
-use cost::{life, nothing};
+use bullmq::bullmq;
+use cost::{lifecycle, noop};
 use measurements::{admit, finished, follow, idle, memory, steps};
-use scale::{backlog, claim, flight, states};
+use scale::{backlog, claim, in_flight, states};
 use workplace::Workplace;
 use years::years;
 
@@ -89,17 +91,20 @@ const ALL: &[(&str, Measurement)] = &[
     ("claim", claim),
     ("backlog", backlog),
     ("states", states),
-    ("flight", flight),
-    ("life", life),
-    ("nothing", nothing),
+    ("in_flight", in_flight),
+    ("lifecycle", lifecycle),
+    ("noop", noop),
     ("pace", pace),
     ("polling", polling),
 ];
 
-/// Measures what is named, or everything, and prints a table.
+/// Measured only when named: it installs an npm package.
+const ON_REQUEST: &[(&str, Measurement)] = &[("bullmq", bullmq)];
+
+/// Measures what is named, or everything that needs no package of others, and prints a table.
 pub(crate) fn run(names: &[String]) -> Result<()> {
-    if let Some(unknown) = names.iter().find(|name| ALL.iter().all(|(known, _)| known != name)) {
-        let known: Vec<&str> = ALL.iter().map(|(name, _)| *name).collect();
+    if let Some(unknown) = names.iter().find(|name| ALL.iter().chain(ON_REQUEST).all(|(known, _)| known != name)) {
+        let known: Vec<&str> = ALL.iter().chain(ON_REQUEST).map(|(name, _)| *name).collect();
         bail!("there is no measurement {unknown:?}; there are {}", known.join(", "));
     }
     if !cfg!(target_os = "linux") {
@@ -109,7 +114,8 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
     run_command(cargo().args(["build", "--release", "--package", "veobatch"]))?;
     run_command(cargo().args(["build", "--release", "--package", "veobatch-ledger", "--examples"]))?;
     let workplace = Workplace::new()?;
-    for (name, measure) in ALL {
+    let on_request = ON_REQUEST.iter().filter(|_| !names.is_empty());
+    for (name, measure) in ALL.iter().chain(on_request) {
         if names.is_empty() || names.iter().any(|wanted| wanted == name) {
             say(&format!("measuring: {name}"));
             for figure in measure(&workplace)? {

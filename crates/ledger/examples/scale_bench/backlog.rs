@@ -13,10 +13,10 @@ use crate::queue::{LEASE, admit, submit_all, task_of};
 /// Claims under way at a time.
 const CLAIMERS: usize = 4;
 
-/// Each job is looked at once and put off for an hour.
+/// Each job is polled once and due again in an hour.
 pub(crate) async fn measure(ledger: &SharedLedger, jobs: usize) {
     load(ledger, jobs).await;
-    let (seconds, _) = drain(ledger, jobs, |claimed| {
+    let (seconds, _) = drain(ledger, jobs, CLAIMERS, CLAIM_MAX, |claimed| {
         let later = claimed.stored.now + Duration::from_secs(3600);
         let facets = Facets { due: Some((Lane::Follow, later)), ..claimed.stored.record.facets() };
         put(&claimed, claimed.stored.record.body(), facets)
@@ -29,19 +29,19 @@ pub(crate) async fn measure(ledger: &SharedLedger, jobs: usize) {
     println!("{} at most in a second", whole.iter().max().unwrap());
 }
 
-/// Each job is claimed and done.
-pub(crate) async fn nothing(ledger: &SharedLedger, jobs: usize) {
+/// Each job is claimed and done, by so many claimers at a time, so many jobs in a claim.
+pub(crate) async fn noop(ledger: &SharedLedger, jobs: usize, claimers: usize, max: usize) {
     load(ledger, jobs).await;
     println!("ready");
     std::io::stdin().lines().next();
-    let (_, took) = drain(ledger, jobs, |claimed| {
+    let (_, took) = drain(ledger, jobs, claimers, max, |claimed| {
         let task = Task { id: task_of(&claimed), attempt: 1, at: claimed.stored.now };
         let done = Record { state: State::Done { task, files: Files::Usual(1) }, ..claimed.stored.record.clone() };
         put(&claimed, done.body(), done.facets())
     })
     .await;
     println!("{}", took.as_secs_f64());
-    // Whoever watches looks at this process before it ends.
+    // Whoever watches reads this process's figures before it ends.
     std::io::stdin().lines().next();
 }
 
@@ -52,18 +52,18 @@ async fn load(ledger: &SharedLedger, jobs: usize) {
 }
 
 /// Works everything off that is due; how many in each second, and how long it took. No job comes twice.
-async fn drain<F>(ledger: &SharedLedger, jobs: usize, end: F) -> (Vec<u64>, Duration)
+async fn drain<F>(ledger: &SharedLedger, jobs: usize, claimers: usize, max: usize, end: F) -> (Vec<u64>, Duration)
 where
     F: Fn(Claimed) -> Put + Copy + Send + Sync + 'static,
 {
     let since = Instant::now();
-    let mut claimers = JoinSet::new();
-    for _ in 0..CLAIMERS {
+    let mut tasks = JoinSet::new();
+    for _ in 0..claimers {
         let ledger = ledger.clone();
-        claimers.spawn(async move {
+        tasks.spawn(async move {
             let mut seen = Vec::new();
             loop {
-                let (claimed, _) = ledger.claim(Lane::Follow, CLAIM_MAX, LEASE).await.unwrap();
+                let (claimed, _) = ledger.claim(Lane::Follow, max, LEASE).await.unwrap();
                 if claimed.is_empty() {
                     return seen;
                 }
@@ -79,7 +79,7 @@ where
             }
         });
     }
-    let seen: Vec<_> = claimers.join_all().await.into_iter().flatten().collect();
+    let seen: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();
     let took = since.elapsed();
     let distinct: HashSet<_> = seen.iter().map(|(job, _)| *job).collect();
     assert_eq!((seen.len(), distinct.len()), (jobs, jobs), "each once");

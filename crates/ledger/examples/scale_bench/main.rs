@@ -5,7 +5,7 @@
 //! | `claims` | jobs, batches | how long one claim of a submission takes among so many |
 //! | `backlog` | jobs | how so many that are due at once are worked off, second by second |
 //! | `states` | jobs | bytes of a Redis server's memory that a job takes in each state on the way |
-//! | `nothing` | jobs | so many jobs that are due are claimed and finished: the rate |
+//! | `noop` | jobs, claimers, jobs a claim | so many jobs that are due are claimed and finished: the rate |
 //! | `finished` | batches, jobs in each | makes a ledger of years: all of them done, compact and at rest |
 //!
 //! Give it a new, empty ledger. One line a figure: the figure, then what it is.
@@ -39,7 +39,7 @@ async fn main() {
     match what.as_str() {
         "claims" => claims::measure(&ledger, number(0), number(1)).await,
         "backlog" => backlog::measure(&ledger, number(0)).await,
-        "nothing" => backlog::nothing(&ledger, number(0)).await,
+        "noop" => backlog::noop(&ledger, number(0), number(1), number(2)).await,
         "finished" => finished::make(&ledger, &url, number(0), number(1)).await,
         "states" => states::measure(&ledger, &url, number(0)).await,
         other => panic!("there is no measurement {other}"),

@@ -104,9 +104,9 @@ struct Finished {
     compact: f64,
 }
 
-/// The follow lane: looks at tasks that never end, over HTTP.
+/// The follow lane: polls tasks that never end, over HTTP.
 pub(super) fn follow(at: &Workplace) -> Result<Vec<Figure>> {
-    // Each is due ten times a second: more than any machine looks.
+    // Each is due ten times a second: more than any machine polls.
     const COUNT: u32 = 5_000;
     const FOR: Duration = Duration::from_secs(8);
     let simulator = Simulator::start(at, "{generation: {stuck: 1}, limits: {rate: null, in_flight: null}}")?;
@@ -121,7 +121,7 @@ pub(super) fn follow(at: &Workplace) -> Result<Vec<Figure>> {
         sleep(Duration::from_millis(200));
     }
     if simulator.count("submissions")? < f64::from(COUNT) {
-        bail!("the tasks to look at were not submitted within two minutes");
+        bail!("the tasks to poll were not submitted within two minutes");
     }
     sleep(Duration::from_secs(2));
     let (before, cpu) = (simulator.count("record_info")?, worker.cpu_seconds()?);
@@ -129,7 +129,7 @@ pub(super) fn follow(at: &Workplace) -> Result<Vec<Figure>> {
     let polls = simulator.count("record_info")? - before;
     let cpu = (worker.cpu_seconds()? - cpu) / FOR.as_secs_f64();
     Ok(vec![
-        Figure::new("follow lane: looks over HTTP", polls / FOR.as_secs_f64(), "polls/s").at_least(15e3),
+        Figure::new("follow lane: polls over HTTP", polls / FOR.as_secs_f64(), "polls/s").at_least(15e3),
         Figure::new("resident memory of that worker", worker.resident_mib()?, "MiB").at_most(50.0),
         Figure::new("processor of that worker", cpu * 100.0, "% of a core"),
     ])

@@ -47,8 +47,8 @@ impl Process {
 
     /// Starts a process that says `ready`, works once it is told to, says a number, and ends once its input does.
     ///
-    /// `look` is called before and after the work, while both it and what it works on are there.
-    pub(crate) fn watch<T>(command: &mut Command, mut look: impl FnMut(&Self) -> Result<T>) -> Result<(f64, T, T)> {
+    /// `measure` is called before and after the work, while the process and what it works on are there.
+    pub(crate) fn watch<T>(command: &mut Command, mut measure: impl FnMut(&Self) -> Result<T>) -> Result<(f64, T, T)> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = Self(command.spawn().with_context(|| format!("failed to start {command:?}"))?);
         let mut input = process.0.stdin.take().context("a process without an input")?;
@@ -58,11 +58,11 @@ impl Process {
         if ready? != "ready" {
             bail!("{command:?} is not ready");
         }
-        let before = look(&process)?;
+        let before = measure(&process)?;
         writeln!(input)?;
         let number: Result<String> = said();
         let number = number?.parse().with_context(|| format!("{command:?} said no number"))?;
-        Ok((number, before, look(&process)?))
+        Ok((number, before, measure(&process)?))
     }
 
     /// Runs a process to its end.

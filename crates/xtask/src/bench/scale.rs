@@ -54,10 +54,10 @@ pub(super) fn states(at: &Workplace) -> Result<Vec<Figure>> {
     Ok(measured.into_iter().map(figure).collect())
 }
 
-/// A hundred thousand videos that one worker follows, each looked at once in 25 seconds.
-pub(super) fn flight(at: &Workplace) -> Result<Vec<Figure>> {
+/// A hundred thousand videos that one worker follows, each polled once in 25 seconds.
+pub(super) fn in_flight(at: &Workplace) -> Result<Vec<Figure>> {
     const COUNT: u32 = 100_000;
-    // A cap of so many allows as many looks a second as they need: a 25th.
+    // As many a second as that takes.
     const RATE: f64 = 4_000.0;
     const GAP: Duration = Duration::from_secs(25);
     const FOR: Duration = Duration::from_secs(60);
@@ -76,7 +76,7 @@ pub(super) fn flight(at: &Workplace) -> Result<Vec<Figure>> {
         seconds += 1;
         sleep(Duration::from_secs(1));
     }
-    // Each was looked at once, and is looked at from now on in its turn.
+    // Each was polled once, and is polled in its turn from now on.
     sleep(2 * GAP);
     let (before, cpu, redis) = (simulator.count("record_info")?, worker.cpu_seconds()?, server.process.cpu_seconds()?);
     sleep(FOR);
@@ -85,7 +85,7 @@ pub(super) fn flight(at: &Workplace) -> Result<Vec<Figure>> {
     let (cpu, redis) = (each(worker.cpu_seconds()? - cpu), each(server.process.cpu_seconds()? - redis));
     Ok(vec![
         Figure::new("100,000 in flight: all of them submitted within", f64::from(seconds), "s"),
-        Figure::new("100,000 in flight: looks over HTTP", polls, "polls/s").at_least(RATE * 0.95),
+        Figure::new("100,000 in flight: polls over HTTP", polls, "polls/s").at_least(RATE * 0.95),
         Figure::new("resident memory of that worker", worker.resident_mib()?, "MiB").at_most(150.0),
         Figure::new("processor of that worker", cpu * 100.0, "% of a core").at_most(100.0),
         Figure::new("processor of its Redis", redis * 100.0, "% of a core"),

@@ -61,6 +61,10 @@ impl Server {
         bail!("redis-server did not start");
     }
 
+    pub(crate) fn port(&self) -> String {
+        self.port.to_string()
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
     }

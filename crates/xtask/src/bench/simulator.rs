@@ -37,13 +37,13 @@ impl Simulator {
         bail!("the simulator did not start");
     }
 
-    /// A worker that neither pace nor cap holds back, and that looks at each video ten times a second.
+    /// A worker that neither pace nor cap holds back, and that polls each video ten times a second.
     pub(crate) fn worker(&self, at: &Workplace, server: &Server) -> Command {
-        self.worker_looking(at, server, "100ms")
+        self.worker_polling(at, server, "100ms")
     }
 
-    /// A worker that neither pace nor cap holds back, and that looks at each video this often.
-    pub(crate) fn worker_looking(&self, at: &Workplace, server: &Server, gap: &str) -> Command {
+    /// A worker that neither pace nor cap holds back, and that polls each video this often.
+    pub(crate) fn worker_polling(&self, at: &Workplace, server: &Server, gap: &str) -> Command {
         let mut command = at.veobatch(&server.url(), &["worker", "--rate", "10000/1s", "--max-in-flight", "1000000"]);
         command.args(["--poll-first", gap, "--poll-max", gap, "--poll-rate", "100000"]);
         command.args(["--concurrency-submit", "64", "--concurrency-follow", "256", "--concurrency-save", "8"]);
@@ -51,7 +51,7 @@ impl Simulator {
         command
     }
 
-    /// A worker that looks at each of `count` videos once in `gap`, at the rate that a cap of so many allows.
+    /// A worker that polls each of `count` videos once in `gap`, at the rate that a cap of so many allows.
     pub(crate) fn follower(&self, at: &Workplace, server: &Server, count: u32, gap: Duration) -> Command {
         let mut command = at.veobatch(&server.url(), &["worker", "--rate", "10000/1s"]);
         command.args(["--max-in-flight", &count.to_string(), "--lanes", "submit,follow"]);

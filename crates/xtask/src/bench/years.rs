@@ -19,7 +19,7 @@ const FOR: Duration = Duration::from_secs(120);
 const BATCHES: [u32; 2] = [10, 10_000];
 const JOBS: &str = "100";
 
-/// A time that no measurement comes upon: what recurs is looked after, and not due.
+/// A time that no measurement comes upon: what recurs is kept, and not due.
 const LEAP_DAY: &str = "0 0 29 2 * UTC";
 
 /// What may be different by chance.

@@ -88,7 +88,7 @@ fn word(rest: &str, first: char) -> usize {
     if is_part(first) { rest.find(|letter| !is_part(letter)).unwrap_or(rest.len()) } else { first.len_utf8() }
 }
 
-/// To the end of `end`, which is looked for from `from` on; to the end of all if it is not there.
+/// To the end of `end`, searched from `from` on; to the end of all if it is not there.
 fn through(rest: &str, from: usize, end: &str) -> usize {
     rest.get(from..).and_then(|inner| inner.find(end)).map_or(rest.len(), |found| from + found + end.len())
 }
