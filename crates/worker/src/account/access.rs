@@ -153,3 +153,17 @@ async fn close_gate(worker: &Worker, why: String, wait: Duration) {
         warn!(%error, "the gate could not be closed; this process submits nothing all the same");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_closes_the_gate_for_as_long_as_it_asks_for_and_for_a_while_at_least() {
+        for (asked, seconds) in [(None, 20), (Some(5), 20), (Some(90), 90)] {
+            let access = Access::default();
+            access.blocked("a page", asked.map(Duration::from_secs));
+            assert_eq!(*access.met(), Some(Met::Blocked("a page".to_owned(), Duration::from_secs(seconds))));
+        }
+    }
+}
