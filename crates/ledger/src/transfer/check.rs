@@ -177,6 +177,8 @@ mod tests {
     use super::*;
     use crate::{Admission, Ledger as _, LedgerUrl, NewJob, SqliteLedger, export};
 
+    type Edit<'a> = &'a dyn Fn(&mut Vec<Value>);
+
     /// The lines of a ledger with two batches of one job each, as values.
     async fn exported(folder: &Path) -> Vec<Value> {
         let path = folder.join("ledger.db");
@@ -194,11 +196,11 @@ mod tests {
 
     /// Checks these lines, whose digest is right.
     fn checked(folder: &Path, mut lines: Vec<Value>) -> Result<Checked, String> {
+        let text = |lines: &[Value]| lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n") + "\n";
         let mut end = lines.pop().unwrap();
-        let mut text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        end["end"]["sha256"] = json!(digits(&Sha256::digest(&text)));
-        text += &format!("{end}\n");
-        fs::write(folder.join("all.jsonl"), text).unwrap();
+        let before = text(&lines);
+        end["end"]["sha256"] = json!(digits(&Sha256::digest(&before)));
+        fs::write(folder.join("all.jsonl"), before + &text(&[end])).unwrap();
         check(&folder.join("all.jsonl")).map_err(|error| error.to_string())
     }
 
@@ -210,12 +212,12 @@ mod tests {
         assert_eq!(kinds, ["veobatch_ledger", "account", "batch", "job", "batch", "job", "end"]);
         assert_eq!(checked(dir.path(), lines.clone()).unwrap().jobs(), 2);
 
-        let edited = |edit: &dyn Fn(&mut Vec<Value>)| {
+        let edited = |edit: Edit<'_>| {
             let mut lines = lines.clone();
             edit(&mut lines);
             checked(dir.path(), lines).unwrap_err()
         };
-        let cases: [(&dyn Fn(&mut Vec<Value>), &str); 8] = [
+        let cases: [(Edit<'_>, &str); 8] = [
             (&|lines| lines[0]["format"] = json!(99), "its ledger has format 99"),
             (&|lines| lines.insert(2, lines[1].clone()), "a second account"),
             (&|lines| lines[4]["batch"]["number"] = json!(3), "a batch that is not the next one"),

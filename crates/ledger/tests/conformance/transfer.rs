@@ -105,6 +105,8 @@ fn refused<T: std::fmt::Debug>(result: Result<T, LedgerError>, words: &str) {
 
 pub(crate) async fn everything_goes_along_to_the_other_kind_and_back(bench: &Bench) {
     fill(bench).await;
+    let granted = async |ledger: &SharedLedger| ledger.identity(0).await.unwrap().grants;
+    let before = granted(&bench.ledger).await;
     let there = other_kind(bench).await;
     let first = export_to(bench, "first.jsonl").await;
     assert_eq!(lines(&first), lines(&export_to(bench, "again.jsonl").await), "an export changes nothing");
@@ -114,6 +116,11 @@ pub(crate) async fn everything_goes_along_to_the_other_kind_and_back(bench: &Ben
     let back = other_kind(&there).await;
     import(&second, &there, &back).await;
     assert_eq!(lines(&first), lines(&export_to(&back, "third.jsonl").await));
+    // Each move counts as a grant, on either side: whatever was copied before has fewer.
+    if let Some(before) = before {
+        let after = (granted(&bench.ledger).await, granted(&back.reopen().await.unwrap()).await);
+        assert_eq!(after, (Some(before + 1), Some(before + 2)));
+    }
 }
 
 /// What a person sees of jobs.
