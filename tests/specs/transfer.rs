@@ -52,6 +52,7 @@ async fn jobs_under_way_move_from_a_file_to_a_server_and_nothing_is_paid_for_twi
     ensure!(before.queued > 0 && before.sent() > before.done, "some are under way: {before:?}");
 
     scene.run(&["ledger", "export", "all.jsonl"]).await?.with_code(0)?.saying("exported 30 jobs of 1 batch")?;
+    scene.run(&["ledger", "export", "all.jsonl"]).await?.with_code(2)?.saying("it is there already")?;
     let paid = scene.bill().await.submissions;
     let imported = scene.run(&["ledger", "import", "all.jsonl", "--ledger", &server]).await?.with_code(0)?;
     imported.saying("changes no more")?.saying("imported 30 jobs of 1 batch")?;
