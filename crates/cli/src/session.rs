@@ -56,7 +56,7 @@ impl Session {
             LedgerUrl::Sqlite(_) | LedgerUrl::Redis(_) => {
                 let session = Self::open(settings).await?;
                 let account =
-                    session.ledger.account().await.map_err(|error| Failure::ledger("read the ledger", &error))?;
+                    session.ledger.account(0).await.map_err(|error| Failure::ledger("read the ledger", &error))?;
                 if let Some(to) = account.moved_to {
                     ui::message(format_args!(
                         "note: the jobs of this ledger were moved to {to}: what follows is as it was then"
@@ -77,7 +77,7 @@ impl Session {
 
     /// Whether this process could work on the ledger now. Another one may be faster, which the worker then finds.
     pub(crate) async fn has_place(&self) -> Result<bool> {
-        match self.ledger.take_worker_place().await {
+        match self.ledger.start_worker().await {
             Ok(_) => Ok(true),
             Err(LedgerError::WorkerPresent) => Ok(false),
             Err(error) => Err(Failure::ledger("work on the ledger", &error)),

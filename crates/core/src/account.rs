@@ -1,7 +1,7 @@
 //! The rules of the account that all machines share, as pure functions: no SQL, no Lua, no clock.
 //!
 //! The ledger loads the [`AccountState`], asks, and stores it again in the same transaction. On `SQLite` these functions decide;
-//! on Redis, whose transaction is a script, `redis/lua/lib/account.lua` has each of them under the same name, and a test holds
+//! on Redis, whose transaction is a script, `redis/lua/lib/account/*.lua` have each of them under the same name, and a test holds
 //! the two equal. Times that end in `_us` are microseconds since 1970 (a slot may be shorter than a millisecond).
 //!
 //! | file | decides |

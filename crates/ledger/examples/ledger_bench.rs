@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use veobatch_core::{BatchId, Event, Facets, JobId, Lane, Outcome, PollPolicy, Spec, TaskId, Token};
 use veobatch_ledger::{
-    Admission, Arrival, CLAIM_MAX, Change, GateReport, LedgerUrl, NewJob, NoRetry, Nonce, Put, STAGE_CHUNK, Settings,
-    Settle, SharedLedger, SubmissionClaim, change, open,
+    AccountUpdate, Admission, Arrival, CLAIM_MAX, Change, GateReport, LedgerUrl, NewJob, NoRetry, Nonce, Put,
+    STAGE_CHUNK, Settle, SharedLedger, SubmissionClaim, change, open,
 };
 
 const IN_FLIGHT: usize = 4;
@@ -55,7 +55,7 @@ async fn admit(ledger: &SharedLedger, url: &LedgerUrl, batch: &BatchId, jobs: us
     calls.join_all().await;
     watch.print(jobs as u64, "jobs admitted").await;
     let published = Instant::now();
-    ledger.publish(&admission, std::slice::from_ref(batch)).await.unwrap();
+    ledger.publish(&admission, std::slice::from_ref(batch), None).await.unwrap();
     println!("{:>8} µs to publish them", published.elapsed().as_micros());
 }
 
@@ -65,14 +65,13 @@ fn job(n: usize) -> NewJob {
 }
 
 async fn submit(ledger: &SharedLedger, url: &LedgerUrl, count: u64) {
-    let all = Settings {
+    let all = AccountUpdate {
         rate: Some((1_000_000, Duration::from_secs(1))),
         max_in_flight: Some(1_000_000),
-        ..Settings::default()
+        poll_rate: Some(10_000_000),
+        ..AccountUpdate::default()
     };
-    ledger.configure(&all).await.unwrap();
-    ledger.limit_polls(Some(10_000_000)).await.unwrap();
-    ledger.limit_polls(Some(10_000_000)).await.unwrap();
+    ledger.update_account(&all).await.unwrap();
     let watch = Watch::start(url).await;
     let mut tasks = JoinSet::new();
     for task in 0..64 {

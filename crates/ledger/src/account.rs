@@ -6,13 +6,18 @@ use std::time::Duration;
 use veobatch_core::account::{Daily, DailyBudget, Day, Gate, GateReport, Pace};
 use veobatch_core::{Credits, Timestamp, Token};
 
-/// What changes; what is `None` stays.
+use crate::hints::Note;
+use crate::slots::SlotUse;
+
+/// What changes; what is `None` (or `false`) stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
+pub struct AccountUpdate {
     /// N and W.
     pub rate: Option<(u32, Duration)>,
     /// The cap.
     pub max_in_flight: Option<u32>,
+    /// How many jobs of the follow lane may be claimed in a second by all machines together, at least 1.
+    pub poll_rate: Option<u32>,
     /// What submissions are expected to cost.
     pub prices: Option<PriceList>,
     /// What a day's submissions may cost; `Some(None)`: as much as they do.
@@ -20,50 +25,20 @@ pub struct Settings {
     /// The next day of that budget.
     pub day: Option<Day>,
     /// The credits are back: a gate that is closed for want of them lets one through now. It does not open by this.
-    pub solvent: bool,
+    pub credits_back: bool,
     /// The service turned a call away that no settling tells of: a gate that is open, or would be tried by now, closes for so
     /// long, with these words.
-    pub closes: Option<(String, Duration)>,
-    /// A worker begins, and nobody knows yet how near it is to the service: what was heard of fast answers so far bounds the
-    /// arrival of nothing that comes from now on.
-    pub joins: bool,
-    /// A worker begins, which may be a program that can read what others could not: a claim tries that now.
-    pub rereads: bool,
-    /// What a worker says of itself; without words it takes back what was said of that kind.
-    pub note: Option<(NoteKind, Option<String>)>,
-}
-
-/// What only a worker can see, and says for people who look from elsewhere. Nothing is decided by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum NoteKind {
-    /// It submits nothing for now. Said again and again as long as that is so.
-    Braked,
-    /// It ended because the service refused its key.
-    KeyRefused,
-}
-
-impl NoteKind {
-    /// Every kind.
-    pub const ALL: [Self; 2] = [Self::Braked, Self::KeyRefused];
-
-    /// As it is stored.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Braked => "braked",
-            Self::KeyRefused => "key_refused",
-        }
-    }
-}
-
-/// What a worker said last of a kind; any of them, should there be several.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// What it is about.
-    pub kind: NoteKind,
-    /// In words.
-    pub words: String,
-    /// When it was said.
-    pub at: Timestamp,
+    pub close_gate: Option<(String, Duration)>,
+    /// A worker starts, and nobody knows yet how near it is to the service: the fastest answers so far bound the arrival of
+    /// nothing that comes from now on.
+    pub forget_round_trips: bool,
+    /// A worker starts, which may be a program that can read what others could not: a claim tries that now.
+    pub retry_unreadable: bool,
+    /// A person agreed that the ledger goes on, also if it is a copy ([`Identity::is_copy`]); and if it was restored, it was told
+    /// what became of the submissions that it had forgotten, so it has granted at least so many.
+    ///
+    /// [`Identity::is_copy`]: crate::Identity::is_copy
+    pub accept_restored: Option<u64>,
 }
 
 /// What submissions are expected to cost, by [`veobatch_core::Spec::price_class`].
@@ -105,8 +80,8 @@ pub enum Arrival {
     Unknown,
 }
 
-/// Most batches and jobs that one claim of a submission looks at before it says that there is nothing now.
-pub(crate) const LOOKS: usize = 100;
+/// Most batches and jobs that one claim of a submission considers before it answers that there is nothing now.
+pub(crate) const MOST_CANDIDATES: usize = 100;
 
 /// Most delayed jobs that one claim makes ready.
 pub(crate) const PROMOTED: i64 = 100;
@@ -115,10 +90,13 @@ pub(crate) const PROMOTED: i64 = 100;
 pub(crate) const WOKEN: u32 = 10;
 
 /// The account as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Account {
     /// How fast, and how many at once.
     pub pace: Pace,
+    /// How many jobs of the follow lane may be claimed in a second by all machines together: a twenty-fifth of the cap and at
+    /// least 10, unless a number was set.
+    pub poll_rate: u32,
     /// How many of `pace.submissions` the service is taken to allow now, in thousandths.
     pub allowance: u32,
     /// In flight now, as the cap counts.
@@ -135,10 +113,12 @@ pub struct Account {
     pub daily: Option<Daily>,
     /// What submissions are expected to cost, by class.
     pub prices: BTreeMap<String, Credits>,
+    /// What became of the slots of the hours that were asked for.
+    pub slots: SlotUse,
     /// What workers said of themselves, at most one of each kind.
     pub notes: Vec<Note>,
     /// By the ledger's clock.
     pub now: Timestamp,
-    /// By the clock of windows, days and recurrences ([`crate::Ledger::calendar`]).
+    /// By the clock of windows, days and recurrences ([`crate::Info::calendar`]).
     pub calendar: Timestamp,
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use veobatch_core::{After, Context, Event, JobKey, PollPolicy, Record, after};
 
 use crate::account::Settle;
-use crate::job::{Lease, Nonce, Put, Stored, Version};
+use crate::job::{Lease, Lookup, Nonce, Put, Stored, Version};
 use crate::{Ledger, LedgerError};
 
 /// How often a change is reapplied to a job that others keep changing. Each turn means that somebody else got through.
@@ -39,7 +39,7 @@ pub struct Change<'a> {
     pub settle: Option<Settle>,
     /// Evenly spread over 0 to 1.
     pub jitter: f64,
-    /// How often to look.
+    /// How often to poll.
     pub policy: &'a PollPolicy,
 }
 
@@ -146,7 +146,7 @@ pub(crate) async fn reload(
     backoff: &mut dyn Backoff,
 ) -> Result<Stored, LedgerError> {
     loop {
-        match ledger.read(key).await {
+        match ledger.find(Lookup::Name(key)).await {
             Ok(Some(stored)) => return Ok(stored),
             Ok(None) => return Err(LedgerError::UnknownBatch(key.batch.clone())),
             Err(error @ LedgerError::Unavailable(_)) if backoff.again(&error).await => {}

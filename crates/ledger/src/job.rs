@@ -5,7 +5,7 @@ use std::fmt;
 
 use veobatch_core::{
     BatchId, BatchSettings, Credits, Facets, Intent, JobId, JobKey, Record, Spec, StateName, TaskId, TimeRange,
-    Timestamp, WorkPolicy,
+    Timestamp, Token, WorkPolicy,
 };
 
 use crate::account::Settle;
@@ -225,6 +225,35 @@ impl BatchSummary {
     }
 }
 
+/// By what a published job is found.
+#[derive(Clone, Copy, Debug)]
+pub enum Lookup<'a> {
+    /// Its name, folded.
+    Name(&'a JobKey),
+    /// The token of its open attempt.
+    Token(&'a Token),
+    /// A task that belongs to it.
+    Task(&'a TaskId),
+}
+
+/// Which jobs of a batch to page through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobFilter {
+    /// All.
+    All,
+    /// Those in this state.
+    In(StateName),
+    /// Done ones that are not compact: what is compact costs next to nothing, however much it is.
+    Whole,
+}
+
+impl From<Option<StateName>> for JobFilter {
+    /// Those in a state, if one is named.
+    fn from(state: Option<StateName>) -> Self {
+        state.map_or(Self::All, Self::In)
+    }
+}
+
 /// Which published batches to list.
 ///
 /// A batch is at rest once all its jobs are done, failed or cancelled, and no cancellation is being carried out. A change of
@@ -272,9 +301,11 @@ pub enum BatchFlag {
     Cancelling(bool),
 }
 
-/// Which terms of a batch change; what is `None` stays.
+/// What changes of a batch; what is `None` stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BatchUpdate {
+    /// A flag. Set only if the batch is published.
+    pub flag: Option<BatchFlag>,
     /// See [`BatchSettings::weight`].
     pub weight: Option<u16>,
     /// See [`BatchSettings::priority`].
@@ -287,6 +318,12 @@ pub struct BatchUpdate {
     pub range: Option<TimeRange>,
     /// Nothing changes unless the schedule is this: a range that was computed from another one must not hold.
     pub only_if: Option<String>,
+}
+
+impl From<BatchFlag> for BatchUpdate {
+    fn from(flag: BatchFlag) -> Self {
+        Self { flag: Some(flag), ..Self::default() }
+    }
 }
 
 impl Stored {

@@ -46,18 +46,6 @@ impl LedgerUrl {
     }
 }
 
-/// What a ledger promises about durability.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Guarantee {
-    /// What can lose paid work: submission is refused unless a person accepts it.
-    pub dangers: Vec<String>,
-    /// What a person should know.
-    pub warnings: Vec<String>,
-    /// It may go back in time by itself (a server that crashes, or is replaced by its replica): what workers told it is
-    /// worth remembering for a while.
-    pub may_go_back: bool,
-}
-
 /// Opens the ledger, makes it if it is new, and checks its format.
 pub async fn open(url: &LedgerUrl) -> Result<SharedLedger, LedgerError> {
     Ok(match url {

@@ -25,6 +25,7 @@
 //! carried along. The format is described in `docs/ledger-export.md`.
 
 mod check;
+mod ends;
 mod line;
 mod moving;
 mod writing;
@@ -34,11 +35,11 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use veobatch_core::Timestamp;
 
-use crate::{LedgerError, LedgerId, LedgerUrl, RedisLedger};
+use crate::{LedgerError, LedgerId};
 
-pub use check::{Checked, check};
+pub use check::{CheckedExport, check};
 pub(crate) use line::{
-    Account, Alias, Batch, Bytes, Daily, End, Entry, Fast, Gate, Header, Heard, Job, Low, Seen, Slot, TaskOf,
+    AccountLine, Alias, Batch, Bytes, Daily, End, ExportEntry, Fast, Gate, Header, Heard, Job, Low, Seen, Slot, TaskOf,
     Unreadable, VERSION, bytes_of, digits,
 };
 pub use moving::Moving;
@@ -50,26 +51,9 @@ pub(crate) const UNLIMITED: u64 = 9_007_199_254_740_991;
 /// Jobs of one chunk: a few ms of a Redis server's time.
 pub(crate) const CHUNK: usize = 200;
 
-/// Opens a ledger as one end of an export or import. A file that is not there is made: whoever wants one that is there looks
-/// first.
-pub(crate) async fn end_at(url: &LedgerUrl) -> Result<Box<dyn Place>, LedgerError> {
-    Ok(match url {
-        LedgerUrl::Sqlite(path) => Box::new(crate::sqlite::Transfer::open(path).await?),
-        LedgerUrl::Redis(url) => Box::new(RedisLedger::connect(url).await?),
-    })
-}
-
-/// Where a ledger is, as anybody on this machine finds it: without a password.
-pub(crate) fn shown(url: &LedgerUrl) -> String {
-    match url {
-        LedgerUrl::Sqlite(path) => LedgerUrl::Sqlite(path.canonicalize().unwrap_or_else(|_| path.clone())).shown(),
-        LedgerUrl::Redis(_) => url.shown(),
-    }
-}
-
 /// One end of an export or import, beside [`crate::Ledger`]: it is asked while the ledger itself refuses everything.
 #[async_trait]
-pub(crate) trait Place: Send + Sync {
+pub(crate) trait Endpoint: Send + Sync {
     /// How it stands.
     async fn standing(&self) -> Result<Standing, LedgerError>;
 
@@ -87,7 +71,7 @@ pub(crate) trait Place: Send + Sync {
     async fn begin(&self, import: &Import) -> Result<u64, LedgerError>;
 
     /// Adds entries behind the first `from`, all or none. Nothing happens if it has them already.
-    async fn add(&self, import: &Import, from: u64, entries: &[Entry]) -> Result<(), LedgerError>;
+    async fn add(&self, import: &Import, from: u64, entries: &[ExportEntry]) -> Result<(), LedgerError>;
 
     /// Can be used from now on. Repeating it changes nothing.
     async fn finish(&self, import: &Import) -> Result<(), LedgerError>;
@@ -109,7 +93,7 @@ pub(crate) trait Place: Send + Sync {
 #[derive(Debug)]
 pub(crate) enum Sent {
     Header(Box<Header>),
-    Entry(Box<Entry>),
+    ExportEntry(Box<ExportEntry>),
     /// At the end: jobs that were staged and not published, which are left out.
     LeftOut(u64),
 }

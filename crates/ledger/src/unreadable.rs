@@ -1,7 +1,7 @@
 //! Records that this program cannot read: set aside one by one, so that their neighbours go on.
 //!
 //! A spec or a record may have been written by a newer program, or be damaged. A claim that meets one gives it to nobody: a
-//! submission that was granted for it is taken back in the next step (slot, price, place in flight), and the job is looked at
+//! submission that was granted for it is taken back in the next step (slot, price, place in flight), and the job is tried
 //! again after [`SET_ASIDE`], or as soon as a worker starts, which may be a program that can read it. Until then it is in the
 //! ledger's list of unreadable jobs, for people. Whoever stores a change of the job could read it and takes it off the list;
 //! so does [`crate::Ledger::unreadable`], which reads each of them again.

@@ -111,7 +111,7 @@ async fn publish(ledger: &dyn Ledger, admission: &Admission, batches: &[BatchId]
     let mut tries = 0;
     loop {
         tries += 1;
-        match ledger.publish(admission, batches).await {
+        match ledger.publish(admission, batches, None).await {
             Err(LedgerError::Unavailable(_)) if tries < TRIES => sleep(PAUSE).await,
             result => return Ok(result?),
         }

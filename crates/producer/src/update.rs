@@ -33,7 +33,7 @@ pub(crate) async fn update_batches_with(
         return Ok(updated);
     }
     let named = checked.options().map(|(batch, _)| batch.clone()).collect();
-    let (known, now) = (ledger.list(&Batches::Named(named)).await?, ledger.calendar().await?);
+    let (known, now) = (ledger.list(&Batches::Named(named)).await?, ledger.info().await?.calendar);
     for (batch, asked) in checked.options() {
         let summary = known.iter().find(|summary| summary.batch.folded() == batch.folded());
         let before = match summary {
@@ -60,7 +60,7 @@ pub async fn update_batch(
     let after = asked.terms(before, now).map_err(|error| LedgerError::Damaged(error.to_string()))?;
     let changes = changes(before, &after);
     if !changes.is_empty() {
-        ledger.arrange(batch, &difference(before, &after)).await?;
+        ledger.update_batch(batch, &difference(before, &after)).await?;
     }
     Ok(changes)
 }
@@ -69,6 +69,7 @@ pub async fn update_batch(
 fn difference(before: &BatchSettings, after: &BatchSettings) -> BatchUpdate {
     let is_other = before.schedule != after.schedule;
     BatchUpdate {
+        flag: None,
         weight: (before.weight != after.weight).then_some(after.weight),
         priority: (before.priority != after.priority).then_some(after.priority),
         budget: (before.budget != after.budget).then_some(after.budget),

@@ -178,7 +178,7 @@ impl Steps {
         warn!(steps = self.tracker.len(), "steps are cut off; submissions among them may be left in doubt");
         self.cut.cancel();
         self.tracker.wait().await;
-        if let Err(error) = worker.ledger.release(&held).await {
+        if let Err(error) = worker.ledger.renew(&held, None).await {
             debug!(%error, "leases could not be given back; they end by themselves");
         }
     }

@@ -65,7 +65,7 @@ use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 use veobatch_api::{FileHost, FileHostConfig};
 use veobatch_core::{CALLED_BACK_WITHIN, InDoubtPolicy, NextAction, PollPolicy, StateName, UpgradePolicy, next_action};
-use veobatch_ledger::{BatchFlag, Ledger as _, Settings, SqliteLedger, Stored};
+use veobatch_ledger::{AccountUpdate, BatchFlag, JobFilter, Ledger as _, SqliteLedger, Stored};
 
 use self::person::File;
 use self::process::Scene;
@@ -166,13 +166,13 @@ async fn direct(scene: Scene) {
         (u32::try_from(service.rate).unwrap(), service.max_attempts)
     };
     let cap = u32::try_from(world.roll(|dice| dice.between(2, 10))).unwrap();
-    let settings = Settings {
+    let settings = AccountUpdate {
         rate: Some((rate, Duration::from_millis(service::WINDOW))),
         max_in_flight: Some(cap),
         prices: Some(terms::prices()),
-        ..Settings::default()
+        ..AccountUpdate::default()
     };
-    scene.ledger.configure(&settings).await.unwrap();
+    scene.ledger.update_account(&settings).await.unwrap();
     let files: Rc<Vec<File>> = Rc::new(files(&world, max_attempts));
     scene.stage.enter(WORLD, "service", Arc::clone(&scene.inbox).serve(scene.clone()));
     scene.stage.enter(WORLD, "stalls", stall::stall(scene.clone()));
@@ -248,7 +248,7 @@ async fn drain(scene: &Scene, files: &[File]) {
         if file.enqueue(&line, file.jobs.len()).await.is_ok_and(|new| new > 0) {
             scene.world.violated("a file that was enqueued is new".to_owned());
         }
-        line.flag(&file.batch, BatchFlag::Paused(false)).await.unwrap();
+        line.update_batch(&file.batch, &BatchFlag::Paused(false).into()).await.unwrap();
         terms::lift(scene, file).await;
     }
     for round in 1..=400 {
@@ -280,7 +280,7 @@ fn are_replayed(scene: &Scene) -> bool {
 async fn is_anything_due(scene: &Scene, files: &[File]) -> bool {
     let heard = scene.ledger.heard().await.unwrap();
     for file in files {
-        let jobs = scene.ledger.page(&file.batch, None, None, 1000).await.unwrap();
+        let jobs = scene.ledger.page(&file.batch, JobFilter::All, None, 1000).await.unwrap();
         let again = |stored: &Stored| {
             let next = next_action(&stored.record, scene.in_doubt, heard, scene.policy.callbacks, stored.now);
             matches!(next, NextAction::Again(_))

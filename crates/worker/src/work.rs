@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info, info_span, warn};
 use veobatch_api::{FileHost, FileHostConfig};
 use veobatch_core::{InDoubtPolicy, Lane, PollPolicy};
-use veobatch_ledger::{CLAIM_MAX, Guarantee, Ledger, LedgerError, NoteKind, Settings, SharedLedger};
+use veobatch_ledger::{AccountUpdate, CLAIM_MAX, Guarantee, Ledger, LedgerError, NoteKind, SharedLedger, WorkerStart};
 
 use crate::account::access::{self, Access};
 use crate::account::balance::{self, Balance};
@@ -76,19 +76,19 @@ async fn run(
     options: Options,
     stop: &Stop,
 ) -> Result<WorkerExit, WorkError> {
-    let guarantee = check_guarantee(&ledger, &options).await?;
-    let place = ledger.take_worker_place().await?;
+    let start = ledger.start_worker().await?;
+    check_guarantee(&start.guarantee, &options)?;
     let listener = listen(&options).await?;
     let files = file_host(&options)?;
-    let worker = Arc::new(prepare(ledger, client, files, &options, &guarantee, stop).await?);
+    let worker = Arc::new(prepare(ledger, client, files, &options, &start, stop).await?);
     // The service takes this key; and if one submits, how near it is has yet to be heard.
-    let begins = Settings {
-        joins: options.lanes.contains(&Lane::Submit),
-        rereads: true,
-        note: Some((NoteKind::KeyRefused, None)),
-        ..Settings::default()
+    let begins = AccountUpdate {
+        forget_round_trips: options.lanes.contains(&Lane::Submit),
+        retry_unreadable: true,
+        ..AccountUpdate::default()
     };
-    worker.ledger.configure(&begins).await?;
+    worker.ledger.update_account(&begins).await?;
+    worker.ledger.note(NoteKind::KeyRefused, None).await?;
     worker.window.look(&worker.batches.keep(worker.ledger.list(&veobatch_ledger::Batches::Active).await?));
     // Before anything is submitted, and then again and again.
     CapacityCheck::default().turn(&worker).await?;
@@ -112,13 +112,11 @@ async fn run(
     drop(tokio::time::timeout(HAND_BACK_WITHIN, worker.learning.tell(worker.ledger.as_ref())).await);
     kept.cancel();
     ended(&mut beside).await;
-    drop(place);
+    drop(start);
     let ended = finish(&worker).await;
     if let Err(WorkError::KeyRefused(words)) = &ended {
-        let note = Some((NoteKind::KeyRefused, Some(words.clone())));
-        let settings = Settings { note, ..Settings::default() };
         // For people who look from elsewhere; this process says it by itself.
-        drop(tokio::time::timeout(HAND_BACK_WITHIN, worker.ledger.configure(&settings)).await);
+        drop(tokio::time::timeout(HAND_BACK_WITHIN, worker.ledger.note(NoteKind::KeyRefused, Some(words))).await);
     }
     ended
 }
@@ -180,20 +178,19 @@ async fn listen(options: &Options) -> Result<Option<Arc<TcpListener>>, WorkError
 }
 
 /// Refuses to pay where paid work may be lost, unless a person accepted that.
-async fn check_guarantee(ledger: &SharedLedger, options: &Options) -> Result<Guarantee, WorkError> {
-    let guarantee = ledger.guarantee().await?;
+fn check_guarantee(guarantee: &Guarantee, options: &Options) -> Result<(), WorkError> {
     for warning in &guarantee.warnings {
         warn!("{warning}");
     }
     let dangers = guarantee.dangers.join("; ");
     if dangers.is_empty() {
-        return Ok(guarantee);
+        return Ok(());
     }
     if options.lanes.contains(&Lane::Submit) && !options.accept_data_loss {
         return Err(WorkError::Unsafe(dangers));
     }
     warn!("the ledger may lose paid work: {dangers}");
-    Ok(guarantee)
+    Ok(())
 }
 
 /// Finds out whether the ledger was restored, tries the directories, starts the journal, and replays those of processes that
@@ -203,12 +200,12 @@ pub(crate) async fn prepare(
     client: Arc<Client>,
     files: FileHost,
     options: &Options,
-    guarantee: &Guarantee,
+    start: &WorkerStart,
     stop: &Stop,
 ) -> Result<Worker, WorkError> {
     let held = restored::hold(ledger.as_ref(), options).await?;
     let shutdown = Shutdown::of(stop);
-    let (output, journal) = open(ledger.as_ref(), options, guarantee).await?;
+    let (output, journal) = open(ledger.as_ref(), options, &start.guarantee).await?;
     let told = recall(&journal, ledger.as_ref(), options, &shutdown).await;
     let told = told.map_err(|error| unusable(&options.state_dir, &error))?;
     if options.past.adopt_journals && !told.all {
@@ -219,6 +216,7 @@ pub(crate) async fn prepare(
     learning.step(ledger.as_ref()).await;
     Ok(Worker {
         ledger,
+        wake: start.wake.clone(),
         client,
         files,
         output,
@@ -252,7 +250,7 @@ async fn answered<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T>
 
 /// Opens the directories, and starts this process's journal.
 async fn open(ledger: &dyn Ledger, options: &Options, guarantee: &Guarantee) -> Result<(Output, Journal), WorkError> {
-    let of = ledger.identity(0).await?;
+    let of = ledger.info().await?.identity;
     let (root, state_dir, keeps_told) = (options.output.clone(), options.state_dir.clone(), guarantee.may_go_back);
     let opened = answered(blocking::run(move || Output::open(&root))).await;
     let output = opened.map_err(|error| output::unusable(&options.output, &error))??;
@@ -265,7 +263,7 @@ async fn recall(journal: &Journal, ledger: &dyn Ledger, options: &Options, shutd
     let mut backoff = Backoff::until(shutdown.closing.clone());
     // A ledger that is recovering, as one that cannot be asked may be, may have forgotten what an earlier process of this
     // machine told it; and this one may not live long enough to be reminded.
-    let is_sound = ledger.account().await.is_ok_and(|account| account.recovering_until.is_none());
+    let is_sound = ledger.account(0).await.is_ok_and(|account| account.recovering_until.is_none());
     let telling = if is_sound { Telling::New } else { Telling::Again };
     let mut told = replay(journal, telling, ledger, &options.policy, &mut backoff).await?;
     let place = journal.place();
@@ -305,7 +303,7 @@ pub(crate) async fn hand_back(worker: &Worker, claims: Vec<Claim>) {
         let leases: Vec<_> =
             claims.iter().filter(|claim| claim.permit.is_none()).map(|claim| claim.claimed.lease.clone()).collect();
         for some in leases.chunks(CLAIM_MAX) {
-            if let Err(error) = worker.ledger.release(some).await {
+            if let Err(error) = worker.ledger.renew(some, None).await {
                 debug!(%error, "leases could not be given back; they end by themselves");
             }
         }

@@ -127,6 +127,8 @@ mod tests {
         let at = |ms| Timestamp::from_millis(1_795_368_605_000 + ms);
         let account = |ahead: u64, day_from: u64| Account {
             pace: veobatch_ledger::Pace::default(),
+            poll_rate: 20,
+            slots: veobatch_ledger::SlotUse::default(),
             allowance: 20_000,
             in_flight: 0,
             next_slot: at(0),

@@ -7,7 +7,7 @@ pub(crate) mod text;
 
 use serde_json::{Value, json};
 use veobatch_core::{FailureKind, JobKey, OpenAttempt, State, StateName, Stray};
-use veobatch_ledger::{BatchSummary, Ledger, Stored, Unreadable};
+use veobatch_ledger::{BatchSummary, JobFilter, Ledger, Stored, Unreadable};
 
 use crate::failure::Result;
 use crate::report::json;
@@ -73,9 +73,9 @@ impl Attention {
                 }
                 let jobs = if state == StateName::Done {
                     // What is compact has no task beside it.
-                    ledger.whole(&batch.batch, None, LOOK).await
+                    ledger.page(&batch.batch, JobFilter::Whole, None, LOOK).await
                 } else {
-                    ledger.page(&batch.batch, Some(state), None, LOOK).await
+                    ledger.page(&batch.batch, JobFilter::In(state), None, LOOK).await
                 };
                 let jobs = jobs?;
                 let is_all =

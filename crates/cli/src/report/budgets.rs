@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use veobatch_core::{BatchId, Credits, StateName};
-use veobatch_ledger::{Account, BatchSummary, Ledger};
+use veobatch_ledger::{Account, BatchSummary, JobFilter, Ledger};
 
 use crate::failure::Result;
 use crate::output::format::{credits, number, rounded};
@@ -43,7 +43,7 @@ pub(crate) async fn next_price(
     batch: &BatchId,
     prices: &BTreeMap<String, Credits>,
 ) -> Result<Option<Credits>> {
-    let next = ledger.page(batch, Some(StateName::Queued), None, 1).await?;
+    let next = ledger.page(batch, JobFilter::In(StateName::Queued), None, 1).await?;
     Ok(next.first().and_then(|job| prices.get(&job.spec.price_class()).copied()))
 }
 
@@ -111,6 +111,8 @@ mod tests {
         });
         Account {
             pace: Pace::default(),
+            poll_rate: 20,
+            slots: veobatch_ledger::SlotUse::default(),
             allowance: 20_000,
             in_flight: 0,
             next_slot: Timestamp::default(),

@@ -55,7 +55,7 @@ pub(crate) struct BatchForecast<'a> {
 impl Forecasts {
     /// From what the ledger knows of the batches that are not at rest, and of those that are `named`.
     pub(crate) async fn of(ledger: &dyn Ledger, named: &[BatchId]) -> Result<Self> {
-        let account = ledger.account().await?;
+        let account = ledger.account(0).await?;
         let known = ledger.durations().await?;
         let mut batches = ledger.list(&Batches::Active).await?;
         let named = ledger.list(&Batches::Named(named.to_vec())).await?;

@@ -15,7 +15,7 @@ pub(crate) struct Slots([SlotUse; 2]);
 
 impl Slots {
     pub(crate) async fn of(ledger: &dyn Ledger) -> Result<Self> {
-        let of = async |hours| ledger.slots(hours).await;
+        let of = async |hours| ledger.account(hours).await.map(|account| account.slots);
         Ok(Self([of(PERIODS[0].0).await?, of(PERIODS[1].0).await?]))
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use veobatch_core::{Credits, TimeRange, Zone};
-use veobatch_ledger::{Account, Daily, DailyBudget, Day, Pace, PriceList, Settings as Wanted};
+use veobatch_ledger::{Account, AccountUpdate, Daily, DailyBudget, Day, Pace, PriceList};
 use veobatch_producer::Setting;
 
 use crate::args::parse::Rate;
@@ -26,13 +26,15 @@ impl Session {
     /// anything was.
     pub(crate) async fn configure(&self, settings: &Settings, account: &AccountSettings) -> Result<bool> {
         let ledger = &*self.ledger;
-        let polls = self.limit_polls(settings, account).await?;
-        let before = ledger.account().await?;
-        let wanted = wanted(account, &before)?;
-        ledger.configure(&wanted).await.map_err(|error| Failure::ledger("store the settings in the ledger", &error))?;
-        let after = ledger.account().await?;
+        let before = ledger.account(0).await?;
+        let wanted = wanted(settings, account, &before)?;
+        ledger
+            .update_account(&wanted)
+            .await
+            .map_err(|error| Failure::ledger("store the settings in the ledger", &error))?;
+        let after = ledger.account(0).await?;
         let changes = [
-            polls,
+            account.poll_rate.and_then(|_| polls(before.poll_rate, after.poll_rate)),
             pace(&before.pace, &after.pace),
             repriced(&before.prices, &after.prices),
             daily(before.daily.as_ref(), after.daily.as_ref()),
@@ -45,20 +47,9 @@ impl Session {
         }
         Ok(is_changed)
     }
-
-    /// Stores how many polls a second are allowed, if it was given, and says what that changed. The simulated videos
-    /// take seconds.
-    async fn limit_polls(&self, settings: &Settings, account: &AccountSettings) -> Result<Option<String>> {
-        let quick = settings.simulate.then_some(SIMULATED_POLL_RATE);
-        let Some(rate) = account.poll_rate.or(quick) else { return Ok(None) };
-        let stored = self.ledger.limit_polls(Some(rate)).await;
-        let before = stored.map_err(|error| Failure::ledger("store the rate of polls in the ledger", &error))?;
-        let is_told = before != rate && account.poll_rate.is_some();
-        Ok(is_told.then(|| format!("polls: {rate} per second (was {before})")))
-    }
 }
 
-fn wanted(settings: &AccountSettings, account: &Account) -> Result<Wanted> {
+fn wanted(all: &Settings, settings: &AccountSettings, account: &Account) -> Result<AccountUpdate> {
     let pace = &settings.pace;
     let daily = match &settings.daily_budget {
         None | Some(Setting::Keep) => None,
@@ -73,14 +64,20 @@ fn wanted(settings: &AccountSettings, account: &Account) -> Result<Wanted> {
         Some(Day { zone: budget.zone.clone(), range })
     });
     let by_class = prices::of(pace.prices.as_deref())?.by_class();
-    Ok(Wanted {
+    Ok(AccountUpdate {
         rate: pace.rate.map(|Rate { count, per }| (count, per)),
         max_in_flight: pace.max_in_flight,
+        // The simulated videos take seconds.
+        poll_rate: settings.poll_rate.or(all.simulate.then_some(SIMULATED_POLL_RATE)),
         prices: Some(PriceList { by_class, asked: pace.prices.is_some() }),
         daily,
         day,
-        ..Wanted::default()
+        ..AccountUpdate::default()
     })
+}
+
+fn polls(before: u32, after: u32) -> Option<String> {
+    (before != after).then(|| format!("polls: {after} per second (was {before})"))
 }
 
 fn pace(before: &Pace, after: &Pace) -> Option<String> {

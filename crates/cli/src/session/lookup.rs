@@ -1,7 +1,7 @@
 //! From the names that a person typed to batches and jobs; for a name that is not there, those that are like it.
 
 use veobatch_core::{BatchId, JobId, JobKey, fold};
-use veobatch_ledger::{BatchSummary, Batches, Ledger, Stored};
+use veobatch_ledger::{BatchSummary, Batches, JobFilter, Ledger, Lookup, Stored};
 
 use crate::failure::{Failure, Result};
 
@@ -32,11 +32,11 @@ pub(crate) async fn batch(ledger: &dyn Ledger, name: &str) -> Result<BatchSummar
 pub(crate) async fn job(ledger: &dyn Ledger, batch: &BatchId, name: &str) -> Result<Stored> {
     if let Ok(job) = JobId::parse(name) {
         let key = JobKey { batch: batch.clone(), job };
-        if let Some(stored) = ledger.read(&key).await? {
+        if let Some(stored) = ledger.find(Lookup::Name(&key)).await? {
             return Ok(stored);
         }
     }
-    let some = ledger.page(batch, None, None, LOOK).await?;
+    let some = ledger.page(batch, JobFilter::All, None, LOOK).await?;
     let near = near(name, some.iter().map(|stored| stored.key.job.as_str()));
     let failure = Failure::bad_input(format!("find job {name:?}")).since(format!("batch {batch} has no such job"));
     Err(failure.hint(if near.is_empty() {

@@ -6,7 +6,7 @@ use clap::Args;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 use veobatch_core::{BatchId, Event, JobKey, PollPolicy, Record, StateName};
-use veobatch_ledger::{Change, Changed, Ledger, NoRetry, Stored, change_unless};
+use veobatch_ledger::{Change, Changed, JobFilter, Ledger, NoRetry, Stored, change_unless};
 
 use crate::args::settings::Settings;
 use crate::exit::{DONE, UNFINISHED};
@@ -87,7 +87,7 @@ pub(crate) async fn pages(
     for &state in states {
         let mut after = None;
         loop {
-            let jobs = ledger.page(batch, Some(state), after.as_ref(), PAGE).await?;
+            let jobs = ledger.page(batch, JobFilter::In(state), after.as_ref(), PAGE).await?;
             let is_last = jobs.len() < PAGE;
             after = jobs.last().map(|last| last.key.job.clone());
             take(jobs).await?;

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use url::{Host, Url};
 use veobatch_api::{ApiKey, ClientConfig, Dialect, FileHostConfig, is_loopback};
 use veobatch_core::{Credits, TroubleKind};
-use veobatch_ledger::Ledger;
+use veobatch_ledger::{Binding, Ledger};
 use veobatch_simulator::{Config, Simulator};
 use veobatch_worker::Client;
 
@@ -64,13 +64,14 @@ impl Account {
             Self::Real { base, key } => {
                 let fingerprint = |salt: &[u8]| key.fingerprint(salt);
                 let base = base.as_str().trim_end_matches('/');
-                if !ledger.is_bound(base, &fingerprint).await.map_err(refused)? {
+                if !ledger.bind(base, &fingerprint, Binding::Check).await.map_err(refused)? {
                     self.confirm().await?;
                 }
-                ledger.bind(base, &fingerprint).await
+                ledger.bind(base, &fingerprint, Binding::Bind).await
             }
-            Self::Simulated => ledger.bind(SIMULATOR, &|_: &[u8]| SIMULATOR.to_owned()).await,
+            Self::Simulated => ledger.bind(SIMULATOR, &|_: &[u8]| SIMULATOR.to_owned(), Binding::Bind).await,
         }
+        .map(drop)
         .map_err(refused)
     }
 

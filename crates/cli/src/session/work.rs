@@ -123,7 +123,7 @@ impl Shown<'_> {
     pub(crate) async fn update(&mut self, session: &Session) -> bool {
         let read = async {
             let summaries = summaries(&*session.ledger, self.batches).await?;
-            let account = session.ledger.account().await?;
+            let account = session.ledger.account(0).await?;
             let hindrance =
                 match account::gate(&account).or_else(|| forecast::text::closed(&summaries, account.calendar)) {
                     None => budgets::spent(&*session.ledger, &summaries, &account).await?,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use tokio::task::JoinSet;
 use veobatch_core::{BatchId, Files, Record, Resolution, State, StateName, Task, TaskId, Timestamp};
-use veobatch_ledger::{Compaction, LedgerUrl, Nonce, Put, SharedLedger, Stored};
+use veobatch_ledger::{Compaction, JobFilter, LedgerUrl, Nonce, Put, SharedLedger, Stored};
 
 use crate::queue::admit;
 
@@ -31,7 +31,7 @@ pub(crate) async fn make(ledger: &SharedLedger, url: &LedgerUrl, batches: usize,
 
 async fn finish(ledger: &SharedLedger, batch: &BatchId, jobs: usize) {
     admit(ledger, batch, jobs, Resolution::default()).await;
-    let queued = ledger.page(batch, Some(StateName::Queued), None, jobs).await.unwrap();
+    let queued = ledger.page(batch, JobFilter::In(StateName::Queued), None, jobs).await.unwrap();
     assert_eq!(queued.len(), jobs, "a page of {batch}");
     let mut puts = JoinSet::new();
     for stored in queued {

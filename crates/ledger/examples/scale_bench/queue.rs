@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use veobatch_core::{BatchId, Event, JobId, Outcome, PollPolicy, Resolution, Spec, TaskId, Token};
 use veobatch_ledger::{
-    Admission, Arrival, Change, Claimed, GateReport, NewJob, NoRetry, Nonce, STAGE_CHUNK, Settings, Settle,
+    AccountUpdate, Admission, Arrival, Change, Claimed, GateReport, NewJob, NoRetry, Nonce, STAGE_CHUNK, Settle,
     SharedLedger, SubmissionClaim, change,
 };
 
@@ -14,8 +14,11 @@ pub(crate) const LEASE: Duration = Duration::from_secs(120);
 /// Neither pace nor cap holds anything back.
 pub(crate) async fn unbound(ledger: &SharedLedger) {
     let rate = Some((1_000_000, Duration::from_secs(1)));
-    ledger.configure(&Settings { rate, max_in_flight: Some(10_000_000), ..Settings::default() }).await.unwrap();
-    ledger.limit_polls(Some(10_000_000)).await.unwrap();
+    ledger
+        .update_account(&AccountUpdate { rate, max_in_flight: Some(10_000_000), ..AccountUpdate::default() })
+        .await
+        .unwrap();
+    ledger.update_account(&AccountUpdate { poll_rate: Some(10_000_000), ..AccountUpdate::default() }).await.unwrap();
 }
 
 /// Admits `count` jobs with 200 bytes of prompt each.
@@ -31,7 +34,7 @@ pub(crate) async fn admit(ledger: &SharedLedger, batch: &BatchId, count: usize, 
         let jobs: Vec<NewJob> = (first..count.min(first + STAGE_CHUNK)).map(job).collect();
         ledger.stage(&admission, batch, &jobs).await.unwrap();
     }
-    ledger.publish(&admission, std::slice::from_ref(batch)).await.unwrap();
+    ledger.publish(&admission, std::slice::from_ref(batch), None).await.unwrap();
 }
 
 /// One claim of a submission, if there is a job.

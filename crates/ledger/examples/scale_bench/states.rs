@@ -2,7 +2,7 @@
 
 use redis::aio::MultiplexedConnection;
 use veobatch_core::{BatchId, Event, Outcome, PollPolicy, Progress, Refusal, RefusalKind, Resolution, Token};
-use veobatch_ledger::{Change, Claimed, LedgerUrl, NoRetry, SharedLedger, change};
+use veobatch_ledger::{Change, Claimed, LedgerUrl, Lookup, NoRetry, SharedLedger, change};
 
 use crate::queue::{admit, ended, task_of, with_all};
 
@@ -67,7 +67,7 @@ async fn bring(ledger: SharedLedger, token: Token, claimed: Claimed, far: Far) {
         let event = Event::Polled { task, progress };
         let policy = PollPolicy::default();
         let told = Change { event: &event, lease: None, settle: None, jitter: 0.5, policy: &policy };
-        let stored = ledger.read(&key).await.unwrap().unwrap();
+        let stored = ledger.find(Lookup::Name(&key)).await.unwrap().unwrap();
         change(&*ledger, stored, &told, &mut NoRetry).await.unwrap();
     }
 }

@@ -7,30 +7,24 @@ use redis::Value;
 use serde_json::json;
 use veobatch_core::{Credits, TimeRange, Timestamp};
 
-use super::RedisLedger;
-use super::admission::texts;
-use super::answers::when;
+use super::hints;
+use super::ledger::RedisLedger;
+use super::row::when;
+use super::scripts::texts;
+use crate::hints::notes as notes_of;
 use crate::transfer::Moved;
-use crate::{Account, Daily, DailyBudget, Day, Gate, LedgerError, Note, NoteKind, Pace, Settings, SlotUse};
+use crate::{Account, AccountUpdate, Daily, DailyBudget, Day, Gate, LedgerError, Pace, SlotUse};
 
 impl RedisLedger {
-    pub(super) async fn slot_use(&self, hours: u32) -> Result<SlotUse, LedgerError> {
-        let words: Vec<String> = self.server.run(&self.scripts.slots, &texts([&hours.to_string()])).await?;
-        let mut all = SlotUse::default();
-        for pair in words.chunks_exact(2) {
-            if let [reason, amount] = pair {
-                all.add(reason, amount.parse().unwrap_or_default());
-            }
-        }
-        Ok(all)
-    }
-
-    /// The account as it was before `settings` came into force.
-    pub(super) async fn account_with(&self, settings: &Settings) -> Result<Account, LedgerError> {
-        let answer: Accounts = self.server.run(&self.scripts.account, &texts([&changes(settings).to_string()])).await?;
-        let (now, n, allowed, w, cap, in_flight, slot, gate, recovers, daily, prices, (notes, moved)) = answer;
+    /// The account as it was before `update` came into force.
+    pub(super) async fn account_with(&self, update: &AccountUpdate, slot_hours: u32) -> Result<Account, LedgerError> {
+        let args = texts([&changes(update).to_string(), &slot_hours.to_string()]);
+        let answer: Accounts = self.server.run(&self.scripts.account, &args).await?;
+        let (now, n, allowed, w, cap, in_flight, slot, gate, recovers, daily, prices, others) = answer;
+        let (notes, moved, poll_rate, slots) = others;
         Ok(Account {
             pace: Pace { submissions: n, per: Duration::from_millis(w), max_in_flight: cap },
+            poll_rate,
             allowance: allowed,
             in_flight,
             next_slot: Timestamp::from_millis(slot),
@@ -39,7 +33,8 @@ impl RedisLedger {
             moved_to: Some(moved).filter(|moved| !moved.is_empty()).map(|moved| Moved::parse(&moved).to),
             daily: read_daily(daily)?,
             prices: prices.into_iter().map(|(class, price)| (class, Credits::from_millis(price))).collect(),
-            notes: NoteKind::ALL.into_iter().filter_map(|kind| note(kind, notes.get(kind.as_str())?)).collect(),
+            slots: slot_use(&slots),
+            notes: notes_of(&hints::read_all(notes)),
             now: Timestamp::from_millis(now),
             calendar: Timestamp::from_millis(now),
         })
@@ -59,56 +54,59 @@ type Accounts = (
     u64,
     Vec<Value>,
     BTreeMap<String, i64>,
-    (BTreeMap<String, String>, String),
+    (Vec<(String, String)>, String, u32, Vec<String>),
 );
 
-/// When a note was said, and its words.
-fn note(kind: NoteKind, stored: &str) -> Option<Note> {
-    let (at, words) = stored.split_once(' ')?;
-    Some(Note { kind, words: words.to_owned(), at: Timestamp::from_millis(at.parse().ok()?) })
+/// Reasons and amounts, one after the other.
+fn slot_use(words: &[String]) -> SlotUse {
+    let mut all = SlotUse::default();
+    for pair in words.chunks_exact(2) {
+        if let [reason, amount] = pair {
+            all.add(reason, amount.parse().unwrap_or_default());
+        }
+    }
+    all
 }
 
 /// What `account.lua` is to change. Times and amounts are texts: its numbers would be written with 14 digits.
-fn changes(settings: &Settings) -> serde_json::Value {
+fn changes(update: &AccountUpdate) -> serde_json::Value {
     let mut all = serde_json::Map::new();
     let mut set = |name: &str, value: serde_json::Value| all.insert(name.to_owned(), value);
-    if let Some((n, w)) = settings.rate {
+    if let Some((n, w)) = update.rate {
         set("n", json!(n));
         set("w", json!(w.as_millis().to_string()));
     }
-    if let Some(cap) = settings.max_in_flight {
+    if let Some(cap) = update.max_in_flight {
         set("cap", json!(cap));
     }
-    if let Some(list) = &settings.prices {
+    if let Some(list) = &update.prices {
         let price = |(class, credits): &(String, Credits)| (class.clone(), credits.as_millis().to_string());
         set("prices", json!(list.by_class.iter().map(price).collect::<BTreeMap<_, _>>()));
         set("asked", json!(list.asked));
     }
-    if let Some(daily) = &settings.daily {
+    if let Some(daily) = &update.daily {
         let budget =
             |daily: &DailyBudget| json!({"credits": daily.credits.as_millis().to_string(), "zone": daily.zone});
         set("daily", daily.as_ref().map_or(json!(false), budget));
     }
-    if let Some(Day { zone, range }) = &settings.day {
+    if let Some(Day { zone, range }) = &update.day {
         let (from, until) = (range.from.as_millis().to_string(), range.until.as_millis().to_string());
         set("day", json!({"zone": zone, "from": from, "until": until}));
     }
-    if settings.solvent {
-        set("solvent", json!(true));
+    if let Some(rate) = update.poll_rate {
+        set("poll_rate", json!(rate.max(1)));
     }
-    if let Some((why, wait)) = &settings.closes {
-        set("closes", json!({"why": why, "wait": wait.as_millis().to_string()}));
+    if let Some((why, wait)) = &update.close_gate {
+        set("close_gate", json!({"why": why, "wait": wait.as_millis().to_string()}));
     }
-    if settings.joins {
-        set("joins", json!(true));
-    }
-    if settings.rereads {
-        set("rereads", json!(true));
-    }
-    if let Some((kind, words)) = &settings.note {
-        let mut note = serde_json::Map::from_iter([("kind".to_owned(), json!(kind.as_str()))]);
-        note.extend(words.iter().map(|words| ("words".to_owned(), json!(words))));
-        set("note", note.into());
+    let flags = [
+        ("credits_back", update.credits_back),
+        ("forget_round_trips", update.forget_round_trips),
+        ("retry_unreadable", update.retry_unreadable),
+        ("accept_restored", update.accept_restored.is_some()),
+    ];
+    for (name, _) in flags.into_iter().filter(|(_, is_set)| *is_set) {
+        set(name, json!(true));
     }
     serde_json::Value::Object(all)
 }

@@ -1,9 +1,10 @@
-//! Bringing jobs in: staged in chunks where nobody looks, then shown all at once.
+//! Bringing jobs in: staged in chunks that nobody sees, then published all at once.
 
 use veobatch_core::{BatchId, JobId, Timestamp};
 
-use super::RedisLedger;
-use super::answers::{CLASS_MARK, Row, damaged};
+use super::ledger::RedisLedger;
+use super::row::{CLASS_MARK, Row, damaged};
+use super::scripts::texts;
 use crate::digest;
 use crate::job::Restatement;
 use crate::migration::{Older, looks_made};
@@ -24,13 +25,13 @@ impl RedisLedger {
         }
         loop {
             let answer: redis::Value = self.server.run(&self.scripts.stage, &args).await?;
-            match Answer::parse(answer)? {
-                Answer::Staged { new, known, conflicts, restated } => {
+            match StageAnswer::parse(answer)? {
+                StageAnswer::Staged { new, known, conflicts, restated } => {
                     return Ok(Staged { new, known, conflicts: ids(jobs, &conflicts), restated });
                 }
-                Answer::Busy => return Err(LedgerError::Busy { batch: batch.clone() }),
-                Answer::Dropped => return Err(LedgerError::Dropped),
-                Answer::Again => {}
+                StageAnswer::Busy => return Err(LedgerError::Busy { batch: batch.clone() }),
+                StageAnswer::Dropped => return Err(LedgerError::Dropped),
+                StageAnswer::Again => {}
             }
         }
     }
@@ -84,7 +85,7 @@ impl RedisLedger {
 }
 
 /// What the script says of a chunk.
-enum Answer {
+enum StageAnswer {
     Staged {
         new: u64,
         known: u64,
@@ -97,7 +98,7 @@ enum Answer {
     Again,
 }
 
-impl Answer {
+impl StageAnswer {
     fn parse(value: redis::Value) -> Result<Self, LedgerError> {
         let unread = |error: redis::ParsingError| LedgerError::Damaged(error.to_string());
         let parts: Vec<redis::Value> = redis::from_redis_value(value).map_err(unread)?;
@@ -146,9 +147,4 @@ fn entry_of(id: &str, job: &NewJob, spec: &[u8]) -> Vec<u8> {
 
 fn ids(jobs: &[NewJob], positions: &[usize]) -> Vec<JobId> {
     positions.iter().filter_map(|at| jobs.get(*at)).map(|job| job.id.clone()).collect()
-}
-
-/// Arguments of a script.
-pub(super) fn texts<const N: usize>(texts: [&str; N]) -> Vec<Vec<u8>> {
-    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }

@@ -1,13 +1,15 @@
-//! Looking at batches: those that are asked for, with their counts.
+//! Batches: which there are, with their counts; their flags and settings.
 
 use std::collections::{BTreeMap, HashMap};
 
 use redis::Cmd;
+use serde_json::json;
 use veobatch_core::{BatchId, BatchSettings, Credits, StateName, TimeRange, Timestamp};
 
-use super::RedisLedger;
-use super::answers::damaged;
-use crate::{BatchSummary, Batches, LedgerError};
+use super::ledger::RedisLedger;
+use super::row::damaged;
+use super::scripts::texts;
+use crate::{BatchFlag, BatchSummary, BatchUpdate, Batches, LedgerError};
 
 /// Batches asked for in one go.
 const CHUNK: usize = 500;
@@ -155,4 +157,40 @@ fn summary(fields: &HashMap<String, String>, rested: Option<u64>) -> Result<Opti
         terms,
         credits: credits("credits").unwrap_or_default(),
     }))
+}
+
+impl RedisLedger {
+    pub(super) async fn change_batch(&self, batch: &BatchId, new: &BatchUpdate) -> Result<(), LedgerError> {
+        let update = settings(new).to_string();
+        match self.server.run::<u8>(&self.scripts.update_batch, &texts([&batch.folded(), &update])).await? {
+            0 => Err(LedgerError::UnknownBatch(batch.clone())),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What `update_batch.lua` is to change.
+fn settings(new: &BatchUpdate) -> serde_json::Value {
+    let mut all = serde_json::Map::new();
+    let mut set = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            all.insert(name.to_owned(), json!(value));
+        }
+    };
+    set("weight", new.weight.map(|weight| weight.to_string()));
+    set("priority", new.priority.map(|priority| priority.to_string()));
+    set("budget", new.budget.map(|budget| budget.map_or_else(String::new, |credits| credits.as_millis().to_string())));
+    set("schedule", new.schedule.clone());
+    set("from", new.range.map(|range| range.from.as_millis().to_string()));
+    set("until", new.range.map(|range| range.until.as_millis().to_string()));
+    set("only_if", new.only_if.clone());
+    if let Some(flag) = &new.flag {
+        let flag = match flag {
+            BatchFlag::Paused(on) => json!({"name": "paused", "on": on}),
+            BatchFlag::PausedBecause(why) => json!({"name": "paused", "on": true, "why": why}),
+            BatchFlag::Cancelling(on) => json!({"name": "cancelling", "on": on}),
+        };
+        all.insert("flag".to_owned(), flag);
+    }
+    all.into()
 }

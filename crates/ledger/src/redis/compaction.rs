@@ -2,9 +2,9 @@
 
 use veobatch_core::{BatchId, millis};
 
-use super::RedisLedger;
-use super::admission::texts;
-use super::answers::damaged;
+use super::ledger::RedisLedger;
+use super::row::damaged;
+use super::scripts::texts;
 use crate::{Compaction, LedgerError, STAGING_TIMEOUT};
 
 /// Jobs made compact in one call: 2 ms of the server's time.

@@ -15,7 +15,7 @@
 //! it may have been put in the place of another, or have lost its file.
 //!
 //! In a cluster the connection leads to the node that had the queue when it was made. One that has it no more refuses to be
-//! asked for the claims, and the next round looks for the node that has it.
+//! asked for the claims, and the next round searches for the node that has it.
 //!
 //! Whoever comes while others wait shares the next round with those who came too; each is told of its own claim.
 

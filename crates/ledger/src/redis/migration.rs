@@ -1,6 +1,6 @@
 //! Bringing a ledger on Redis to the present format.
 //!
-//! Workers on other machines may be at it. Those of format 1 look at the format only when they start, and would write
+//! Workers on other machines may be at it. Those of format 1 check the format only when they start, and would write
 //! records back without what they do not know. So nothing is granted any more, in a way that they obey, and the step
 //! is taken once it is certain that none of them took a lease for [`QUIET`]. From then on whatever they would read first
 //! is a key of another type, and every script of a later program checks the format (`format.lua`).
@@ -18,8 +18,8 @@ use redis::{Cmd, Script, Value};
 use tokio::time::{Instant, sleep};
 use veobatch_core::millis;
 
-use super::admission::texts;
-use super::answers::{CLASS_MARK, damaged};
+use super::row::{CLASS_MARK, damaged};
+use super::scripts::texts;
 use super::server::Server;
 use crate::LedgerError;
 use crate::job::Fence;
@@ -31,7 +31,7 @@ const QUIET: Duration = Duration::from_secs(90);
 /// How long a lease of format 1 lasts.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// Between two looks.
+/// Between two checks.
 const TICK: Duration = Duration::from_millis(500);
 
 /// Jobs that one step reads.
@@ -62,10 +62,13 @@ pub(super) async fn migrate(server: &Server, found: &str) -> Result<(), LedgerEr
     }
     let numbers: Vec<u32> = server.ask(Cmd::new().arg("HVALS").arg(server.key("names"))).await?;
     for number in numbers {
+        reindex(server, &me, &format!("b{number}:i"), &format!("b{number}"), "buckets").await?;
         split_specs(server, &me, number).await?;
     }
+    reindex(server, &me, "t", "meta", "task_buckets").await?;
     let mut done = redis::pipe();
     done.atomic();
+    done.cmd("HDEL").arg(server.key("meta")).arg("tasks").ignore();
     done.cmd("HSET").arg(server.key("meta")).arg("format").arg(FORMAT).arg("recovers").arg(before).ignore();
     done.cmd("DEL").arg(server.key("migration")).ignore();
     server.ask_all::<()>(&done).await?;
@@ -172,12 +175,30 @@ async fn lock(server: &Server, me: &str) -> Result<bool, LedgerError> {
     }
 }
 
+/// Brings an index together that format 1 kept in small hashes; `field` of `hash` says in how many.
+async fn reindex(server: &Server, me: &str, index: &str, hash: &str, field: &str) -> Result<(), LedgerError> {
+    let hash = server.key(hash);
+    // A ledger without tasks does not say.
+    let count: Option<u32> = server.ask(Cmd::new().arg("HGET").arg(&hash).arg(field)).await?;
+    let script = step!("lua/ops/migration/reindex.lua");
+    for at in 0..count.unwrap_or(1) {
+        server.run::<u8>(&script, &texts([index, &at.to_string()])).await?;
+        if at % 64 == 0 {
+            keep_lock(server, me).await?;
+        }
+    }
+    server.ask::<()>(Cmd::new().arg("HDEL").arg(&hash).arg(field)).await
+}
+
+/// The step goes on: nobody else takes it.
+async fn keep_lock(server: &Server, me: &str) -> Result<(), LedgerError> {
+    server.ask(Cmd::new().arg("SET").arg(server.key("migration")).arg(me).arg("PX").arg(10_000)).await
+}
+
 /// Brings the specs of a batch to format 2, and says by which names its jobs are known too.
 async fn split_specs(server: &Server, me: &str, number: u32) -> Result<(), LedgerError> {
-    let (survey, change) = (
-        step!("lua/lib/finished.lua", "lua/ops/migration/survey.lua"),
-        step!("lua/lib/index.lua", "lua/ops/migration/split.lua"),
-    );
+    let (survey, change) =
+        (step!("lua/lib/archive.lua", "lua/ops/migration/survey.lua"), step!("lua/ops/migration/split.lua"));
     // What a name's next number is likely to be: only a repetition begins at 1 again.
     let mut numbers: HashMap<String, u64> = HashMap::new();
     let (mut from, mut unrecognizable) = (0, 0_u64);
@@ -208,7 +229,7 @@ async fn split_specs(server: &Server, me: &str, number: u32) -> Result<(), Ledge
             let given: Vec<u64> = server.run(&change, &args).await?;
             numbers.extend(names.into_iter().zip(given.into_iter().map(|nth| nth + 1)));
         }
-        server.ask::<()>(Cmd::new().arg("SET").arg(server.key("migration")).arg(me).arg("PX").arg(10_000)).await?;
+        keep_lock(server, me).await?;
         from += jobs.len();
         if jobs.len() < CHUNK {
             break;

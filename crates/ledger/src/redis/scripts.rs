@@ -10,7 +10,7 @@ use veobatch_core::account::{
 };
 use veobatch_core::{SOFT_DEADLINE, millis};
 
-use crate::account::{LOOKS, PROMOTED, WOKEN};
+use crate::account::{MOST_CANDIDATES, PROMOTED, WOKEN};
 use crate::unreadable::SET_ASIDE;
 
 /// The numbers that scripts share with Rust, as `K.NAME`; times in ms.
@@ -27,7 +27,7 @@ fn constants() -> String {
         ("ENOUGH", ENOUGH_ANSWERS.to_string()),
         ("GATE_MAX", ms(GATE_MAX)),
         ("GENERATION", GENERATION_ANSWERS.to_string()),
-        ("LOOKS", LOOKS.to_string()),
+        ("MOST_CANDIDATES", MOST_CANDIDATES.to_string()),
         ("LOWER", LOWER.to_string()),
         ("MARGIN", MARGIN_MS.to_string()),
         ("MOST_DOUBLINGS", MOST_DOUBLINGS.to_string()),
@@ -51,9 +51,32 @@ fn constants() -> String {
     format!("local K = {{ {} }}\n", set.join(", "))
 }
 
+macro_rules! libraries {
+    ($($name:ident: $($file:literal),+;)+) => { $(const $name: &str = concat!($(include_str!(concat!("lua/lib/", $file, ".lua"))),+);)+ };
+}
+
+libraries! {
+    PRELUDE: "prelude", "format";
+    ACCOUNT: "account/pace", "account/gate", "account/slots", "account/budget", "account/polls", "account/decision";
+    ACCOUNT_STATE: "account_state";
+    ARCHIVE: "archive";
+    BATCH_READ: "batch_read";
+    CHANGE_JOB: "change_job";
+    MOVED: "moved", "stamp";
+    NAMES: "names";
+    NEXT_JOB: "next_job";
+    POLL_BUCKET: "poll_bucket";
+    QUEUE: "queue";
+    RECOVERY: "recovery";
+    REST: "rest";
+    STAGING: "staging";
+    STAMP: "stamp";
+    UNREADABLE: "unreadable";
+}
+
 /// The account's rules behind their constants: for the test that holds them equal to those of core.
 pub(super) fn account_rules() -> String {
-    constants() + include_str!("lua/lib/account.lua")
+    constants() + ACCOUNT
 }
 
 /// All of them, named for what they do.
@@ -70,12 +93,8 @@ pub(super) struct Scripts {
     pub(super) leases: Script,
     pub(super) read: Script,
     pub(super) account: Script,
-    pub(super) slots: Script,
-    pub(super) flag: Script,
-    pub(super) arrange: Script,
-    pub(super) heard: Script,
-    pub(super) seen: Script,
-    pub(super) polls: Script,
+    pub(super) update_batch: Script,
+    pub(super) hint: Script,
     pub(super) compact: Script,
     pub(super) forget: Script,
     pub(super) clear: Script,
@@ -85,51 +104,46 @@ pub(super) struct Scripts {
 }
 
 macro_rules! script {
-    ($constants:ident, $op:literal $(, $lib:literal)*) => {
-        Script::new(&[
-            &*$constants,
-            include_str!("lua/lib/prelude.lua"),
-            include_str!("lua/lib/format.lua"),
-            $(include_str!(concat!("lua/lib/", $lib, ".lua")),)*
-            include_str!(concat!("lua/ops/", $op, ".lua")),
-        ].concat())
+    ($constants:ident, $op:literal $(, $library:ident)*) => {
+        Script::new(&[&*$constants, PRELUDE, $($library,)* include_str!(concat!("lua/ops/", $op, ".lua"))].concat())
     };
 }
 
 /// What changes something, and is refused by a ledger that was moved.
 macro_rules! change {
-    ($constants:ident, $op:literal $(, $lib:literal)*) => { script!($constants, $op, "moved", "stamp" $(, $lib)*) };
+    ($constants:ident, $op:literal $(, $library:ident)*) => { script!($constants, $op, MOVED $(, $library)*) };
 }
 
 impl Scripts {
     pub(super) fn new() -> Self {
         let k = constants();
         Self {
-            stage: change!(k, "stage", "index", "queue", "staging", "finished"),
-            publish: change!(k, "publish", "queue", "recovery", "rest"),
-            abandon: change!(k, "abandon", "index", "queue", "staging"),
-            compare: change!(k, "compare", "index", "finished"),
-            grant: change!(k, "grant", "account", "account_state", "queue", "recovery", "aside"),
-            upgrade: change!(k, "upgrade", "account", "account_state", "recovery"),
-            claim: change!(k, "claim", "account", "many", "poll_bucket", "aside"),
-            put: change!(k, "put", "account", "account_state", "index", "queue", "many", "finished", "rest"),
+            stage: change!(k, "stage", NAMES, QUEUE, STAGING, ARCHIVE),
+            publish: change!(k, "publish", QUEUE, RECOVERY, REST),
+            abandon: change!(k, "abandon", NAMES, QUEUE, STAGING),
+            compare: script!(k, "compare", NAMES, ARCHIVE),
+            grant: change!(k, "grant", ACCOUNT, ACCOUNT_STATE, QUEUE, RECOVERY, UNREADABLE, NEXT_JOB),
+            upgrade: change!(k, "upgrade", ACCOUNT, ACCOUNT_STATE, RECOVERY),
+            claim: change!(k, "claim", ACCOUNT, BATCH_READ, POLL_BUCKET, UNREADABLE),
+            put: change!(k, "put", ACCOUNT, ACCOUNT_STATE, NAMES, QUEUE, BATCH_READ, ARCHIVE, REST, CHANGE_JOB),
             leases: change!(k, "leases"),
-            read: script!(k, "read", "index", "finished"),
-            account: script!(k, "account", "stamp", "account", "account_state", "queue"),
-            slots: script!(k, "slots", "account", "account_state"),
-            flag: change!(k, "flag", "queue", "rest"),
-            arrange: change!(k, "arrange", "queue"),
-            heard: change!(k, "heard"),
-            seen: change!(k, "seen"),
-            polls: script!(k, "polls", "account", "poll_bucket"),
-            compact: change!(k, "compact", "finished"),
+            read: script!(k, "read", NAMES, ARCHIVE),
+            account: script!(k, "account", STAMP, ACCOUNT, ACCOUNT_STATE, POLL_BUCKET, QUEUE),
+            update_batch: change!(k, "update_batch", QUEUE, REST),
+            hint: change!(k, "hint"),
+            compact: change!(k, "compact", ARCHIVE),
             forget: change!(k, "forget"),
-            clear: change!(k, "clear", "finished"),
-            rested: script!(k, "rested", "rest"),
-            set_aside: script!(k, "set_aside", "aside"),
-            take_back: change!(k, "take_back", "account", "account_state", "aside"),
+            clear: change!(k, "clear", ARCHIVE),
+            rested: script!(k, "rested", REST),
+            set_aside: script!(k, "set_aside", UNREADABLE),
+            take_back: change!(k, "take_back", ACCOUNT, ACCOUNT_STATE, UNREADABLE),
         }
     }
+}
+
+/// Arguments of a script.
+pub(super) fn texts<const N: usize>(texts: [&str; N]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
 #[cfg(test)]
@@ -139,16 +153,15 @@ mod tests {
     use super::*;
 
     /// What only the form of the keys knows, and no rule.
-    const REDIS_S_OWN: [&str; 11] = [
+    const REDIS_S_OWN: [&str; 10] = [
         "BATCH_LEVEL",
         "BLOCK",
-        "BUCKETS",
-        "FILL",
         "HOUR_US",
         "KEYS_AT_ONCE",
         "LEVEL",
         "SECOND_US",
         "STEP",
+        "TASKS_AT_ONCE",
         "UNLIMITED",
         "WIDTH",
     ];
@@ -173,7 +186,7 @@ mod tests {
         let mut used = BTreeSet::new();
         let folder =
             |name: &str| std::fs::read_dir(format!("{}/src/redis/lua/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
-        for entry in folder("lib").chain(folder("ops")) {
+        for entry in folder("lib").chain(folder("lib/account")).chain(folder("ops")) {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 // Steps of a migration and ends of a transfer decide nothing about the account.

@@ -34,8 +34,8 @@ pub(super) struct Server {
     given: ConnectionInfo,
     tag: Arc<str>,
     known: Mutex<Known>,
-    /// Held while the owner is looked for.
-    looking: tokio::sync::Mutex<()>,
+    /// Held while the owner is searched for.
+    search: tokio::sync::Mutex<()>,
 }
 
 /// What is known of the cluster.
@@ -56,7 +56,7 @@ impl Server {
             given: client.get_connection_info().clone(),
             tag: url.tag().into(),
             known: Mutex::default(),
-            looking: tokio::sync::Mutex::default(),
+            search: tokio::sync::Mutex::default(),
         };
         server.owner().await.map_err(|error| meaning(&error))?;
         Ok(server)
@@ -142,7 +142,7 @@ impl Server {
         if let Some(owner) = self.lock().owner.clone() {
             return Ok(owner);
         }
-        let _looking = self.looking.lock().await;
+        let _search = self.search.lock().await;
         if let Some(owner) = self.lock().owner.clone() {
             return Ok(owner);
         }

@@ -15,10 +15,14 @@ use async_trait::async_trait;
 use redis::{Cmd, Script};
 use tokio::sync::mpsc;
 
-use super::admission::texts;
+use super::address::RedisUrl;
+use super::ledger::RedisLedger;
+use super::scripts::texts;
 use super::server::Server;
-use super::{RedisLedger, RedisUrl, shared};
-use crate::transfer::{Entry, Import, Moved, Place, Sent, Standing, begun_elsewhere, changed, not_empty, out_of_step};
+use super::{identity, opening};
+use crate::transfer::{
+    Endpoint, ExportEntry, Import, Moved, Sent, Standing, begun_elsewhere, changed, not_empty, out_of_step,
+};
 use crate::{LedgerError, LedgerId};
 
 /// What an end of a transfer runs: none of these stops at a ledger that is being imported to.
@@ -29,19 +33,19 @@ macro_rules! transfer {
     };
 }
 
-transfer!(PAGE: "lua/lib/queue.lua", "lua/lib/index.lua", "lua/lib/finished.lua", "lua/ops/transfer/page.lua");
+transfer!(PAGE: "lua/lib/queue.lua", "lua/lib/archive.lua", "lua/ops/transfer/page.lua");
 transfer!(MARK: "lua/lib/format.lua", "lua/ops/transfer/mark.lua");
 transfer!(GIVE_UP: "lua/lib/format.lua", "lua/ops/transfer/give_up.lua");
 transfer!(BEGIN: "lua/ops/transfer/begin.lua");
 transfer!(CALL_OFF: "lua/ops/transfer/call_off.lua");
-transfer!(ADD: "lua/lib/index.lua", "lua/lib/queue.lua", "lua/lib/finished.lua", "lua/ops/transfer/add.lua");
+transfer!(ADD: "lua/lib/names.lua", "lua/lib/queue.lua", "lua/lib/archive.lua", "lua/ops/transfer/add.lua");
 transfer!(FINISH: "lua/lib/recovery.lua", "lua/lib/stamp.lua", "lua/ops/transfer/finish.lua");
 
 impl RedisLedger {
     /// As [`RedisLedger::open`], also where jobs are being imported.
     pub(crate) async fn connect(url: &RedisUrl) -> Result<Self, LedgerError> {
         let server = Server::connect(url).await?;
-        match shared::check_format(&server).await {
+        match opening::check_format(&server).await {
             Ok(()) | Err(LedgerError::Importing) => Ok(Self::on(server)),
             Err(error) => Err(error),
         }
@@ -53,7 +57,7 @@ impl RedisLedger {
 }
 
 #[async_trait]
-impl Place for RedisLedger {
+impl Endpoint for RedisLedger {
     async fn standing(&self) -> Result<Standing, LedgerError> {
         let (id, moved, import): (Option<String>, Option<String>, Option<String>) = self
             .server
@@ -67,12 +71,12 @@ impl Place for RedisLedger {
     }
 
     async fn export(&self, source: &str, lines: mpsc::Sender<Sent>) -> Result<(), LedgerError> {
-        shared::check_format(&self.server).await?;
+        opening::check_format(&self.server).await?;
         export::all(self, source, &lines).await
     }
 
     async fn begin(&self, import: &Import) -> Result<u64, LedgerError> {
-        let begun = Import { begun: shared::now(&self.server).await?, ..import.clone() };
+        let begun = Import { begun: identity::now(&self.server).await?, ..import.clone() };
         let copy = if import.is_copy { "1" } else { "" };
         let args = texts([&import.digest, &serde_json::to_string(&begun)?, copy]);
         let (word, added): (String, u64) = self.server.run(&BEGIN, &args).await?;
@@ -83,7 +87,7 @@ impl Place for RedisLedger {
         }
     }
 
-    async fn add(&self, import: &Import, from: u64, entries: &[Entry]) -> Result<(), LedgerError> {
+    async fn add(&self, import: &Import, from: u64, entries: &[ExportEntry]) -> Result<(), LedgerError> {
         let known = self.standing().await?.import.filter(|known| known.id == import.id).ok_or_else(out_of_step)?;
         let to = from + entries.len() as u64;
         let mut args = texts([&import.id, &from.to_string(), &to.to_string()]);

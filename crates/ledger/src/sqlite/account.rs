@@ -1,216 +1,144 @@
-//! The account's state, loaded for the rules of [`veobatch_core::account`] and stored again in the same transaction; and what
-//! they decide by: the jobs in flight, and the arrivals.
+//! The account as it is told, and its settings and prices.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension as _};
-use veobatch_core::account::{AccountState, Blocked, Daily, DailyBudget, Gate, Idle, MinRtt, Pace, Probe, Throttled};
-use veobatch_core::{Credits, TimeRange, Timestamp, Token};
+use rusqlite::Connection;
+use veobatch_core::account::{AccountState, Daily, Day, MinRtt};
+use veobatch_core::{Credits, Lane, StateName};
 
-use super::row::{get_time, ms, put_time, time};
-use super::settings;
-use super::writer::Step;
+use super::account_state::{self, now_us};
+use super::row::time;
+use super::transaction::Transaction;
 use crate::LedgerError;
-use crate::account::Account;
-
-/// `until`: no submission takes a slot before, as an upgrade waits for one.
-pub(super) const UPGRADE_TURN_TABLE: &str =
-    "CREATE TABLE IF NOT EXISTS upgrade_turn (one INTEGER PRIMARY KEY CHECK (one = 1), until INTEGER NOT NULL) STRICT;";
-
-/// Now, in microseconds: the end of the millisecond, as the clock knows no smaller times and the spacing may be one.
-pub(super) fn now_us(step: &Step<'_>) -> i64 {
-    put_time(step.now) * 1000 + 999
-}
-
-pub(super) fn load(sql: &Connection) -> Result<AccountState, LedgerError> {
-    let mut statement = sql.prepare_cached(
-        "SELECT submissions, per, cap, tat, troubles, gate_until, gate_why, gate_credits, gate_closings, probe, probe_until, \
-         low, low_since, peak, idle, idle_from, (SELECT until FROM upgrade_turn) FROM account",
-    )?;
-    let state = statement.query_row([], |row| {
-        let per: i64 = row.get(1)?;
-        let until: Option<i64> = row.get(5)?;
-        let gate = match until {
-            None => Gate::Open,
-            Some(until) => Gate::Closed {
-                until: time(until),
-                why: row.get::<_, Option<String>>(6)?.unwrap_or_default(),
-                no_credits: row.get(7)?,
-                closings: row.get(8)?,
-            },
-        };
-        let probe: Option<String> = row.get(9)?;
-        let (probe, probe_until) = (probe.as_deref().and_then(Token::parse), get_time(row, 10)?);
-        let idle: Option<String> = row.get(14)?;
-        let (idle, from_us) = (idle.as_deref().and_then(Blocked::parse), row.get(15)?);
-        Ok(AccountState {
-            pace: Pace {
-                submissions: row.get(0)?,
-                per: Duration::from_millis(per.cast_unsigned()),
-                max_in_flight: row.get(2)?,
-            },
-            tat_us: row.get(3)?,
-            troubles: row.get(4)?,
-            gate,
-            probe: probe.map(|token| Probe { token, until: probe_until }),
-            throttled: match row.get(11)? {
-                Some(to) => Some(Throttled { to, since: get_time(row, 12)?, peak: row.get(13)? }),
-                None => None,
-            },
-            idle: idle.map(|why| Idle { why, from_us }),
-            upgrade_turn: row.get::<_, Option<i64>>(16)?.map(time).unwrap_or_default(),
-        })
-    })?;
-    Ok(state)
-}
-
-pub(super) fn store(sql: &Connection, state: &AccountState) -> Result<(), LedgerError> {
-    let (until, why, credits, closings) = match &state.gate {
-        Gate::Open => (None, None, false, 0),
-        Gate::Closed { until, why, no_credits, closings } => {
-            (Some(put_time(*until)), Some(why), *no_credits, *closings)
-        }
-    };
-    sql.prepare_cached(
-        "UPDATE account SET submissions = ?, per = ?, cap = ?, tat = ?, troubles = ?, \
-         gate_until = ?, gate_why = ?, gate_credits = ?, gate_closings = ?, probe = ?, probe_until = ?, \
-         low = ?, low_since = ?, peak = ?, idle = ?, idle_from = ?",
-    )?
-    .execute(rusqlite::params![
-        state.pace.submissions,
-        ms(state.pace.per),
-        state.pace.max_in_flight,
-        state.tat_us,
-        state.troubles,
-        until,
-        why,
-        credits,
-        closings,
-        state.probe.as_ref().map(|probe| probe.token.as_str()),
-        state.probe.as_ref().map_or(0, |probe| put_time(probe.until)),
-        state.throttled.map(|throttled| throttled.to),
-        state.throttled.map_or(0, |throttled| put_time(throttled.since)),
-        state.throttled.map_or(0.0, |throttled| throttled.peak),
-        state.idle.map(|idle| idle.why.as_str()),
-        state.idle.map_or(0, |idle| idle.from_us),
-    ])?;
-    if state.upgrade_turn == Timestamp::default() {
-        sql.prepare_cached("DELETE FROM upgrade_turn")?.execute([])?;
-    } else {
-        let mut set = sql.prepare_cached("INSERT OR REPLACE INTO upgrade_turn (one, until) VALUES (1, ?)")?;
-        set.execute([put_time(state.upgrade_turn)])?;
-    }
-    Ok(())
-}
-
-/// Jobs in flight now: those with a place whose time is not over.
-pub(super) fn in_flight(sql: &Connection, now: Timestamp) -> Result<u32, LedgerError> {
-    let mut counted =
-        sql.prepare_cached("SELECT flying - (SELECT count(*) FROM job WHERE flight <= ?) FROM account")?;
-    let counted: i64 = counted.query_row([put_time(now)], |row| row.get(0))?;
-    Ok(u32::try_from(counted).unwrap_or_default())
-}
-
-/// When the next of those in flight stops counting by itself.
-pub(super) fn next_landing(sql: &Connection, now: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
-    let mut first = sql.prepare_cached("SELECT min(flight) FROM job WHERE flight > ?")?;
-    let first: Option<i64> = first.query_row([put_time(now)], |row| row.get(0))?;
-    Ok(first.filter(|until| *until != super::row::UNLIMITED).map(time))
-}
-
-/// The `most_young`-th latest bound of arrival.
-pub(super) fn nth_bound(sql: &Connection, most_young: i64) -> Result<Option<Timestamp>, LedgerError> {
-    // Hardly ever more than the log holds, and then there is nothing to count; never less.
-    let mut most = sql.prepare_cached("SELECT (SELECT max(id) FROM arrival) - (SELECT min(id) FROM arrival) + 1")?;
-    let most: Option<i64> = most.query_row([], |row| row.get(0))?;
-    if most.unwrap_or_default() < most_young {
-        return Ok(None);
-    }
-    let mut nth = sql.prepare_cached("SELECT bound FROM arrival ORDER BY bound DESC LIMIT 1 OFFSET ?")?;
-    let bound: Option<i64> = nth.query_row([most_young - 1], |row| row.get(0)).optional()?;
-    Ok(bound.map(time))
-}
+use crate::account::{Account, AccountUpdate, PriceList};
+use crate::hints::{HintKind, notes};
+use crate::slots::SlotUse;
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to N, which is far below")]
 fn allowance(state: &AccountState, now_us: i64) -> u32 {
     (state.allowed(now_us) * 1000.0) as u32
 }
 
-pub(super) fn account(step: &Step<'_>) -> Result<Account, LedgerError> {
-    let (state, now) = (load(step.sql)?, now_us(step));
-    let slot = state.next_slot_us(nth_bound(step.sql, state.most_young(now))?);
+/// The account as it is, with the slots of so many hours.
+pub(super) fn account(tx: &Transaction<'_>, slot_hours: u32) -> Result<Account, LedgerError> {
+    let (state, now) = (account_state::load(tx.sql)?, now_us(tx));
+    let slot = state.next_slot_us(account_state::nth_bound(tx.sql, state.most_young(now))?);
     Ok(Account {
-        in_flight: in_flight(step.sql, step.now)?,
+        in_flight: account_state::in_flight(tx.sql, tx.now)?,
         next_slot: time((slot + 999) / 1000),
+        poll_rate: super::polls::rate(tx)?,
         allowance: allowance(&state, now),
         pace: state.pace,
         gate: state.gate,
         recovering_until: None,
-        moved_to: super::transfer::moved(step.sql)?.map(|moved| moved.to),
-        daily: daily(step.sql)?,
-        prices: settings::prices(step.sql)?,
-        notes: settings::notes(step.sql)?,
-        now: step.now,
-        calendar: step.clock.wall,
+        moved_to: super::marks::moved(tx.sql)?.map(|moved| moved.to),
+        daily: account_state::daily(tx.sql)?,
+        prices: prices(tx.sql)?,
+        slots: if slot_hours == 0 { SlotUse::default() } else { super::slots::slots(tx, slot_hours)? },
+        notes: notes(&super::hints::all(tx.sql, HintKind::Note)?),
+        now: tx.now,
+        calendar: tx.clock.wall,
     })
 }
 
-pub(super) fn min_rtt(sql: &Connection) -> Result<MinRtt, LedgerError> {
-    let mut find = sql.prepare_cached("SELECT fast, fast_n, fast_was FROM account")?;
-    Ok(find.query_row([], |row| Ok(MinRtt { present: row.get(0)?, count: row.get(1)?, before: row.get(2)? }))?)
-}
-
-pub(super) fn store_min_rtt(sql: &Connection, known: &MinRtt) -> Result<(), LedgerError> {
-    let mut keep = sql.prepare_cached("UPDATE account SET fast = ?, fast_n = ?, fast_was = ?")?;
-    keep.execute((known.present, known.count, known.before))?;
-    Ok(())
-}
-
-/// The daily budget, if there is one.
-pub(super) fn daily(sql: &Connection) -> Result<Option<Daily>, LedgerError> {
-    let mut find = sql.prepare_cached("SELECT daily, zone, day_from, day_until, day_spent FROM account")?;
-    Ok(find.query_row([], |row| {
-        let credits: Option<i64> = row.get(0)?;
-        let Some(credits) = credits.map(Credits::from_millis) else { return Ok(None) };
-        let budget = DailyBudget { credits, zone: row.get(1)? };
-        let day = TimeRange { from: get_time(row, 2)?, until: get_time(row, 3)? };
-        Ok(Some(Daily { budget, day, spent: Credits::from_millis(row.get(4)?) }))
-    })?)
-}
-
-pub(super) fn store_daily(sql: &Connection, daily: Option<&Daily>) -> Result<(), LedgerError> {
-    let mut keep =
-        sql.prepare_cached("UPDATE account SET daily = ?, zone = ?, day_from = ?, day_until = ?, day_spent = ?")?;
-    keep.execute((
-        daily.map(|daily| daily.budget.credits.as_millis()),
-        daily.map(|daily| &daily.budget.zone),
-        daily.map_or(0, |daily| put_time(daily.day.from)),
-        daily.map_or(0, |daily| put_time(daily.day.until)),
-        daily.map_or(0, |daily| daily.spent.as_millis()),
-    ))?;
-    Ok(())
-}
-
-/// What the key's fingerprint is made with.
-pub(super) fn salt(step: &Step<'_>) -> Result<Vec<u8>, LedgerError> {
-    Ok(step.sql.query_row("SELECT salt FROM account", [], |row| row.get(0))?)
-}
-
-/// Whether the ledger is bound to these; an error if it is bound to others.
-pub(super) fn is_bound(step: &Step<'_>, api_base: &str, fingerprint: &str) -> Result<bool, LedgerError> {
-    let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let bound: (Option<String>, Option<String>) =
-        step.sql.query_row("SELECT api_base, fingerprint FROM account", [], columns)?;
-    match bound {
-        (Some(base), _) if base != api_base => Err(LedgerError::Bound { what: format!("API base {base}") }),
-        (Some(_), Some(key)) if key != fingerprint => Err(LedgerError::Bound { what: "another API key".to_owned() }),
-        (base, key) => Ok(base.is_some() && key.is_some()),
+pub(super) fn update(tx: &mut Transaction<'_>, settings: &AccountUpdate) -> Result<Account, LedgerError> {
+    let told = account(tx, 0)?;
+    let (mut state, now) = (account_state::load(tx.sql)?, now_us(tx));
+    let before = state.clone();
+    if let Some((submissions, per)) = settings.rate {
+        (state.pace.submissions, state.pace.per, state.throttled) = (submissions, per, None);
     }
+    if let Some(cap) = settings.max_in_flight {
+        state.pace.max_in_flight = cap;
+    }
+    if settings.credits_back {
+        state.report_credits(now);
+    }
+    if let Some((why, wait)) = &settings.close_gate {
+        state.report_closed(why, *wait, now);
+    }
+    if state != before {
+        account_state::store(tx.sql, &state)?;
+        tx.wakes = true;
+    }
+    if settings.forget_round_trips {
+        account_state::store_min_rtt(tx.sql, &MinRtt::default())?;
+    }
+    if settings.retry_unreadable {
+        super::unreadable::retry(tx)?;
+    }
+    if let Some(grants) = settings.accept_restored {
+        super::identity::accept(tx, grants)?;
+    }
+    if let Some(rate) = settings.poll_rate {
+        super::polls::set_rate(tx, rate.max(1))?;
+    }
+    if let Some(list) = &settings.prices {
+        set_prices(tx.sql, list)?;
+        tx.wakes = true;
+    }
+    if let Some(budget) = &settings.daily {
+        let known = account_state::daily(tx.sql)?;
+        let daily = budget.clone().map(|budget| Daily::set(known, budget));
+        account_state::store_daily(tx.sql, daily.as_ref())?;
+        look_for_prices(tx.sql)?;
+        tx.wakes = true;
+    }
+    if let Some(day) = &settings.day {
+        begin_day(tx, day)?;
+    }
+    Ok(told)
 }
 
-pub(super) fn bind(step: &Step<'_>, api_base: &str, fingerprint: &str) -> Result<(), LedgerError> {
-    if !is_bound(step, api_base, fingerprint)? {
-        step.sql.execute("UPDATE account SET api_base = ?, fingerprint = ?", (api_base, fingerprint))?;
+fn begin_day(tx: &mut Transaction<'_>, day: &Day) -> Result<(), LedgerError> {
+    let Some(mut daily) = account_state::daily(tx.sql)? else { return Ok(()) };
+    if daily.begin(day, tx.clock.wall) {
+        account_state::store_daily(tx.sql, Some(&daily))?;
+        tx.wakes = true;
     }
     Ok(())
+}
+
+fn set_prices(sql: &Connection, list: &PriceList) -> Result<(), LedgerError> {
+    let priced: bool = sql.query_row("SELECT priced FROM account", [], |row| row.get(0))?;
+    if priced && !list.asked {
+        return Ok(());
+    }
+    look_for_prices(sql)?;
+    // The next job of a batch that waits for its budget may be cheap enough now.
+    sql.execute(&format!("UPDATE batch SET {}, short = 0 WHERE short = 1", super::counters::PRESENT), [])?;
+    sql.execute("DELETE FROM price", [])?;
+    let mut insert = sql.prepare_cached("INSERT OR REPLACE INTO price (class, credits) VALUES (?, ?)")?;
+    for (class, credits) in &list.by_class {
+        insert.execute((class, credits.as_millis()))?;
+    }
+    sql.execute("UPDATE account SET priced = priced OR ?", [list.asked])?;
+    Ok(())
+}
+
+/// Jobs that wait for a price are tried again now: a price may be known, or no budget may need one any more.
+pub(super) fn look_for_prices(sql: &Connection) -> Result<(), LedgerError> {
+    sql.execute(
+        "UPDATE job SET due = 0 WHERE id IN (SELECT job FROM unpriced) AND lane = ?1 AND state = ?2",
+        (super::row::put_lane(Lane::Submit), super::row::put_state(StateName::Queued)),
+    )?;
+    Ok(())
+}
+
+/// Job `id` waits for a price from now on.
+pub(super) fn waits_for_price(sql: &Connection, id: i64) -> Result<(), LedgerError> {
+    sql.prepare_cached("INSERT OR IGNORE INTO unpriced (job) VALUES (?)")?.execute([id])?;
+    Ok(())
+}
+
+/// Job `id` waits for no price any more, if it did.
+pub(super) fn needs_no_price(sql: &Connection, id: i64) -> Result<(), LedgerError> {
+    sql.prepare_cached("DELETE FROM unpriced WHERE job = ?")?.execute([id])?;
+    Ok(())
+}
+
+fn prices(sql: &Connection) -> Result<BTreeMap<String, Credits>, LedgerError> {
+    let mut all = sql.prepare_cached("SELECT class, credits FROM price")?;
+    let rows = all.query_map([], |row| Ok((row.get(0)?, Credits::from_millis(row.get(1)?))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -1,18 +1,8 @@
 //! Second names of jobs that were brought from format 1, and batches with jobs that cannot be recognized.
-//!
-//! | table | one row is | written by | dies |
-//! |---|---|---|---|
-//! | `alias` | a name that a job of the batch is known by beside its own | migration; `stage` and `compare`, as jobs are recognized | with a forgotten batch: `clear` |
-//! | `unsure` | how many compact jobs of a batch may be lines without an id, whose names are not known any more | migration; `stage` and `compare` | when all were recognized; with a forgotten batch: `clear` |
 
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::LedgerError;
-
-pub(super) const TABLES: &str = "
-CREATE TABLE IF NOT EXISTS alias (batch INTEGER, name TEXT, job INTEGER NOT NULL, PRIMARY KEY (batch, name)) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS unsure (batch INTEGER PRIMARY KEY, jobs INTEGER NOT NULL) STRICT;
-";
 
 /// The job of the batch that has this as a second name.
 pub(super) fn find(sql: &Connection, batch: i64, name: &str) -> Result<Option<i64>, LedgerError> {

@@ -5,27 +5,27 @@ use veobatch_core::{BatchId, Spec, StateName};
 
 use super::reading::is_forgotten;
 use super::row::{self, id_at, put_state, put_time};
-use super::writer::Step;
+use super::transaction::Transaction;
 use crate::digest::of_content;
 use crate::{Compaction, LedgerError, STAGING_TIMEOUT};
 
-/// Jobs made compact in one step.
+/// Jobs made compact in one tx.
 pub(super) const CHUNK: usize = 200;
 
-/// Rows that one step of clearing away looks at.
+/// Rows that one step of clearing away reads.
 const CLEARED: i64 = 5_000;
 
-pub(super) fn compact(step: &mut Step<'_>, jobs: &[Compaction]) -> Result<u64, LedgerError> {
-    let mut spec = step.sql.prepare_cached("SELECT spec FROM spec WHERE job = ?")?;
-    let mut drop = step.sql.prepare_cached("DELETE FROM spec WHERE job = ?")?;
-    let mut keep = step.sql.prepare_cached(
+pub(super) fn compact(tx: &mut Transaction<'_>, jobs: &[Compaction]) -> Result<u64, LedgerError> {
+    let mut spec = tx.sql.prepare_cached("SELECT spec FROM spec WHERE job = ?")?;
+    let mut drop = tx.sql.prepare_cached("DELETE FROM spec WHERE job = ?")?;
+    let mut keep = tx.sql.prepare_cached(
         "UPDATE job SET body = ?4, digest = ifnull(?5, digest), compact = 1, nonce = NULL \
          WHERE id = ?1 AND version = ?2 AND state = ?3 AND lane IS NULL AND compact = 0",
     )?;
     let mut compacted = 0;
     for Compaction { job, version, body } in jobs {
         let id = row::id(*job);
-        if is_forgotten(step.sql, i64::from(job.batch))? {
+        if is_forgotten(tx.sql, i64::from(job.batch))? {
             continue;
         }
         let asked: Option<Vec<u8>> = spec.query_row([id], |row| row.get(0)).optional()?;
@@ -38,30 +38,30 @@ pub(super) fn compact(step: &mut Step<'_>, jobs: &[Compaction]) -> Result<u64, L
     Ok(compacted)
 }
 
-pub(super) fn forget(step: &mut Step<'_>, name: &BatchId) -> Result<(), LedgerError> {
-    let mut find = step.sql.prepare_cached(
+pub(super) fn forget(tx: &mut Transaction<'_>, name: &BatchId) -> Result<(), LedgerError> {
+    let mut find = tx.sql.prepare_cached(
         "SELECT id, admission, progress FROM batch WHERE folded = ? AND published IS NOT NULL AND forgotten IS NULL",
     )?;
     let found = find.query_row([name.folded()], |row| Ok((row.get(0)?, row.get(1)?, row::get_time(row, 2)?)));
     let (id, admission, progress): (i64, Option<String>, _) =
         found.optional()?.ok_or_else(|| LedgerError::UnknownBatch(name.clone()))?;
-    if admission.is_some() && step.now.since(progress) < STAGING_TIMEOUT {
+    if admission.is_some() && tx.now.since(progress) < STAGING_TIMEOUT {
         return Err(LedgerError::Busy { batch: name.clone() });
     }
-    if !is_settled(step.sql, id)? {
+    if !is_settled(tx.sql, id)? {
         return Err(LedgerError::Unsettled(name.clone()));
     }
     if let Some(dead) = admission {
-        step.sql.prepare_cached("INSERT OR IGNORE INTO dropped (admission) VALUES (?)")?.execute([dead])?;
+        tx.sql.prepare_cached("INSERT OR IGNORE INTO dropped (admission) VALUES (?)")?.execute([dead])?;
     }
     // No batch can be called that: the name is free.
-    step.sql
+    tx.sql
         .prepare_cached(
             "UPDATE batch SET folded = '/' || id, published = NULL, admission = NULL, shown = 0, progress = ?2, \
              forgotten = '' WHERE id = ?1",
         )?
-        .execute((id, put_time(step.now)))?;
-    super::rest::forget(step.sql, id)
+        .execute((id, put_time(tx.now)))?;
+    super::rest::forget(tx.sql, id)
 }
 
 /// Whether every job of the batch is done, failed or cancelled, and none is due all the same.
@@ -78,13 +78,13 @@ fn is_settled(sql: &Connection, batch: i64) -> Result<bool, LedgerError> {
 }
 
 /// Whether a forgotten batch left anything behind.
-pub(super) fn is_left(step: &Step<'_>) -> Result<bool, LedgerError> {
-    Ok(step.sql.prepare_cached("SELECT 1 FROM batch WHERE forgotten IS NOT NULL")?.exists([])?)
+pub(super) fn is_left(tx: &Transaction<'_>) -> Result<bool, LedgerError> {
+    Ok(tx.sql.prepare_cached("SELECT 1 FROM batch WHERE forgotten IS NOT NULL")?.exists([])?)
 }
 
 /// Removes some of it: first its tasks, as the jobs tell whose they are, then its jobs, then the batch.
-pub(super) fn clear(step: &mut Step<'_>) -> Result<bool, LedgerError> {
-    let sql = step.sql;
+pub(super) fn clear(tx: &mut Transaction<'_>) -> Result<bool, LedgerError> {
+    let sql = tx.sql;
     let mut first = sql.prepare_cached("SELECT id, forgotten, next FROM batch WHERE forgotten IS NOT NULL LIMIT 1")?;
     let first = first.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
     let Some((batch, after, next)): Option<(i64, String, i64)> = first else { return Ok(false) };

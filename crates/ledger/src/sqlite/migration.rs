@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::{alias, place, schema};
+use super::{alias, rest, schema, worker_lock};
 use crate::migration::{FORMAT, is_unrecognizable, split};
-use crate::{LedgerError, WorkerPlace};
+use crate::{LedgerError, WorkerLock};
 
 type Step = fn(&Transaction<'_>) -> Result<(), LedgerError>;
 
@@ -39,10 +39,10 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path, found: u32) -> R
 }
 
 /// The place of the one worker; none if another process has brought the file to the present format meanwhile.
-fn take_place(connection: &Connection, path: &Path, found: u32) -> Result<Option<WorkerPlace>, LedgerError> {
+fn take_place(connection: &Connection, path: &Path, found: u32) -> Result<Option<WorkerLock>, LedgerError> {
     let known_as = path.canonicalize().map_err(|error| LedgerError::Unavailable(error.to_string()))?;
     for _ in 0..TRIES {
-        match place::take(&known_as) {
+        match worker_lock::take(&known_as) {
             Err(LedgerError::WorkerPresent) => std::thread::sleep(PAUSE),
             result => return result.map(Some),
         }
@@ -56,9 +56,17 @@ fn take_place(connection: &Connection, path: &Path, found: u32) -> Result<Option
 
 /// How to work at a job stands apart from its content. Jobs whose made id covered it have their content's name too.
 fn to_2(sql: &Transaction<'_>) -> Result<(), LedgerError> {
-    // Read before every change by programs of format 1, which do not look at the format again.
+    // Read before every change by programs of format 1, which do not check the format again.
     sql.execute_batch("ALTER TABLE account RENAME COLUMN clock TO ledger_time")?;
-    sql.execute_batch(alias::TABLES)?;
+    sql.execute_batch(schema::SCHEMA)?;
+    // A file that was made before there were callbacks has no such table.
+    sql.execute_batch(
+        "CREATE TABLE IF NOT EXISTS heard (one INTEGER PRIMARY KEY, submitted INTEGER, at INTEGER);
+         INSERT INTO hint (kind, name, at, text) SELECT 'heard', 'latest', at, submitted FROM heard;
+         INSERT INTO hint (kind, name, at, text) SELECT 'seen', kind, at, life FROM seen;
+         INSERT INTO hint (kind, name, at, text) SELECT 'notes', kind, at, words FROM note;
+         DROP TABLE heard; DROP TABLE seen; DROP TABLE note;",
+    )?;
     let mut numbers: HashMap<(i64, String), u32> = HashMap::new();
     for Asked { job, batch, id, spec, is_published } in specs(sql)? {
         let Some(split) = split(&id, &spec) else { continue };
@@ -70,6 +78,7 @@ fn to_2(sql: &Transaction<'_>) -> Result<(), LedgerError> {
             }
         }
     }
+    rest::note_all(sql)?;
     count_unrecognizable(sql)
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
-use super::SqliteLedger;
+use super::ledger::SqliteLedger;
 use crate::LedgerError;
 
 /// What a ledger was at one moment.

@@ -1,14 +1,14 @@
-//! Looking without touching: one job, pages, tokens and tasks.
+//! Reading: one job by name, token or task; pages.
 
 use rusqlite::{Connection, OptionalExtension};
 use veobatch_core::{JobKey, StateName, TaskId, Token};
 
 use super::alias;
 use super::row::{self, STORED, id_at, put_state};
-use super::writer::Step;
+use super::transaction::Transaction;
 use crate::LedgerError;
 use crate::digest::{of_task, task_key};
-use crate::job::Stored;
+use crate::job::{JobFilter, Stored};
 use crate::unreadable::Unreadable;
 
 /// Most jobs in a page.
@@ -29,30 +29,18 @@ fn number(sql: &Connection, (batch, shown): (i64, i64), folded: &str) -> Result<
     }
 }
 
-pub(super) fn read(step: &Step<'_>, batch: &str, job: &str) -> Result<Option<Stored>, LedgerError> {
-    let Some(batch) = published(step.sql, batch)? else { return Ok(None) };
-    let Some(id) = number(step.sql, batch, job)? else { return Ok(None) };
-    let Some(found) = super::unreadable::find(step, id)? else { return Ok(None) };
-    Ok(Some(found.map(|(stored, _)| stored)?))
-}
-
-/// Which jobs to list.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Which {
-    /// All.
-    All,
-    /// Those in this state.
-    In(StateName),
-    /// Done ones that are not compact.
-    Whole,
+pub(super) fn read(tx: &Transaction<'_>, batch: &str, job: &str) -> Result<Option<Stored>, LedgerError> {
+    let Some(batch) = published(tx.sql, batch)? else { return Ok(None) };
+    let Some(id) = number(tx.sql, batch, job)? else { return Ok(None) };
+    published_job(tx, id)
 }
 
 /// What to list.
 #[derive(Debug)]
-pub(super) struct Wanted {
+pub(super) struct PageQuery {
     /// Folded.
     pub(super) batch: String,
-    pub(super) which: Which,
+    pub(super) filter: JobFilter,
     /// Folded.
     pub(super) after: Option<String>,
     pub(super) limit: usize,
@@ -61,11 +49,11 @@ pub(super) struct Wanted {
 /// What was asked for, and what this program cannot read on the way.
 pub(super) type Page = (Vec<Stored>, Vec<Unreadable>);
 
-pub(super) fn page(step: &Step<'_>, wanted: &Wanted) -> Result<Page, LedgerError> {
-    let Some((batch, shown)) = published(step.sql, &wanted.batch)? else { return Ok(Page::default()) };
+pub(super) fn page(tx: &Transaction<'_>, wanted: &PageQuery) -> Result<Page, LedgerError> {
+    let Some((batch, shown)) = published(tx.sql, &wanted.batch)? else { return Ok(Page::default()) };
     let from = match &wanted.after {
         None => id_at(batch, 0),
-        Some(job) => match number(step.sql, (batch, shown), job)? {
+        Some(job) => match number(tx.sql, (batch, shown), job)? {
             Some(number) => number + 1,
             None => return Ok(Page::default()),
         },
@@ -79,50 +67,59 @@ pub(super) fn page(step: &Step<'_>, wanted: &Wanted) -> Result<Page, LedgerError
         while stored.len() < limit
             && let Some(row) = rows.next()?
         {
-            match row::stored(row, step.now)? {
+            match row::stored(row, tx.now)? {
                 Ok((job, _)) => stored.push(job),
                 Err(job) => unreadable.push(job),
             }
         }
         Ok(())
     };
-    match wanted.which {
-        Which::All => take(&mut step.sql.prepare_cached(&of(joined))?.query((from, end))?)?,
-        Which::In(state) => {
+    match wanted.filter {
+        JobFilter::All => take(&mut tx.sql.prepare_cached(&of(joined))?.query((from, end))?)?,
+        JobFilter::In(state) => {
             let listed = of(&format!("INDEXED BY job_state {joined} job.state = ?3 AND"));
-            take(&mut step.sql.prepare_cached(&listed)?.query((from, end, put_state(state)))?)?;
+            take(&mut tx.sql.prepare_cached(&listed)?.query((from, end, put_state(state)))?)?;
         }
-        Which::Whole => {
+        JobFilter::Whole => {
             // The numbers of a state are written out, as they are in the index, or it would not be used.
             let done = put_state(StateName::Done);
             let filter = format!("job.batch = ?3 AND job.state = {done} AND job.compact = 0 AND");
             let listed = of(&format!("INDEXED BY job_whole {joined} {filter}"));
-            take(&mut step.sql.prepare_cached(&listed)?.query((from, end, batch))?)?;
+            take(&mut tx.sql.prepare_cached(&listed)?.query((from, end, batch))?)?;
         }
     }
     Ok((stored, unreadable))
 }
 
-pub(super) fn key_of(step: &Step<'_>, id: i64) -> Result<JobKey, LedgerError> {
-    let mut find = step
+pub(super) fn key_of(tx: &Transaction<'_>, id: i64) -> Result<JobKey, LedgerError> {
+    let mut find = tx
         .sql
         .prepare_cached("SELECT batch.name, job.name FROM job JOIN batch ON batch.id = job.batch WHERE job.id = ?")?;
     let mut rows = find.query([id])?;
     row::key(rows.next()?.ok_or_else(|| LedgerError::Damaged(format!("there is no job {id}")))?, 0)
 }
 
-pub(super) fn find_token(step: &Step<'_>, token: &Token) -> Result<Option<JobKey>, LedgerError> {
-    let mut find = step.sql.prepare_cached("SELECT id FROM job WHERE token = ?")?;
-    let id = find.query_row([token.as_str()], |row| row.get(0)).optional()?;
-    id.map(|id| key_of(step, id)).transpose()
+/// The job whose open attempt has this token.
+pub(super) fn token_job(tx: &Transaction<'_>, token: &Token) -> Result<Option<i64>, LedgerError> {
+    let mut find = tx.sql.prepare_cached("SELECT id FROM job WHERE token = ?")?;
+    Ok(find.query_row([token.as_str()], |row| row.get(0)).optional()?)
 }
 
-pub(super) fn find_task(step: &Step<'_>, task: &TaskId) -> Result<Option<JobKey>, LedgerError> {
-    let mut find = step.sql.prepare_cached("SELECT job FROM task WHERE task IN (?, ?)")?;
+pub(super) fn find_token(tx: &Transaction<'_>, token: &Token) -> Result<Option<Stored>, LedgerError> {
+    token_job(tx, token)?.map_or(Ok(None), |id| published_job(tx, id))
+}
+
+pub(super) fn find_task(tx: &Transaction<'_>, task: &TaskId) -> Result<Option<Stored>, LedgerError> {
+    let mut find = tx.sql.prepare_cached("SELECT job FROM task WHERE task IN (?, ?)")?;
     let names = (task.as_str(), task_key(&of_task(task.as_str())));
     let id: Option<i64> = find.query_row(names, |row| row.get(0)).optional()?;
-    let Some(id) = id else { return Ok(None) };
-    if is_forgotten(step.sql, id >> 32)? { Ok(None) } else { key_of(step, id).map(Some) }
+    id.map_or(Ok(None), |id| published_job(tx, id))
+}
+
+/// A job, if it is published: what is left of a forgotten batch is not.
+fn published_job(tx: &Transaction<'_>, id: i64) -> Result<Option<Stored>, LedgerError> {
+    let Some(found) = super::unreadable::find(tx, id)? else { return Ok(None) };
+    Ok(Some(found.map(|(stored, _)| stored)?))
 }
 
 /// Whether what is left of a batch is only to be removed.

@@ -91,9 +91,9 @@ fn unreadable(column: usize, what: impl Into<Box<dyn std::error::Error + Send + 
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, what.into())
 }
 
-/// What the indexes and sums know of a job.
+/// What the indexes and counters know of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Position {
     pub(super) state: StateName,
     /// Its place among the queued jobs of its batch: the lowest goes first. None if it is not queued.
     pub(super) rank: Option<i64>,
@@ -103,7 +103,7 @@ pub(super) struct Place {
     pub(super) flight: Option<i64>,
 }
 
-impl Place {
+impl Position {
     /// Where a job with these facets belongs at `now`.
     pub(super) fn of(facets: &Facets, now: Timestamp) -> Self {
         let due = facets.due.map(|(lane, at)| (put_lane(lane), put_time(at)));
@@ -132,7 +132,7 @@ pub(super) fn rank(priority: i16) -> i64 {
 
 /// A job as a change finds it.
 pub(super) struct JobRow {
-    pub(super) place: Place,
+    pub(super) position: Position,
     pub(super) version: i64,
     pub(super) fence: Option<i64>,
     pub(super) nonce: Option<i64>,
@@ -148,10 +148,10 @@ pub(super) fn load(sql: &Connection, id: i64) -> Result<Option<JobRow>, LedgerEr
     )?;
     let row = statement.query_row([id], |row| {
         let lane: Option<i64> = row.get(2)?;
-        let place =
-            Place { state: get_state(row, 0)?, rank: row.get(1)?, due: lane.zip(row.get(3)?), flight: row.get(4)? };
+        let position =
+            Position { state: get_state(row, 0)?, rank: row.get(1)?, due: lane.zip(row.get(3)?), flight: row.get(4)? };
         Ok(JobRow {
-            place,
+            position,
             version: row.get(5)?,
             fence: row.get(6)?,
             nonce: row.get(7)?,

@@ -10,77 +10,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::mpsc;
 use veobatch_core::Timestamp;
 
-use super::row::{get_time, put_time};
-use super::{clock, place, schema};
-use crate::transfer::{Entry, Import, Moved, Place, Sent, Standing, changed, refuse_moved};
-use crate::{LedgerError, LedgerId, WorkerPlace};
-
-/// `changes`, `at`: the stamp, which every change renews. `moved`, `import`: JSON; `added`: how many entries the import has added.
-pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS transfer (one INTEGER PRIMARY KEY CHECK (one = 1), \
-     changes INTEGER NOT NULL DEFAULT 0, at INTEGER NOT NULL DEFAULT 0, moved TEXT, import TEXT, added INTEGER NOT NULL DEFAULT 0, \
-     copy INTEGER NOT NULL DEFAULT 0) STRICT;";
-
-/// Something changed at `now`.
-pub(super) fn stamp(sql: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
-    sql.prepare_cached(
-        "INSERT INTO transfer (one, changes, at) VALUES (1, 1, ?1) ON CONFLICT DO UPDATE SET changes = changes + 1, at = ?1",
-    )?
-    .execute([put_time(now)])
-}
-
-/// An error if the ledger changes no more, or not yet.
-pub(super) fn check_usable(sql: &Connection) -> Result<(), LedgerError> {
-    if let Some(moved) = moved(sql)? {
-        return Err(moved.error());
-    }
-    check_begun(sql)
-}
-
-/// An error if an import has begun and not come to its end.
-pub(super) fn check_begun(sql: &Connection) -> Result<(), LedgerError> {
-    if imported(sql)?.is_some_and(|import| !import.done) { Err(LedgerError::Importing) } else { Ok(()) }
-}
-
-/// Whether it was imported from a ledger that could not be marked, and nobody has agreed yet that it goes on.
-pub(super) fn is_copy(sql: &Connection) -> Result<bool, LedgerError> {
-    Ok(sql.prepare_cached("SELECT 1 FROM transfer WHERE copy = 1")?.exists([])?)
-}
-
-/// A person agreed that it goes on.
-pub(super) fn accept(sql: &Connection) -> Result<(), LedgerError> {
-    sql.execute("UPDATE transfer SET copy = 0 WHERE copy = 1", [])?;
-    Ok(())
-}
-
-/// Where its jobs went.
-pub(super) fn moved(sql: &Connection) -> Result<Option<Moved>, LedgerError> {
-    let mut find = sql.prepare_cached("SELECT moved FROM transfer WHERE moved IS NOT NULL")?;
-    let stored: Option<String> = find.query_row([], |row| row.get(0)).optional()?;
-    Ok(stored.as_deref().map(Moved::parse))
-}
-
-fn imported(sql: &Connection) -> Result<Option<Import>, LedgerError> {
-    let mut find = sql.prepare_cached("SELECT import FROM transfer WHERE import IS NOT NULL")?;
-    let stored: Option<String> = find.query_row([], |row| row.get(0)).optional()?;
-    Ok(stored.map(|text| serde_json::from_str(&text)).transpose()?)
-}
-
-fn id(sql: &Connection) -> Result<Option<LedgerId>, LedgerError> {
-    let mut find = sql.prepare_cached("SELECT id FROM lineage WHERE id IS NOT NULL")?;
-    let id: Option<String> = find.query_row([], |row| row.get(0)).optional()?;
-    Ok(id.as_deref().and_then(LedgerId::parse))
-}
-
-fn stamp_of(sql: &Connection) -> Result<String, LedgerError> {
-    let mut find = sql.prepare_cached("SELECT changes, at FROM transfer")?;
-    let found: Option<(i64, i64)> = find.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let (changes, at) = found.unwrap_or_default();
-    Ok(format!("{changes}-{at}"))
-}
+use super::marks::{check_begun, id, imported, moved, stamp_of};
+use super::row::get_time;
+use super::{clock, opening, worker_lock};
+use crate::transfer::{Endpoint, ExportEntry, Import, Moved, Sent, Standing, changed, refuse_moved};
+use crate::{LedgerError, WorkerLock};
 
 /// The file.
 #[derive(Clone, Debug)]
@@ -93,7 +31,7 @@ impl Transfer {
     /// Opens the file, makes it if it is not there, and brings it to the present format.
     pub(crate) async fn open(path: &Path) -> Result<Self, LedgerError> {
         let at = path.to_owned();
-        let sql = tokio::task::spawn_blocking(move || schema::open(&at)).await;
+        let sql = tokio::task::spawn_blocking(move || opening::open(&at)).await;
         let sql = sql.map_err(|error| LedgerError::Unavailable(error.to_string()))??;
         let path = path.canonicalize().map_err(|error| LedgerError::Unavailable(error.to_string()))?;
         Ok(Self { sql: Arc::new(Mutex::new(sql)), path })
@@ -122,8 +60,8 @@ impl Transfer {
         .await
     }
 
-    fn place(&self) -> Result<WorkerPlace, LedgerError> {
-        let taken = place::take(&self.path);
+    fn place(&self) -> Result<WorkerLock, LedgerError> {
+        let taken = worker_lock::take(&self.path);
         if matches!(taken, Err(LedgerError::WorkerPresent)) {
             let words = "a worker works on it: stop that one first, and export it again";
             return Err(LedgerError::Transfer(words.to_owned()));
@@ -139,7 +77,7 @@ fn now(sql: &Connection) -> Result<Timestamp, LedgerError> {
 }
 
 #[async_trait]
-impl Place for Transfer {
+impl Endpoint for Transfer {
     async fn standing(&self) -> Result<Standing, LedgerError> {
         self.with(|sql| Ok(Standing { id: id(sql)?, moved: moved(sql)?, import: imported(sql)? })).await
     }
@@ -154,7 +92,7 @@ impl Place for Transfer {
         self.write(move |sql| import::begin(sql, import)).await
     }
 
-    async fn add(&self, import: &Import, from: u64, entries: &[Entry]) -> Result<(), LedgerError> {
+    async fn add(&self, import: &Import, from: u64, entries: &[ExportEntry]) -> Result<(), LedgerError> {
         let (import, entries) = (import.clone(), entries.to_vec());
         self.write(move |sql| import::add(sql, &import, from, &entries)).await
     }

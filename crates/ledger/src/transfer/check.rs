@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{End, Entry, Header, VERSION, digits};
+use super::{End, ExportEntry, Header, VERSION, digits};
 use crate::migration::FORMAT;
 use crate::{LedgerError, LedgerId};
 
 /// An export that is whole and unchanged, and that this program understands.
 #[derive(Clone, Debug)]
-pub struct Checked {
+pub struct CheckedExport {
     pub(crate) path: PathBuf,
     pub(crate) header: Header,
     pub(crate) end: End,
 }
 
-impl Checked {
+impl CheckedExport {
     /// Which ledger was exported.
     pub fn ledger(&self) -> &LedgerId {
         &self.header.ledger
@@ -49,28 +49,28 @@ impl Checked {
 ///
 /// # Errors
 /// [`LedgerError::Transfer`] if it cannot be read, is cut off, was changed, or is of a version that this program does not know.
-pub fn check(path: &Path) -> Result<Checked, LedgerError> {
+pub fn check(path: &Path) -> Result<CheckedExport, LedgerError> {
     let (header, mut lines) = Lines::open(path)?;
     let mut seen = End { lines: 1, batches: 0, jobs: 0, tasks: 0, left_out: 0, sha256: String::new() };
     let mut jobs_left = 0;
     while let Some(entry) = lines.next()? {
         match &entry {
-            Entry::Account(_) if seen.lines == 1 => {}
-            Entry::Account(_) => return Err(lines.wrong("a second account")),
-            Entry::Batch(batch) if jobs_left == 0 && u64::from(batch.number) == seen.batches + 1 => {
+            ExportEntry::Account(_) if seen.lines == 1 => {}
+            ExportEntry::Account(_) => return Err(lines.wrong("a second account")),
+            ExportEntry::Batch(batch) if jobs_left == 0 && u64::from(batch.number) == seen.batches + 1 => {
                 seen.batches += 1;
                 jobs_left = batch.jobs;
             }
-            Entry::Batch(_) => return Err(lines.wrong("a batch that is not the next one")),
-            Entry::Job(_) if jobs_left == 0 => return Err(lines.wrong("a job of no batch")),
-            Entry::Job(_) => {
+            ExportEntry::Batch(_) => return Err(lines.wrong("a batch that is not the next one")),
+            ExportEntry::Job(_) if jobs_left == 0 => return Err(lines.wrong("a job of no batch")),
+            ExportEntry::Job(_) => {
                 seen.jobs += 1;
                 jobs_left -= 1;
             }
-            Entry::Task(_) => seen.tasks += 1,
-            Entry::Alias(_) | Entry::End(_) => {}
+            ExportEntry::Task(_) => seen.tasks += 1,
+            ExportEntry::Alias(_) | ExportEntry::End(_) => {}
         }
-        if !matches!(entry, Entry::End(_)) {
+        if !matches!(entry, ExportEntry::End(_)) {
             seen.lines += 1;
         }
     }
@@ -79,7 +79,7 @@ pub fn check(path: &Path) -> Result<Checked, LedgerError> {
     if counted != end || jobs_left != 0 {
         return Err(refused(path, "its last line counts other lines than there are"));
     }
-    Ok(Checked { path: path.to_owned(), header, end })
+    Ok(CheckedExport { path: path.to_owned(), header, end })
 }
 
 /// The lines behind the header, one by one. The end is checked, kept, and followed by nothing.
@@ -123,7 +123,7 @@ impl Lines {
     }
 
     /// The next entry; none behind the end.
-    pub(crate) fn next(&mut self) -> Result<Option<Entry>, LedgerError> {
+    pub(crate) fn next(&mut self) -> Result<Option<ExportEntry>, LedgerError> {
         let Some(line) = self.read()? else {
             return if self.end.is_some() {
                 Ok(None)
@@ -134,8 +134,8 @@ impl Lines {
         if self.end.is_some() {
             return Err(self.wrong("more behind the end"));
         }
-        let entry: Entry = serde_json::from_slice(&line).map_err(|error| self.wrong(&error.to_string()))?;
-        if let Entry::End(end) = &entry {
+        let entry: ExportEntry = serde_json::from_slice(&line).map_err(|error| self.wrong(&error.to_string()))?;
+        if let ExportEntry::End(end) = &entry {
             if digits(&self.digest.clone().finalize()) != end.sha256 {
                 return Err(refused(&self.path, "it was changed since it was written"));
             }
@@ -188,14 +188,14 @@ mod tests {
             let job = NewJob { id: JobId::parse("1").unwrap(), spec: Spec::default() };
             ledger.stage(&admission, batch, &[job]).await.unwrap();
         }
-        ledger.publish(&admission, &batches).await.unwrap();
+        ledger.publish(&admission, &batches, None).await.unwrap();
         let mut lines = Vec::new();
         export(&LedgerUrl::Sqlite(path), &mut lines).await.unwrap();
         lines.split_inclusive(|byte| *byte == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect()
     }
 
     /// Checks these lines, whose digest is right.
-    fn checked(folder: &Path, mut lines: Vec<Value>) -> Result<Checked, String> {
+    fn checked(folder: &Path, mut lines: Vec<Value>) -> Result<CheckedExport, String> {
         let text = |lines: &[Value]| lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n") + "\n";
         let mut end = lines.pop().unwrap();
         let before = text(&lines);

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use veobatch_core::Timestamp;
 
 use crate::LedgerId;
+use crate::hints::{Hint, HintKind, LATEST};
 
 /// The version of the lines.
 pub(crate) const VERSION: u32 = 1;
@@ -37,8 +38,8 @@ pub(crate) struct Header {
 /// Every line between the first and the last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum Entry {
-    Account(Box<Account>),
+pub(crate) enum ExportEntry {
+    Account(Box<AccountLine>),
     Batch(Box<Batch>),
     Job(Box<Job>),
     Alias(Alias),
@@ -65,7 +66,7 @@ pub(crate) struct End {
 /// What all machines share.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Account {
+pub(crate) struct AccountLine {
     pub(crate) salt: Option<Bytes>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) api_base: Option<String>,
@@ -102,6 +103,32 @@ pub(crate) struct Account {
     pub(crate) seen: BTreeMap<String, Seen>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) slots: Vec<Slot>,
+}
+
+impl AccountLine {
+    /// What it says of callbacks and durations, as it is stored.
+    pub(crate) fn hints(&self) -> Vec<(HintKind, Hint)> {
+        let hint =
+            |name: &str, at: u64, text: String| Hint { name: name.to_owned(), at: Timestamp::from_millis(at), text };
+        let heard = self.heard.as_ref().map(|heard| hint(LATEST, heard.at, heard.submitted.to_string()));
+        let seen = self.seen.iter().map(|(kind, seen)| (HintKind::Durations, hint(kind, seen.at, seen.life.clone())));
+        heard.map(|heard| (HintKind::Heard, heard)).into_iter().chain(seen).collect()
+    }
+}
+
+impl Heard {
+    /// As an export has it.
+    pub(crate) fn of(hints: &[Hint]) -> Option<Self> {
+        let latest = hints.iter().find(|hint| hint.name == LATEST)?;
+        Some(Self { submitted: latest.text.parse().ok()?, at: latest.at.as_millis() })
+    }
+}
+
+impl Seen {
+    /// As an export has them, by kind.
+    pub(crate) fn of(hints: Vec<Hint>) -> BTreeMap<String, Self> {
+        hints.into_iter().map(|hint| (hint.name, Self { at: hint.at.as_millis(), life: hint.text })).collect()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -345,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_key_of_a_newer_version_is_an_error() {
-        let read = |text: &str| serde_json::from_str::<Entry>(text);
+        let read = |text: &str| serde_json::from_str::<ExportEntry>(text);
         assert!(read(r#"{"alias":{"batch":1,"seq":0,"name":"a"}}"#).is_ok());
         assert!(read(r#"{"alias":{"batch":1,"seq":0,"name":"a","kind":2}}"#).is_err());
         assert!(read(r#"{"coupon":{}}"#).is_err());

@@ -1,17 +1,18 @@
 //! An import under way, from its beginning to the target that can be used.
 
-use super::check::{Checked, Lines};
-use super::{CHUNK, Entry, Import, Moved, Place, end_at, refuse_moved, shown};
+use super::check::{CheckedExport, Lines};
+use super::ends::{end_at, shown};
+use super::{CHUNK, Endpoint, ExportEntry, Import, Moved, refuse_moved};
 use crate::job::Nonce;
 use crate::{LedgerError, LedgerUrl};
 
 /// An import whose source changes no more, and whose target nothing else can use.
 #[must_use = "it has only begun"]
 pub struct Moving {
-    checked: Checked,
+    checked: CheckedExport,
     import: Import,
-    source: Option<Box<dyn Place>>,
-    target: Box<dyn Place>,
+    source: Option<Box<dyn Endpoint>>,
+    target: Box<dyn Endpoint>,
     added: u64,
 }
 
@@ -29,7 +30,7 @@ impl Moving {
     /// [`LedgerError::Transfer`] says what is in the way: a target that is not empty, a source that changed since, is worked on,
     /// or was moved. Both are as they were.
     pub async fn begin(
-        checked: Checked,
+        checked: CheckedExport,
         source: Option<&LedgerUrl>,
         target: &LedgerUrl,
     ) -> Result<Option<Self>, LedgerError> {
@@ -90,10 +91,10 @@ impl Moving {
         }
         let (mut at, mut chunk, mut jobs) = (0, Vec::new(), 0);
         while let Some(entry) = lines.next()? {
-            if matches!(entry, Entry::End(_)) {
+            if matches!(entry, ExportEntry::End(_)) {
                 continue;
             }
-            jobs += u64::from(matches!(entry, Entry::Job(_)));
+            jobs += u64::from(matches!(entry, ExportEntry::Job(_)));
             chunk.push(entry);
             if chunk.len() == CHUNK {
                 self.add(&mut at, &mut chunk).await?;
@@ -114,7 +115,7 @@ impl Moving {
         }
     }
 
-    async fn add(&mut self, at: &mut u64, chunk: &mut Vec<Entry>) -> Result<(), LedgerError> {
+    async fn add(&mut self, at: &mut u64, chunk: &mut Vec<ExportEntry>) -> Result<(), LedgerError> {
         let from = *at;
         *at += chunk.len() as u64;
         if *at > self.added && !chunk.is_empty() {
@@ -127,7 +128,7 @@ impl Moving {
 }
 
 /// The source must be the ledger that was exported, and not be moved elsewhere for good.
-async fn is_the_one(source: &dyn Place, checked: &Checked, moved: &Moved) -> Result<(), LedgerError> {
+async fn is_the_one(source: &dyn Endpoint, checked: &CheckedExport, moved: &Moved) -> Result<(), LedgerError> {
     let standing = source.standing().await?;
     if standing.id.as_ref() != Some(&checked.header.ledger) {
         return Err(LedgerError::Transfer(format!(
@@ -151,7 +152,7 @@ mod tests {
         let (ledger, admission) = (open(url).await.unwrap(), Admission::random());
         let (batch, id) = (BatchId::parse(name).unwrap(), JobId::parse("1").unwrap());
         ledger.stage(&admission, &batch, &[NewJob { id, spec: Spec::default() }]).await.unwrap();
-        ledger.publish(&admission, &[batch]).await.unwrap();
+        ledger.publish(&admission, &[batch], None).await.unwrap();
     }
 
     #[tokio::test]

@@ -5,7 +5,8 @@ use std::io::Write;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
-use super::{End, Entry, Sent, digits, end_at, shown};
+use super::ends::{end_at, shown};
+use super::{End, ExportEntry, Sent, digits};
 use crate::{LedgerError, LedgerUrl};
 
 /// Lines that wait to be written.
@@ -66,10 +67,10 @@ impl Writing<'_> {
                 self.left_out += jobs;
                 Ok(())
             }
-            Sent::Entry(entry) => {
-                self.batches += u64::from(matches!(*entry, Entry::Batch(_)));
-                self.jobs += u64::from(matches!(*entry, Entry::Job(_)));
-                self.tasks += u64::from(matches!(*entry, Entry::Task(_)));
+            Sent::ExportEntry(entry) => {
+                self.batches += u64::from(matches!(*entry, ExportEntry::Batch(_)));
+                self.jobs += u64::from(matches!(*entry, ExportEntry::Job(_)));
+                self.tasks += u64::from(matches!(*entry, ExportEntry::Task(_)));
                 self.line(serde_json::to_vec(&entry)?)
             }
         }
@@ -85,7 +86,7 @@ impl Writing<'_> {
     fn end(self) -> Result<Exported, LedgerError> {
         let Self { to, digest, lines, batches, jobs, tasks, left_out } = self;
         let end = End { lines, batches, jobs, tasks, left_out, sha256: digits(&digest.finalize()) };
-        let mut line = serde_json::to_vec(&Entry::End(end))?;
+        let mut line = serde_json::to_vec(&ExportEntry::End(end))?;
         line.push(b'\n');
         to.write_all(&line).and_then(|()| to.flush()).map_err(|error| unwritable(&error))?;
         Ok(Exported { batches, jobs, left_out })

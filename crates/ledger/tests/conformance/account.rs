@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use veobatch_core::{State, StateName, Task, Timestamp, Token};
 use veobatch_ledger::{
-    Arrival, Blocked, Claimed, Gate, GateReport, LedgerError, NoteKind, Pace, Put, Settings, Settle, SharedLedger,
+    AccountUpdate, Arrival, Blocked, Claimed, Gate, GateReport, LedgerError, NoteKind, Pace, Put, Settle, SharedLedger,
     SubmissionClaim,
 };
 
@@ -38,7 +38,7 @@ pub(crate) async fn report(ledger: &SharedLedger, claimed: &Claimed, gate: GateR
 }
 
 pub(crate) async fn gate(ledger: &SharedLedger) -> Gate {
-    ledger.account().await.unwrap().gate
+    ledger.account(0).await.unwrap().gate
 }
 
 /// Closes the gate for [`WAIT`] and claims the one submission that may try it.
@@ -56,7 +56,11 @@ pub(crate) async fn trial(ledger: &SharedLedger, stall: Duration) -> Claimed {
 
 async fn pace(ledger: &SharedLedger, submissions: u32, per: Duration) {
     ledger
-        .configure(&Settings { rate: Some((submissions, per)), max_in_flight: None, ..Settings::default() })
+        .update_account(&AccountUpdate {
+            rate: Some((submissions, per)),
+            max_in_flight: None,
+            ..AccountUpdate::default()
+        })
         .await
         .unwrap();
 }
@@ -64,26 +68,25 @@ async fn pace(ledger: &SharedLedger, submissions: u32, per: Duration) {
 pub(crate) async fn settings_hold_for_all_and_what_was_before_is_told(bench: &Bench) {
     let ledger = &bench.ledger;
     let first = ledger
-        .configure(&Settings { rate: Some((7, LONG)), max_in_flight: Some(9), ..Settings::default() })
+        .update_account(&AccountUpdate { rate: Some((7, LONG)), max_in_flight: Some(9), ..AccountUpdate::default() })
         .await
         .unwrap();
-    assert_eq!(first, Pace { submissions: 1000, per: Duration::from_secs(1), max_in_flight: 100_000 });
+    assert_eq!(first.pace, Pace { submissions: 1000, per: Duration::from_secs(1), max_in_flight: 100_000 });
     let second = bench.second().await;
     let now = Pace { submissions: 7, per: LONG, max_in_flight: 9 };
-    assert_eq!(second.account().await.unwrap().pace, now);
-    assert_eq!(second.configure(&Settings::default()).await.unwrap(), now);
-    let cap = Settings { rate: None, max_in_flight: Some(3), ..Settings::default() };
-    assert_eq!(ledger.configure(&cap).await.unwrap(), now);
-    assert_eq!(ledger.account().await.unwrap().pace, Pace { max_in_flight: 3, ..now });
+    assert_eq!(second.account(0).await.unwrap().pace, now);
+    assert_eq!(second.update_account(&AccountUpdate::default()).await.unwrap().pace, now);
+    let cap = AccountUpdate { rate: None, max_in_flight: Some(3), ..AccountUpdate::default() };
+    assert_eq!(ledger.update_account(&cap).await.unwrap().pace, now);
+    assert_eq!(ledger.account(0).await.unwrap().pace, Pace { max_in_flight: 3, ..now });
 }
 
 pub(crate) async fn what_workers_say_of_themselves_is_known_to_all(bench: &Bench) {
     let (ledger, second) = (&bench.ledger, bench.second().await);
-    assert_eq!(ledger.account().await.unwrap().notes, []);
+    assert_eq!(ledger.account(0).await.unwrap().notes, []);
     let say = async |kind, words: Option<&str>| {
-        let note = Some((kind, words.map(str::to_owned)));
-        second.configure(&Settings { note, ..Settings::default() }).await.unwrap();
-        let notes = ledger.account().await.unwrap().notes;
+        second.note(kind, words).await.unwrap();
+        let notes = ledger.account(0).await.unwrap().notes;
         notes.into_iter().map(|note| (note.kind, note.words)).collect::<Vec<_>>()
     };
     let said = |kind, words: &str| (kind, words.to_owned());
@@ -91,8 +94,8 @@ pub(crate) async fn what_workers_say_of_themselves_is_known_to_all(bench: &Bench
     assert_eq!(say(refused, Some("401: \"no\"")).await, [said(refused, "401: \"no\"")]);
     let both = [said(braked, "a full disk"), said(refused, "401: \"no\"")];
     assert_eq!(say(braked, Some("a full disk")).await, both);
-    let now = ledger.now().await.unwrap();
-    let at = ledger.account().await.unwrap().notes.first().unwrap().at;
+    let now = ledger.info().await.unwrap().now;
+    let at = ledger.account(0).await.unwrap().notes.first().unwrap().at;
     assert!(at <= now && now.since(at) < LONG, "{at:?} {now:?}");
     assert_eq!(say(refused, None).await, [said(braked, "a full disk")]);
     assert_eq!(say(refused, None).await, [said(braked, "a full disk")]);
@@ -120,7 +123,7 @@ pub(crate) async fn slots_are_evenly_spaced(bench: &Bench) {
     }
     let spent = at[7].since(at[0]);
     assert!(spent >= Duration::from_millis(6 * 50), "{spent:?}");
-    let account = ledger.account().await.unwrap();
+    let account = ledger.account(0).await.unwrap();
     assert!(account.next_slot <= account.now + Duration::from_millis(50));
 }
 
@@ -157,7 +160,7 @@ pub(crate) async fn never_more_than_n_arrivals_are_younger_than_w(bench: &Bench)
         open.push(claimed);
         if n % 3 == 2 {
             for claimed in open.drain(..) {
-                let known = ledger.now().await.unwrap();
+                let known = ledger.info().await.unwrap().now;
                 let bound = bounds.iter_mut().find(|(token, _)| *token == token_of(&claimed)).unwrap();
                 bound.1 = bound.1.min(known);
                 report_arrival(ledger, &claimed, Arrival::Ago(Duration::ZERO)).await;
@@ -181,7 +184,7 @@ pub(crate) async fn a_call_that_hangs_costs_one_place_until_it_is_over(bench: &B
     let wait = ledger.claim_submission(&new_token(), None, LONG, LONG).await.unwrap();
     let SubmissionClaim::Wait { why: Blocked::Slot, until: Some(due), now } = wait else { panic!("{wait:?}") };
     assert!(due.since(now) > LONG / 2, "{due:?} {now:?}");
-    let account = ledger.account().await.unwrap();
+    let account = ledger.account(0).await.unwrap();
     assert_eq!(account.next_slot, due);
     report_arrival(ledger, &hanging, Arrival::Ago(Duration::ZERO)).await;
     submission(ledger).await;
@@ -208,14 +211,14 @@ pub(crate) async fn a_bound_of_arrival_is_never_raised(bench: &Bench) {
         panic!("a slot is free")
     };
     let bound = claimed.stored.now + short;
-    until("the bound is over", async || (ledger.now().await.unwrap() > bound + short).then_some(())).await;
+    until("the bound is over", async || (ledger.info().await.unwrap().now > bound + short).then_some(())).await;
     report_arrival(ledger, &claimed, Arrival::Ago(Duration::ZERO)).await;
-    let next = ledger.account().await.unwrap().next_slot;
+    let next = ledger.account(0).await.unwrap().next_slot;
     assert!(next <= bound + Duration::from_millis(1), "{next:?} {bound:?}");
     // What is still unknown leaves it as it is.
     let claimed = submission(ledger).await;
     report_arrival(ledger, &claimed, Arrival::Unknown).await;
-    assert!(ledger.account().await.unwrap().next_slot >= claimed.stored.now + LONG);
+    assert!(ledger.account(0).await.unwrap().next_slot >= claimed.stored.now + LONG);
 }
 
 pub(crate) async fn the_fastest_answers_to_all_machines_bound_the_arrival(bench: &Bench) {
@@ -244,25 +247,28 @@ pub(crate) async fn the_fastest_answers_to_all_machines_bound_the_arrival(bench:
         arrival: Arrival::Answered { took: ms(1500), ago: ms(100) },
         gate: GateReport::Healthy,
     };
-    let before = ledger.now().await.unwrap();
+    let before = ledger.info().await.unwrap().now;
     put(ledger, &Put { settle: Some(settle), ..ending(&claimed, State::Cancelled) }).await;
-    let after = ledger.now().await.unwrap();
+    let after = ledger.info().await.unwrap().now;
     // 100 ms ago, and 250 − 50 ms before that: 700 ms from now on it is a second ago.
-    let next = ledger.account().await.unwrap().next_slot;
+    let next = ledger.account(0).await.unwrap().next_slot;
     assert!(((before + ms(700))..=after + ms(701)).contains(&next), "{next:?} {before:?} {after:?}");
 
     // Who begins may be nearer than all of them.
-    second.configure(&Settings { joins: true, ..Settings::default() }).await.unwrap();
+    second.update_account(&AccountUpdate { forget_round_trips: true, ..AccountUpdate::default() }).await.unwrap();
     let claimed = submission(ledger).await;
     let arrival = Arrival::Answered { took: ms(1500), ago: ms(100) };
     let settle = Settle { token: token_of(&claimed), arrival, gate: GateReport::Healthy };
-    let before = ledger.now().await.unwrap();
+    let before = ledger.info().await.unwrap().now;
     put(ledger, &Put { settle: Some(settle), ..ending(&claimed, State::Cancelled) }).await;
-    assert!(ledger.account().await.unwrap().next_slot >= before + ms(900));
+    assert!(ledger.account(0).await.unwrap().next_slot >= before + ms(900));
 }
 
 async fn capped(ledger: &SharedLedger, cap: u32) {
-    ledger.configure(&Settings { rate: None, max_in_flight: Some(cap), ..Settings::default() }).await.unwrap();
+    ledger
+        .update_account(&AccountUpdate { rate: None, max_in_flight: Some(cap), ..AccountUpdate::default() })
+        .await
+        .unwrap();
 }
 
 pub(crate) async fn the_cap_counts_what_is_in_flight(bench: &Bench) {
@@ -275,9 +281,9 @@ pub(crate) async fn the_cap_counts_what_is_in_flight(bench: &Bench) {
     put(ledger, &ending(&first, generating("t", first.stored.now))).await;
     let (why, until) = hindrance(ledger, None).await;
     assert_eq!((why, until), (Blocked::Cap, Some(first.stored.now + veobatch_core::SOFT_DEADLINE)));
-    assert_eq!(ledger.account().await.unwrap().in_flight, 2);
+    assert_eq!(ledger.account(0).await.unwrap().in_flight, 2);
     put(ledger, &ending(&second, State::Cancelled)).await;
-    assert_eq!(ledger.account().await.unwrap().in_flight, 1);
+    assert_eq!(ledger.account(0).await.unwrap().in_flight, 1);
     submission(ledger).await;
     capped(ledger, 3).await;
     submission(ledger).await;
@@ -288,7 +294,7 @@ pub(crate) async fn a_place_in_flight_ends_by_itself(bench: &Bench) {
     capped(ledger, 1).await;
     admit(ledger, "n", &jobs("a", 2)).await;
     let claimed = submission(ledger).await;
-    let now = ledger.now().await.unwrap();
+    let now = ledger.info().await.unwrap().now;
     // Accepted so long ago that it counts for only a moment more.
     let soft = u64::try_from(veobatch_core::SOFT_DEADLINE.as_millis()).unwrap();
     let at = Timestamp::from_millis(now.as_millis() + 150 - soft);
@@ -310,7 +316,7 @@ pub(crate) async fn a_place_in_flight_ends_by_itself(bench: &Bench) {
     })
     .await;
     assert!(next.stored.now >= ends.unwrap());
-    assert_eq!(ledger.account().await.unwrap().in_flight, 1);
+    assert_eq!(ledger.account(0).await.unwrap().in_flight, 1);
     assert_eq!(count(ledger, "n", StateName::Generating).await, 1);
 }
 

@@ -1,7 +1,7 @@
 //! Staging, publishing, abandoning.
 
 use veobatch_core::{JobId, Spec, StateName};
-use veobatch_ledger::{Admission, Blocked, Known, LedgerError, NewJob, Staged, SubmissionClaim};
+use veobatch_ledger::{Admission, Blocked, JobFilter, Known, LedgerError, Lookup, NewJob, Staged, SubmissionClaim};
 
 use crate::bench::{Bench, admit, batch, count, hindrance, ids, job, jobs, key, read, submission, try_submission};
 
@@ -13,12 +13,12 @@ pub(crate) async fn staged_jobs_are_seen_by_nobody_until_they_are_published(benc
     let (ledger, admission) = (&bench.ledger, Admission::random());
     assert_eq!(ledger.stage(&admission, &batch("night"), &jobs("a", 3)).await.unwrap(), new(3));
 
-    assert_eq!(ledger.read(&key("night", "a00000")).await.unwrap(), None);
-    assert!(ledger.page(&batch("night"), None, None, 10).await.unwrap().is_empty());
+    assert_eq!(ledger.find(Lookup::Name(&key("night", "a00000"))).await.unwrap(), None);
+    assert!(ledger.page(&batch("night"), JobFilter::All, None, 10).await.unwrap().is_empty());
     assert!(ledger.batches().await.unwrap().is_empty());
     assert!(matches!(try_submission(ledger).await, SubmissionClaim::Wait { why: Blocked::Work, .. }));
 
-    ledger.publish(&admission, &[batch("night")]).await.unwrap();
+    ledger.publish(&admission, &[batch("night")], None).await.unwrap();
     assert_eq!(count(ledger, "night", StateName::Queued).await, 3);
     submission(ledger).await;
 }
@@ -28,11 +28,11 @@ pub(crate) async fn all_batches_of_an_admission_are_published_at_once(bench: &Be
     let both = [batch("one"), batch("two")];
     ledger.stage(&admission, &both[0], &jobs("a", 2)).await.unwrap();
     // The second one was never staged: neither is shown.
-    assert!(matches!(ledger.publish(&admission, &both).await, Err(LedgerError::Dropped)));
+    assert!(matches!(ledger.publish(&admission, &both, None).await, Err(LedgerError::Dropped)));
     assert!(ledger.batches().await.unwrap().is_empty());
 
     ledger.stage(&admission, &both[1], &jobs("a", 2)).await.unwrap();
-    ledger.publish(&admission, &both).await.unwrap();
+    ledger.publish(&admission, &both, None).await.unwrap();
     assert_eq!(
         ledger.batches().await.unwrap().iter().map(veobatch_ledger::BatchSummary::total).collect::<Vec<_>>(),
         [2, 2]
@@ -41,7 +41,7 @@ pub(crate) async fn all_batches_of_an_admission_are_published_at_once(bench: &Be
 
 pub(crate) async fn jobs_are_stored_in_order(bench: &Bench) {
     admit(&bench.ledger, "night", &[job("c"), job("a"), job("b")]).await;
-    let page = bench.ledger.page(&batch("night"), None, None, 10).await.unwrap();
+    let page = bench.ledger.page(&batch("night"), JobFilter::All, None, 10).await.unwrap();
     assert_eq!(ids(&page), ["c", "a", "b"]);
     assert_eq!(page.iter().map(|stored| stored.job.seq).collect::<Vec<_>>(), [0, 1, 2]);
     assert_eq!(page[1].spec, job("a").spec);
@@ -80,7 +80,7 @@ pub(crate) async fn staging_again_after_a_lost_answer_stores_nothing_twice(bench
     assert_eq!(ledger.stage(&admission, &batch("night"), &jobs("a", 5)).await.unwrap(), new(5));
     let again = ledger.stage(&admission, &batch("night"), &jobs("a", 5)).await.unwrap();
     assert_eq!(again, Staged { known: 5, ..new(0) });
-    ledger.publish(&admission, &[batch("night")]).await.unwrap();
+    ledger.publish(&admission, &[batch("night")], None).await.unwrap();
     assert_eq!(count(ledger, "night", StateName::Queued).await, 5);
 }
 
@@ -94,16 +94,16 @@ pub(crate) async fn the_same_name_twice_in_a_chunk_is_stored_once(bench: &Bench)
 pub(crate) async fn publishing_again_changes_nothing(bench: &Bench) {
     let (ledger, admission) = (&bench.ledger, Admission::random());
     ledger.stage(&admission, &batch("night"), &jobs("a", 2)).await.unwrap();
-    ledger.publish(&admission, &[batch("night")]).await.unwrap();
+    ledger.publish(&admission, &[batch("night")], None).await.unwrap();
     submission(ledger).await;
-    ledger.publish(&admission, &[batch("night")]).await.unwrap();
+    ledger.publish(&admission, &[batch("night")], None).await.unwrap();
     assert_eq!(count(ledger, "night", StateName::Queued).await, 1);
     assert_eq!(ledger.batches().await.unwrap()[0].total(), 2);
 }
 
 pub(crate) async fn publishing_what_was_never_staged_is_refused(bench: &Bench) {
     let (ledger, admission) = (&bench.ledger, Admission::random());
-    assert!(matches!(ledger.publish(&admission, &[batch("night")]).await, Err(LedgerError::Dropped)));
+    assert!(matches!(ledger.publish(&admission, &[batch("night")], None).await, Err(LedgerError::Dropped)));
 }
 
 pub(crate) async fn only_one_admission_stages_into_a_batch_at_a_time(bench: &Bench) {
@@ -112,9 +112,9 @@ pub(crate) async fn only_one_admission_stages_into_a_batch_at_a_time(bench: &Ben
     let busy = ledger.stage(&second, &batch("night"), &jobs("b", 2)).await;
     assert!(matches!(busy, Err(LedgerError::Busy { batch: b }) if b == batch("night")));
     ledger.stage(&second, &batch("other"), &jobs("b", 2)).await.unwrap();
-    ledger.publish(&first, &[batch("night")]).await.unwrap();
+    ledger.publish(&first, &[batch("night")], None).await.unwrap();
     ledger.stage(&second, &batch("night"), &jobs("b", 2)).await.unwrap();
-    ledger.publish(&second, &[batch("night"), batch("other")]).await.unwrap();
+    ledger.publish(&second, &[batch("night"), batch("other")], None).await.unwrap();
     assert_eq!(count(ledger, "night", StateName::Queued).await, 4);
 }
 
@@ -122,7 +122,7 @@ pub(crate) async fn what_was_not_published_is_dropped_and_its_ids_are_free(bench
     let (ledger, first) = (&bench.ledger, Admission::random());
     ledger.stage(&first, &batch("night"), &jobs("a", 3)).await.unwrap();
     ledger.abandon(&first, &[batch("night")]).await.unwrap();
-    assert!(matches!(ledger.publish(&first, &[batch("night")]).await, Err(LedgerError::Dropped)));
+    assert!(matches!(ledger.publish(&first, &[batch("night")], None).await, Err(LedgerError::Dropped)));
     assert!(ledger.batches().await.unwrap().is_empty());
     assert_eq!(admit(ledger, "night", &jobs("a", 2)).await, new(2));
     assert_eq!(read(ledger, "night", "a00000").await.job.seq, 0);
@@ -134,7 +134,7 @@ pub(crate) async fn abandoning_leaves_what_is_published(bench: &Bench) {
     ledger.stage(&late, &batch("night"), &[job("a"), job("b")]).await.unwrap();
     ledger.abandon(&late, &[batch("night")]).await.unwrap();
     ledger.abandon(&late, &[batch("night"), batch("unknown")]).await.unwrap();
-    assert_eq!(ids(&ledger.page(&batch("night"), None, None, 9).await.unwrap()), ["a"]);
+    assert_eq!(ids(&ledger.page(&batch("night"), JobFilter::All, None, 9).await.unwrap()), ["a"]);
     assert_eq!(admit(ledger, "night", &[job("b")]).await, new(1));
 }
 
@@ -142,7 +142,7 @@ pub(crate) async fn abandoning_does_not_touch_another_admission(bench: &Bench) {
     let (ledger, first) = (&bench.ledger, Admission::random());
     ledger.stage(&first, &batch("night"), &jobs("a", 2)).await.unwrap();
     ledger.abandon(&Admission::random(), &[batch("night")]).await.unwrap();
-    ledger.publish(&first, &[batch("night")]).await.unwrap();
+    ledger.publish(&first, &[batch("night")], None).await.unwrap();
     assert_eq!(count(ledger, "night", StateName::Queued).await, 2);
 }
 
@@ -150,7 +150,7 @@ pub(crate) async fn a_second_admission_goes_behind_the_first(bench: &Bench) {
     let ledger = &bench.ledger;
     admit(ledger, "night", &[job("z"), job("y")]).await;
     admit(ledger, "night", &[job("b"), job("a")]).await;
-    assert_eq!(ids(&ledger.page(&batch("night"), None, None, 9).await.unwrap()), ["z", "y", "b", "a"]);
+    assert_eq!(ids(&ledger.page(&batch("night"), JobFilter::All, None, 9).await.unwrap()), ["z", "y", "b", "a"]);
     for expected in ["z", "y", "b", "a"] {
         assert_eq!(submission(ledger).await.stored.key.job.as_str(), expected);
     }

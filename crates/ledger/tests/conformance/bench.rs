@@ -8,8 +8,8 @@ use veobatch_core::{
     Attempt, BatchId, JobId, JobKey, Lane, Record, Spec, State, StateName, Task, TaskId, Timestamp, Token, WorkPolicy,
 };
 use veobatch_ledger::{
-    Admission, Blocked, Claimed, GateReport, Lease, LedgerError, LedgerUrl, NewJob, Nonce, Put, Settings, Settle,
-    SharedLedger, Staged, Stored, SubmissionClaim, Version, open,
+    AccountUpdate, Admission, Blocked, Claimed, GateReport, Identity, Lease, Ledger, LedgerError, LedgerUrl, Lookup,
+    NewJob, Nonce, Put, Settle, SharedLedger, Staged, Stored, SubmissionClaim, Version, open,
 };
 
 use crate::redis_cluster::RedisCluster;
@@ -72,12 +72,12 @@ impl Bench {
     async fn with(url: LedgerUrl, directory: TempDir, server: Option<RedisServer>) -> Self {
         let ledger = open(&url).await.unwrap();
         // Pace and cap are in nobody's way but in the cases about them.
-        let settings = Settings {
+        let settings = AccountUpdate {
             rate: Some((1000, Duration::from_secs(1))),
             max_in_flight: Some(100_000),
-            ..Settings::default()
+            ..AccountUpdate::default()
         };
-        ledger.configure(&settings).await.unwrap();
+        ledger.update_account(&settings).await.unwrap();
         Self { ledger, url, directory, _server: server }
     }
 
@@ -109,6 +109,13 @@ impl Bench {
 
 pub(crate) async fn cluster() -> RedisCluster {
     tokio::task::spawn_blocking(RedisCluster::start).await.unwrap()
+}
+
+/// A person agrees that the ledger goes on, and says how many submissions it has granted at least.
+pub(crate) async fn accepted(ledger: &dyn Ledger, grants: u64) -> Identity {
+    let accept = AccountUpdate { accept_restored: Some(grants), ..AccountUpdate::default() };
+    ledger.update_account(&accept).await.unwrap();
+    ledger.info().await.unwrap().identity
 }
 
 pub(crate) fn batch(name: &str) -> BatchId {
@@ -158,7 +165,7 @@ pub(crate) async fn admit(ledger: &SharedLedger, name: &str, jobs: &[NewJob]) ->
         all.conflicts.extend(staged.conflicts);
         all.restated += staged.restated;
     }
-    ledger.publish(&admission, &[batch(name)]).await.unwrap();
+    ledger.publish(&admission, &[batch(name)], None).await.unwrap();
     all
 }
 
@@ -264,7 +271,7 @@ pub(crate) fn settled(token: &Token, gate: GateReport) -> Settle {
 pub(crate) async fn generating_job(ledger: &SharedLedger, name: &str, id: &str) -> Stored {
     admit(ledger, name, &[job(id)]).await;
     let claimed = submission_for(ledger, &new_token(), Some(&[batch(name)]), LONG).await;
-    let now = ledger.now().await.unwrap();
+    let now = ledger.info().await.unwrap().now;
     put(ledger, &ending(&claimed, generating(&format!("task-{name}-{id}"), now))).await;
     read(ledger, name, id).await
 }
@@ -274,7 +281,7 @@ pub(crate) async fn put(ledger: &SharedLedger, put: &Put) -> Version {
 }
 
 pub(crate) async fn read(ledger: &SharedLedger, name: &str, id: &str) -> Stored {
-    ledger.read(&key(name, id)).await.unwrap().unwrap_or_else(|| panic!("there is no job {name}/{id}"))
+    ledger.find(Lookup::Name(&key(name, id))).await.unwrap().unwrap_or_else(|| panic!("there is no job {name}/{id}"))
 }
 
 pub(crate) async fn count(ledger: &SharedLedger, name: &str, state: StateName) -> u64 {

@@ -5,12 +5,13 @@ use std::time::Duration;
 use veobatch_core::{Called, Comparison, Heard, Lane, State, StateName, doubted};
 
 use crate::bench::{Bench, LONG, admit, ending, in_doubt, job, key, put, read, submission, task};
+use veobatch_ledger::Lookup;
 
 pub(crate) async fn the_callback_of_the_latest_submission_is_remembered_for_all(bench: &Bench) {
     let ledger = &bench.ledger;
     let second = bench.second().await;
     assert_eq!(ledger.heard().await.unwrap(), None);
-    let start = ledger.now().await.unwrap();
+    let start = ledger.info().await.unwrap().now;
     ledger.hear(start).await.unwrap();
     let first = second.heard().await.unwrap().unwrap();
     assert!(first.submitted == start && first.at >= start, "{first:?}");
@@ -43,9 +44,9 @@ pub(crate) async fn a_job_in_doubt_may_be_due_to_be_looked_at(bench: &Bench) {
     let (due, _) = ledger.claim(Lane::Follow, 8, LONG).await.unwrap();
     let [due] = <[_; 1]>::try_from(due).unwrap();
     assert_eq!(due.stored.record.state.name(), StateName::InDoubt);
-    assert_eq!(ledger.find_task(&task("t-1")).await.unwrap(), None, "it is not the job's yet");
+    assert_eq!(ledger.owner(Lookup::Task(&task("t-1"))).await.unwrap(), None, "it is not the job's yet");
     let token = doubted(&due.stored.record).unwrap();
-    assert_eq!(ledger.find_token(token).await.unwrap(), Some(key("n", "a")), "its attempt is open");
+    assert_eq!(ledger.owner(Lookup::Token(token)).await.unwrap(), Some(key("n", "a")), "its attempt is open");
 
     put(ledger, &ending(&due, doubt(now + LONG))).await;
     assert_eq!(ledger.claim(Lane::Follow, 8, LONG).await.unwrap().0.len(), 0);

@@ -1,7 +1,7 @@
 //! Finished jobs become compact, and are known all the same.
 
 use veobatch_core::{Files, HistoryEntry, JobId, Record, Spec, State, StateName, Stray, Task, Timestamp};
-use veobatch_ledger::{Compaction, Known, LedgerError, NewJob, SharedLedger, Stored};
+use veobatch_ledger::{Compaction, JobFilter, Known, LedgerError, Lookup, NewJob, SharedLedger, Stored};
 
 use crate::bench::{
     Bench, admit, batch, count, downloading, generating, generating_job, ids, job, jobs, key, moved, put, put_of, read,
@@ -31,12 +31,12 @@ pub(crate) async fn finish(ledger: &SharedLedger, name: &str, id: &str) -> Store
 
 async fn compact(ledger: &SharedLedger, stored: &Stored) -> Stored {
     assert_eq!(ledger.compact(&[compaction(stored)]).await.unwrap(), 1);
-    ledger.read(&stored.key).await.unwrap().unwrap()
+    ledger.find(Lookup::Name(&stored.key)).await.unwrap().unwrap()
 }
 
 async fn whole(ledger: &SharedLedger, name: &str, after: Option<&str>) -> Vec<String> {
     let after = after.map(|id| JobId::parse(id).unwrap());
-    ids(&ledger.whole(&batch(name), after.as_ref(), 1000).await.unwrap())
+    ids(&ledger.page(&batch(name), JobFilter::Whole, after.as_ref(), 1000).await.unwrap())
 }
 
 pub(crate) async fn a_compacted_job_is_what_it_was_without_its_history_and_spec(bench: &Bench) {
@@ -49,10 +49,10 @@ pub(crate) async fn a_compacted_job_is_what_it_was_without_its_history_and_spec(
     let expected = Stored { record, spec: Spec::default(), compacted: true, now: after.now, ..before.clone() };
     assert_eq!(after, expected);
     assert_eq!(count(ledger, "n", StateName::Done).await, 1);
-    assert_eq!(ids(&ledger.page(&batch("n"), None, None, 9).await.unwrap()), ["Cat", "b"]);
-    let page = ledger.page(&batch("n"), Some(StateName::Done), None, 9).await.unwrap();
+    assert_eq!(ids(&ledger.page(&batch("n"), JobFilter::All, None, 9).await.unwrap()), ["Cat", "b"]);
+    let page = ledger.page(&batch("n"), JobFilter::In(StateName::Done), None, 9).await.unwrap();
     assert_eq!((page.len(), &page[0].record), (1, &after.record));
-    assert_eq!(ledger.find_task(&task("task-n-Cat")).await.unwrap(), Some(key("n", "Cat")));
+    assert_eq!(ledger.owner(Lookup::Task(&task("task-n-Cat"))).await.unwrap(), Some(key("n", "Cat")));
     assert!(!read(&bench.second().await, "n", "b").await.compacted);
 }
 
@@ -62,7 +62,10 @@ pub(crate) async fn only_done_jobs_of_that_version_are_compacted(bench: &Bench) 
     let fails = async |stored: &Stored| {
         let compaction = Compaction { job: stored.job, version: stored.version, body: body.clone() };
         assert_eq!(ledger.compact(&[compaction]).await.unwrap(), 0);
-        assert_eq!(&Stored { now: stored.now, ..ledger.read(&stored.key).await.unwrap().unwrap() }, stored);
+        assert_eq!(
+            &Stored { now: stored.now, ..ledger.find(Lookup::Name(&stored.key)).await.unwrap().unwrap() },
+            stored
+        );
     };
     fails(&generating_job(ledger, "n", "a").await).await;
     admit(ledger, "n", &[job("b"), job("c")]).await;
@@ -103,7 +106,7 @@ pub(crate) async fn what_is_not_compact_yet_is_listed_in_file_order(bench: &Benc
     assert_eq!(whole(ledger, "n", None).await, ["a00002", "a00007"]);
     // The job to go on after may be compact.
     assert_eq!(whole(ledger, "n", Some("a00004")).await, ["a00007"]);
-    let one = ledger.whole(&batch("n"), None, 1).await.unwrap();
+    let one = ledger.page(&batch("n"), JobFilter::Whole, None, 1).await.unwrap();
     assert_eq!(ids(&one), ["a00002"]);
     // A job that is not done any more is not among them.
     put(ledger, &put_of(&one[0], None, &moved(&one[0].record, State::Cancelled))).await;
@@ -150,7 +153,7 @@ pub(crate) async fn a_late_change_is_stored_and_the_job_can_be_compacted_again(b
     assert_eq!((stored.record, stored.key), (with_stray, key("n", "a00001")));
     assert_eq!(count(ledger, "n", StateName::Done).await, 1);
     assert_eq!(admit(ledger, "n", &[job("a00001")]).await.known, 1);
-    assert_eq!(ledger.find_task(&task("late")).await.unwrap(), Some(key("n", "a00001")));
+    assert_eq!(ledger.owner(Lookup::Task(&task("late"))).await.unwrap(), Some(key("n", "a00001")));
 
     let stored = read(ledger, "n", "a00001").await;
     put(ledger, &put_of(&stored, None, &Record { strays: vec![], ..stored.record.clone() })).await;
@@ -191,9 +194,9 @@ pub(crate) async fn many_jobs_are_compacted_in_any_order_and_all_are_known(bench
     // 333 has no divisor in common with 100: every job once, in no order.
     let mixed: Vec<_> = (0..333).map(|n| compaction(&stored[n * 100 % 333])).collect();
     assert_eq!(ledger.compact(&mixed[..7]).await.unwrap(), 7);
-    assert_eq!(ledger.whole(&batch("n"), None, 1000).await.unwrap().len(), 326);
+    assert_eq!(ledger.page(&batch("n"), JobFilter::Whole, None, 1000).await.unwrap().len(), 326);
     assert_eq!(ledger.compact(&mixed).await.unwrap(), 326);
-    let page = ledger.page(&batch("n"), Some(StateName::Done), None, 1000).await.unwrap();
+    let page = ledger.page(&batch("n"), JobFilter::In(StateName::Done), None, 1000).await.unwrap();
     assert_eq!(ids(&page), ids(&stored));
     for (is, was) in page.iter().zip(&stored) {
         assert_eq!((is.record.task(), is.version), (was.record.task(), was.version));

@@ -9,14 +9,14 @@ pub(crate) async fn a_paused_batch_gets_no_submissions(bench: &Bench) {
     let ledger = &bench.ledger;
     admit(ledger, "one", &jobs("a", 3)).await;
     admit(ledger, "two", &jobs("a", 1)).await;
-    bench.second().await.flag(&batch("ONE"), BatchFlag::Paused(true)).await.unwrap();
+    bench.second().await.update_batch(&batch("ONE"), &BatchFlag::Paused(true).into()).await.unwrap();
     assert_eq!(submission(ledger).await.stored.key.batch, batch("two"));
     assert_eq!(hindrance(ledger, None).await.0, Blocked::Work);
     assert_eq!(hindrance(ledger, Some(&[batch("one")])).await.0, Blocked::Work);
     // What comes to a paused batch waits with it.
     admit(ledger, "one", &jobs("b", 1)).await;
     assert_eq!(hindrance(ledger, None).await.0, Blocked::Work);
-    ledger.flag(&batch("one"), BatchFlag::Paused(false)).await.unwrap();
+    ledger.update_batch(&batch("one"), &BatchFlag::Paused(false).into()).await.unwrap();
     for _ in 0..4 {
         submission(ledger).await;
     }
@@ -25,28 +25,28 @@ pub(crate) async fn a_paused_batch_gets_no_submissions(bench: &Bench) {
 pub(crate) async fn a_paused_batch_is_still_followed(bench: &Bench) {
     let ledger = &bench.ledger;
     generating_job(ledger, "n", "a").await;
-    ledger.flag(&batch("n"), BatchFlag::Paused(true)).await.unwrap();
+    ledger.update_batch(&batch("n"), &BatchFlag::Paused(true).into()).await.unwrap();
     claim(ledger, Lane::Follow, LONG).await;
 }
 
 pub(crate) async fn a_cancelling_batch_gets_no_submissions(bench: &Bench) {
     let ledger = &bench.ledger;
     admit(ledger, "n", &jobs("a", 3)).await;
-    ledger.flag(&batch("n"), BatchFlag::Cancelling(true)).await.unwrap();
+    ledger.update_batch(&batch("n"), &BatchFlag::Cancelling(true).into()).await.unwrap();
     assert_eq!(hindrance(ledger, None).await.0, Blocked::Work);
-    ledger.flag(&batch("n"), BatchFlag::Cancelling(false)).await.unwrap();
+    ledger.update_batch(&batch("n"), &BatchFlag::Cancelling(false).into()).await.unwrap();
     submission(ledger).await;
 }
 
 pub(crate) async fn resuming_ends_a_cancellation(bench: &Bench) {
     let ledger = &bench.ledger;
     admit(ledger, "n", &jobs("a", 3)).await;
-    ledger.flag(&batch("n"), BatchFlag::Paused(true)).await.unwrap();
-    ledger.flag(&batch("n"), BatchFlag::Cancelling(true)).await.unwrap();
-    ledger.flag(&batch("n"), BatchFlag::Cancelling(false)).await.unwrap();
+    ledger.update_batch(&batch("n"), &BatchFlag::Paused(true).into()).await.unwrap();
+    ledger.update_batch(&batch("n"), &BatchFlag::Cancelling(true).into()).await.unwrap();
+    ledger.update_batch(&batch("n"), &BatchFlag::Cancelling(false).into()).await.unwrap();
     assert_eq!(hindrance(ledger, None).await.0, Blocked::Work, "it is still paused");
-    ledger.flag(&batch("n"), BatchFlag::Cancelling(true)).await.unwrap();
-    ledger.flag(&batch("n"), BatchFlag::Paused(false)).await.unwrap();
+    ledger.update_batch(&batch("n"), &BatchFlag::Cancelling(true).into()).await.unwrap();
+    ledger.update_batch(&batch("n"), &BatchFlag::Paused(false).into()).await.unwrap();
     submission(ledger).await;
 }
 
@@ -58,14 +58,14 @@ pub(crate) async fn flags_are_listed(bench: &Bench) {
         (batches[0].paused, batches[0].cancelling)
     };
     assert_eq!(flags().await, (false, false));
-    ledger.flag(&batch("n"), BatchFlag::Paused(true)).await.unwrap();
-    ledger.flag(&batch("n"), BatchFlag::Cancelling(true)).await.unwrap();
+    ledger.update_batch(&batch("n"), &BatchFlag::Paused(true).into()).await.unwrap();
+    ledger.update_batch(&batch("n"), &BatchFlag::Cancelling(true).into()).await.unwrap();
     assert_eq!(flags().await, (true, true));
-    ledger.flag(&batch("n"), BatchFlag::Paused(false)).await.unwrap();
+    ledger.update_batch(&batch("n"), &BatchFlag::Paused(false).into()).await.unwrap();
     assert_eq!(flags().await, (false, false));
 }
 
 pub(crate) async fn an_unknown_batch_has_no_flags(bench: &Bench) {
-    let unknown = bench.ledger.flag(&batch("n"), BatchFlag::Paused(true)).await;
+    let unknown = bench.ledger.update_batch(&batch("n"), &BatchFlag::Paused(true).into()).await;
     assert!(matches!(unknown, Err(LedgerError::UnknownBatch(name)) if name == batch("n")));
 }

@@ -1,7 +1,7 @@
 //! A person has a batch forgotten: at once, wholly, and nothing but that batch.
 
 use veobatch_core::{Failure, FailureKind, Files, Lane, Record, State, StateName, Stray, StrayState};
-use veobatch_ledger::{Admission, Compaction, LedgerError, SharedLedger};
+use veobatch_ledger::{Admission, Compaction, JobFilter, LedgerError, Lookup, SharedLedger};
 
 use crate::bench::{
     Bench, LONG, admit, batch, count, generating, hindrance, ids, in_doubt, job, jobs, key, moved, put, put_of, read,
@@ -10,7 +10,7 @@ use crate::bench::{
 use crate::compaction::{compaction, finish};
 
 async fn cleared(ledger: &SharedLedger) {
-    while ledger.clear().await.unwrap() {}
+    while ledger.forget(None).await.unwrap() {}
 }
 
 pub(crate) async fn a_settled_batch_is_forgotten_and_its_ids_are_new(bench: &Bench) {
@@ -23,13 +23,13 @@ pub(crate) async fn a_settled_batch_is_forgotten_and_its_ids_are_new(bench: &Ben
         let stored = read(ledger, "night", id).await;
         put(ledger, &put_of(&stored, None, &moved(&stored.record, state))).await;
     }
-    ledger.forget(&batch("NIGHT")).await.unwrap();
+    ledger.forget(Some(&batch("NIGHT"))).await.unwrap();
     let names = async || ledger.batches().await.unwrap().iter().map(|b| b.batch.to_string()).collect::<Vec<_>>();
     assert_eq!(names().await, ["day"]);
-    assert_eq!(ledger.read(&key("night", "a00000")).await.unwrap(), None);
-    assert!(ledger.page(&batch("night"), None, None, 9).await.unwrap().is_empty());
-    assert_eq!(ledger.find_task(&task("task-night-a00000")).await.unwrap(), None);
-    assert!(matches!(ledger.forget(&batch("night")).await, Err(LedgerError::UnknownBatch(_))));
+    assert_eq!(ledger.find(Lookup::Name(&key("night", "a00000"))).await.unwrap(), None);
+    assert!(ledger.page(&batch("night"), JobFilter::All, None, 9).await.unwrap().is_empty());
+    assert_eq!(ledger.owner(Lookup::Task(&task("task-night-a00000"))).await.unwrap(), None);
+    assert!(matches!(ledger.forget(Some(&batch("night"))).await, Err(LedgerError::UnknownBatch(_))));
 
     // Known as new at once, and what is cleared away is not these.
     assert_eq!(ledger.compare(&batch("night"), &jobs("a", 3)).await.unwrap().known, 0);
@@ -38,9 +38,9 @@ pub(crate) async fn a_settled_batch_is_forgotten_and_its_ids_are_new(bench: &Ben
     assert_eq!(names().await, ["day", "night"]);
     assert_eq!(count(ledger, "night", StateName::Queued).await, 3);
     finish(ledger, "night", "a00000").await;
-    assert_eq!(ledger.find_task(&task("task-night-a00000")).await.unwrap(), Some(key("night", "a00000")));
+    assert_eq!(ledger.owner(Lookup::Task(&task("task-night-a00000"))).await.unwrap(), Some(key("night", "a00000")));
     let expected = ["a00000", "a00001", "a00002"];
-    assert_eq!(ids(&ledger.page(&batch("night"), None, None, 9).await.unwrap()), expected);
+    assert_eq!(ids(&ledger.page(&batch("night"), JobFilter::All, None, 9).await.unwrap()), expected);
 }
 
 fn failed() -> State {
@@ -51,7 +51,9 @@ pub(crate) async fn a_batch_with_open_jobs_is_not_forgotten(bench: &Bench) {
     let ledger = &bench.ledger;
     admit(ledger, "n", &[job("a")]).await;
     let refused = async || {
-        assert!(matches!(ledger.forget(&batch("n")).await, Err(LedgerError::Unsettled(name)) if name == batch("n")));
+        assert!(
+            matches!(ledger.forget(Some(&batch("n"))).await, Err(LedgerError::Unsettled(name)) if name == batch("n"))
+        );
     };
     refused().await;
     let claimed = submission(ledger).await;
@@ -64,14 +66,14 @@ pub(crate) async fn a_batch_with_open_jobs_is_not_forgotten(bench: &Bench) {
     refused().await;
     assert_eq!(read(ledger, "n", "a").await.spec, job("a").spec);
     finish(ledger, "n", "a").await;
-    ledger.forget(&batch("n")).await.unwrap();
-    assert!(matches!(ledger.forget(&batch("unknown")).await, Err(LedgerError::UnknownBatch(_))));
+    ledger.forget(Some(&batch("n"))).await.unwrap();
+    assert!(matches!(ledger.forget(Some(&batch("unknown"))).await, Err(LedgerError::UnknownBatch(_))));
 }
 
 pub(crate) async fn a_batch_with_a_job_that_is_due_all_the_same_is_not_forgotten(bench: &Bench) {
     let ledger = &bench.ledger;
     let refused = async |name: &str| {
-        assert!(matches!(ledger.forget(&batch(name)).await, Err(LedgerError::Unsettled(_))), "{name}");
+        assert!(matches!(ledger.forget(Some(&batch(name))).await, Err(LedgerError::Unsettled(_))), "{name}");
     };
     admit(ledger, "other", &[job("a")]).await;
     finish(ledger, "other", "a").await;
@@ -94,9 +96,9 @@ pub(crate) async fn a_batch_with_a_job_that_is_due_all_the_same_is_not_forgotten
         refused(name).await;
         let waiting = read(ledger, name, "a00000").await;
         put(ledger, &put_of(&waiting, None, &with(StrayState::Saved(Files::Usual(1))))).await;
-        ledger.forget(&batch(name)).await.unwrap();
+        ledger.forget(Some(&batch(name))).await.unwrap();
     }
-    ledger.forget(&batch("other")).await.unwrap();
+    ledger.forget(Some(&batch("other"))).await.unwrap();
 }
 
 pub(crate) async fn a_batch_with_a_late_stray_beside_a_compact_job_is_not_forgotten(bench: &Bench) {
@@ -109,7 +111,7 @@ pub(crate) async fn a_batch_with_a_late_stray_beside_a_compact_job_is_not_forgot
     let stray = Stray { fate: made, ..Stray::new(task("late"), token(7), compact.now) };
     let late = Record { strays: vec![stray.clone()], ..compact.record.clone() };
     put(ledger, &put_of(&compact, None, &late)).await;
-    assert!(matches!(ledger.forget(&batch("n")).await, Err(LedgerError::Unsettled(_))));
+    assert!(matches!(ledger.forget(Some(&batch("n"))).await, Err(LedgerError::Unsettled(_))));
 
     let [claimed] = <[_; 1]>::try_from(ledger.claim(Lane::Save, 8, LONG).await.unwrap().0).unwrap();
     assert_eq!((&claimed.stored.record, &claimed.stored.key), (&late, &key("n", "Cat")));
@@ -119,20 +121,20 @@ pub(crate) async fn a_batch_with_a_late_stray_beside_a_compact_job_is_not_forgot
     assert_eq!(ledger.compact(&[compaction]).await.unwrap(), 0, "it is due in a lane");
     let saved = Record { strays: vec![Stray { fate: StrayState::Saved(Files::Usual(1)), ..stray }], ..late };
     put(ledger, &put_of(&claimed.stored, Some(&claimed.lease), &saved)).await;
-    ledger.forget(&batch("n")).await.unwrap();
+    ledger.forget(Some(&batch("n"))).await.unwrap();
 }
 
 pub(crate) async fn a_batch_that_is_being_admitted_to_is_not_forgotten(bench: &Bench) {
     let (ledger, admission) = (&bench.ledger, Admission::random());
     ledger.stage(&admission, &batch("new"), &[job("a")]).await.unwrap();
-    assert!(matches!(ledger.forget(&batch("new")).await, Err(LedgerError::UnknownBatch(_))));
-    ledger.publish(&admission, &[batch("new")]).await.unwrap();
+    assert!(matches!(ledger.forget(Some(&batch("new"))).await, Err(LedgerError::UnknownBatch(_))));
+    ledger.publish(&admission, &[batch("new")], None).await.unwrap();
     finish(ledger, "new", "a").await;
     let second = Admission::random();
     ledger.stage(&second, &batch("new"), &[job("b")]).await.unwrap();
-    assert!(matches!(ledger.forget(&batch("new")).await, Err(LedgerError::Busy { .. })));
-    ledger.publish(&second, &[batch("new")]).await.unwrap();
-    assert_eq!(ids(&ledger.page(&batch("new"), None, None, 9).await.unwrap()), ["a", "b"]);
+    assert!(matches!(ledger.forget(Some(&batch("new"))).await, Err(LedgerError::Busy { .. })));
+    ledger.publish(&second, &[batch("new")], None).await.unwrap();
+    assert_eq!(ids(&ledger.page(&batch("new"), JobFilter::All, None, 9).await.unwrap()), ["a", "b"]);
 }
 
 pub(crate) async fn a_change_of_a_forgotten_job_is_refused(bench: &Bench) {
@@ -140,7 +142,7 @@ pub(crate) async fn a_change_of_a_forgotten_job_is_refused(bench: &Bench) {
     admit(ledger, "n", &jobs("a", 2)).await;
     let (whole, compact) = (finish(ledger, "n", "a00000").await, finish(ledger, "n", "a00001").await);
     ledger.compact(&[compaction(&compact)]).await.unwrap();
-    ledger.forget(&batch("n")).await.unwrap();
+    ledger.forget(Some(&batch("n"))).await.unwrap();
     for stored in [whole, compact] {
         let late = put_of(&stored, None, &stored.record);
         assert!(matches!(ledger.put(&late).await, Err(LedgerError::Changed)));
@@ -150,7 +152,7 @@ pub(crate) async fn a_change_of_a_forgotten_job_is_refused(bench: &Bench) {
 
 pub(crate) async fn clearing_away_leaves_other_batches_and_their_tasks(bench: &Bench) {
     let ledger = &bench.ledger;
-    assert!(!ledger.clear().await.unwrap(), "there is nothing yet");
+    assert!(!ledger.forget(None).await.unwrap(), "there is nothing yet");
     // Enough tasks for the index to be split while both are in it.
     admit(ledger, "kept", &jobs("k", 150)).await;
     admit(ledger, "gone", &jobs("g", 150)).await;
@@ -158,12 +160,15 @@ pub(crate) async fn clearing_away_leaves_other_batches_and_their_tasks(bench: &B
         finish(ledger, "kept", &format!("k{n:05}")).await;
         finish(ledger, "gone", &format!("g{n:05}")).await;
     }
-    ledger.forget(&batch("gone")).await.unwrap();
+    ledger.forget(Some(&batch("gone"))).await.unwrap();
     cleared(ledger).await;
-    assert!(!ledger.clear().await.unwrap());
+    assert!(!ledger.forget(None).await.unwrap());
     for n in 0..150 {
         let kept = key("kept", &format!("k{n:05}"));
-        assert_eq!(ledger.find_task(&task(&format!("task-{kept}").replace('/', "-"))).await.unwrap(), Some(kept));
+        assert_eq!(
+            ledger.owner(Lookup::Task(&task(&format!("task-{kept}").replace('/', "-")))).await.unwrap(),
+            Some(kept)
+        );
     }
     // A task of a forgotten job may be another's.
     admit(ledger, "new", &[job("a")]).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use veobatch_ledger::{Blocked, Gate, GateReport, Settings, SubmissionClaim};
+use veobatch_ledger::{AccountUpdate, Blocked, Gate, GateReport, SubmissionClaim};
 
 use crate::account::{WAIT, closed, gate, report, trial, troubled};
 use crate::bench::{Bench, LONG, admit, hindrance, job, jobs, new_token, submission, until};
@@ -56,11 +56,11 @@ pub(crate) async fn a_trial_that_is_refused_closes_the_gate_for_twice_as_long(be
     admit(ledger, "n", &jobs("a", 5)).await;
     let refused = trial(ledger, LONG).await;
     report(ledger, &refused, closed(WAIT)).await;
-    let account = ledger.account().await.unwrap();
+    let account = ledger.account(0).await.unwrap();
     let Gate::Closed { until, closings: 2, .. } = account.gate else { panic!("{:?}", account.gate) };
     let left = until.since(account.now);
     assert!(left > WAIT && left <= 2 * WAIT, "{left:?}");
-    // A trial in trouble closes it again as well.
+    // A trial in trouble close_gate it again as well.
     let again = crate::bench::until("the gate is half-open", async || {
         match ledger.claim_submission(&new_token(), None, LONG, LONG).await.unwrap() {
             SubmissionClaim::Granted(claimed) => Some(*claimed),
@@ -104,34 +104,34 @@ pub(crate) async fn a_trial_that_never_ends_does_not_close_the_gate_for_ever(ben
 pub(crate) async fn credits_that_are_back_let_one_through_at_once(bench: &Bench) {
     let ledger = &bench.ledger;
     admit(ledger, "n", &jobs("a", 5)).await;
-    let solvent = || Settings { solvent: true, ..Settings::default() };
-    ledger.configure(&solvent()).await.unwrap();
+    let solvent = || AccountUpdate { credits_back: true, ..AccountUpdate::default() };
+    ledger.update_account(&solvent()).await.unwrap();
     assert_eq!(gate(ledger).await, Gate::Open);
     let first = submission(ledger).await;
     let poor = GateReport::Closed { why: "no credits".into(), wait: LONG, no_credits: true, too_many: false };
     report(ledger, &first, poor).await;
     assert_eq!(hindrance(ledger, None).await.0, Blocked::Gate);
-    ledger.configure(&solvent()).await.unwrap();
+    ledger.update_account(&solvent()).await.unwrap();
     assert!(matches!(gate(ledger).await, Gate::Closed { closings: 1, no_credits: true, .. }), "only a trial opens it");
     let trial = submission(ledger).await;
-    ledger.configure(&solvent()).await.unwrap();
+    ledger.update_account(&solvent()).await.unwrap();
     assert_eq!(hindrance(ledger, None).await.0, Blocked::Gate, "exactly one");
     report(ledger, &trial, closed(LONG)).await;
-    ledger.configure(&solvent()).await.unwrap();
+    ledger.update_account(&solvent()).await.unwrap();
     assert_eq!(hindrance(ledger, None).await.0, Blocked::Gate, "it is closed for another reason by now");
 }
 
 pub(crate) async fn a_worker_that_is_turned_away_closes_a_gate_that_would_let_one_through(bench: &Bench) {
     let ledger = &bench.ledger;
     let close = async |why: &str, wait| {
-        let closes = Some((why.to_owned(), wait));
-        ledger.configure(&Settings { closes, ..Settings::default() }).await.unwrap();
-        ledger.account().await.unwrap()
+        let close_gate = Some((why.to_owned(), wait));
+        ledger.update_account(&AccountUpdate { close_gate, ..AccountUpdate::default() }).await.unwrap();
+        ledger.account(0).await.unwrap()
     };
     let short = Duration::from_millis(100);
     assert!(matches!(close("short", short).await.gate, Gate::Closed { closings: 1, .. }));
     until("the gate is half-open", async || {
-        let account = ledger.account().await.unwrap();
+        let account = ledger.account(0).await.unwrap();
         matches!(account.gate, Gate::Closed { until, .. } if until <= account.now).then_some(())
     })
     .await;
@@ -164,7 +164,7 @@ pub(crate) async fn three_troubles_in_a_row_close_the_gate(bench: &Bench) {
         let claimed = submission(ledger).await;
         report(ledger, &claimed, troubled()).await;
     }
-    let account = ledger.account().await.unwrap();
+    let account = ledger.account(0).await.unwrap();
     let Gate::Closed { until, closings: 1, no_credits: false, why } = account.gate else {
         panic!("{:?}", account.gate)
     };
@@ -181,7 +181,7 @@ pub(crate) async fn troubles_close_the_gate_for_as_long_as_the_service_asks(benc
         let wait = 4 * veobatch_ledger::TROUBLE_WAIT;
         report(ledger, &claimed, GateReport::Troubled { why: "503".into(), wait }).await;
     }
-    let account = ledger.account().await.unwrap();
+    let account = ledger.account(0).await.unwrap();
     let Gate::Closed { until, closings: 1, .. } = account.gate else { panic!("{:?}", account.gate) };
     let left = until.since(account.now);
     assert!(left > 3 * veobatch_ledger::TROUBLE_WAIT && left <= 4 * veobatch_ledger::TROUBLE_WAIT, "{left:?}");

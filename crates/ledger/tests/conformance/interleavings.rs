@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use veobatch_core::{Event, Lane, Outcome, PollPolicy, State, StateName};
-use veobatch_ledger::{Blocked, Change, Changed, LedgerError, NoRetry, SharedLedger, SubmissionClaim, change};
+use veobatch_ledger::{Blocked, Change, Changed, LedgerError, Lookup, NoRetry, SharedLedger, SubmissionClaim, change};
 
 use crate::bench::{
     Bench, LONG, SHORT, admit, batch, claim, count, ending, generating, generating_job, jobs, key, moved, new_token,
@@ -35,7 +35,7 @@ pub(crate) async fn two_claimers_never_get_the_same_submission(bench: &Bench) {
     let all = claimers.join_all().await.concat();
     assert_eq!(all.len(), 200);
     assert_eq!(all.into_iter().collect::<BTreeSet<_>>().len(), 200);
-    assert_eq!(bench.ledger.account().await.unwrap().in_flight, 200);
+    assert_eq!(bench.ledger.account(0).await.unwrap().in_flight, 200);
 }
 
 pub(crate) async fn two_claimers_never_get_the_same_job(bench: &Bench) {
@@ -122,7 +122,7 @@ pub(crate) async fn evidence_is_stored_even_if_the_lease_was_lost(bench: &Bench)
     let changed = apply(ledger, writer.stored, &accepted, Some(&writer.lease)).await.unwrap();
     assert!(matches!(changed, Changed::Moved { .. }), "{changed:?}");
     assert_eq!(count(ledger, "n", StateName::Generating).await, 1);
-    assert_eq!(ledger.find_task(&task("t-1")).await.unwrap(), Some(key("n", "a00000")));
+    assert_eq!(ledger.owner(Lookup::Task(&task("t-1"))).await.unwrap(), Some(key("n", "a00000")));
 }
 
 /// Admits a batch, and submits and ends some of its jobs.
@@ -142,5 +142,5 @@ pub(crate) async fn admissions_and_claims_at_once(bench: &Bench) {
         assert_eq!(count(&bench.ledger, &format!("batch-{n}"), StateName::Queued).await, 280);
         assert_eq!(count(&bench.ledger, &format!("batch-{n}"), StateName::Cancelled).await, 20);
     }
-    assert_eq!(bench.ledger.account().await.unwrap().in_flight, 0);
+    assert_eq!(bench.ledger.account(0).await.unwrap().in_flight, 0);
 }

@@ -57,7 +57,7 @@ pub(crate) async fn an_ended_lease_is_held_until_somebody_else_claims(bench: &Be
     due_jobs(ledger, 1).await;
     let slow = claim(ledger, Lane::Follow, Duration::ZERO).await;
     until("the lease has ended", async || read(ledger, "n", "a00000").await.leased_until.is_none().then_some(())).await;
-    assert_eq!(ledger.renew(std::slice::from_ref(&slow.lease), Duration::ZERO).await.unwrap(), [true]);
+    assert_eq!(ledger.renew(std::slice::from_ref(&slow.lease), Some(Duration::ZERO)).await.unwrap(), [true]);
     let due = slow.stored.now + LONG;
     put(ledger, &ending(&slow, generating("task-0", due))).await;
 }
@@ -95,7 +95,7 @@ pub(crate) async fn a_renewed_lease_lasts_longer(bench: &Bench) {
     let ledger = &bench.ledger;
     due_jobs(ledger, 1).await;
     let claimed = claim(ledger, Lane::Follow, SHORT).await;
-    assert_eq!(ledger.renew(std::slice::from_ref(&claimed.lease), LONG).await.unwrap(), [true]);
+    assert_eq!(ledger.renew(std::slice::from_ref(&claimed.lease), Some(LONG)).await.unwrap(), [true]);
     let until_when = read(ledger, "n", "a00000").await.leased_until.unwrap();
     assert!(until_when >= claimed.stored.now + LONG);
     tokio::time::sleep(2 * SHORT).await;
@@ -109,7 +109,7 @@ pub(crate) async fn a_lost_lease_is_not_renewed(bench: &Bench) {
     let forged = Lease { job: stored[0].job, fence: Fence::random() };
     put(ledger, &ending(&claimed[0], generating("task-0", claimed[0].stored.now + LONG))).await;
     let leases = [claimed[0].lease.clone(), claimed[1].lease.clone(), forged];
-    assert_eq!(ledger.renew(&leases, LONG).await.unwrap(), [false, true, false]);
+    assert_eq!(ledger.renew(&leases, Some(LONG)).await.unwrap(), [false, true, false]);
 }
 
 pub(crate) async fn a_released_job_is_due_now(bench: &Bench) {
@@ -117,8 +117,8 @@ pub(crate) async fn a_released_job_is_due_now(bench: &Bench) {
     due_jobs(ledger, 2).await;
     let (claimed, _) = ledger.claim(Lane::Follow, 2, LONG).await.unwrap();
     let stale = Lease { job: claimed[1].lease.job, fence: Fence::random() };
-    ledger.release(&[claimed[0].lease.clone(), stale]).await.unwrap();
-    ledger.release(&[claimed[0].lease.clone()]).await.unwrap();
+    ledger.renew(&[claimed[0].lease.clone(), stale], None).await.unwrap();
+    ledger.renew(&[claimed[0].lease.clone()], None).await.unwrap();
     let again = claim(ledger, Lane::Follow, LONG).await;
     assert_eq!(again.stored.key, claimed[0].stored.key);
     assert_ne!(again.lease.fence, claimed[0].lease.fence);
@@ -129,10 +129,10 @@ pub(crate) async fn a_submitting_job_is_not_released(bench: &Bench) {
     let ledger = &bench.ledger;
     admit(ledger, "n", &[job("a")]).await;
     let claimed = submission(ledger).await;
-    ledger.release(std::slice::from_ref(&claimed.lease)).await.unwrap();
+    ledger.renew(std::slice::from_ref(&claimed.lease), None).await.unwrap();
     assert!(nothing_due(ledger, Lane::Follow).await);
     assert!(matches!(read(ledger, "n", "a").await.record.state, State::Submitting { .. }));
-    assert_eq!(ledger.renew(&[claimed.lease], LONG).await.unwrap(), [true]);
+    assert_eq!(ledger.renew(&[claimed.lease], Some(LONG)).await.unwrap(), [true]);
 }
 
 pub(crate) async fn lanes_do_not_mix(bench: &Bench) {

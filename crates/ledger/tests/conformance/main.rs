@@ -19,6 +19,7 @@ mod flags;
 mod forgetting;
 mod forgotten;
 mod gate;
+mod hints;
 mod interleavings;
 mod lease;
 mod polls;
@@ -30,7 +31,6 @@ mod redis_server;
 mod rest;
 mod restated;
 mod runs;
-mod seen;
 mod slots;
 mod store;
 mod store_itself;
@@ -76,7 +76,7 @@ conformance! {
         what_is_stored_is_there_for_a_second_handle_and_after_reopening
         a_ledger_of_an_unknown_format_is_refused_and_left_alone
         only_one_process_works_on_a_file
-        a_change_that_makes_something_due_nudges
+        a_change_that_makes_something_due_wakes_whoever_waits
     }
     forgotten {
         a_forgotten_attempt_is_kept_while_its_job_is_being_submitted
@@ -265,10 +265,11 @@ conformance! {
         a_backlog_is_followed_at_the_limit
         a_clock_that_was_ahead_neither_lifts_the_limit_nor_stops_everything
     }
-    seen {
+    hints {
         what_was_seen_is_added_up_for_all_by_kind
         nothing_of_what_many_tell_at_once_is_lost
         kinds_that_nobody_told_of_for_long_are_forgotten
+        a_hint_is_replaced_only_by_who_knows_what_it_says
     }
     strays {
         a_settled_job_may_be_due_for_a_task_beside_its_own

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use veobatch_core::{Lane, Record, State, StateName};
-use veobatch_ledger::{Fence, JobRef, LedgerError, Put};
+use veobatch_ledger::{Fence, JobRef, LedgerError, Lookup, Put};
 
 use crate::bench::{
     Bench, LONG, SHORT, admit, claim, count, downloading, ending, generating, generating_job, in_doubt, job, jobs, key,
@@ -89,7 +89,7 @@ pub(crate) async fn what_another_made_due_on_a_leased_job_is_not_lost(bench: &Be
     put(ledger, &ending(&first, generating("task-n-a", first.stored.now))).await;
     let holder = claim(ledger, Lane::Follow, SHORT).await;
     // "Look at it now", while the holder is at work; then the holder dies.
-    let now = ledger.now().await.unwrap();
+    let now = ledger.info().await.unwrap().now;
     let hint = put_of(&holder.stored, None, &moved(&holder.stored.record, generating("task-n-a", now)));
     put(ledger, &hint).await;
     let next = claim(ledger, Lane::Follow, LONG).await;
@@ -102,7 +102,7 @@ pub(crate) async fn a_put_by_another_that_moves_the_job_to_another_lane_ends_the
     let stored = generating_job(ledger, "n", "a").await;
     let holder = claim(ledger, Lane::Follow, LONG).await;
     put(ledger, &put_of(&stored, None, &moved(&stored.record, downloading("task-n-a", stored.now)))).await;
-    assert_eq!(ledger.renew(std::slice::from_ref(&holder.lease), LONG).await.unwrap(), [false]);
+    assert_eq!(ledger.renew(std::slice::from_ref(&holder.lease), Some(LONG)).await.unwrap(), [false]);
     assert!(matches!(ledger.put(&ending(&holder, State::Cancelled)).await, Err(LedgerError::LostLease)));
     claim(ledger, Lane::Save, LONG).await;
 }
@@ -113,7 +113,7 @@ pub(crate) async fn a_put_by_another_that_ends_the_job_ends_the_lease(bench: &Be
     let holder = claim(ledger, Lane::Follow, LONG).await;
     put(ledger, &put_of(&stored, None, &moved(&stored.record, State::Cancelled))).await;
     assert_eq!(read(ledger, "n", "a").await.leased_until, None);
-    assert_eq!(ledger.renew(&[holder.lease], LONG).await.unwrap(), [false]);
+    assert_eq!(ledger.renew(&[holder.lease], Some(LONG)).await.unwrap(), [false]);
     assert_eq!(ledger.claim(Lane::Follow, 1, LONG).await.unwrap(), (vec![], None));
 }
 
@@ -126,8 +126,8 @@ pub(crate) async fn a_put_on_a_submitting_job_keeps_the_intent(bench: &Bench) {
     let stored = read(ledger, "n", "a").await;
     assert_eq!(stored.record, cancelled);
     assert!(stored.leased_until.is_some());
-    assert_eq!(ledger.find_token(&token(5)).await.unwrap(), Some(key("n", "a")));
-    assert_eq!(ledger.account().await.unwrap().in_flight, 1);
+    assert_eq!(ledger.owner(Lookup::Token(&token(5))).await.unwrap(), Some(key("n", "a")));
+    assert_eq!(ledger.account(0).await.unwrap().in_flight, 1);
     let late = ending(&holder, generating("t", holder.stored.now));
     assert!(matches!(ledger.put(&late).await, Err(LedgerError::Changed)));
     put(ledger, &Put { version, ..late }).await;
@@ -141,7 +141,7 @@ pub(crate) async fn a_put_that_leaves_submitting_clears_the_intent(bench: &Bench
     let stored = read(ledger, "n", "a").await;
     assert_eq!(stored.record.state, State::Queued { due: None });
     assert_eq!(count(ledger, "n", StateName::Queued).await, 1);
-    assert_eq!(ledger.account().await.unwrap().in_flight, 0);
+    assert_eq!(ledger.account(0).await.unwrap().in_flight, 0);
     submission(ledger).await;
 }
 
@@ -156,8 +156,8 @@ pub(crate) async fn a_task_belongs_to_one_job_only(bench: &Bench) {
         other => panic!("{other:?}"),
     }
     assert!(matches!(read(ledger, "n", "a00001").await.record.state, State::Submitting { .. }));
-    assert_eq!(ledger.find_task(&task("t-1")).await.unwrap(), Some(first.stored.key.clone()));
-    assert_eq!(ledger.find_task(&task("t-2")).await.unwrap(), None);
+    assert_eq!(ledger.owner(Lookup::Task(&task("t-1"))).await.unwrap(), Some(first.stored.key.clone()));
+    assert_eq!(ledger.owner(Lookup::Task(&task("t-2"))).await.unwrap(), None);
     // Its owner may say so again.
     let stored = read(ledger, "n", "a00000").await;
     put(ledger, &Put { task: Some(task("t-1")), ..put_of(&stored, None, &stored.record) }).await;
@@ -166,15 +166,15 @@ pub(crate) async fn a_task_belongs_to_one_job_only(bench: &Bench) {
 pub(crate) async fn a_token_is_found_while_its_attempt_is_open(bench: &Bench) {
     let ledger = &bench.ledger;
     admit(ledger, "n", &[job("a")]).await;
-    assert_eq!(ledger.find_token(&token(1)).await.unwrap(), None);
+    assert_eq!(ledger.owner(Lookup::Token(&token(1))).await.unwrap(), None);
     let holder = submission_for(ledger, &token(1), None, LONG).await;
-    assert_eq!(ledger.find_token(&token(1)).await.unwrap(), Some(key("n", "a")));
+    assert_eq!(ledger.owner(Lookup::Token(&token(1))).await.unwrap(), Some(key("n", "a")));
     put(ledger, &ending(&holder, in_doubt(&holder.stored))).await;
-    assert_eq!(ledger.find_token(&token(1)).await.unwrap(), Some(key("n", "a")));
+    assert_eq!(ledger.owner(Lookup::Token(&token(1))).await.unwrap(), Some(key("n", "a")));
     let stored = read(ledger, "n", "a").await;
     assert!(matches!(stored.record.state, State::InDoubt { .. }));
     put(ledger, &put_of(&stored, None, &moved(&stored.record, generating("t", stored.now)))).await;
-    assert_eq!(ledger.find_token(&token(1)).await.unwrap(), None);
+    assert_eq!(ledger.owner(Lookup::Token(&token(1))).await.unwrap(), None);
 }
 
 pub(crate) async fn counts_follow_every_put(bench: &Bench) {

@@ -10,8 +10,8 @@ use veobatch_core::{
     Credits, Failure, FailureKind, Flight, Lane, Record, State, StateName, TimeRange, Timestamp, Token,
 };
 use veobatch_ledger::{
-    BatchFlag, BatchUpdate, Blocked, Claimed, GateReport, LedgerError, Put, Settings, SharedLedger, Stored,
-    SubmissionClaim,
+    AccountUpdate, BatchFlag, BatchUpdate, Blocked, Claimed, GateReport, JobFilter, LedgerError, Put, SharedLedger,
+    Stored, SubmissionClaim,
 };
 
 use crate::bench::{
@@ -49,7 +49,7 @@ impl Side {
     async fn new(bench: &Bench, seed: u64) -> Self {
         // A fresh ledger for each seed would be dear; fresh batches are as good, once the old ones are out of the way.
         let ledger = bench.second().await;
-        ledger.configure(&Settings { prices: Some(prices()), ..Settings::default() }).await.unwrap();
+        ledger.update_account(&AccountUpdate { prices: Some(prices()), ..AccountUpdate::default() }).await.unwrap();
         for name in BATCHES {
             let name = format!("{name}-{seed}");
             admit(&ledger, &name, &[job("a"), ranked("b", 2), job("c"), ranked("d", -1), ranked("e", 2)]).await;
@@ -72,16 +72,20 @@ impl Side {
             },
             13 => {
                 let leases: Vec<_> = self.hands.iter().map(|claimed| claimed.lease.clone()).collect();
-                said(&self.ledger.renew(&leases, LONG).await)
+                said(&self.ledger.renew(&leases, Some(LONG)).await)
             }
             14 => {
                 let lease = pick(&self.hands, which).map(|claimed| claimed.lease.clone());
-                let said = said(&self.ledger.release(lease.as_slice()).await);
+                let said = said(&self.ledger.renew(lease.as_slice(), None).await);
                 tokio::time::sleep(Duration::from_millis(2)).await;
                 said
             }
             15 => {
-                let whole = self.ledger.whole(&names[usize::try_from(which % 2).unwrap()], None, 9).await.unwrap();
+                let whole = self
+                    .ledger
+                    .page(&names[usize::try_from(which % 2).unwrap()], JobFilter::Whole, None, 9)
+                    .await
+                    .unwrap();
                 let compactions: Vec<_> = whole.iter().map(compaction).collect();
                 format!(
                     "{:?} {}",
@@ -95,11 +99,11 @@ impl Side {
                     1 => BatchFlag::Paused(false),
                     _ => BatchFlag::Cancelling(true),
                 };
-                said(&self.ledger.flag(&names[usize::try_from(which % 2).unwrap()], flag).await)
+                said(&self.ledger.update_batch(&names[usize::try_from(which % 2).unwrap()], &flag.into()).await)
             }
             _ => {
                 let batch = &names[usize::try_from(which % 2).unwrap()];
-                said(&self.ledger.arrange(batch, &arrangement(which)).await)
+                said(&self.ledger.update_batch(batch, &arrangement(which)).await)
             }
         }
     }
@@ -163,7 +167,7 @@ impl Side {
     }
 
     async fn put_as_another(&mut self, names: &[veobatch_core::BatchId], which: u64, state: u64, n: u64) -> String {
-        let page = self.ledger.page(&names[0], None, None, 9).await.unwrap();
+        let page = self.ledger.page(&names[0], JobFilter::All, None, 9).await.unwrap();
         let stored = pick(&page, which).unwrap();
         let put = put_of(stored, None, &record(stored, state, n));
         let said = said(&self.ledger.put(&put).await.map(|version| version.0));
@@ -177,7 +181,7 @@ impl Side {
         let batches = self.ledger.batches().await.unwrap();
         let mut flying = 0;
         for summary in &batches {
-            let page = self.ledger.page(&summary.batch, None, None, 9).await.unwrap();
+            let page = self.ledger.page(&summary.batch, JobFilter::All, None, 9).await.unwrap();
             let mut recount: BTreeMap<StateName, u64> = BTreeMap::new();
             for stored in &page {
                 *recount.entry(stored.record.state.name()).or_default() += 1;
@@ -194,7 +198,7 @@ impl Side {
             assert_eq!(summary.credits, credits, "{summary:?}");
             for state in StateName::ALL {
                 assert_eq!(summary.count(*state), recount.get(state).copied().unwrap_or(0), "{state} {summary:?}");
-                let of_state = self.ledger.page(&summary.batch, Some(*state), None, 9).await.unwrap();
+                let of_state = self.ledger.page(&summary.batch, JobFilter::In(*state), None, 9).await.unwrap();
                 let filtered: Vec<_> = page.iter().filter(|stored| stored.record.state.name() == *state).collect();
                 let keys = |stored: &Stored| stored.key.clone();
                 assert_eq!(
@@ -206,7 +210,7 @@ impl Side {
             let terms = (&summary.terms, summary.credits);
             all.push(format!("{} {} {} {terms:?}: {jobs:?}", summary.batch, summary.paused, summary.cancelling));
         }
-        let account = self.ledger.account().await.unwrap();
+        let account = self.ledger.account(0).await.unwrap();
         assert_eq!(account.in_flight, flying);
         format!("{all:?}; {flying} in flight, {:?}", account.gate)
     }

@@ -22,8 +22,8 @@ async fn rested(ledger: &SharedLedger, name: &str) -> Option<Timestamp> {
 
 /// The ledger's time, once it is later than any so far.
 async fn later(ledger: &SharedLedger) -> Timestamp {
-    let before = ledger.now().await.unwrap();
-    until("time goes by", async || Some(ledger.now().await.unwrap()).filter(|now| *now > before)).await
+    let before = ledger.info().await.unwrap().now;
+    until("time goes by", async || Some(ledger.info().await.unwrap().now).filter(|now| *now > before)).await
 }
 
 async fn order(ledger: &SharedLedger, name: &str, id: &str, state: State) {
@@ -80,7 +80,7 @@ pub(crate) async fn what_is_at_rest_is_listed_where_it_is_asked_for(bench: &Benc
     assert_eq!(names(ledger, Batches::Named(named)).await, ["open", "Old"]);
     assert!(names(ledger, Batches::Named(vec![])).await.is_empty());
 
-    ledger.forget(&batch("old")).await.unwrap();
+    ledger.forget(Some(&batch("old"))).await.unwrap();
     assert!(names(ledger, Batches::Rested { before: since, limit: 9 }).await.is_empty());
     assert_eq!(names(&bench.second().await, Batches::Recent { since }).await, ["new", "open"]);
 }
@@ -92,12 +92,12 @@ pub(crate) async fn flags_leave_a_batch_at_rest_but_for_a_cancellation(bench: &B
     let at = rested(ledger, "n").await;
     later(ledger).await;
     for flag in [BatchFlag::Paused(true), BatchFlag::Paused(false), BatchFlag::PausedBecause("of that".into())] {
-        ledger.flag(&batch("n"), flag).await.unwrap();
+        ledger.update_batch(&batch("n"), &flag.into()).await.unwrap();
         assert_eq!(rested(ledger, "n").await, at);
     }
-    ledger.flag(&batch("n"), BatchFlag::Cancelling(true)).await.unwrap();
+    ledger.update_batch(&batch("n"), &BatchFlag::Cancelling(true).into()).await.unwrap();
     assert_eq!(active(ledger).await, ["n"]);
-    ledger.flag(&batch("n"), BatchFlag::Cancelling(false)).await.unwrap();
+    ledger.update_batch(&batch("n"), &BatchFlag::Cancelling(false).into()).await.unwrap();
     assert!(active(ledger).await.is_empty());
 }
 

@@ -3,7 +3,9 @@
 use veobatch_core::{
     Event, Failure, FailureKind, Lane, Outcome, PollPolicy, Record, Spec, State, StateName, Token, WorkPolicy,
 };
-use veobatch_ledger::{Change, Changed, Known, NewJob, NoRetry, Restatement, SharedLedger, Staged, change, restate};
+use veobatch_ledger::{
+    Change, Changed, JobFilter, Known, Lookup, NewJob, NoRetry, Restatement, SharedLedger, Staged, change, restate,
+};
 
 use crate::bench::{
     Bench, LONG, admit, batch, claim, count, downloading, ending, generating, generating_job, in_doubt, job, jobs,
@@ -118,9 +120,9 @@ pub(crate) async fn it_is_set_in_every_state_but_done_and_cancelled_and_moves_no
     let all: Vec<NewJob> = (0..7).map(|n| says(&format!("a{n:05}"), 4, 3)).chain([says("z", 4, 3)]).collect();
     let known = compare(ledger, &all).await;
     assert_eq!((known.known, known.restated.len()), (8, 6));
-    let before = ledger.page(&batch("n"), None, None, 9).await.unwrap();
+    let before = ledger.page(&batch("n"), JobFilter::All, None, 9).await.unwrap();
     assert_eq!(set(ledger, &all).await, 6);
-    let after = ledger.page(&batch("n"), None, None, 9).await.unwrap();
+    let after = ledger.page(&batch("n"), JobFilter::All, None, 9).await.unwrap();
     for (is, was) in after.iter().zip(&before) {
         let over = matches!(was.record.state.name(), StateName::Done | StateName::Cancelled);
         let expected = if over { (0, 1) } else { (4, 3) };
@@ -177,7 +179,7 @@ pub(crate) async fn a_lease_goes_on_while_something_is_said_anew(bench: &Bench) 
     let held = claim(ledger, Lane::Follow, LONG).await;
     assert_eq!(set(ledger, &[says("a", 0, 2)]).await, 1);
     assert!(ledger.claim(Lane::Follow, 1, LONG).await.unwrap().0.is_empty(), "nobody else is given it");
-    assert_eq!(ledger.renew(&[held.lease], LONG).await.unwrap(), [true]);
+    assert_eq!(ledger.renew(&[held.lease], Some(LONG)).await.unwrap(), [true]);
 }
 
 pub(crate) async fn a_compact_job_is_known_however_it_is_to_be_worked_at(bench: &Bench) {
@@ -203,7 +205,7 @@ pub(crate) async fn an_open_attempt_is_found_by_its_token_after_something_is_sai
     let token: Token = new_token();
     let claimed = submission_for(ledger, &token, None, LONG).await;
     set(ledger, &[says("a", 5, 2)]).await;
-    assert_eq!(ledger.find_token(&token).await.unwrap(), Some(claimed.stored.key.clone()));
+    assert_eq!(ledger.owner(Lookup::Token(&token)).await.unwrap(), Some(claimed.stored.key.clone()));
     let State::Submitting { attempt } = read(ledger, "n", "a").await.record.state else { panic!() };
     assert_eq!(attempt.token, token);
     // Refused for the account's sake, it is queued by what holds now.

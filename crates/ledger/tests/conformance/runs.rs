@@ -14,7 +14,7 @@ async fn template(ledger: &SharedLedger) -> TemplateAdvance {
 
 async fn reschedule(ledger: &SharedLedger, schedule: &str) {
     let change = BatchUpdate { schedule: Some(schedule.to_owned()), ..BatchUpdate::default() };
-    ledger.arrange(&batch("daily"), &change).await.unwrap();
+    ledger.update_batch(&batch("daily"), &change).await.unwrap();
 }
 
 async fn schedule(ledger: &SharedLedger) -> String {
@@ -32,11 +32,11 @@ pub(crate) async fn a_run_is_shown_and_remembered_in_one_step(bench: &Bench) {
     let ledger = &bench.ledger;
     let advance = template(ledger).await;
     let admission = staged(ledger).await;
-    ledger.publish_run(&admission, &batch("daily-1"), &advance).await.unwrap();
+    ledger.publish(&admission, std::slice::from_ref(&batch("daily-1")), Some(&advance)).await.unwrap();
     assert_eq!((count(ledger, "daily-1", StateName::Queued).await, schedule(ledger).await), (2, "second".to_owned()));
     // Its answer was lost, and somebody changed the schedule meanwhile.
     reschedule(ledger, "third").await;
-    ledger.publish_run(&admission, &batch("daily-1"), &advance).await.unwrap();
+    ledger.publish(&admission, std::slice::from_ref(&batch("daily-1")), Some(&advance)).await.unwrap();
     assert_eq!((count(ledger, "daily-1", StateName::Queued).await, schedule(ledger).await), (2, "third".to_owned()));
 }
 
@@ -45,7 +45,7 @@ pub(crate) async fn a_run_that_others_dealt_with_is_not_shown(bench: &Bench) {
     let advance = template(ledger).await;
     let admission = staged(ledger).await;
     reschedule(ledger, "second").await;
-    let refused = ledger.publish_run(&admission, &batch("daily-1"), &advance).await;
+    let refused = ledger.publish(&admission, std::slice::from_ref(&batch("daily-1")), Some(&advance)).await;
     assert!(matches!(refused, Err(LedgerError::Dropped)), "{refused:?}");
     ledger.abandon(&admission, &[batch("daily-1")]).await.unwrap();
     assert_eq!(ledger.batches().await.unwrap().len(), 1, "only the template");
@@ -62,8 +62,8 @@ pub(crate) async fn a_template_that_is_gone_has_no_runs(bench: &Bench) {
         put(ledger, &put_of(&claimed.stored, None, &given_up)).await;
     }
     assert_eq!(count(ledger, "daily", StateName::Cancelled).await, 2);
-    ledger.forget(&batch("daily")).await.unwrap();
-    let refused = ledger.publish_run(&admission, &batch("daily-1"), &advance).await;
+    ledger.forget(Some(&batch("daily"))).await.unwrap();
+    let refused = ledger.publish(&admission, std::slice::from_ref(&batch("daily-1")), Some(&advance)).await;
     assert!(matches!(refused, Err(LedgerError::Dropped)), "{refused:?}");
     assert!(ledger.batches().await.unwrap().is_empty());
 }
@@ -73,7 +73,7 @@ pub(crate) async fn a_run_whose_admission_was_dropped_is_not_remembered(bench: &
     let advance = template(ledger).await;
     let admission = staged(ledger).await;
     ledger.abandon(&admission, &[batch("daily-1")]).await.unwrap();
-    let refused = ledger.publish_run(&admission, &batch("daily-1"), &advance).await;
+    let refused = ledger.publish(&admission, std::slice::from_ref(&batch("daily-1")), Some(&advance)).await;
     assert!(matches!(refused, Err(LedgerError::Dropped)), "{refused:?}");
     assert_eq!(schedule(ledger).await, "first");
 }
@@ -86,12 +86,12 @@ pub(crate) async fn a_template_that_was_stopped_meanwhile_has_no_runs(bench: &Be
         (BatchFlag::Paused(true), BatchFlag::Paused(false)),
         (BatchFlag::Cancelling(true), BatchFlag::Cancelling(false)),
     ] {
-        ledger.flag(&batch("daily"), stop).await.unwrap();
-        let refused = ledger.publish_run(&admission, &batch("daily-1"), &advance).await;
+        ledger.update_batch(&batch("daily"), &stop.into()).await.unwrap();
+        let refused = ledger.publish(&admission, std::slice::from_ref(&batch("daily-1")), Some(&advance)).await;
         assert!(matches!(refused, Err(LedgerError::Dropped)), "{refused:?}");
         assert_eq!(schedule(ledger).await, "first");
-        ledger.flag(&batch("daily"), go_on).await.unwrap();
+        ledger.update_batch(&batch("daily"), &go_on.into()).await.unwrap();
     }
-    ledger.publish_run(&admission, &batch("daily-1"), &advance).await.unwrap();
+    ledger.publish(&admission, std::slice::from_ref(&batch("daily-1")), Some(&advance)).await.unwrap();
     assert_eq!(schedule(ledger).await, "second");
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use veobatch_core::{Lane, State, Timestamp};
 use veobatch_ledger::{
-    Arrival, Blocked, Claimed, Gate, GateReport, Put, Settings, Settle, SharedLedger, SlotUse, SubmissionClaim, Unused,
+    AccountUpdate, Arrival, Blocked, Claimed, Gate, GateReport, Put, Settle, SharedLedger, SlotUse, SubmissionClaim,
+    Unused,
 };
 
 use crate::bench::{
@@ -17,7 +18,7 @@ const SPACING: Duration = Duration::from_millis(50);
 
 async fn paced(ledger: &SharedLedger) {
     let rate = Some((10, 10 * SPACING));
-    ledger.configure(&Settings { rate, max_in_flight: Some(100), ..Settings::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { rate, max_in_flight: Some(100), ..AccountUpdate::default() }).await.unwrap();
 }
 
 fn settle(claimed: &Claimed, arrival: Arrival, gate: GateReport) -> Settle {
@@ -44,7 +45,7 @@ fn closed(wait: Duration, too_many: bool) -> GateReport {
 
 /// The test may run over the end of an hour.
 async fn slots(ledger: &SharedLedger) -> SlotUse {
-    ledger.slots(2).await.unwrap()
+    ledger.account(2).await.unwrap().slots
 }
 
 fn of(slots: &SlotUse, why: Unused) -> f64 {
@@ -53,7 +54,7 @@ fn of(slots: &SlotUse, why: Unused) -> f64 {
 
 /// Asks again and again for so long, and is always told to wait for `why`.
 async fn wait_in_vain(ledger: &SharedLedger, why: Blocked, how_long: Duration) {
-    let from = ledger.now().await.unwrap();
+    let from = ledger.info().await.unwrap().now;
     until("that time is over", async || match try_submission(ledger).await {
         SubmissionClaim::Wait { why: told, now, .. } => {
             assert!(told == why || told == Blocked::Slot, "{told:?}");
@@ -80,12 +81,12 @@ pub(crate) async fn every_slot_that_goes_by_has_its_reason(bench: &Bench) {
         SubmissionClaim::Wait { .. } => None,
     })
     .await;
-    let cap = Settings { max_in_flight: Some(1), ..Settings::default() };
-    ledger.configure(&cap).await.unwrap();
+    let cap = AccountUpdate { max_in_flight: Some(1), ..AccountUpdate::default() };
+    ledger.update_account(&cap).await.unwrap();
     let probe_is_under_way = hindrance(ledger, None).await.0;
     assert_eq!(probe_is_under_way, Blocked::Gate);
     let second = bench.second().await;
-    let gone = async || ledger.now().await.unwrap().since(first.stored.now).as_secs_f64() / SPACING.as_secs_f64();
+    let gone = async || ledger.info().await.unwrap().now.since(first.stored.now).as_secs_f64() / SPACING.as_secs_f64();
     let (before, seen, after) = (gone().await, slots(&second).await, gone().await);
     assert!((seen.used - 3.0).abs() < 1e-3, "{seen:?}");
     assert!(of(&seen, Unused::Work) > 2.5 && of(&seen, Unused::Gate) > 3.0, "{seen:?}");
@@ -100,7 +101,7 @@ pub(crate) async fn slots_that_nobody_asked_for_are_counted(bench: &Bench) {
     let first = submission(ledger).await;
     accept(ledger, &first).await;
     let till = first.stored.now + 8 * SPACING;
-    until("some slots have gone by", async || (ledger.now().await.unwrap() >= till).then_some(())).await;
+    until("some slots have gone by", async || (ledger.info().await.unwrap().now >= till).then_some(())).await;
     let second = submission(ledger).await;
     let gone = second.stored.now.since(first.stored.now).as_secs_f64() / SPACING.as_secs_f64();
     let seen = slots(ledger).await;
@@ -131,7 +132,7 @@ pub(crate) async fn a_slot_that_was_of_no_use_is_not_called_used(bench: &Bench) 
 pub(crate) async fn slow_answers_cost_slots_and_are_named(bench: &Bench) {
     let ledger = &bench.ledger;
     let rate = Some((2, Duration::from_millis(200)));
-    ledger.configure(&Settings { rate, ..Settings::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { rate, ..AccountUpdate::default() }).await.unwrap();
     admit(ledger, "n", &jobs("a", 3)).await;
     // Two calls that may arrive until 600 ms from now, and then a third.
     let stall = Duration::from_millis(600);
@@ -156,7 +157,7 @@ pub(crate) async fn slow_answers_cost_slots_and_are_named(bench: &Bench) {
 
 /// How many of ten are allowed, in thousandths.
 async fn allowance(ledger: &SharedLedger) -> u32 {
-    ledger.account().await.unwrap().allowance
+    ledger.account(0).await.unwrap().allowance
 }
 
 pub(crate) async fn too_many_lowers_the_allowance_for_all(bench: &Bench) {
@@ -187,7 +188,7 @@ pub(crate) async fn another_refusal_leaves_the_allowance_alone(bench: &Bench) {
     paced(ledger).await;
     admit(ledger, "n", &[job("a")]).await;
     refuse(ledger, &submission(ledger).await, closed(SHORT, false)).await;
-    assert!(matches!(ledger.account().await.unwrap().gate, Gate::Closed { .. }));
+    assert!(matches!(ledger.account(0).await.unwrap().gate, Gate::Closed { .. }));
     assert_eq!(allowance(ledger).await, 10_000);
 }
 

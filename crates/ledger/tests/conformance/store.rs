@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use veobatch_ledger::{Ledger as _, LedgerError, Nonce};
+use veobatch_ledger::{Binding, Ledger as _, LedgerError, Nonce};
 
-use crate::bench::{Bench, LONG, admit, job, jobs, read, submission_for, token, until};
+use crate::bench::{Bench, LONG, accepted, admit, job, jobs, read, submission_for, token, until};
 
 pub(crate) async fn time_does_not_run_backwards(bench: &Bench) {
     let second = bench.second().await;
-    let mut before = bench.ledger.now().await.unwrap();
+    let mut before = bench.ledger.info().await.unwrap().now;
     for _ in 0..50 {
-        let now = bench.ledger.now().await.unwrap();
+        let now = bench.ledger.info().await.unwrap().now;
         assert!(now >= before);
-        before = second.now().await.unwrap();
+        before = second.info().await.unwrap().now;
         assert!(before >= now);
     }
 }
@@ -20,37 +20,44 @@ pub(crate) async fn time_does_not_run_backwards(bench: &Bench) {
 pub(crate) async fn a_ledger_is_bound_at_its_first_use_and_checked_afterwards(bench: &Bench) {
     let key = |key: &'static str| move |salt: &[u8]| format!("{key}+{}", salt.len());
     let ledger = &bench.ledger;
-    assert!(!ledger.is_bound("https://one", &key("a")).await.unwrap());
-    assert!(!ledger.is_bound("https://two", &key("b")).await.unwrap(), "asking binds nothing");
-    ledger.bind("https://one", &key("a")).await.unwrap();
-    assert!(ledger.is_bound("https://one", &key("a")).await.unwrap());
-    assert!(matches!(ledger.is_bound("https://one", &key("b")).await, Err(LedgerError::Bound { .. })));
-    ledger.bind("https://one", &key("a")).await.unwrap();
-    bench.second().await.bind("https://one", &key("a")).await.unwrap();
+    assert!(!ledger.bind("https://one", &key("a"), Binding::Check).await.unwrap());
+    assert!(!ledger.bind("https://two", &key("b"), Binding::Check).await.unwrap(), "asking binds nothing");
+    ledger.bind("https://one", &key("a"), Binding::Bind).await.unwrap();
+    assert!(ledger.bind("https://one", &key("a"), Binding::Check).await.unwrap());
+    assert!(matches!(ledger.bind("https://one", &key("b"), Binding::Check).await, Err(LedgerError::Bound { .. })));
+    ledger.bind("https://one", &key("a"), Binding::Bind).await.unwrap();
+    bench.second().await.bind("https://one", &key("a"), Binding::Bind).await.unwrap();
 
-    let Err(LedgerError::Bound { what }) = ledger.bind("https://two", &key("a")).await else { panic!("another base") };
+    let Err(LedgerError::Bound { what }) = ledger.bind("https://two", &key("a"), Binding::Bind).await else {
+        panic!("another base")
+    };
     assert!(what.contains("https://one"), "{what}");
-    let Err(LedgerError::Bound { what }) = ledger.bind("https://one", &key("b")).await else { panic!("another key") };
+    let Err(LedgerError::Bound { what }) = ledger.bind("https://one", &key("b"), Binding::Bind).await else {
+        panic!("another key")
+    };
     assert!(!what.contains("a+"), "{what}");
 }
 
 pub(crate) async fn a_ledger_keeps_its_id_from_its_first_binding_on(bench: &Bench) {
     let second = bench.second().await;
     let key = |_: &[u8]| "key".to_owned();
-    let (one, two) = tokio::join!(bench.ledger.bind("https://one", &key), second.bind("https://one", &key));
+    let (one, two) = tokio::join!(
+        bench.ledger.bind("https://one", &key, Binding::Bind),
+        second.bind("https://one", &key, Binding::Bind)
+    );
     one.unwrap();
     two.unwrap();
-    let id = bench.ledger.identity(0).await.unwrap().id;
-    assert_eq!(second.identity(0).await.unwrap().id, id);
-    second.bind("https://one", &key).await.unwrap();
-    assert_eq!(bench.reopen().await.unwrap().identity(0).await.unwrap().id, id);
+    let id = bench.ledger.info().await.unwrap().identity.id;
+    assert_eq!(second.info().await.unwrap().identity.id, id);
+    second.bind("https://one", &key, Binding::Bind).await.unwrap();
+    assert_eq!(bench.reopen().await.unwrap().info().await.unwrap().identity.id, id);
     let other = veobatch_ledger::SqliteLedger::open(&bench.directory().path().join("other.db")).await.unwrap();
-    assert_ne!(other.identity(0).await.unwrap().id, id);
+    assert_ne!(other.info().await.unwrap().identity.id, id);
 }
 
 pub(crate) async fn a_file_counts_its_grants_and_an_older_copy_of_it_counted_fewer(bench: &Bench) {
     let ledger = &bench.ledger;
-    let before = ledger.identity(0).await.unwrap();
+    let before = ledger.info().await.unwrap().identity;
     let Some(file) = bench.file() else {
         assert_eq!(before.grants, None, "a server tells by itself that it may have gone back");
         return;
@@ -65,10 +72,10 @@ pub(crate) async fn a_file_counts_its_grants_and_an_older_copy_of_it_counted_few
     submission_for(ledger, &token(2), None, LONG).await;
     assert_eq!(ledger.confirm(&token(2)).await.unwrap(), Some(2), "a grant that is asked for again is the same one");
     let copy = veobatch_ledger::SqliteLedger::open(&copy).await.unwrap();
-    let restored = copy.identity(0).await.unwrap();
+    let restored = copy.info().await.unwrap().identity;
     assert_eq!((restored.id, restored.grants), (before.id, Some(1)));
-    assert_eq!(copy.identity(2).await.unwrap().grants, Some(2));
-    assert_eq!(copy.identity(1).await.unwrap().grants, Some(2), "it never counts fewer");
+    assert_eq!(accepted(&copy, 2).await.grants, Some(2));
+    assert_eq!(accepted(&copy, 1).await.grants, Some(2), "it never counts fewer");
 }
 
 pub(crate) async fn the_salt_is_the_ledgers_own(bench: &Bench) {
@@ -78,7 +85,7 @@ pub(crate) async fn the_salt_is_the_ledgers_own(bench: &Bench) {
             *seen.lock().unwrap() = salt.to_vec();
             "key".to_owned()
         };
-        ledger.bind("https://one", &keep).await.unwrap();
+        ledger.bind("https://one", &keep, Binding::Bind).await.unwrap();
         seen.into_inner().unwrap()
     };
     let first = salt(bench.second().await).await;
@@ -126,29 +133,30 @@ async fn refused(path: &std::path::Path) -> String {
 }
 
 pub(crate) async fn only_one_process_works_on_a_file(bench: &Bench) {
-    let place = bench.ledger.take_worker_place().await.unwrap();
+    let place = bench.ledger.start_worker().await.unwrap();
     let second = bench.second().await;
-    if place.is_none() {
-        assert!(second.take_worker_place().await.unwrap().is_none(), "any number may work here");
+    if place.lock.is_none() {
+        assert!(second.start_worker().await.unwrap().lock.is_none(), "any number may work here");
         return;
     }
-    assert!(matches!(second.take_worker_place().await, Err(LedgerError::WorkerPresent)));
+    assert!(matches!(second.start_worker().await, Err(LedgerError::WorkerPresent)));
     // The other commands work beside it.
     admit(&second, "night", &[job("a")]).await;
     drop(place);
-    assert!(second.take_worker_place().await.unwrap().is_some());
+    assert!(second.start_worker().await.unwrap().lock.is_some());
 }
 
-pub(crate) async fn a_change_that_makes_something_due_nudges(bench: &Bench) {
+pub(crate) async fn a_change_that_makes_something_due_wakes_whoever_waits(bench: &Bench) {
     let ledger = std::sync::Arc::clone(&bench.ledger);
     let (started, mut waiting) = tokio::sync::watch::channel(0_u32);
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(async move {
+        let start = ledger.start_worker().await.unwrap();
         started.send_replace(1);
-        ledger.nudged().await;
+        start.wake.notified().await;
     });
     waiting.wait_for(|n| *n == 1).await.unwrap();
-    until("the nudge comes", async || {
+    until("the signal comes", async || {
         admit(&bench.ledger, &format!("b{}", Nonce::random().0), &[job("a")]).await;
         tokio::time::sleep(Duration::from_millis(2)).await;
         tasks.try_join_next()

@@ -35,7 +35,7 @@ pub(crate) async fn a_grant_is_submitting_with_its_token_as_the_intent(bench: &B
     assert_eq!(claimed.deliveries, 1);
     assert_eq!(count(ledger, "night", StateName::Submitting).await, 1);
     assert_eq!(count(ledger, "night", StateName::Queued).await, 0);
-    assert_eq!(ledger.account().await.unwrap().in_flight, 1);
+    assert_eq!(ledger.account(0).await.unwrap().in_flight, 1);
 }
 
 pub(crate) async fn a_grant_brings_the_spec(bench: &Bench) {
@@ -53,7 +53,7 @@ pub(crate) async fn a_token_that_was_granted_gets_the_same_grant_again(bench: &B
     assert!(again.stored.leased_until > first.stored.leased_until);
     assert_eq!(again.deliveries, 1);
     assert_eq!(count(ledger, "night", StateName::Submitting).await, 1);
-    assert_eq!(ledger.account().await.unwrap().in_flight, 1);
+    assert_eq!(ledger.account(0).await.unwrap().in_flight, 1);
     // The lease is the renewed one: nobody finds the job when the first would have ended.
     tokio::time::sleep(2 * SHORT).await;
     assert!(ledger.claim(Lane::Follow, 1, LONG).await.unwrap().0.is_empty());
@@ -98,7 +98,7 @@ pub(crate) async fn a_grant_that_is_asked_for_again_after_its_time_is_none(bench
     })
     .await;
     let over = claimed.stored.now + 2 * SHORT;
-    crate::bench::until("its time is over", async || (ledger.now().await.unwrap() > over).then_some(())).await;
+    crate::bench::until("its time is over", async || (ledger.info().await.unwrap().now > over).then_some(())).await;
     let again = ask(LONG).await;
     assert!(matches!(again, Err(LedgerError::LostLease)), "{again:?}");
     assert_eq!(read(ledger, "n", "a00000").await.record.state, claimed.stored.record.state);
@@ -117,7 +117,7 @@ pub(crate) async fn what_is_staged_does_not_go_before_it_is_published(bench: &Be
     ledger.stage(&late, &batch("n"), &[ranked("c", 9), ranked("d", 0), ranked("e", -9)]).await.unwrap();
     assert_eq!(order(ledger, 2).await, ["n/a", "n/b"]);
     assert_eq!(hindrance(ledger, None).await.0, Blocked::Work);
-    ledger.publish(&late, &[batch("n")]).await.unwrap();
+    ledger.publish(&late, &[batch("n")], None).await.unwrap();
     assert_eq!(order(ledger, 3).await, ["n/c", "n/d", "n/e"]);
 }
 
@@ -130,7 +130,7 @@ pub(crate) async fn a_delayed_job_waits_for_its_time(bench: &Bench) {
     let ledger = &bench.ledger;
     admit(ledger, "n", &[job("a")]).await;
     let claimed = submission(ledger).await;
-    let due = ledger.now().await.unwrap() + Duration::from_millis(150);
+    let due = ledger.info().await.unwrap().now + Duration::from_millis(150);
     requeue(ledger, &claimed, Some(due)).await;
     assert_eq!(hindrance(ledger, None).await, (Blocked::Work, Some(due)));
     assert_eq!(count(ledger, "n", StateName::Queued).await, 1);
@@ -151,11 +151,11 @@ pub(crate) async fn many_delayed_jobs_become_ready_over_several_claims(bench: &B
     for _ in 0..250 {
         claims.push(submission(ledger).await);
     }
-    let due = ledger.now().await.unwrap() + Duration::from_millis(300);
+    let due = ledger.info().await.unwrap().now + Duration::from_millis(300);
     for claimed in &claims {
         requeue(ledger, claimed, Some(due)).await;
     }
-    until("they are due", async || (ledger.now().await.unwrap() >= due).then_some(())).await;
+    until("they are due", async || (ledger.info().await.unwrap().now >= due).then_some(())).await;
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..250 {
         seen.insert(submission(ledger).await.stored.key);
@@ -203,9 +203,9 @@ pub(crate) async fn a_batch_that_comes_late_does_not_catch_up(bench: &Bench) {
     for name in ["one", "two"] {
         admit(ledger, name, &jobs("a", 60)).await;
     }
-    ledger.flag(&batch("two"), veobatch_ledger::BatchFlag::Paused(true)).await.unwrap();
+    ledger.update_batch(&batch("two"), &veobatch_ledger::BatchFlag::Paused(true).into()).await.unwrap();
     order(ledger, 30).await;
-    ledger.flag(&batch("two"), veobatch_ledger::BatchFlag::Paused(false)).await.unwrap();
+    ledger.update_batch(&batch("two"), &veobatch_ledger::BatchFlag::Paused(false).into()).await.unwrap();
     let order = order(ledger, 20).await;
     let two = order.iter().filter(|key| key.starts_with("two")).count();
     assert!((9..=11).contains(&two), "{order:?}");
@@ -215,7 +215,11 @@ pub(crate) async fn without_a_job_no_slot_is_taken(bench: &Bench) {
     let ledger = &bench.ledger;
     let rate = Some((1, Duration::from_secs(3600)));
     ledger
-        .configure(&veobatch_ledger::Settings { rate, max_in_flight: None, ..veobatch_ledger::Settings::default() })
+        .update_account(&veobatch_ledger::AccountUpdate {
+            rate,
+            max_in_flight: None,
+            ..veobatch_ledger::AccountUpdate::default()
+        })
         .await
         .unwrap();
     for _ in 0..3 {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use veobatch_core::{BatchSettings, Credits, Record, Spec, State, TimeRange, Timestamp};
 use veobatch_ledger::{
-    Admission, BatchFlag, BatchSummary, BatchUpdate, Blocked, Claimed, DailyBudget, Day, LedgerError, NewJob,
-    PriceList, Settings, SharedLedger,
+    AccountUpdate, Admission, BatchFlag, BatchSummary, BatchUpdate, Blocked, Claimed, DailyBudget, Day, LedgerError,
+    NewJob, PriceList, SharedLedger,
 };
 
 use crate::bench::{
@@ -21,11 +21,11 @@ pub(crate) fn prices() -> PriceList {
 }
 
 async fn priced(ledger: &SharedLedger) {
-    ledger.configure(&Settings { prices: Some(prices()), ..Settings::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { prices: Some(prices()), ..AccountUpdate::default() }).await.unwrap();
 }
 
 async fn arrange(ledger: &SharedLedger, name: &str, arrangement: BatchUpdate) {
-    ledger.arrange(&batch(name), &arrangement).await.unwrap();
+    ledger.update_batch(&batch(name), &arrangement).await.unwrap();
 }
 
 async fn summary(ledger: &SharedLedger, name: &str) -> BatchSummary {
@@ -69,6 +69,7 @@ pub(crate) async fn terms_are_listed_and_what_is_not_named_stays(bench: &Bench) 
     admit(ledger, "n", &[job("a")]).await;
     let range = TimeRange { from: Timestamp::from_millis(7), until: Timestamp::from_millis(4_102_444_800_123) };
     let all = BatchUpdate {
+        flag: None,
         weight: Some(1000),
         priority: Some(-100),
         budget: Some(Some(Credits::from_millis(12_345_678_901_234))),
@@ -92,13 +93,13 @@ pub(crate) async fn terms_hold_before_the_first_job_is_visible(bench: &Bench) {
     let admission = Admission::random();
     ledger.stage(&admission, &batch("n"), &jobs("a", 2)).await.unwrap();
     arrange(ledger, "n", BatchUpdate { range: Some(TimeRange::NEVER), ..BatchUpdate::default() }).await;
-    ledger.publish(&admission, &[batch("n")]).await.unwrap();
+    ledger.publish(&admission, &[batch("n")], None).await.unwrap();
     assert_eq!(hindrance(ledger, None).await.0, Blocked::Work);
     assert_eq!(summary(ledger, "n").await.terms.range, TimeRange::NEVER);
 }
 
 pub(crate) async fn an_unknown_batch_has_no_terms(bench: &Bench) {
-    let unknown = bench.ledger.arrange(&batch("n"), &BatchUpdate::default()).await;
+    let unknown = bench.ledger.update_batch(&batch("n"), &BatchUpdate::default()).await;
     assert!(matches!(unknown, Err(LedgerError::UnknownBatch(_))), "{unknown:?}");
 }
 
@@ -143,7 +144,7 @@ pub(crate) async fn a_batch_of_low_priority_that_comes_late_does_not_starve_its_
 pub(crate) async fn submissions_begin_and_end_with_the_span(bench: &Bench) {
     let ledger = &bench.ledger;
     admit(ledger, "n", &jobs("a", 200)).await;
-    let now = ledger.now().await.unwrap();
+    let now = ledger.info().await.unwrap().now;
     let range = TimeRange { from: now + Duration::from_millis(150), until: now + Duration::from_millis(300) };
     arrange(ledger, "n", BatchUpdate { range: Some(range), ..BatchUpdate::default() }).await;
     assert_eq!(hindrance(ledger, None).await, (Blocked::Window, Some(range.from)));
@@ -191,14 +192,14 @@ pub(crate) async fn a_batch_that_was_paused_says_why(bench: &Bench) {
     let ledger = &bench.ledger;
     admit(ledger, "n", &[job("a")]).await;
     let why = "ten jobs in a row were refused".to_owned();
-    ledger.flag(&batch("n"), BatchFlag::PausedBecause(why.clone())).await.unwrap();
+    ledger.update_batch(&batch("n"), &BatchFlag::PausedBecause(why.clone()).into()).await.unwrap();
     assert_eq!(hindrance(ledger, None).await.0, Blocked::Work);
     let paused = summary(ledger, "n").await;
     assert_eq!((paused.paused, paused.paused_because), (true, Some(why)));
-    ledger.flag(&batch("n"), BatchFlag::Paused(true)).await.unwrap();
+    ledger.update_batch(&batch("n"), &BatchFlag::Paused(true).into()).await.unwrap();
     assert_eq!(summary(ledger, "n").await.paused_because, None);
-    ledger.flag(&batch("n"), BatchFlag::PausedBecause("x".into())).await.unwrap();
-    ledger.flag(&batch("n"), BatchFlag::Paused(false)).await.unwrap();
+    ledger.update_batch(&batch("n"), &BatchFlag::PausedBecause("x".into()).into()).await.unwrap();
+    ledger.update_batch(&batch("n"), &BatchFlag::Paused(false).into()).await.unwrap();
     let resumed = summary(ledger, "n").await;
     assert_eq!((resumed.paused, resumed.paused_because), (false, None));
 }
@@ -261,13 +262,13 @@ pub(crate) async fn a_job_without_a_price_waits_where_there_is_a_budget(bench: &
     assert_eq!(served, ["a", "b"]);
     let (why, until) = hindrance(ledger, None).await;
     assert_eq!(why, Blocked::Work);
-    let now = ledger.now().await.unwrap();
+    let now = ledger.info().await.unwrap().now;
     assert!(until.unwrap().since(now) > Duration::from_secs(500), "{until:?} {now:?}");
     assert_eq!(read(ledger, "n", "x").await.record.state, State::Queued { due: None });
     // A price that is named is used at once.
     let mut list = prices();
     list.by_class.push(("veo9/720p".into(), PRICE));
-    ledger.configure(&Settings { prices: Some(list), ..Settings::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { prices: Some(list), ..AccountUpdate::default() }).await.unwrap();
     let both = [submission(ledger).await, submission(ledger).await].map(|claimed| claimed.stored.key.job.to_string());
     assert_eq!(both, ["x", "y"]);
     priced(ledger).await;
@@ -303,13 +304,13 @@ pub(crate) async fn a_day_has_its_own_budget(bench: &Bench) {
     submission(ledger).await;
     let budget = DailyBudget { credits: PRICE.times(2), zone: "Europe/Berlin".into() };
     let daily = Some(Some(budget.clone()));
-    ledger.configure(&Settings { daily, ..Settings::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { daily, ..AccountUpdate::default() }).await.unwrap();
     assert_eq!(hindrance(ledger, None).await.0, Blocked::Budget, "nobody has said when the day ends");
     let begin = async |zone: &str, from: Timestamp, until: Timestamp| {
         let day = Some(Day { zone: zone.into(), range: TimeRange { from, until } });
-        ledger.configure(&Settings { day, ..Settings::default() }).await.unwrap();
+        ledger.update_account(&AccountUpdate { day, ..AccountUpdate::default() }).await.unwrap();
     };
-    let now = ledger.now().await.unwrap();
+    let now = ledger.info().await.unwrap().now;
     begin("UTC", now, now + LONG).await;
     assert_eq!(hindrance(ledger, None).await.0, Blocked::Budget, "another zone's day");
     let end = now + Duration::from_millis(700);
@@ -319,17 +320,17 @@ pub(crate) async fn a_day_has_its_own_budget(bench: &Bench) {
     assert_eq!(hindrance(ledger, None).await, (Blocked::Budget, Some(end)));
     // The day that is counted stays until it is over.
     begin("Europe/Berlin", now, now + LONG).await;
-    let today = ledger.account().await.unwrap().daily.unwrap();
+    let today = ledger.account(0).await.unwrap().daily.unwrap();
     assert_eq!((today.budget, today.day.until, today.spent), (budget, end, PRICE.times(2)));
     refuse(ledger, &first).await;
-    assert_eq!(ledger.account().await.unwrap().daily.unwrap().spent, PRICE);
+    assert_eq!(ledger.account(0).await.unwrap().daily.unwrap().spent, PRICE);
     submission(ledger).await;
-    until("the day is over", async || (ledger.now().await.unwrap() >= end).then_some(())).await;
+    until("the day is over", async || (ledger.info().await.unwrap().now >= end).then_some(())).await;
     begin("Europe/Berlin", end, end + LONG).await;
     submission(ledger).await;
-    assert_eq!(ledger.account().await.unwrap().daily.unwrap().spent, PRICE);
-    ledger.configure(&Settings { daily: Some(None), ..Settings::default() }).await.unwrap();
-    assert_eq!(ledger.account().await.unwrap().daily, None);
+    assert_eq!(ledger.account(0).await.unwrap().daily.unwrap().spent, PRICE);
+    ledger.update_account(&AccountUpdate { daily: Some(None), ..AccountUpdate::default() }).await.unwrap();
+    assert_eq!(ledger.account(0).await.unwrap().daily, None);
     for _ in 0..3 {
         submission(ledger).await;
     }
@@ -339,11 +340,11 @@ pub(crate) async fn prices_that_were_asked_for_stay(bench: &Bench) {
     let ledger = &bench.ledger;
     let list = |price: i64, asked| {
         let by_class = vec![("veo3/4k".to_owned(), Credits::whole(price))];
-        Settings { prices: Some(PriceList { by_class, asked }), ..Settings::default() }
+        AccountUpdate { prices: Some(PriceList { by_class, asked }), ..AccountUpdate::default() }
     };
-    let price = async || ledger.account().await.unwrap().prices.get("veo3/4k").copied();
+    let price = async || ledger.account(0).await.unwrap().prices.get("veo3/4k").copied();
     for (price_of, asked, then) in [(1, false, 1), (2, false, 2), (3, true, 3), (4, false, 3), (5, true, 5)] {
-        ledger.configure(&list(price_of, asked)).await.unwrap();
+        ledger.update_account(&list(price_of, asked)).await.unwrap();
         assert_eq!(price().await, Some(Credits::whole(then)));
     }
 }
@@ -359,7 +360,7 @@ async fn over_budget(bench: &Bench) {
     let ledger = &bench.ledger;
     let mut list = prices();
     list.by_class.push(("veo3/720p".into(), PRICE.times(4)));
-    ledger.configure(&Settings { prices: Some(list), ..Settings::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { prices: Some(list), ..AccountUpdate::default() }).await.unwrap();
     admit(ledger, "n", &[of_model("dear", 3, "veo3"), job("cheap")]).await;
     arrange(ledger, "n", BatchUpdate { budget: Some(Some(PRICE)), ..BatchUpdate::default() }).await;
     assert_eq!(hindrance(ledger, None).await.0, Blocked::Budget);
@@ -402,7 +403,7 @@ pub(crate) async fn a_batch_over_budget_goes_on_once_prices_fall(bench: &Bench) 
     over_budget(bench).await;
     let mut list = prices();
     list.by_class.push(("veo3/720p".into(), PRICE));
-    bench.ledger.configure(&Settings { prices: Some(list), ..Settings::default() }).await.unwrap();
+    bench.ledger.update_account(&AccountUpdate { prices: Some(list), ..AccountUpdate::default() }).await.unwrap();
     is_submitted(bench, "dear").await;
 }
 
@@ -411,14 +412,14 @@ pub(crate) async fn a_doubt_that_turns_out_refused_comes_back_to_its_batch_and_i
     priced(ledger).await;
     admit(ledger, "n", &[job("a")]).await;
     let daily = Some(Some(DailyBudget { credits: PRICE, zone: "UTC".into() }));
-    ledger.configure(&Settings { daily, ..Settings::default() }).await.unwrap();
-    let now = ledger.now().await.unwrap();
+    ledger.update_account(&AccountUpdate { daily, ..AccountUpdate::default() }).await.unwrap();
+    let now = ledger.info().await.unwrap().now;
     let day = Some(Day { zone: "UTC".into(), range: TimeRange { from: now, until: now + LONG } });
-    ledger.configure(&Settings { day, ..Settings::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { day, ..AccountUpdate::default() }).await.unwrap();
     let claimed = submission(ledger).await;
     let doubt = crate::bench::in_doubt(&claimed.stored);
     put(ledger, &put_of(&claimed.stored, Some(&claimed.lease), &moved(&claimed.stored.record, doubt))).await;
-    let spent = async || ledger.account().await.unwrap().daily.unwrap().spent;
+    let spent = async || ledger.account(0).await.unwrap().daily.unwrap().spent;
     assert_eq!((spent().await, summary(ledger, "n").await.credits), (PRICE, PRICE));
     let doubted = read(ledger, "n", "a").await;
     let refused = Record { credits: Credits::default(), ..moved(&doubted.record, State::Queued { due: None }) };
@@ -436,10 +437,10 @@ pub(crate) async fn a_job_that_waited_for_a_price_leaves_nothing_behind(bench: &
     let waits = read(ledger, "n", "x").await;
     put(ledger, &put_of(&waits, None, &moved(&waits.record, State::Cancelled))).await;
     assert_eq!(hindrance(ledger, None).await, (Blocked::Work, None), "nobody waits for it any more");
-    ledger.forget(&batch("n")).await.unwrap();
+    ledger.forget(Some(&batch("n"))).await.unwrap();
     priced(ledger).await;
     assert_eq!(hindrance(ledger, None).await, (Blocked::Work, None));
-    while ledger.clear().await.unwrap() {}
+    while ledger.forget(None).await.unwrap() {}
     assert_eq!(ledger.batches().await.unwrap(), []);
 }
 
@@ -455,9 +456,9 @@ pub(crate) async fn a_job_without_a_price_that_waits_for_a_time_keeps_its_wait(b
     // Whatever may be the end of waiting for a price.
     let mut list = prices();
     list.by_class.push(("veo9/720p".into(), PRICE));
-    ledger.configure(&Settings { prices: Some(prices()), ..Settings::default() }).await.unwrap();
-    ledger.configure(&Settings { prices: Some(list), ..Settings::default() }).await.unwrap();
-    ledger.configure(&Settings { daily: Some(None), ..Settings::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { prices: Some(prices()), ..AccountUpdate::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { prices: Some(list), ..AccountUpdate::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { daily: Some(None), ..AccountUpdate::default() }).await.unwrap();
     arrange(ledger, "n", BatchUpdate { budget: Some(None), ..BatchUpdate::default() }).await;
     assert_eq!(hindrance(ledger, None).await, (Blocked::Work, Some(due)));
 }
@@ -469,11 +470,11 @@ pub(crate) async fn a_job_without_a_price_goes_once_no_budget_needs_one(bench: &
     admit(ledger, "m", &[of_model("y", 0, "veo9")]).await;
     arrange(ledger, "n", BatchUpdate { budget: Some(Some(PRICE)), ..BatchUpdate::default() }).await;
     let daily = Some(Some(DailyBudget { credits: PRICE, zone: "UTC".into() }));
-    ledger.configure(&Settings { daily, ..Settings::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { daily, ..AccountUpdate::default() }).await.unwrap();
     assert_eq!(hindrance(ledger, None).await.0, Blocked::Work);
     arrange(ledger, "n", BatchUpdate { budget: Some(None), ..BatchUpdate::default() }).await;
     assert_eq!(hindrance(ledger, None).await.0, Blocked::Work, "there is the day's still");
-    ledger.configure(&Settings { daily: Some(None), ..Settings::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { daily: Some(None), ..AccountUpdate::default() }).await.unwrap();
     let both = [submission(ledger).await, submission(ledger).await].map(|claimed| claimed.stored.key.job.to_string());
     assert!(both.contains(&"x".to_owned()) && both.contains(&"y".to_owned()), "{both:?}");
     // And where it was only a batch's.

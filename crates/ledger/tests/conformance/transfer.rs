@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use veobatch_core::{Credits, Lane, Record, State, StateName, TimeRange};
 use veobatch_ledger::{
-    Account, Admission, BatchFlag, BatchUpdate, Batches, DailyBudget, Day, LedgerError, LedgerUrl, Moving, Settings,
-    SharedLedger, Stored, SubmissionClaim, check, export,
+    Account, AccountUpdate, Admission, BatchFlag, BatchUpdate, Batches, Binding, DailyBudget, Day, JobFilter,
+    LedgerError, LedgerUrl, Lookup, Moving, SharedLedger, Stored, SubmissionClaim, check, export,
 };
 
 use crate::bench::{
-    Bench, LONG, admit, batch, claim, downloading, ending, generating, generating_job, in_doubt, job, jobs, key,
-    new_token, put, put_of, ranked, read, submission, submission_for, task, token, try_submission,
+    Bench, LONG, accepted, admit, batch, claim, downloading, ending, generating, generating_job, in_doubt, job, jobs,
+    key, new_token, put, put_of, ranked, read, submission, submission_for, task, token, try_submission,
 };
 use crate::compaction::{compaction, finish};
 use crate::store_itself::{Part, overwrite};
@@ -21,10 +21,10 @@ use crate::terms::prices;
 /// Every state, and what stands beside.
 async fn fill(bench: &Bench) {
     let ledger = &bench.ledger;
-    ledger.bind("https://api.example", &|_: &[u8]| "print".to_owned()).await.unwrap();
+    ledger.bind("https://api.example", &|_: &[u8]| "print".to_owned(), Binding::Bind).await.unwrap();
     let daily = DailyBudget { credits: Credits::from_millis(9_000_000), zone: "UTC".into() };
-    let settings = Settings { daily: Some(Some(daily)), ..Settings::default() };
-    ledger.configure(&Settings { prices: Some(prices()), ..Settings::default() }).await.unwrap();
+    let settings = AccountUpdate { daily: Some(Some(daily)), ..AccountUpdate::default() };
+    ledger.update_account(&AccountUpdate { prices: Some(prices()), ..AccountUpdate::default() }).await.unwrap();
     admit(ledger, "Night", &[job("in-doubt"), job("Under-Way")]).await;
     let claimed = submission(ledger).await;
     put(ledger, &ending(&claimed, in_doubt(&claimed.stored))).await;
@@ -55,16 +55,16 @@ async fn fill(bench: &Bench) {
     put(ledger, &put_of(&later, None, &moved(&later, State::Queued { due }))).await;
     overwrite(bench, "queue", "bad", Part::Spec, b"{\"p\":\"\xff\"}").await;
     overwrite(bench, "day", "failed", Part::Body, br#"{"s":{"dreaming":{}}}"#).await;
-    ledger.page(&batch("queue"), None, None, 9).await.unwrap();
+    ledger.page(&batch("queue"), JobFilter::All, None, 9).await.unwrap();
     ledger
-        .arrange(&batch("queue"), &BatchUpdate { weight: Some(3), priority: Some(-2), ..BatchUpdate::default() })
+        .update_batch(&batch("queue"), &BatchUpdate { weight: Some(3), priority: Some(-2), ..BatchUpdate::default() })
         .await
         .unwrap();
-    ledger.flag(&batch("queue"), BatchFlag::PausedBecause("a reason".into())).await.unwrap();
-    ledger.configure(&settings).await.unwrap();
+    ledger.update_batch(&batch("queue"), &BatchFlag::PausedBecause("a reason".into()).into()).await.unwrap();
+    ledger.update_account(&settings).await.unwrap();
     let day = Day { zone: "UTC".into(), range: TimeRange { from: later.now, until: later.now + 60 * LONG } };
-    ledger.configure(&Settings { day: Some(day), ..Settings::default() }).await.unwrap();
-    ledger.limit_polls(Some(77)).await.unwrap();
+    ledger.update_account(&AccountUpdate { day: Some(day), ..AccountUpdate::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { poll_rate: Some(77), ..AccountUpdate::default() }).await.unwrap();
     ledger.hear(later.now).await.unwrap();
 }
 
@@ -105,7 +105,7 @@ fn refused<T: std::fmt::Debug>(result: Result<T, LedgerError>, words: &str) {
 
 pub(crate) async fn everything_goes_along_to_the_other_kind_and_back(bench: &Bench) {
     fill(bench).await;
-    let granted = async |ledger: &SharedLedger| ledger.identity(0).await.unwrap().grants;
+    let granted = async |ledger: &SharedLedger| ledger.info().await.unwrap().identity.grants;
     let before = granted(&bench.ledger).await;
     let there = other_kind(bench).await;
     let first = export_to(bench, "first.jsonl").await;
@@ -125,7 +125,7 @@ pub(crate) async fn everything_goes_along_to_the_other_kind_and_back(bench: &Ben
 
 /// What a person sees of jobs.
 async fn seen(ledger: &SharedLedger, name: &str) -> Vec<(String, StateName, u64)> {
-    let page = ledger.page(&batch(name), None, None, 100).await.unwrap();
+    let page = ledger.page(&batch(name), JobFilter::All, None, 100).await.unwrap();
     page.into_iter().map(|job| (job.key.job.to_string(), job.record.state.name(), job.version.0)).collect()
 }
 
@@ -134,25 +134,25 @@ pub(crate) async fn what_was_imported_is_worked_on_as_before(bench: &Bench) {
     let there = other_kind(bench).await;
     import(&export_to(bench, "all.jsonl").await, bench, &there).await;
     let (old, new) = (&bench.ledger, &there.reopen().await.unwrap());
-    assert_eq!(old.identity(0).await.unwrap().id, new.identity(0).await.unwrap().id);
+    assert_eq!(old.info().await.unwrap().identity.id, new.info().await.unwrap().identity.id);
     assert!(matches!(
-        new.bind("https://api.example", &|_: &[u8]| "other".to_owned()).await,
+        new.bind("https://api.example", &|_: &[u8]| "other".to_owned(), Binding::Bind).await,
         Err(LedgerError::Bound { .. })
     ));
-    new.bind("https://api.example", &|_: &[u8]| "print".to_owned()).await.unwrap();
+    new.bind("https://api.example", &|_: &[u8]| "print".to_owned(), Binding::Bind).await.unwrap();
     for name in ["Night", "day", "queue"] {
         assert_eq!(seen(old, name).await, seen(new, name).await, "{name}");
     }
     let summary =
         |ledger: SharedLedger| async move { ledger.list(&Batches::All { after: None, limit: 9 }).await.unwrap() };
     assert_eq!(summary(old.clone()).await, summary(new.clone()).await);
-    let account = new.account().await.unwrap();
+    let account = new.account(0).await.unwrap();
     // Each kind tells the next slot to its own fraction of a millisecond.
     let Account { now, calendar, next_slot, .. } = account;
-    let before = Account { now, calendar, next_slot, moved_to: None, ..old.account().await.unwrap() };
+    let before = Account { now, calendar, next_slot, moved_to: None, ..old.account(0).await.unwrap() };
     assert_eq!(before, account);
     // Who was cut off is found, its attempt is known, and nobody gets that grant again.
-    assert_eq!(new.find_token(&token(77)).await.unwrap(), Some(key("Night", "Under-Way")));
+    assert_eq!(new.owner(Lookup::Token(&token(77))).await.unwrap(), Some(key("Night", "Under-Way")));
     let again = new.claim_submission(&token(77), None, LONG, LONG).await;
     assert!(matches!(again, Err(LedgerError::LostLease)), "{again:?}");
     let mut followed = Vec::new();
@@ -163,7 +163,7 @@ pub(crate) async fn what_was_imported_is_worked_on_as_before(bench: &Bench) {
     assert_eq!(followed, ["Under-Way", "generating"]);
     assert_eq!(claim(new, Lane::Save, LONG).await.stored.key, key("day", "downloading"));
     // Tasks are taken, and finished jobs are known by their content.
-    assert_eq!(new.find_task(&task("task-day-compact")).await.unwrap(), Some(key("day", "compact")));
+    assert_eq!(new.owner(Lookup::Task(&task("task-day-compact"))).await.unwrap(), Some(key("day", "compact")));
     let plain = read(new, "queue", "plain").await;
     let mut taken =
         put_of(&plain, None, &Record { state: generating("task-day-done", plain.now), ..plain.record.clone() });
@@ -179,7 +179,7 @@ pub(crate) async fn what_was_imported_is_worked_on_as_before(bench: &Bench) {
     assert!(
         matches!(try_submission(new).await, SubmissionClaim::Granted(claimed) if claimed.stored.key == key("day", "new"))
     );
-    new.flag(&batch("queue"), BatchFlag::Paused(false)).await.unwrap();
+    new.update_batch(&batch("queue"), &BatchFlag::Paused(false).into()).await.unwrap();
     for id in ["first", "plain", "worse", "last"] {
         assert_eq!(submission(new).await.stored.key, key("queue", id));
     }
@@ -203,19 +203,23 @@ pub(crate) async fn a_moved_ledger_changes_no_more_and_can_be_read(bench: &Bench
     assert!(moved(ledger.claim_upgrade(&saving.lease, &new_token(), None).await.unwrap_err()));
     assert!(moved(ledger.put(&put_of(&saving.stored, Some(&saving.lease), &record)).await.unwrap_err()));
     assert!(moved(ledger.stage(&Admission::random(), &batch("n"), &jobs("c", 1)).await.unwrap_err()));
-    assert!(moved(ledger.flag(&batch("n"), BatchFlag::Paused(true)).await.unwrap_err()));
-    assert!(moved(ledger.arrange(&batch("n"), &BatchUpdate::default()).await.unwrap_err()));
-    assert!(moved(ledger.configure(&Settings { max_in_flight: Some(1), ..Settings::default() }).await.unwrap_err()));
-    assert!(moved(ledger.limit_polls(Some(1)).await.unwrap_err()));
-    assert!(moved(ledger.forget(&batch("n")).await.unwrap_err()));
+    assert!(moved(ledger.update_batch(&batch("n"), &BatchFlag::Paused(true).into()).await.unwrap_err()));
+    assert!(moved(ledger.update_batch(&batch("n"), &BatchUpdate::default()).await.unwrap_err()));
+    assert!(moved(
+        ledger.update_account(&AccountUpdate { max_in_flight: Some(1), ..AccountUpdate::default() }).await.unwrap_err()
+    ));
+    assert!(moved(
+        ledger.update_account(&AccountUpdate { poll_rate: Some(1), ..AccountUpdate::default() }).await.unwrap_err()
+    ));
+    assert!(moved(ledger.forget(Some(&batch("n"))).await.unwrap_err()));
     let second = bench.reopen().await.unwrap();
-    assert!(moved(second.bind("https://x", &|_: &[u8]| "key".to_owned()).await.unwrap_err()));
-    assert!(moved(second.is_bound("https://x", &|_: &[u8]| "key".to_owned()).await.unwrap_err()));
+    assert!(moved(second.bind("https://x", &|_: &[u8]| "key".to_owned(), Binding::Bind).await.unwrap_err()));
+    assert!(moved(second.bind("https://x", &|_: &[u8]| "key".to_owned(), Binding::Check).await.unwrap_err()));
     for ledger in [ledger, &second] {
         assert_eq!(seen(ledger, "n").await.len(), 2);
         assert_eq!(ledger.batches().await.unwrap()[0].total(), 2);
-        assert_eq!(ledger.account().await.unwrap().moved_to.as_deref(), Some(to.as_str()));
-        assert!(ledger.limit_polls(None).await.is_ok() && ledger.unreadable(9).await.unwrap().is_empty());
+        assert_eq!(ledger.account(0).await.unwrap().moved_to.as_deref(), Some(to.as_str()));
+        assert!(ledger.account(0).await.is_ok() && ledger.unreadable(9).await.unwrap().is_empty());
     }
     let mut lines = Vec::new();
     assert!(moved(export(bench.url(), &mut lines).await.unwrap_err()));
@@ -274,7 +278,7 @@ pub(crate) async fn an_export_is_as_of_one_moment_or_refused(bench: &Bench) {
 pub(crate) async fn a_ledger_that_somebody_works_on_is_not_moved(bench: &Bench) {
     let (ledger, there) = (&bench.ledger, other_kind(bench).await);
     admit(ledger, "n", &jobs("a", 2)).await;
-    let place = ledger.take_worker_place().await.unwrap();
+    let place = ledger.start_worker().await.unwrap();
     let claimed = submission(ledger).await;
     let file = export_to(bench, "all.jsonl").await;
     refused(begin(&file, Some(bench.url()), there.url()).await, "work");
@@ -293,7 +297,7 @@ pub(crate) async fn only_an_empty_ledger_is_imported_to(bench: &Bench) {
     refused(begin(&file, Some(bench.url()), bench.url()).await, "empty");
     submission(ledger).await;
     let bound = other_kind(bench).await;
-    bound.reopen().await.unwrap().bind("https://x", &|_: &[u8]| "key".to_owned()).await.unwrap();
+    bound.reopen().await.unwrap().bind("https://x", &|_: &[u8]| "key".to_owned(), Binding::Bind).await.unwrap();
     let file = export_to(bench, "later.jsonl").await;
     refused(begin(&file, None, bound.url()).await, "empty");
 }
@@ -324,7 +328,7 @@ pub(crate) async fn a_file_that_is_cut_off_or_edited_is_refused(bench: &Bench) {
 
 pub(crate) async fn an_import_that_was_cut_off_goes_on_and_nothing_else_uses_its_target(bench: &Bench) {
     let there = other_kind(bench).await;
-    bench.ledger.bind("https://api.example", &|_: &[u8]| "print".to_owned()).await.unwrap();
+    bench.ledger.bind("https://api.example", &|_: &[u8]| "print".to_owned(), Binding::Bind).await.unwrap();
     admit(&bench.ledger, "n", &jobs("a", 700)).await;
     let file = export_to(bench, "all.jsonl").await;
     let early = there.reopen().await.unwrap();
@@ -332,7 +336,7 @@ pub(crate) async fn an_import_that_was_cut_off_goes_on_and_nothing_else_uses_its
     for _ in 0..3 {
         assert!(matches!(there.reopen().await, Err(LedgerError::Importing)));
         // Whoever opened it before comes too late.
-        let bound = early.bind("https://other.example", &|_: &[u8]| "other".to_owned()).await;
+        let bound = early.bind("https://other.example", &|_: &[u8]| "other".to_owned(), Binding::Bind).await;
         assert!(matches!(bound, Err(LedgerError::Importing)), "{bound:?}");
         assert!(matches!(
             early.stage(&Admission::random(), &batch("x"), &jobs("x", 1)).await,
@@ -353,7 +357,7 @@ pub(crate) async fn an_import_that_was_cut_off_goes_on_and_nothing_else_uses_its
     slow.finish(|_| ()).await.unwrap();
     assert!(begin(&file, Some(bench.url()), there.url()).await.unwrap().is_none(), "it is done");
     let ledger = there.reopen().await.unwrap();
-    ledger.bind("https://api.example", &|_: &[u8]| "print".to_owned()).await.unwrap();
+    ledger.bind("https://api.example", &|_: &[u8]| "print".to_owned(), Binding::Bind).await.unwrap();
     assert_eq!(ledger.batches().await.unwrap()[0].count(StateName::Queued), 700);
     assert_eq!(lines(&file), lines(&export_to(&there, "again.jsonl").await));
 }
@@ -400,11 +404,11 @@ pub(crate) async fn without_its_source_an_import_is_a_copy_until_a_person_agreed
     let file = export_to(bench, "all.jsonl").await;
     begin(&file, None, there.url()).await.unwrap().unwrap().finish(|_| ()).await.unwrap();
     let ledger = there.reopen().await.unwrap();
-    assert!(ledger.identity(0).await.unwrap().is_copy);
-    assert!(there.reopen().await.unwrap().identity(0).await.unwrap().is_copy, "asking changes nothing");
-    assert!(!ledger.identity(1).await.unwrap().is_copy);
-    assert!(!there.reopen().await.unwrap().identity(0).await.unwrap().is_copy);
-    let own = bench.ledger.identity(0).await.unwrap();
+    assert!(ledger.info().await.unwrap().identity.is_copy);
+    assert!(there.reopen().await.unwrap().info().await.unwrap().identity.is_copy, "asking changes nothing");
+    assert!(!accepted(&*ledger, 1).await.is_copy);
+    assert!(!there.reopen().await.unwrap().info().await.unwrap().identity.is_copy);
+    let own = bench.ledger.info().await.unwrap().identity;
     assert!(!own.is_copy, "its source knows nothing of it");
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use veobatch_core::{Credits, Lane, Spec, StateName};
 use veobatch_ledger::{
-    BatchUpdate, Blocked, Claimed, DailyBudget, Day, LedgerError, Settings, SharedLedger, SubmissionClaim,
+    AccountUpdate, BatchUpdate, Blocked, Claimed, DailyBudget, Day, JobFilter, LedgerError, Lookup, SharedLedger,
+    SubmissionClaim,
 };
 
 use crate::bench::{
@@ -28,36 +29,36 @@ async fn listed(ledger: &SharedLedger) -> Vec<(String, Option<StateName>, String
 
 /// A worker starts, which may be a program that can read more.
 async fn a_worker_starts(ledger: &SharedLedger) {
-    ledger.configure(&Settings { rereads: true, ..Settings::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { retry_unreadable: true, ..AccountUpdate::default() }).await.unwrap();
 }
 
 pub(crate) async fn a_submission_whose_spec_cannot_be_read_costs_nothing_and_stops_nobody(bench: &Bench) {
     let ledger = &bench.ledger;
     admit(ledger, "n", &[ranked("bad", 9), job("a"), job("b")]).await;
-    ledger.configure(&Settings { prices: Some(prices()), ..Settings::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { prices: Some(prices()), ..AccountUpdate::default() }).await.unwrap();
     ledger
-        .arrange(&batch("n"), &BatchUpdate { budget: Some(Some(PRICE.times(2))), ..BatchUpdate::default() })
+        .update_batch(&batch("n"), &BatchUpdate { budget: Some(Some(PRICE.times(2))), ..BatchUpdate::default() })
         .await
         .unwrap();
-    let now = ledger.now().await.unwrap();
+    let now = ledger.info().await.unwrap().now;
     let zone = "UTC".to_owned();
     let daily = Some(Some(DailyBudget { credits: PRICE.times(2), zone: zone.clone() }));
     let day = Some(Day { zone, range: veobatch_core::TimeRange { from: now, until: now + LONG } });
     // One slot a minute for each of two: what was granted for nothing must come back.
     let rate = Some((2, LONG));
-    ledger.configure(&Settings { daily, rate, ..Settings::default() }).await.unwrap();
-    ledger.configure(&Settings { day, ..Settings::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { daily, rate, ..AccountUpdate::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { day, ..AccountUpdate::default() }).await.unwrap();
     let good = overwrite(bench, "n", "bad", Part::Spec, UNKNOWN_SIZE).await;
 
     let first = ledger.claim_submission(&new_token(), None, LONG, Duration::ZERO).await.unwrap();
     let SubmissionClaim::Granted(first) = first else { panic!("{first:?}") };
     assert_eq!(first.stored.key.job.as_str(), "a", "its neighbour goes on in the same claim");
-    let account = ledger.account().await.unwrap();
+    let account = ledger.account(0).await.unwrap();
     assert_eq!((account.in_flight, account.daily.as_ref().unwrap().spent), (1, PRICE));
     let summary = ledger.batches().await.unwrap().remove(0);
     assert_eq!(summary.credits, PRICE);
     assert_eq!((summary.count(StateName::Queued), summary.count(StateName::Submitting)), (2, 1));
-    let slots = ledger.slots(1).await.unwrap();
+    let slots = ledger.account(1).await.unwrap().slots;
     assert!((slots.used - 1.0).abs() < 1e-9, "{slots:?}");
     let [(name, state, why)] = &*listed(ledger).await else { panic!("one, and only it") };
     assert_eq!((name.as_str(), *state), ("bad", Some(StateName::Queued)));
@@ -65,20 +66,23 @@ pub(crate) async fn a_submission_whose_spec_cannot_be_read_costs_nothing_and_sto
     let slot = account.next_slot.since(account.now);
     assert!(slot < LONG / 3, "the slot of credit is still there, and the other arrival: {slot:?}");
 
-    ledger.configure(&Settings { rate: Some((1000, Duration::from_secs(1))), ..Settings::default() }).await.unwrap();
+    ledger
+        .update_account(&AccountUpdate { rate: Some((1000, Duration::from_secs(1))), ..AccountUpdate::default() })
+        .await
+        .unwrap();
     assert_eq!(submission(ledger).await.stored.key.job.as_str(), "b");
     assert_eq!(hindrance(ledger, None).await.0, Blocked::Work, "it is left alone for a while");
     let room = BatchUpdate { budget: Some(Some(PRICE.times(3))), ..BatchUpdate::default() };
-    ledger.arrange(&batch("n"), &room).await.unwrap();
+    ledger.update_batch(&batch("n"), &room).await.unwrap();
     let daily = Some(Some(DailyBudget { credits: PRICE.times(3), zone: "UTC".into() }));
-    ledger.configure(&Settings { daily, ..Settings::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { daily, ..AccountUpdate::default() }).await.unwrap();
     a_worker_starts(ledger).await;
     assert_eq!(hindrance(ledger, None).await.0, Blocked::Work, "and met again, at no cost");
-    assert_eq!(ledger.account().await.unwrap().in_flight, 2);
+    assert_eq!(ledger.account(0).await.unwrap().in_flight, 2);
 
     overwrite(bench, "n", "bad", Part::Spec, &good).await;
-    ledger.arrange(&batch("n"), &BatchUpdate { budget: Some(None), ..BatchUpdate::default() }).await.unwrap();
-    ledger.configure(&Settings { daily: Some(None), ..Settings::default() }).await.unwrap();
+    ledger.update_batch(&batch("n"), &BatchUpdate { budget: Some(None), ..BatchUpdate::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { daily: Some(None), ..AccountUpdate::default() }).await.unwrap();
     a_worker_starts(ledger).await;
     let last = submission(ledger).await;
     assert_eq!(last.stored.spec, ranked("bad", 9).spec, "it comes back by itself");
@@ -89,7 +93,7 @@ pub(crate) async fn a_submission_whose_spec_cannot_be_read_costs_nothing_and_sto
 
 pub(crate) async fn a_record_that_cannot_be_read_is_not_submitted_again(bench: &Bench) {
     let ledger = &bench.ledger;
-    ledger.configure(&Settings { prices: Some(prices()), ..Settings::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { prices: Some(prices()), ..AccountUpdate::default() }).await.unwrap();
     admit(ledger, "n", &[job("bad")]).await;
     let claimed = submission(ledger).await;
     // Failed once and queued again, with what it cost so far.
@@ -98,7 +102,7 @@ pub(crate) async fn a_record_that_cannot_be_read_is_not_submitted_again(bench: &
     put(ledger, &put_of(&claimed.stored, Some(&claimed.lease), &record)).await;
     let good = overwrite(bench, "n", "bad", Part::Body, UNKNOWN_STATE).await;
     assert_eq!(hindrance(ledger, None).await.0, Blocked::Work);
-    assert_eq!(ledger.account().await.unwrap().in_flight, 0);
+    assert_eq!(ledger.account(0).await.unwrap().in_flight, 0);
     assert_eq!(ledger.batches().await.unwrap().remove(0).credits, PRICE);
     overwrite(bench, "n", "bad", Part::Body, &good).await;
     a_worker_starts(ledger).await;
@@ -172,12 +176,12 @@ pub(crate) async fn an_orphan_that_cannot_be_read_is_in_flight_for_no_longer_tha
     assert!(ledger.claim(Lane::Follow, 9, LONG).await.unwrap().0.is_empty());
     assert_eq!(ledger.claim(Lane::Follow, 0, LONG).await.unwrap().1, None, "nobody waits for it");
     assert_eq!(count(ledger, "n", StateName::Submitting).await, 1, "nobody knows whether it was paid for");
-    let cap = Settings { max_in_flight: Some(1), ..Settings::default() };
-    ledger.configure(&cap).await.unwrap();
+    let cap = AccountUpdate { max_in_flight: Some(1), ..AccountUpdate::default() };
+    ledger.update_account(&cap).await.unwrap();
     admit(ledger, "m", &[job("a")]).await;
     let (why, Some(until)) = hindrance(ledger, None).await else { panic!("it says until when") };
     assert_eq!(why, Blocked::Cap);
-    assert!(until.since(ledger.now().await.unwrap()) <= veobatch_core::SOFT_DEADLINE);
+    assert!(until.since(ledger.info().await.unwrap().now) <= veobatch_core::SOFT_DEADLINE);
 }
 
 pub(crate) async fn a_page_leaves_out_what_cannot_be_read_and_goes_on_behind_it(bench: &Bench) {
@@ -191,19 +195,29 @@ pub(crate) async fn a_page_leaves_out_what_cannot_be_read_and_goes_on_behind_it(
         overwrite(bench, "n", &format!("a{n:02}"), Part::Body, UNKNOWN_STATE).await;
     }
     let rest = ["a03", "a04", "a05", "a06", "a08", "a09", "a10", "a11"];
-    assert_eq!(ids(&ledger.page(&batch("n"), None, None, 8).await.unwrap()), rest, "a page is as long as it may be");
-    assert_eq!(ids(&ledger.page(&batch("n"), Some(StateName::Done), None, 3).await.unwrap()), rest[..3]);
-    let behind = ledger.page(&batch("n"), Some(StateName::Done), Some(&key("n", "a01").job), 9).await.unwrap();
+    assert_eq!(
+        ids(&ledger.page(&batch("n"), JobFilter::All, None, 8).await.unwrap()),
+        rest,
+        "a page is as long as it may be"
+    );
+    assert_eq!(ids(&ledger.page(&batch("n"), JobFilter::In(StateName::Done), None, 3).await.unwrap()), rest[..3]);
+    let behind = ledger.page(&batch("n"), JobFilter::In(StateName::Done), Some(&key("n", "a01").job), 9).await.unwrap();
     assert_eq!(ids(&behind), rest, "also after one that cannot be read");
-    let whole = ledger.whole(&batch("n"), None, 100).await.unwrap();
+    let whole = ledger.page(&batch("n"), JobFilter::Whole, None, 100).await.unwrap();
     assert_eq!(ids(&whole), rest);
     let compactions: Vec<_> = whole.iter().map(compaction).collect();
     assert_eq!(ledger.compact(&compactions).await.unwrap(), 8);
     assert_eq!(listed(ledger).await.len(), 4);
     assert_eq!(ledger.unreadable(3).await.unwrap().len(), 3);
-    let Err(LedgerError::Unreadable { key: told, why }) = ledger.read(&key("n", "a07")).await else { panic!("a07") };
+    let Err(LedgerError::Unreadable { key: told, why }) = ledger.find(Lookup::Name(&key("n", "a07"))).await else {
+        panic!("a07")
+    };
     assert!(told == key("n", "a07") && why.contains("dreaming"), "{told}: {why}");
-    assert_eq!(ledger.find_task(&task("task-n-a07")).await.unwrap(), Some(key("n", "a07")), "its name is known");
+    assert_eq!(
+        ledger.owner(Lookup::Task(&task("task-n-a07"))).await.unwrap(),
+        Some(key("n", "a07")),
+        "its name is known"
+    );
     assert_eq!(count(ledger, "n", StateName::Done).await, 12);
 }
 
@@ -212,7 +226,7 @@ pub(crate) async fn what_can_be_read_again_is_no_longer_listed(bench: &Bench) {
     admit(ledger, "n", &[job("a"), job("b")]).await;
     let good = overwrite(bench, "n", "a", Part::Spec, b"{").await;
     overwrite(bench, "n", "b", Part::Spec, UNKNOWN_SIZE).await;
-    ledger.page(&batch("n"), None, None, 9).await.unwrap();
+    ledger.page(&batch("n"), JobFilter::All, None, 9).await.unwrap();
     let first = ledger.unreadable(9).await.unwrap();
     assert_eq!(first.len(), 2);
     overwrite(bench, "n", "a", Part::Spec, &good).await;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use veobatch_core::{Lane, State, Task};
 use veobatch_ledger::{
-    Arrival, Blocked, Claimed, Gate, GateReport, LedgerError, Put, Settings, Settle, SharedLedger, SubmissionClaim,
-    UpgradeClaim,
+    AccountUpdate, Arrival, Blocked, Claimed, Gate, GateReport, LedgerError, Put, Settle, SharedLedger,
+    SubmissionClaim, UpgradeClaim,
 };
 
 use crate::bench::{
@@ -20,7 +20,7 @@ const WINDOW: Duration = Duration::from_millis(600);
 const WHILE: Duration = Duration::from_millis(300);
 
 async fn one_in_a_window(ledger: &SharedLedger) {
-    ledger.configure(&Settings { rate: Some((1, WINDOW)), ..Settings::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { rate: Some((1, WINDOW)), ..AccountUpdate::default() }).await.unwrap();
 }
 
 fn token_of(claimed: &Claimed) -> veobatch_core::Token {
@@ -57,14 +57,14 @@ pub(crate) async fn an_upgrade_takes_a_slot_and_no_place_in_flight(bench: &Bench
     let upgraded = held(ledger, "a", Lane::Follow, upscaling).await;
     admit(ledger, "n", &[job("b")]).await;
     one_in_a_window(ledger).await;
-    let (account, used) = (ledger.account().await.unwrap(), ledger.slots(2).await.unwrap().used);
+    let (account, used) = (ledger.account(0).await.unwrap(), ledger.account(2).await.unwrap().slots.used);
     let token = new_token();
     until("a slot is free", async || is_granted(ledger, &upgraded, &token).await.then_some(())).await;
     // An answer that was lost costs nothing.
     assert!(is_granted(ledger, &upgraded, &token).await);
-    let after = ledger.account().await.unwrap();
+    let after = ledger.account(0).await.unwrap();
     assert_eq!((after.in_flight, after.gate), (account.in_flight, Gate::Open));
-    assert!((ledger.slots(2).await.unwrap().used - used - 1.0).abs() < 1e-9);
+    assert!((ledger.account(2).await.unwrap().slots.used - used - 1.0).abs() < 1e-9);
     let wait = try_submission(ledger).await;
     let SubmissionClaim::Wait { why: Blocked::Slot, until: Some(until), now } = wait else { panic!("{wait:?}") };
     assert!(until > now + WINDOW, "its call may arrive for a minute: {until:?}");
@@ -81,7 +81,7 @@ pub(crate) async fn what_became_of_an_upgrade_call_is_told_with_its_put(bench: &
     answered(ledger, &gone, Settle { arrival: Arrival::Never, ..settled(&token, GateReport::Silent) }).await;
     let token = new_token();
     until("a slot is free", async || is_granted(ledger, &arrived, &token).await.then_some(())).await;
-    let now = ledger.now().await.unwrap();
+    let now = ledger.info().await.unwrap().now;
     answered(ledger, &arrived, settled(&token, GateReport::Healthy)).await;
     let granted = submission(ledger).await;
     assert!(granted.stored.now.since(now) >= WINDOW, "never two in a window");
@@ -134,7 +134,7 @@ pub(crate) async fn upgrades_that_wait_come_back_one_after_the_other(bench: &Ben
         upgraded.push(held(ledger, id, Lane::Follow, upscaling).await);
     }
     admit(ledger, "n", &[job("d"), job("e")]).await;
-    ledger.configure(&Settings { rate: Some((5, 5 * WINDOW)), ..Settings::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { rate: Some((5, 5 * WINDOW)), ..AccountUpdate::default() }).await.unwrap();
     // The second one uses up the credit for lateness.
     submission(ledger).await;
     submission(ledger).await;
@@ -163,7 +163,7 @@ pub(crate) async fn an_upgrade_waits_for_the_gate_and_may_be_the_one_that_tries_
     let other = try_submission(ledger).await;
     assert!(matches!(other, SubmissionClaim::Wait { why: Blocked::Gate, .. }), "{other:?}");
     answered(ledger, &upgraded, settled(&token, GateReport::Healthy)).await;
-    assert_eq!(ledger.account().await.unwrap().gate, Gate::Open);
+    assert_eq!(ledger.account(0).await.unwrap().gate, Gate::Open);
 }
 
 pub(crate) async fn an_upgrade_that_does_not_count_in_the_pace_waits_for_nothing(bench: &Bench) {
@@ -172,17 +172,17 @@ pub(crate) async fn an_upgrade_that_does_not_count_in_the_pace_waits_for_nothing
     admit(ledger, "n", &[job("b")]).await;
     one_in_a_window(ledger).await;
     submission(ledger).await;
-    let used = ledger.slots(2).await.unwrap().used;
+    let used = ledger.account(2).await.unwrap().slots.used;
     for _ in 0..3 {
         let claim = ledger.claim_upgrade(&upgraded.lease, &new_token(), None).await.unwrap();
         assert!(matches!(claim, UpgradeClaim::Granted(_)), "{claim:?}");
     }
-    assert!((ledger.slots(2).await.unwrap().used - used).abs() < 1e-9);
+    assert!((ledger.account(2).await.unwrap().slots.used - used).abs() < 1e-9);
 }
 
 pub(crate) async fn only_a_held_job_with_a_video_gets_leave_for_an_upgrade(bench: &Bench) {
     let ledger = &bench.ledger;
-    let far = ledger.now().await.unwrap();
+    let far = ledger.info().await.unwrap().now;
     let made = held(ledger, "a", Lane::Follow, |task| generating(task.id.as_str(), far)).await;
     let saved = held(ledger, "b", Lane::Save, |task| crate::bench::downloading(task.id.as_str(), far)).await;
     let upgraded = held(ledger, "c", Lane::Follow, upscaling).await;
@@ -198,7 +198,7 @@ pub(crate) async fn only_a_held_job_with_a_video_gets_leave_for_an_upgrade(bench
         assert!(matches!(leave(&saved).await, Ok(UpgradeClaim::Granted(_))));
         assert!(matches!(leave(&upgraded).await, Ok(UpgradeClaim::Granted(_))));
     }
-    ledger.release(std::slice::from_ref(&upgraded.lease)).await.unwrap();
+    ledger.renew(std::slice::from_ref(&upgraded.lease), None).await.unwrap();
     let again = claim(ledger, Lane::Follow, LONG).await;
     assert_eq!(again.stored.key, upgraded.stored.key);
     let late = ledger.claim_upgrade(&upgraded.lease, &new_token(), Some(LONG)).await;

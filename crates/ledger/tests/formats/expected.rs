@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use veobatch_core::{BatchId, JobId, JobKey, Resolution, Spec, StateName, WorkPolicy};
-use veobatch_ledger::{Admission, Ledger, NewJob, content_name};
+use veobatch_ledger::{Admission, JobFilter, Ledger, Lookup, NewJob, content_name};
 
 /// Every batch, with how many jobs are in which state.
 const BATCHES: &[(&str, &str)] = &[
@@ -45,20 +45,20 @@ pub(crate) async fn is_whole(ledger: &dyn Ledger) {
     assert_eq!(found, expected);
     for batch in found.keys() {
         let batch = BatchId::parse(batch).unwrap();
-        let jobs = ledger.page(&batch, None, None, 1000).await.unwrap();
+        let jobs = ledger.page(&batch, JobFilter::All, None, 1000).await.unwrap();
         assert!(!jobs.is_empty());
         for job in jobs {
-            assert_eq!(ledger.read(&job.key).await.unwrap().unwrap().record, job.record);
+            assert_eq!(ledger.find(Lookup::Name(&job.key)).await.unwrap().unwrap().record, job.record);
         }
     }
     for (batch, job, max_attempts, priority) in POLICIES {
         let key = key(batch, job);
-        let record = ledger.read(&key).await.unwrap().unwrap().record;
+        let record = ledger.find(Lookup::Name(&key)).await.unwrap().unwrap().record;
         assert_eq!((record.max_attempts, record.priority), (*max_attempts, *priority), "{key}");
     }
-    let twice = ledger.read(&key("states", "twice")).await.unwrap().unwrap();
+    let twice = ledger.find(Lookup::Name(&key("states", "twice"))).await.unwrap().unwrap();
     assert_eq!(twice.record.strays.len(), 1);
-    let account = ledger.account().await.unwrap();
+    let account = ledger.account(0).await.unwrap();
     assert!(account.daily.is_some() && account.prices.len() == 3);
     let night = ledger.batches().await.unwrap().into_iter().find(|batch| batch.batch.as_str() == "night").unwrap();
     assert_eq!((night.terms.weight, night.terms.priority), (3, 2));
@@ -141,7 +141,7 @@ pub(crate) async fn knows_its_lines(ledger: &dyn Ledger) {
     ledger.abandon(&admission, std::slice::from_ref(&old)).await.unwrap();
     // And it can be asked for by that name.
     let name = jobs(OLD)[3].id.clone();
-    let found = ledger.read(&JobKey { batch: old, job: name.clone() }).await.unwrap().unwrap();
+    let found = ledger.find(Lookup::Name(&JobKey { batch: old, job: name.clone() })).await.unwrap().unwrap();
     assert_ne!(found.key.job, name);
 }
 

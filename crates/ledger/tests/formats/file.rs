@@ -87,7 +87,14 @@ async fn this_program_stops_at_its_next_change_when_a_newer_one_has_changed_the_
     let ledger = SqliteLedger::open(&path).await.unwrap();
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 3).unwrap();
     let night = BatchId::parse("night").unwrap();
-    let stopped = ledger.flag(&night, BatchFlag::Paused(true)).await.unwrap_err();
+    let stopped = ledger.update_batch(&night, &BatchFlag::Paused(true).into()).await.unwrap_err();
     assert!(stopped.to_string().contains("format 3"), "{stopped}");
-    assert!(ledger.batches().await.unwrap().iter().all(|batch| batch.batch != night || !batch.paused));
+    assert!(
+        (&ledger as &dyn veobatch_ledger::Ledger)
+            .batches()
+            .await
+            .unwrap()
+            .iter()
+            .all(|batch| batch.batch != night || !batch.paused)
+    );
 }

@@ -9,7 +9,9 @@ use redis::{Cmd, FromRedisValue, RedisError, Script};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use veobatch_core::{BatchId, Lane, Timestamp, Token};
-use veobatch_ledger::{Admission, BatchFlag, LedgerError, LedgerUrl, Settings, SharedLedger, open};
+use veobatch_ledger::{
+    AccountUpdate, Admission, BatchFlag, JobFilter, LedgerError, LedgerUrl, Lookup, SharedLedger, open,
+};
 
 use crate::expected;
 use crate::load::Fixture;
@@ -249,7 +251,7 @@ async fn a_new_ledger_stops_programs_of_format_1_too() {
     for is_emptied in [false, true] {
         if is_emptied {
             let () = redis::cmd("FLUSHALL").query_async(&mut connection).await.unwrap();
-            ledger.account().await.unwrap();
+            ledger.account(0).await.unwrap();
         }
         for key in ["l", "log", "batches"] {
             let kind: String =
@@ -275,20 +277,20 @@ async fn every_script_stops_with_words_when_a_newer_program_has_changed_the_form
     let minute = Duration::from_secs(60);
     let results = [
         ledger.stage(&admission, &batch, &[]).await.map(drop),
-        ledger.publish(&admission, batches).await,
+        ledger.publish(&admission, batches, None).await,
         ledger.abandon(&admission, batches).await,
         ledger.claim_submission(&token, None, minute, minute).await.map(drop),
         ledger.claim(Lane::Follow, 1, minute).await.map(drop),
-        ledger.renew(&leases, minute).await.map(drop),
-        ledger.read(&key).await.map(drop),
-        ledger.page(&batch, None, None, 10).await.map(drop),
-        ledger.forget(&batch).await,
-        ledger.flag(&batch, BatchFlag::Paused(false)).await,
-        ledger.account().await.map(drop),
-        ledger.configure(&Settings::default()).await.map(drop),
-        ledger.slots(1).await.map(drop),
+        ledger.renew(&leases, Some(minute)).await.map(drop),
+        ledger.find(Lookup::Name(&key)).await.map(drop),
+        ledger.page(&batch, JobFilter::All, None, 10).await.map(drop),
+        ledger.forget(Some(&batch)).await.map(drop),
+        ledger.update_batch(&batch, &BatchFlag::Paused(false).into()).await,
+        ledger.account(0).await.map(drop),
+        ledger.update_account(&AccountUpdate::default()).await.map(drop),
+        ledger.account(1).await.map(drop),
         ledger.hear(Timestamp::from_millis(1)).await,
-        ledger.limit_polls(Some(7)).await.map(drop),
+        ledger.update_account(&AccountUpdate { poll_rate: Some(7), ..AccountUpdate::default() }).await.map(drop),
     ];
     for (n, result) in results.into_iter().enumerate() {
         assert!(matches!(&result, Err(LedgerError::Format { found, .. }) if found == "3"), "{n}: {result:?}");

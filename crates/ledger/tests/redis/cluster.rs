@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use veobatch_core::{State, StateName, Task, TaskId, Token};
 use veobatch_ledger::{
-    Admission, Blocked, LedgerError, LedgerUrl, Nonce, Put, Settings, SharedLedger, Stored, SubmissionClaim, open,
+    AccountUpdate, Admission, Blocked, LedgerError, LedgerUrl, Nonce, Put, SharedLedger, Stored, SubmissionClaim, open,
 };
 
 use crate::nodes::url_by;
@@ -25,10 +25,13 @@ async fn open_url(url: &str) -> SharedLedger {
 
 async fn admit(ledger: &SharedLedger) {
     let rate = Some((1_000_000, Duration::from_secs(1)));
-    ledger.configure(&Settings { rate, max_in_flight: Some(1_000_000), ..Settings::default() }).await.unwrap();
+    ledger
+        .update_account(&AccountUpdate { rate, max_in_flight: Some(1_000_000), ..AccountUpdate::default() })
+        .await
+        .unwrap();
     let admission = Admission::random();
     ledger.stage(&admission, &night(), &jobs("a", JOBS)).await.unwrap();
-    ledger.publish(&admission, &[night()]).await.unwrap();
+    ledger.publish(&admission, &[night()], None).await.unwrap();
 }
 
 /// Two queues of different nodes.
@@ -71,8 +74,8 @@ async fn two_queues_are_on_two_nodes_and_know_nothing_of_each_other() {
     }
     // What is promised is what the queue's own node promises.
     let _: String = cluster.node(owners[1]).ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
-    assert_eq!(one.guarantee().await.unwrap().dangers.len(), 0);
-    assert_eq!(other.guarantee().await.unwrap().dangers.len(), 1);
+    assert_eq!(one.start_worker().await.unwrap().guarantee.dangers.len(), 0);
+    assert_eq!(other.start_worker().await.unwrap().guarantee.dangers.len(), 1);
 }
 
 /// Workers that claim and are told of acceptance, until every job was granted. Says what went wrong on the way.
@@ -238,10 +241,10 @@ async fn a_node_that_hands_over_to_its_replica_is_not_asked_any_more() {
         calls.map_or(0, |calls| calls.split(',').next().unwrap().parse::<u64>().unwrap())
     };
     let (old, new) = (asked(before), asked(replica));
-    ledger.now().await.unwrap();
-    ledger.now().await.unwrap();
+    ledger.info().await.unwrap().now;
+    ledger.info().await.unwrap().now;
     assert_eq!(asked(replica), new + 2, "the time is that of the node that has the queue");
     assert!(asked(before) <= old + 1, "the other one is asked once at most");
     let _: String = cluster.node(replica).ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
-    assert_eq!(ledger.guarantee().await.unwrap().dangers.len(), 1);
+    assert_eq!(ledger.start_worker().await.unwrap().guarantee.dangers.len(), 1);
 }

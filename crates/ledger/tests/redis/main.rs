@@ -17,8 +17,8 @@ use redis_server::RedisServer;
 use tokio::task::JoinSet;
 use veobatch_core::{BatchId, Files, JobId, Record, Spec, State, StateName, Task, TaskId, Token, WorkPolicy};
 use veobatch_ledger::{
-    Admission, Batches, Changed, Compaction, LedgerError, LedgerUrl, NewJob, NoRetry, Nonce, Put, STAGE_CHUNK,
-    SharedLedger, Stored, SubmissionClaim, Version, open, restate,
+    Admission, Batches, Changed, Compaction, JobFilter, LedgerError, LedgerUrl, NewJob, NoRetry, Nonce, Put,
+    STAGE_CHUNK, SharedLedger, Stored, SubmissionClaim, Version, open, restate,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -51,7 +51,7 @@ impl Scene {
     }
 
     async fn publish(&self, admission: &Admission) -> Result<(), LedgerError> {
-        self.ledger.publish(admission, &[night()]).await
+        self.ledger.publish(admission, &[night()], None).await
     }
 
     /// The admission that is staging has made no progress for more than a minute.
@@ -64,7 +64,7 @@ impl Scene {
         let admission = Admission::random();
         self.stage(&admission, &jobs("a", count)).await.unwrap();
         self.publish(&admission).await.unwrap();
-        for stored in self.ledger.page(&night(), None, None, count).await.unwrap() {
+        for stored in self.ledger.page(&night(), JobFilter::All, None, count).await.unwrap() {
             let id = TaskId::parse(&format!("task-{}", stored.job.seq)).unwrap();
             let task = Task { id: id.clone(), attempt: 1, at: stored.now };
             let record = Record { state: State::Done { task, files: Files::Usual(1) }, ..stored.record };
@@ -76,7 +76,7 @@ impl Scene {
     }
 
     async fn names(&self) -> Vec<String> {
-        let page = self.ledger.page(&night(), None, None, 1000).await.unwrap();
+        let page = self.ledger.page(&night(), JobFilter::All, None, 1000).await.unwrap();
         page.into_iter().map(|stored| stored.key.job.to_string()).collect()
     }
 }
@@ -124,7 +124,11 @@ async fn what_was_dropped_is_never_submitted() {
     let rate = Some((100_000, Duration::from_secs(1)));
     scene
         .ledger
-        .configure(&veobatch_ledger::Settings { rate, max_in_flight: None, ..veobatch_ledger::Settings::default() })
+        .update_account(&veobatch_ledger::AccountUpdate {
+            rate,
+            max_in_flight: None,
+            ..veobatch_ledger::AccountUpdate::default()
+        })
         .await
         .unwrap();
 
@@ -159,15 +163,15 @@ async fn what_became_of_the_slots_is_forgotten_after_some_days() {
 async fn a_lowered_allowance_is_found_again_carefully() {
     let scene = Scene::new().await;
     for (minutes, allowed) in [(0, 14_000), (2, 16_000), (4, 18_000), (19, 19_000), (34, 20_000), (600, 20_000)] {
-        let now = scene.ledger.now().await.unwrap().as_millis();
+        let now = scene.ledger.info().await.unwrap().now.as_millis();
         let since = (now - minutes * 60_000).to_string();
         scene.ask::<i64>(&["HSET", "{veobatch}:acct", "low", "14", "low_since", &since, "peak", "20"]).await;
-        let seen = scene.ledger.account().await.unwrap().allowance;
+        let seen = scene.ledger.account(0).await.unwrap().allowance;
         assert!((allowed..allowed + 5).contains(&seen), "{minutes}: {seen}");
     }
-    let ahead = (scene.ledger.now().await.unwrap().as_millis() + 60_000).to_string();
+    let ahead = (scene.ledger.info().await.unwrap().now.as_millis() + 60_000).to_string();
     scene.ask::<i64>(&["HSET", "{veobatch}:acct", "low", "0.3", "low_since", &ahead]).await;
-    assert_eq!(scene.ledger.account().await.unwrap().allowance, 1000, "one always goes");
+    assert_eq!(scene.ledger.account(0).await.unwrap().allowance, 1000, "one always goes");
 }
 
 #[tokio::test]
@@ -177,10 +181,10 @@ async fn a_queue_from_before_says_of_every_batch_whether_it_is_at_rest() {
     let admission = Admission::random();
     let day = BatchId::parse("day").unwrap();
     scene.ledger.stage(&admission, &day, &jobs("a", 1)).await.unwrap();
-    scene.ledger.publish(&admission, std::slice::from_ref(&day)).await.unwrap();
+    scene.ledger.publish(&admission, std::slice::from_ref(&day), None).await.unwrap();
     let _: i64 = scene.ask(&["DEL", "{veobatch}:live", "{veobatch}:rest", "{veobatch}:whole"]).await;
     let _: i64 = scene.ask(&["HDEL", "{veobatch}:meta", "rested"]).await;
-    let since = scene.ledger.now().await.unwrap();
+    let since = scene.ledger.info().await.unwrap().now;
     let names = async |which| {
         let batches = scene.ledger.list(&which).await.unwrap();
         batches.into_iter().map(|summary| summary.batch.to_string()).collect::<Vec<_>>()
@@ -215,7 +219,7 @@ async fn names_of_any_length_and_number_are_known_again() {
 }
 
 #[tokio::test]
-async fn a_queued_job_takes_less_than_400_bytes() {
+async fn a_queued_job_takes_less_than_450_bytes() {
     let scene = Scene::new().await;
     let job = |n: usize| NewJob {
         id: JobId::parse(&format!("job-{n:012}")).unwrap(),
@@ -230,7 +234,7 @@ async fn a_queued_job_takes_less_than_400_bytes() {
     scene.stage(&admission, &(0..20_000).map(job).collect::<Vec<_>>()).await.unwrap();
     scene.publish(&admission).await.unwrap();
     let each = (used().await - before) / 20_000;
-    assert!(each < 400, "{each}");
+    assert!(each < 450, "{each}");
 }
 
 #[tokio::test]
@@ -259,7 +263,7 @@ async fn a_broken_connection_is_an_outage_and_made_anew() {
     let _: i64 = scene.ask(&["CLIENT", "KILL", "TYPE", "normal"]).await;
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     loop {
-        match scene.ledger.now().await {
+        match scene.ledger.info().await {
             Ok(_) => break,
             Err(LedgerError::Unavailable(_)) => assert!(tokio::time::Instant::now() < deadline),
             Err(other) => panic!("{other}"),
@@ -285,7 +289,7 @@ async fn changes_of_one_job_that_share_a_call_are_made_one_after_another() {
     let admission = Admission::random();
     scene.stage(&admission, &jobs("a", 3)).await.unwrap();
     scene.publish(&admission).await.unwrap();
-    let page = scene.ledger.page(&night(), None, None, 3).await.unwrap();
+    let page = scene.ledger.page(&night(), JobFilter::All, None, 3).await.unwrap();
     // The first two are sent at once, each alone; what comes meanwhile shares the next call.
     let mut changes = JoinSet::new();
     for stored in [&page[0], &page[1], &page[2], &page[2], &page[2], &page[2]] {
@@ -349,20 +353,20 @@ async fn what_a_file_says_anew_of_many_jobs_is_set_in_few_calls() {
 #[tokio::test]
 async fn the_servers_settings_are_put_in_words() {
     let scene = Scene::new().await;
-    let said = scene.ledger.guarantee().await.unwrap();
+    let said = scene.ledger.start_worker().await.unwrap().guarantee;
     assert!(said.dangers.is_empty(), "{said:?}");
     assert!(said.warnings.iter().any(|words| words.contains("everysec")), "{said:?}");
     let _: String = scene.ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
     let _: String = scene.ask(&["CONFIG", "SET", "appendonly", "no"]).await;
-    assert_eq!(scene.ledger.guarantee().await.unwrap().dangers.len(), 2);
+    assert_eq!(scene.ledger.start_worker().await.unwrap().guarantee.dangers.len(), 2);
 }
 
 #[tokio::test]
 async fn a_compacted_job_has_no_entry_of_its_own_and_a_forgotten_batch_leaves_no_key() {
     let scene = Scene::new().await;
     scene.admit_done(400).await;
-    assert_eq!(scene.ask::<Vec<i64>>(&["HMGET", "{veobatch}:meta", "tasks"]).await, [400]);
-    let whole = scene.ledger.whole(&night(), None, 1000).await.unwrap();
+    assert_eq!(scene.ask::<i64>(&["HLEN", "{veobatch}:t"]).await, 400);
+    let whole = scene.ledger.page(&night(), JobFilter::Whole, None, 1000).await.unwrap();
     let compact =
         |stored: &Stored| Compaction { job: stored.job, version: stored.version, body: b"[\"t\",1,1]".to_vec() };
     let compactions: Vec<_> = whole.iter().map(compact).collect();
@@ -371,9 +375,9 @@ async fn a_compacted_job_has_no_entry_of_its_own_and_a_forgotten_batch_leaves_no
         assert_eq!(scene.ask::<u8>(&["EXISTS", &format!("{{veobatch}}:b1{part}")]).await, 0, "{part}");
     }
 
-    scene.ledger.forget(&night()).await.unwrap();
-    while scene.ledger.clear().await.unwrap() {}
+    scene.ledger.forget(Some(&night())).await.unwrap();
+    while scene.ledger.forget(None).await.unwrap() {}
     let left = scene.ask::<Vec<String>>(&["KEYS", "*"]).await;
     assert!(left.iter().all(|key| !key.contains(":b1") && !key.contains(":t") && !key.contains("gone")), "{left:?}");
-    assert_eq!(scene.ask::<Vec<i64>>(&["HMGET", "{veobatch}:meta", "tasks"]).await, [0]);
+    assert_eq!(scene.ask::<i64>(&["HLEN", "{veobatch}:t"]).await, 0);
 }

@@ -114,7 +114,7 @@ async fn an_upgrade_that_counts_in_the_pace_waits_for_the_journals_too() {
     let (mut held, _) = scene.ledger.claim(Lane::Save, 1, MINUTE).await.unwrap();
     let lease = held.pop().unwrap().lease;
     scene.ask::<i64>(&["HSET", "{veobatch}:meta", "server", "another run"]).await;
-    let now = scene.ledger.now().await.unwrap();
+    let now = scene.ledger.info().await.unwrap().now;
     let wait = scene.ledger.claim_upgrade(&lease, &Token::from_bits(2), Some(STALL)).await.unwrap();
     let UpgradeClaim::Wait { why: Blocked::Recovery, until, .. } = wait else { panic!("{wait:?}") };
     assert!(until.since(now) >= PAUSE, "{:?}", until.since(now));
@@ -130,12 +130,12 @@ async fn a_replica_that_is_promoted_grants_nothing_before_the_journals_have_spok
     master.ledger.confirm(&Token::from_bits(1)).await.unwrap();
     let _: String = replica.ask(&["REPLICAOF", "NO", "ONE"]).await;
 
-    let now = replica.ledger.now().await.unwrap();
+    let now = replica.ledger.info().await.unwrap().now;
     let SubmissionClaim::Wait { why: Blocked::Recovery, until: Some(until), .. } = claim(&replica, 2).await else {
         panic!("granted at once")
     };
     assert!(until.since(now) >= PAUSE, "{:?}", until.since(now));
-    assert_eq!(replica.ledger.account().await.unwrap().recovering_until, Some(until));
+    assert_eq!(replica.ledger.account(0).await.unwrap().recovering_until, Some(until));
     let SubmissionClaim::Wait { until: again, .. } = claim(&replica, 3).await else { panic!("granted") };
     assert_eq!(again, Some(until), "the wait starts once");
     // What the replica knows was granted is granted again: its call may be made, since its claim is here.
@@ -143,7 +143,7 @@ async fn a_replica_that_is_promoted_grants_nothing_before_the_journals_have_spok
 
     let _: i64 = replica.ask(&["HSET", "{veobatch}:meta", "recovers", "1"]).await;
     while matches!(claim(&replica, 2).await, SubmissionClaim::Wait { why: Blocked::Slot, .. }) {}
-    assert_eq!(replica.ledger.account().await.unwrap().recovering_until, None);
+    assert_eq!(replica.ledger.account(0).await.unwrap().recovering_until, None);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use veobatch_core::{
     BatchId, Credits, JobId, Lane, Record, Spec, State, Task, TaskId, TimeRange, Timestamp, Token, millis,
 };
 use veobatch_ledger::{
-    Admission, BatchUpdate, Blocked, Claimed, DailyBudget, Day, Ledger, NewJob, Nonce, PriceList, Put, Settings,
+    AccountUpdate, Admission, BatchUpdate, Blocked, Claimed, DailyBudget, Day, Ledger, NewJob, Nonce, PriceList, Put,
     SqliteLedger, SubmissionClaim,
 };
 
@@ -43,9 +43,9 @@ async fn admit(ledger: &SqliteLedger, count: usize) {
     let jobs: Vec<NewJob> =
         (0..count).map(|n| NewJob { id: JobId::parse(&format!("a{n}")).unwrap(), spec: Spec::default() }).collect();
     ledger.stage(&admission, &night(), &jobs).await.unwrap();
-    ledger.publish(&admission, &[night()]).await.unwrap();
+    ledger.publish(&admission, &[night()], None).await.unwrap();
     let rate = Some((1000, Duration::from_secs(1)));
-    ledger.configure(&Settings { rate, ..Settings::default() }).await.unwrap();
+    ledger.update_account(&AccountUpdate { rate, ..AccountUpdate::default() }).await.unwrap();
 }
 
 /// Asks until there is an answer.
@@ -119,11 +119,11 @@ async fn after_one_start_with_a_clock_ahead_time_goes_on_and_paid_work_is_follow
         put(&wrong, &claimed, generating(&claimed, claimed.stored.now + Duration::from_millis(300))).await;
     }
     let ledger = opened(&path, Duration::ZERO).await;
-    let begun = ledger.now().await.unwrap();
+    let begun = ledger.info().await.unwrap().now;
     assert!(begun >= wall() + HOUR + NEARLY_AN_HOUR, "never back: {begun}");
     let polled = until(async || ledger.claim(Lane::Follow, 1, MINUTE).await.unwrap().0.pop()).await;
     assert!(polled.stored.now > begun && polled.stored.now < begun + MINUTE, "{begun} {}", polled.stored.now);
-    let account = ledger.account().await.unwrap();
+    let account = ledger.account(0).await.unwrap();
     let ahead = account.now.since(account.calendar);
     assert!(ahead > HOUR + NEARLY_AN_HOUR && ahead <= 2 * HOUR, "{ahead:?}");
     assert!(wall().since(account.calendar) < MINUTE, "{}", account.calendar);
@@ -132,7 +132,7 @@ async fn after_one_start_with_a_clock_ahead_time_goes_on_and_paid_work_is_follow
     let other = opened(&path, Duration::ZERO).await;
     until(async || {
         ledger.claim(Lane::Save, 1, MINUTE).await.unwrap();
-        (other.account().await.unwrap().now > begun).then_some(())
+        (other.account(0).await.unwrap().now > begun).then_some(())
     })
     .await;
 }
@@ -145,7 +145,7 @@ async fn windows_follow_the_wall_clock_while_it_is_behind() {
     let ledger = opened(&path, Duration::ZERO).await;
     let arrange = async |from: Timestamp, until: Timestamp| {
         let range = Some(TimeRange { from, until });
-        ledger.arrange(&night(), &BatchUpdate { range, ..BatchUpdate::default() }).await.unwrap();
+        ledger.update_batch(&night(), &BatchUpdate { range, ..BatchUpdate::default() }).await.unwrap();
     };
     // By the ledger's own time this one is over, and the next one is open.
     let now = wall();
@@ -154,7 +154,7 @@ async fn windows_follow_the_wall_clock_while_it_is_behind() {
     arrange(now + HOUR, now + 3 * HOUR).await;
     let (why, Some(opens)) = hindrance(&ledger).await else { panic!("it says until when") };
     assert_eq!(why, Blocked::Window);
-    let wait = opens.since(ledger.now().await.unwrap());
+    let wait = opens.since(ledger.info().await.unwrap().now);
     assert!(wait > NEARLY_AN_HOUR && wait <= HOUR, "{wait:?}");
 }
 
@@ -167,22 +167,22 @@ async fn days_follow_the_wall_clock_while_it_is_behind() {
     let by_class = vec![(Spec::default().price_class(), PRICE)];
     let prices = Some(PriceList { by_class, asked: true });
     let daily = Some(Some(DailyBudget { credits: PRICE.times(1), zone: "UTC".into() }));
-    wrong.configure(&Settings { prices, daily, ..Settings::default() }).await.unwrap();
+    wrong.update_account(&AccountUpdate { prices, daily, ..AccountUpdate::default() }).await.unwrap();
     drop(wrong);
 
     let ledger = opened(&path, Duration::ZERO).await;
     let begin = async |from: Timestamp, until: Timestamp| {
         let day = Some(Day { zone: "UTC".into(), range: TimeRange { from, until } });
-        ledger.configure(&Settings { day, ..Settings::default() }).await.unwrap();
-        ledger.account().await.unwrap().daily.unwrap()
+        ledger.update_account(&AccountUpdate { day, ..AccountUpdate::default() }).await.unwrap();
+        ledger.account(0).await.unwrap().daily.unwrap()
     };
     // By the ledger's own time it would be over.
     let (now, end) = (wall(), wall() + HOUR);
     begin(before(now, HOUR), end).await;
     let claimed = submission(&ledger).await;
     let (why, Some(over)) = hindrance(&ledger).await else { panic!("it says until when") };
-    assert_eq!((why, ledger.account().await.unwrap().daily.unwrap().spent), (Blocked::Budget, PRICE));
-    assert!(over.since(ledger.now().await.unwrap()) > NEARLY_AN_HOUR);
+    assert_eq!((why, ledger.account(0).await.unwrap().daily.unwrap().spent), (Blocked::Budget, PRICE));
+    assert!(over.since(ledger.info().await.unwrap().now) > NEARLY_AN_HOUR);
     assert_eq!(begin(end, end + HOUR).await.day.until, end, "the next one does not begin before this one is over");
     // What comes back comes back to this day.
     let Record { credits, .. } = claimed.stored.record;
@@ -192,6 +192,6 @@ async fn days_follow_the_wall_clock_while_it_is_behind() {
         ..claimed.stored.record.clone()
     };
     put(&ledger, &claimed, refused).await;
-    assert_eq!(ledger.account().await.unwrap().daily.unwrap().spent, Credits::default());
+    assert_eq!(ledger.account(0).await.unwrap().daily.unwrap().spent, Credits::default());
     submission(&ledger).await;
 }

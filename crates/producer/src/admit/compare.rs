@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use veobatch_core::{BatchId, JobKey, Prices, Spec};
-use veobatch_ledger::{Known, Ledger, LedgerError, NewJob, content_name};
+use veobatch_ledger::{Known, Ledger, LedgerError, Lookup, NewJob, content_name};
 
 use super::chunks::{Chunk, chunks};
 use super::error::AdmitError;
@@ -170,7 +170,7 @@ pub(crate) async fn explain(
         if problems.as_slice().len() < EXPLAINED {
             let key = JobKey { batch: batch.clone(), job: id.clone() };
             // Of a compacted job there is nothing left to name.
-            let known = ledger.read(&key).await?.filter(|stored| !stored.compacted);
+            let known = ledger.find(Lookup::Name(&key)).await?.filter(|stored| !stored.compacted);
             if let (Some(stored), Some((job, _))) = (known, place) {
                 words = format!("batch {batch} knows this id {}", difference(&stored.key.job, &stored.spec, job));
             }

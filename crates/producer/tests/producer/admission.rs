@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::files::Files;
 use veobatch_core::{BatchId, BatchSettings, Credits, Prices, Schedule};
-use veobatch_ledger::{SharedLedger, SqliteLedger};
+use veobatch_ledger::{JobFilter, SharedLedger, SqliteLedger};
 use veobatch_producer::{AdmitError, Compared, Source, admit, check, compare, compare_first, update_batches};
 
 async fn ledger(files: &Files) -> SharedLedger {
@@ -18,7 +18,7 @@ async fn prompts(ledger: &SharedLedger, batch: &str) -> Vec<String> {
     let batch = BatchId::parse(batch).unwrap();
     let (mut all, mut after) = (Vec::new(), None);
     loop {
-        let page = ledger.page(&batch, None, after.as_ref(), 1000).await.unwrap();
+        let page = ledger.page(&batch, JobFilter::All, after.as_ref(), 1000).await.unwrap();
         let Some(last) = page.last() else { return all };
         after = Some(last.key.job.clone());
         all.extend(page.into_iter().map(|stored| stored.spec.prompt));
@@ -124,7 +124,7 @@ async fn terms_hold_with_the_first_job_and_change_only_as_far_as_they_are_named(
     let admitted = admit(&ledger, check(&[first]).unwrap(), None, |_| ()).await.unwrap();
     let words = ["weight 3 (was 1)", "budget 600 (was none)", "window 22:00-06:00 Europe/Berlin (was none)"];
     assert_eq!(admitted[0].settings, words);
-    let now = ledger.now().await.unwrap();
+    let now = ledger.info().await.unwrap().now;
     let before = terms().await;
     let schedule = Schedule::parse("window 22:00-06:00 Europe/Berlin").unwrap();
     assert_eq!((before.weight, before.budget, before.schedule), (3, Some(Credits::whole(600)), schedule.to_string()));

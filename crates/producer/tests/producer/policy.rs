@@ -6,7 +6,9 @@ use veobatch_core::{
     AspectRatio, BatchId, Credits, Event, Files as Written, PollPolicy, Prices, Record, Resolution, State, Task,
     TaskId, Timestamp,
 };
-use veobatch_ledger::{Change, Compaction, JobRef, NoRetry, Nonce, Put, SharedLedger, SqliteLedger, Stored, change};
+use veobatch_ledger::{
+    Change, Compaction, JobFilter, JobRef, NoRetry, Nonce, Put, SharedLedger, SqliteLedger, Stored, change,
+};
 use veobatch_producer::{Defaults, PolicyChange, Source, admit, check, check_with, compare, restate};
 
 use crate::files::Files;
@@ -17,7 +19,7 @@ async fn ledger(files: &Files) -> SharedLedger {
 }
 
 async fn jobs(ledger: &SharedLedger) -> Vec<Stored> {
-    ledger.page(&BatchId::parse("a").unwrap(), None, None, 1000).await.unwrap()
+    ledger.page(&BatchId::parse("a").unwrap(), JobFilter::All, None, 1000).await.unwrap()
 }
 
 fn change_of(field: &'static str, from: i64, to: i64, jobs: u64) -> PolicyChange {

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! One answer may be a mistake, and a firewall's page says nothing of the key. So a free question decides, and until it is
-//! answered this process submits nothing: a paid call whose answer such a page hides would be in doubt. The gate closes for
+//! answered this process submits nothing: a paid call whose answer such a page hides would be in doubt. The gate close_gate for
 //! all machines, since most of them share what is in front of the service.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,11 +18,11 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use veobatch_core::{Credits, Trouble, TroubleKind};
-use veobatch_ledger::Settings;
+use veobatch_ledger::AccountUpdate;
 
 use crate::runtime::worker::Worker;
 
-/// How long the gate closes, at least, when the service or what is in front of it turns a call away.
+/// How long the gate close_gate, at least, when the service or what is in front of it turns a call away.
 pub(crate) const BLOCKED_WAIT: Duration = Duration::from_secs(20);
 
 /// Between two questions, as long as the first is not answered.
@@ -58,7 +58,7 @@ impl Access {
     pub(crate) fn blocked(&self, words: &str, asked: Option<Duration>) {
         let mut met = self.met();
         if met.is_none() {
-            warn!(%words, "something in front of the service turns requests away: the gate closes for a while");
+            warn!(%words, "something in front of the service turns requests away: the gate close_gate for a while");
             *met = Some(Met::Blocked(words.to_owned(), BLOCKED_WAIT.max(asked.unwrap_or_default())));
             self.news.notify_one();
         }
@@ -148,8 +148,8 @@ async fn is_settled(worker: &Worker, met: &Met, answer: Result<Credits, Trouble>
 
 /// Closes the gate for all, for a while, unless it is closed.
 async fn close_gate(worker: &Worker, why: String, wait: Duration) {
-    let closes = Some((why, wait));
-    if let Err(error) = worker.ledger.configure(&Settings { closes, ..Settings::default() }).await {
+    let close_gate = Some((why, wait));
+    if let Err(error) = worker.ledger.update_account(&AccountUpdate { close_gate, ..AccountUpdate::default() }).await {
         warn!(%error, "the gate could not be closed; this process submits nothing all the same");
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info, info_span};
 use veobatch_core::{Attempt, Balances, Credits, Event, JobKey, Reading, Timestamp, doubted};
-use veobatch_ledger::{Change, Gate, LedgerError, NoRetry, Settings, change};
+use veobatch_ledger::{AccountUpdate, Change, Gate, LedgerError, Lookup, NoRetry, change};
 
 use crate::runtime::random;
 use crate::runtime::worker::{Worker, log};
@@ -190,7 +190,7 @@ impl Empty {
     }
 
     async fn try_look(&mut self, worker: &Worker) -> Result<(), LedgerError> {
-        let account = worker.ledger.account().await?;
+        let account = worker.ledger.account(0).await?;
         if !matches!(account.gate, Gate::Closed { no_credits: true, .. }) {
             self.known = None;
             return Ok(());
@@ -199,7 +199,7 @@ impl Empty {
         let least = account.prices.values().min().copied().unwrap_or_default();
         if self.may_pay(read.credits, least) {
             info!(credits = %read.credits, "the balance covers a submission: one tries the gate now");
-            worker.ledger.configure(&Settings { solvent: true, ..Settings::default() }).await?;
+            worker.ledger.update_account(&AccountUpdate { credits_back: true, ..AccountUpdate::default() }).await?;
         }
         Ok(())
     }
@@ -267,7 +267,7 @@ async fn read(worker: &Worker) -> Option<Read> {
 async fn tell(worker: &Worker, doubtful: &Doubtful, after: Option<Read>) -> Result<(), LedgerError> {
     // Taken before the ledger says its time: a reading then counts as younger than it is, rather than as older.
     let asked = Instant::now();
-    let Some(stored) = worker.ledger.read(&doubtful.key).await? else { return Ok(()) };
+    let Some(stored) = worker.ledger.find(Lookup::Name(&doubtful.key)).await? else { return Ok(()) };
     if doubted(&stored.record) != Some(&doubtful.attempt.token) {
         return Ok(());
     }

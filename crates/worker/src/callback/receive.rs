@@ -6,7 +6,7 @@ use hyper::HeaderMap;
 use tracing::{Instrument as _, debug, error, info_span};
 use veobatch_api::wall_clock;
 use veobatch_core::{Event, JobKey, Record, State, TaskId, Timestamp, Token};
-use veobatch_ledger::{Change, Changed, LedgerError, NoRetry, Stored, change};
+use veobatch_ledger::{Change, Changed, LedgerError, Lookup, NoRetry, Stored, change};
 
 use super::counts::CallbackOutcome;
 use super::{Receiver, address, body};
@@ -68,7 +68,7 @@ fn is_signed(receiver: &Receiver, headers: &HeaderMap, task: Option<&TaskId>) ->
 
 async fn tell(worker: &Worker, receiver: &Receiver, callback: Callback) -> Result<CallbackOutcome, LedgerError> {
     let Callback { token, key, task } = callback;
-    let stored = match worker.ledger.read(&key).await? {
+    let stored = match worker.ledger.find(Lookup::Name(&key)).await? {
         Some(stored) if stored.record.knows(&token) => stored,
         Some(stored) if repeats(&stored.record, task.as_ref()) => return Ok(CallbackOutcome::Known),
         Some(_) | None => return stranger(worker, receiver).await,
@@ -115,7 +115,7 @@ async fn stranger(worker: &Worker, receiver: &Receiver) -> Result<CallbackOutcom
         return Ok(CallbackOutcome::Limited);
     }
     // A ledger that went back in time learns of its attempts again while it recovers: the sender is to come back.
-    let is_recovering = worker.ledger.account().await?.recovering_until.is_some();
+    let is_recovering = worker.ledger.account(0).await?.recovering_until.is_some();
     Ok(if is_recovering { CallbackOutcome::Deferred } else { CallbackOutcome::Unknown })
 }
 
@@ -128,7 +128,7 @@ async fn somebody_elses(
     let Some(task) = task.filter(|task| stored.record.task().is_none_or(|own| own.id != **task)) else {
         return Ok(None);
     };
-    Ok(worker.ledger.find_task(task).await?.filter(|owner| *owner != stored.key))
+    Ok(worker.ledger.owner(Lookup::Task(task)).await?.filter(|owner| *owner != stored.key))
 }
 
 fn refused(by: &JobKey) -> CallbackOutcome {

@@ -9,6 +9,7 @@ use crate::callback::CallbackOutcome;
 use crate::follow::report_trouble;
 use crate::runtime::claim::Claim;
 use crate::runtime::worker::Worker;
+use veobatch_ledger::Lookup;
 
 /// Looks the task up. Nothing here leads to a submission.
 pub(crate) async fn compare(worker: &Worker, claim: &Claim, attempt: Attempt, task: TaskId) -> Event {
@@ -30,11 +31,12 @@ pub(crate) async fn compare(worker: &Worker, claim: &Claim, attempt: Attempt, ta
 async fn found(worker: &Worker, claim: &Claim, task: &TaskId) -> TaskMatch {
     let key = &claim.claimed.stored.key;
     // The follow lane's claims bring no spec.
-    let (owner, stored) = match tokio::try_join!(worker.ledger.find_task(task), worker.ledger.read(key)) {
-        Ok((owner, Some(stored))) => (owner, stored),
-        Ok((_, None)) => return trouble("the job is gone from the ledger".to_owned()),
-        Err(error) => return trouble(error.to_string()),
-    };
+    let (owner, stored) =
+        match tokio::try_join!(worker.ledger.owner(Lookup::Task(task)), worker.ledger.find(Lookup::Name(key))) {
+            Ok((owner, Some(stored))) => (owner, stored),
+            Ok((_, None)) => return trouble("the job is gone from the ledger".to_owned()),
+            Err(error) => return trouble(error.to_string()),
+        };
     if let Some(owner) = owner.filter(|owner| owner != key) {
         return TaskMatch::Another(format!("it belongs to job {owner}"));
     }

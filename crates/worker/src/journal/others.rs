@@ -148,7 +148,7 @@ mod tests {
 
     use tokio_util::sync::CancellationToken;
     use veobatch_core::{JobId, JobKey, Outcome, Spec, StateName, TaskId, Timestamp, Token};
-    use veobatch_ledger::{Admission, Identity, NewJob, SqliteLedger};
+    use veobatch_ledger::{Admission, Identity, Lookup, NewJob, SqliteLedger};
 
     use super::super::Journal;
     use super::super::replay::{Telling, replay_left};
@@ -160,8 +160,8 @@ mod tests {
         let (garden, admission) = (BatchId::parse("garden").unwrap(), Admission::random());
         let job = |n: &str| NewJob { id: JobId::parse(n).unwrap(), spec: Spec { prompt: n.into(), ..Spec::default() } };
         ledger.stage(&admission, &garden, &[job("1"), job("2")]).await.unwrap();
-        ledger.publish(&admission, &[garden]).await.unwrap();
-        let id = ledger.identity(0).await.unwrap().id;
+        ledger.publish(&admission, &[garden], None).await.unwrap();
+        let id = ledger.info().await.unwrap().identity.id;
         (ledger, id)
     }
 
@@ -189,7 +189,7 @@ mod tests {
     }
 
     async fn state(ledger: &SqliteLedger, job: &JobKey) -> StateName {
-        ledger.read(job).await.unwrap().unwrap().record.state.name()
+        ledger.find(Lookup::Name(job)).await.unwrap().unwrap().record.state.name()
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tracing::{info, info_span, warn};
 use veobatch_api::wall_clock;
 use veobatch_core::{JobKey, Outcome, PollPolicy};
-use veobatch_ledger::{Arrival, Changed, GateReport, Ledger, LedgerError, LedgerId, Settle};
+use veobatch_ledger::{Arrival, Changed, GateReport, Ledger, LedgerError, LedgerId, Lookup, Settle};
 
 use super::line::{Finding, Findings, Line, findings};
 use super::{Journal, KEEP, PREFIX, Place, SUFFIX, history};
@@ -165,16 +165,16 @@ async fn tell(
     };
     let Some(key) = (match job {
         Some(key) => Some(key),
-        None => ledger.find_token(token).await?,
+        None => ledger.owner(Lookup::Token(token)).await?,
     }) else {
         return Ok(());
     };
     if let Outcome::Accepted(task) = &outcome
-        && ledger.find_task(task).await?.as_ref() == Some(&key)
+        && ledger.owner(Lookup::Task(task)).await?.as_ref() == Some(&key)
     {
         return Ok(());
     }
-    let Some(stored) = ledger.read(&key).await? else {
+    let Some(stored) = ledger.find(Lookup::Name(&key)).await? else {
         warn!(job = %key, "a journal speaks of a job that is gone");
         all.gone.insert(key);
         return Ok(());

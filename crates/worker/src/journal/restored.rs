@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use veobatch_core::BatchId;
-use veobatch_ledger::{Ledger, LedgerError};
+use veobatch_ledger::{AccountUpdate, Ledger, LedgerError};
 
 use crate::journal::Place;
 use crate::journal::high_water::HighWater;
@@ -48,7 +48,7 @@ pub struct Restored {
 /// # Errors
 /// If the state or output directory cannot be read, or the ledger does not take what it is told.
 pub async fn reconcile(ledger: &dyn Ledger, options: &Options) -> Result<Option<Restored>, WorkError> {
-    let identity = ledger.identity(0).await?;
+    let identity = ledger.info().await?.identity;
     let unusable = |error: &dyn fmt::Display| unusable(&options.state_dir, error);
     let known = match identity.grants {
         Some(_) => HighWater::read(&options.state_dir, &identity.id).map_err(|error| unusable(&error))?,
@@ -86,7 +86,8 @@ pub(crate) async fn hold(ledger: &dyn Ledger, options: &Options) -> Result<Optio
     if options.past.accept_restored {
         warn!("{words}; it was told what is known, and a person agreed to go on");
         // From now on an older copy of the ledger is known by its count again.
-        ledger.identity(restored.known.max(1)).await?;
+        let accept_restored = Some(restored.known);
+        ledger.update_account(&AccountUpdate { accept_restored, ..AccountUpdate::default() }).await?;
         return Ok(None);
     }
     Ok(Some(format!("{words} (to go on, start again with --accept-restored-ledger)")))

@@ -86,9 +86,9 @@ impl Due {
     async fn rest(&self, next: Option<veobatch_core::Timestamp>) -> bool {
         if next.is_some()
             && self.worker.clock.now().is_none()
-            && let Ok(now) = self.worker.ledger.now().await
+            && let Ok(info) = self.worker.ledger.info().await
         {
-            self.worker.clock.saw(now);
+            self.worker.clock.saw(info.now);
         }
         rest(&self.worker, next).await
     }

@@ -43,7 +43,7 @@ pub(crate) async fn rest(worker: &Worker, due: Option<Timestamp>) -> bool {
         biased;
         () = worker.shutdown.closing.cancelled() => false,
         () = tokio::time::sleep(wait) => true,
-        () = worker.ledger.nudged() => true,
+        () = worker.wake.notified() => true,
     }
 }
 

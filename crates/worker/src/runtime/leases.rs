@@ -110,7 +110,7 @@ impl PeriodicTask for Renewals {
 
     async fn turn(&mut self, worker: &Worker) -> Result<Duration, LedgerError> {
         for some in worker.leases.live().chunks(CLAIM_MAX) {
-            match worker.ledger.renew(some, LEASE).await {
+            match worker.ledger.renew(some, Some(LEASE)).await {
                 Ok(held) => {
                     let lost = held.iter().filter(|held| !**held).count();
                     if lost > 0 {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tracing::{Instrument as _, debug, error, info, warn};
 use veobatch_api::FileHost;
 use veobatch_core::{BatchId, Event, InDoubtPolicy, Record, State, doubted};
-use veobatch_ledger::{BatchSummary, Change, Changed, LedgerError, SharedLedger, change};
+use veobatch_ledger::{BatchSummary, Change, Changed, LedgerError, SharedLedger, Wake, change};
 
 use crate::account::access::Access;
 use crate::account::balance::{Balance, Sender};
@@ -29,6 +29,8 @@ use crate::{Client, Downloads};
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) ledger: SharedLedger,
+    /// Something in this process became due.
+    pub(crate) wake: Wake,
     pub(crate) client: Arc<Client>,
     pub(crate) files: FileHost,
     pub(crate) output: Output,
@@ -107,7 +109,7 @@ impl Worker {
 
     /// Gives a job back, due again now.
     pub(crate) async fn release(&self, claim: &Claim) {
-        if let Err(error) = self.ledger.release(std::slice::from_ref(&claim.claimed.lease)).await {
+        if let Err(error) = self.ledger.renew(std::slice::from_ref(&claim.claimed.lease), None).await {
             debug!(%error, "a lease could not be given back; it ends by itself");
         }
     }

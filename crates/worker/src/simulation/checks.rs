@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use veobatch_core::{FailureKind, Record, State, StateName, Stray, StrayState};
-use veobatch_ledger::Stored;
+use veobatch_ledger::{JobFilter, Stored};
 
 use super::person::File;
 use super::process::Scene;
@@ -14,7 +14,7 @@ use crate::journal::line::findings;
 /// Looks at everything; each violation breaks the world.
 pub(super) async fn check(scene: &Scene, files: &[File]) {
     for file in files {
-        let jobs = scene.ledger.page(&file.batch, None, None, 1000).await.unwrap();
+        let jobs = scene.ledger.page(&file.batch, JobFilter::All, None, 1000).await.unwrap();
         if jobs.len() != file.jobs.len() {
             scene.world.violated(format!("{} of {} jobs are in the ledger", jobs.len(), file.jobs.len()));
         }
@@ -51,7 +51,7 @@ async fn recount(scene: &Scene, file: &File, jobs: &[Stored]) {
         }
     }
     let doubted = jobs.iter().filter(|stored| stored.record.state.name() == StateName::InDoubt).count();
-    let flying = scene.ledger.account().await.unwrap().in_flight;
+    let flying = scene.ledger.account(0).await.unwrap().in_flight;
     if jobs.iter().all(|stored| stored.record.state.name().is_settled()) && doubted == 0 && flying > 100 {
         scene.world.violated(format!("{flying} are counted in flight"));
     }

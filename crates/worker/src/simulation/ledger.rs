@@ -8,13 +8,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::sleep;
-use veobatch_core::{
-    BatchId, Durations, Heard, JobId, JobKey, Lane, Record, Spec, State, StateName, TaskId, Timestamp, Token, VideoKind,
-};
+use veobatch_core::{BatchId, JobId, Lane, Record, Spec, State, Timestamp, Token};
 use veobatch_ledger::{
-    Account, Admission, BatchFlag, BatchSummary, BatchUpdate, Batches, Blocked, Claimed, Compaction, Fence, Guarantee,
-    Identity, JobRef, Known, Lease, Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged,
-    Stored, SubmissionClaim, TemplateAdvance, Unreadable, UpgradeClaim, Version, WorkerPlace,
+    Account, AccountUpdate, Admission, BatchSummary, BatchUpdate, Batches, Binding, Blocked, Claimed, Compaction,
+    Fence, Hint, HintKind, Info, JobFilter, JobRef, Known, Lease, Ledger, LedgerError, Lookup, NewJob, Put,
+    SharedLedger, Staged, Stored, SubmissionClaim, TemplateAdvance, Unreadable, UpgradeClaim, Version, WorkerStart,
 };
 
 use super::stage::Owner;
@@ -88,7 +86,7 @@ impl Line {
         let now = self.world.timestamp();
         let wait = stall + Duration::from_secs(10);
         let Some(until) = self.world.recovery.lock().unwrap().begin(now, wait) else { return Ok(None) };
-        if self.ledger.find_token(token).await?.is_some() {
+        if self.ledger.owner(Lookup::Token(token)).await?.is_some() {
             return Ok(None);
         }
         Ok(Some(SubmissionClaim::Wait { why: Blocked::Recovery, until: Some(until), now }))
@@ -148,20 +146,27 @@ macro_rules! through {
                 &self,
                 api_base: &str,
                 fingerprint: &(dyn for<'a> Fn(&'a [u8]) -> String + Send + Sync),
-            ) -> Answer<()> {
-                self.ledger.bind(api_base, fingerprint).await
-            }
-
-            async fn identity(&self, at_least: u64) -> Answer<Identity> {
-                self.ledger.identity(at_least).await
-            }
-
-            async fn is_bound(
-                &self,
-                api_base: &str,
-                fingerprint: &(dyn for<'a> Fn(&'a [u8]) -> String + Send + Sync),
+                binding: Binding,
             ) -> Answer<bool> {
-                self.ledger.is_bound(api_base, fingerprint).await
+                self.ledger.bind(api_base, fingerprint, binding).await
+            }
+
+            async fn info(&self) -> Answer<Info> {
+                self.ledger.info().await
+            }
+
+            async fn find(&self, lookup: Lookup<'_>) -> Answer<Option<Stored>> {
+                self.through("find", self.ledger.find(lookup)).await
+            }
+
+            async fn put_hint(
+                &self,
+                kind: HintKind,
+                name: &str,
+                was: Option<&str>,
+                now: Option<&str>,
+            ) -> Answer<bool> {
+                self.through("put_hint", self.ledger.put_hint(kind, name, was, now)).await
             }
 
             async fn claim_submission(
@@ -199,10 +204,10 @@ macro_rules! through {
                 self.through("claim", claim).await
             }
 
-            async fn account(&self) -> Answer<Account> {
+            async fn account(&self, slot_hours: u32) -> Answer<Account> {
                 let account = async {
                     let recovering_until = self.world.recovery.lock().unwrap().until(self.world.timestamp());
-                    Ok(Account { recovering_until, ..self.ledger.account().await? })
+                    Ok(Account { recovering_until, ..self.ledger.account(slot_hours).await? })
                 };
                 self.through("account", account).await
             }
@@ -226,53 +231,27 @@ macro_rules! through {
                 self.through("put", stored).await
             }
 
-            async fn take_worker_place(&self) -> Answer<Option<WorkerPlace>> {
-                self.ledger.take_worker_place().await
-            }
-
-            async fn nudged(&self) {
-                self.ledger.nudged().await;
+            async fn start_worker(&self) -> Answer<WorkerStart> {
+                self.ledger.start_worker().await
             }
         }
     };
 }
 
 through! {
-    async fn now(&self) -> Timestamp;
-    async fn calendar(&self) -> Timestamp;
     async fn stage(&self, admission: &Admission, batch: &BatchId, jobs: &[NewJob]) -> Staged;
-    async fn publish(&self, admission: &Admission, batches: &[BatchId]) -> ();
-    async fn publish_run(&self, admission: &Admission, run: &BatchId, advance: &TemplateAdvance) -> ();
+    async fn publish(&self, admission: &Admission, batches: &[BatchId], advance: Option<&TemplateAdvance>) -> ();
     async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> ();
     async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Known;
     async fn claim_upgrade(&self, lease: &Lease, token: &Token, stall: Option<Duration>) -> UpgradeClaim;
     async fn confirm(&self, token: &Token) -> Option<u64>;
-    async fn renew(&self, leases: &[Lease], lease: Duration) -> Vec<bool>;
-    async fn release(&self, leases: &[Lease]) -> ();
-    async fn read(&self, key: &JobKey) -> Option<Stored>;
-    async fn page(
-        &self,
-        batch: &BatchId,
-        state: Option<StateName>,
-        after: Option<&JobId>,
-        limit: usize
-    ) -> Vec<Stored>;
+    async fn renew(&self, leases: &[Lease], lease: Option<Duration>) -> Vec<bool>;
+    async fn page(&self, batch: &BatchId, filter: JobFilter, after: Option<&JobId>, limit: usize) -> Vec<Stored>;
     async fn unreadable(&self, max: usize) -> Vec<Unreadable>;
-    async fn whole(&self, batch: &BatchId, after: Option<&JobId>, limit: usize) -> Vec<Stored>;
     async fn compact(&self, jobs: &[Compaction]) -> u64;
-    async fn forget(&self, batch: &BatchId) -> ();
-    async fn clear(&self) -> bool;
-    async fn find_token(&self, token: &Token) -> Option<JobKey>;
-    async fn find_task(&self, task: &TaskId) -> Option<JobKey>;
+    async fn forget(&self, batch: Option<&BatchId>) -> bool;
     async fn list(&self, which: &Batches) -> Vec<BatchSummary>;
-    async fn flag(&self, batch: &BatchId, flag: BatchFlag) -> ();
-    async fn arrange(&self, batch: &BatchId, arrangement: &BatchUpdate) -> ();
-    async fn slots(&self, hours: u32) -> SlotUse;
-    async fn hear(&self, submitted: Timestamp) -> ();
-    async fn heard(&self) -> Option<Heard>;
-    async fn observe(&self, seen: &[(VideoKind, Durations)]) -> ();
-    async fn durations(&self) -> Vec<(VideoKind, Durations)>;
-    async fn limit_polls(&self, per_second: Option<u32>) -> u32;
-    async fn configure(&self, settings: &Settings) -> Pace;
-    async fn guarantee(&self) -> Guarantee;
+    async fn update_batch(&self, batch: &BatchId, update: &BatchUpdate) -> ();
+    async fn update_account(&self, update: &AccountUpdate) -> Account;
+    async fn hints(&self, kind: HintKind) -> Vec<Hint>;
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use veobatch_core::{BatchId, Event, JobId, JobKey, Resolution, Spec, State, StateName, Verdict, WorkPolicy};
 use veobatch_ledger::{
-    Admission, BatchFlag, Change, Changed, Ledger as _, LedgerError, NewJob, NoRetry, Stored, change,
+    Admission, BatchFlag, Change, Changed, JobFilter, Ledger as _, LedgerError, Lookup, NewJob, NoRetry, Stored, change,
 };
 
 use super::MOST_MACHINES;
@@ -45,7 +45,7 @@ impl File {
         let admission = Admission::random();
         let staged = line.stage(&admission, &self.batch, &self.jobs[..count]).await?;
         assert!(staged.conflicts.is_empty(), "{staged:?}");
-        line.publish(&admission, std::slice::from_ref(&self.batch)).await?;
+        line.publish(&admission, std::slice::from_ref(&self.batch), None).await?;
         Ok(staged.new)
     }
 }
@@ -65,8 +65,8 @@ pub(super) async fn person(scene: Scene, files: Rc<Vec<File>>) {
         let what = scene.world.below(13);
         scene.world.say(|| format!("a person does {what} to {key}"));
         match what {
-            0 => drop(line.flag(&file.batch, BatchFlag::Paused(true)).await),
-            1..=3 => drop(line.flag(&file.batch, BatchFlag::Paused(false)).await),
+            0 => drop(line.update_batch(&file.batch, &BatchFlag::Paused(true).into()).await),
+            1..=3 => drop(line.update_batch(&file.batch, &BatchFlag::Paused(false).into()).await),
             4 => order(&scene, &line, &key, Order::Cancel).await,
             5 if scene.world.chance(0.3) => cancel_all(&scene, &line, file).await,
             6 | 7 => order(&scene, &line, &key, Order::Retry).await,
@@ -87,7 +87,7 @@ enum Order {
 
 /// Gives an order for a job, and takes down what it may explain: also where it is not known whether it happened.
 async fn order(scene: &Scene, line: &Line, key: &JobKey, order: Order) {
-    let Ok(Some(stored)) = line.read(key).await else { return };
+    let Ok(Some(stored)) = line.find(Lookup::Name(key)).await else { return };
     let job = key.job.as_str();
     let before = scene.world.service.lock().unwrap().orders(job).clone();
     explain(&mut scene.world.service.lock().unwrap(), &stored, &order);
@@ -131,14 +131,14 @@ async fn cancel_all(scene: &Scene, line: &Line, file: &File) {
     for job in &file.jobs {
         scene.world.service.lock().unwrap().orders(job.id.as_str()).cancels += 1;
     }
-    if line.flag(&file.batch, BatchFlag::Cancelling(true)).await.is_ok() {
+    if line.update_batch(&file.batch, &BatchFlag::Cancelling(true).into()).await.is_ok() {
         drop(sweep(line, &file.batch, &scene.policy, &mut |_| {}).await);
     }
 }
 
 /// Settles a job in doubt, with a look at the account's log of tasks.
 async fn resolve(scene: &Scene, line: &Line, file: &File) {
-    let Ok(doubted) = line.page(&file.batch, Some(StateName::InDoubt), None, 10).await else { return };
+    let Ok(doubted) = line.page(&file.batch, JobFilter::In(StateName::InDoubt), None, 10).await else { return };
     let Some(stored) = doubted.first() else { return };
     let State::InDoubt { attempt, .. } = &stored.record.state else { return };
     let task = {

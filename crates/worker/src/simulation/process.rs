@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 use veobatch_api::{ApiKey, ClientConfig, FileHost};
 use veobatch_core::{InDoubtPolicy, Lane, Outcome, PollPolicy, Token};
-use veobatch_ledger::{Guarantee, SqliteLedger};
+use veobatch_ledger::SqliteLedger;
 
 use super::ledger::{Leases, Line};
 use super::network::{Inbox, Wire};
@@ -107,8 +107,9 @@ impl Scene {
         let client = Arc::new(Client::simulated(config, Arc::clone(&wire) as Arc<_>));
         let files = self.files.clone().simulated(wire);
         let (ledger, options) = (Arc::new(self.line(owner)), self.options(&state_dir, lanes));
-        let guarantee = Guarantee { may_go_back: self.rewinds, ..Guarantee::default() };
-        let prepared = prepare(ledger, client, files, &options, &guarantee, &stop).await;
+        let mut start = self.ledger.start_worker().await.unwrap();
+        start.guarantee.may_go_back = self.rewinds;
+        let prepared = prepare(ledger, client, files, &options, &start, &stop).await;
         let worker = match prepared {
             Ok(worker) => Arc::new(worker),
             // Why names the directory, which is another one every time.

@@ -40,7 +40,7 @@ pub(super) async fn arrange(scene: &Scene, file: &File) {
         let schedule = Schedule { start_at: Some(start), ..Schedule::default() };
         let range = Some(schedule.open_range(world.timestamp()));
         let terms = BatchUpdate { schedule: Some(schedule.to_string()), range, ..BatchUpdate::default() };
-        if scene.ledger.arrange(&file.batch, &terms).await.is_ok() {
+        if scene.ledger.update_batch(&file.batch, &terms).await.is_ok() {
             world.service.lock().unwrap().bound(file.batch.as_str()).start = Some(at);
         }
     }
@@ -63,7 +63,7 @@ async fn allow(scene: &Scene, file: &File, videos: u64) {
     scene.world.service.lock().unwrap().bound(name).videos = Some(most);
     let budget = Some(Some(Credits::whole(60 * i64::try_from(videos).unwrap())));
     let terms = BatchUpdate { budget, ..BatchUpdate::default() };
-    match scene.ledger.arrange(&file.batch, &terms).await {
+    match scene.ledger.update_batch(&file.batch, &terms).await {
         Ok(()) => {}
         // It has not been enqueued yet, so it has no terms.
         Err(LedgerError::UnknownBatch(_)) => scene.world.service.lock().unwrap().bound(name).videos = before,
@@ -75,5 +75,5 @@ async fn allow(scene: &Scene, file: &File, videos: u64) {
 pub(super) async fn lift(scene: &Scene, file: &File) {
     scene.world.service.lock().unwrap().bound(file.batch.as_str()).videos = None;
     let none = BatchUpdate { budget: Some(None), ..BatchUpdate::default() };
-    scene.ledger.arrange(&file.batch, &none).await.unwrap();
+    scene.ledger.update_batch(&file.batch, &none).await.unwrap();
 }

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::{info, warn};
 use veobatch_core::StateName;
-use veobatch_ledger::{BatchSummary, LedgerError, NoteKind, Settings};
+use veobatch_ledger::{BatchSummary, LedgerError, NoteKind};
 
 use crate::runtime::blocking::Slow;
 use crate::runtime::worker::Worker;
@@ -93,7 +93,7 @@ impl Backpressure {
     ) -> Result<(), LedgerError> {
         let behind = batches.iter().map(|batch| batch.count(StateName::Downloading)).sum();
         // The cap is asked for only where it may matter.
-        let cap = if behind > FEW { worker.ledger.account().await?.pace.max_in_flight } else { 0 };
+        let cap = if behind > FEW { worker.ledger.account(0).await?.pace.max_in_flight } else { 0 };
         let held = self.held.clone().map(Cause::Restored);
         let is = held.or_else(|| cause(disk, self.min_free.unwrap_or_default(), behind, cap));
         let is = is.or_else(|| worker.access.words().map(Cause::Access));
@@ -118,8 +118,7 @@ impl Backpressure {
         };
         if is_due {
             self.state().told = words.as_ref().map(|_| Instant::now());
-            let note = Some((NoteKind::Braked, words));
-            worker.ledger.configure(&Settings { note, ..Settings::default() }).await?;
+            worker.ledger.note(NoteKind::Braked, words.as_deref()).await?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use veobatch_api::{Permit, wall_clock};
 use veobatch_core::{Lane, Outcome, Timestamp, Token};
-use veobatch_ledger::{Arrival, Blocked, Claimed, GateReport, LedgerError, Settle, SubmissionClaim};
+use veobatch_ledger::{Arrival, Blocked, Claimed, GateReport, LedgerError, Lookup, Settle, SubmissionClaim};
 
 use crate::runtime::backoff::Backoff;
 use crate::runtime::claim::{BEGIN_WITHIN, Claim, STALL, SubmitPermit};
@@ -140,8 +140,8 @@ impl Submissions {
         if let Some(now) = worker.clock.calendar() {
             return worker.window.allowed(now);
         }
-        match worker.ledger.calendar().await {
-            Ok(now) => worker.window.allowed(now),
+        match worker.ledger.info().await {
+            Ok(info) => worker.window.allowed(info.calendar),
             // It cannot be asked for the time, and so for nothing else.
             Err(_) => Allowed::Only(Vec::new(), Timestamp::default()),
         }
@@ -174,8 +174,8 @@ impl Submissions {
 
     async fn try_give_back(&self, token: &Token) -> Result<(), LedgerError> {
         let worker = &self.worker;
-        let Some(key) = worker.ledger.find_token(token).await? else { return Ok(()) };
-        let Some(stored) = worker.ledger.read(&key).await? else { return Ok(()) };
+        let Some(key) = worker.ledger.owner(Lookup::Token(token)).await? else { return Ok(()) };
+        let Some(stored) = worker.ledger.find(Lookup::Name(&key)).await? else { return Ok(()) };
         let outcome = Outcome::NotSent("its claim was answered too late".to_owned());
         let settle = Settle { token: token.clone(), arrival: Arrival::Never, gate: GateReport::Silent };
         let evidence = Evidence { token, outcome, settle: Some(settle), lease: None };

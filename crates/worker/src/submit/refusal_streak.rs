@@ -99,8 +99,8 @@ impl RefusalStreaks {
 
 /// Returns when it was paused: everything that was granted by then was granted before.
 async fn pause(ledger: &dyn Ledger, batch: &BatchId, because: String) -> Result<Timestamp, LedgerError> {
-    ledger.flag(batch, BatchFlag::PausedBecause(because)).await?;
-    ledger.now().await
+    ledger.update_batch(batch, &BatchFlag::PausedBecause(because).into()).await?;
+    Ok(ledger.info().await?.now)
 }
 
 #[cfg(test)]

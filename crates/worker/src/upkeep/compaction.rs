@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 use veobatch_core::{BatchId, JobId, StateName, Timestamp, millis};
-use veobatch_ledger::{BatchSummary, Batches, Compaction, Ledger, LedgerError, Stored};
+use veobatch_ledger::{BatchSummary, Batches, Compaction, JobFilter, Ledger, LedgerError, Stored};
 
 use crate::runtime::worker::Worker;
 use crate::upkeep::PeriodicTask;
@@ -46,7 +46,7 @@ async fn page(
     after: Option<&JobId>,
     age: Duration,
 ) -> Result<(u64, Option<JobId>), LedgerError> {
-    let jobs = ledger.whole(batch, after, PAGE).await?;
+    let jobs = ledger.page(batch, JobFilter::Whole, after, PAGE).await?;
     let is_old = |stored: &Stored| stored.record.done_since().is_some_and(|since| since + age <= stored.now);
     let old = jobs.iter().take_while(|stored| is_old(stored)).count();
     let compactions: Vec<Compaction> = jobs.iter().take(old).filter_map(compaction).collect();
@@ -121,7 +121,7 @@ async fn candidates(
     active: &[BatchSummary],
     age: Duration,
 ) -> Result<VecDeque<BatchId>, LedgerError> {
-    let now = ledger.now().await?;
+    let now = ledger.info().await?.now;
     // As old as that counts.
     let before = Timestamp::from_millis((now.as_millis() + 1).saturating_sub(millis(age)));
     let rested = ledger.list(&Batches::Whole { before }).await?;
@@ -132,7 +132,7 @@ async fn candidates(
 /// Clears away some of what forgotten batches left behind, if whoever had them forgotten did not come so far.
 async fn clear(ledger: &dyn Ledger) -> Result<(), LedgerError> {
     for _ in 0..STEP {
-        if !ledger.clear().await? {
+        if !ledger.forget(None).await? {
             break;
         }
     }

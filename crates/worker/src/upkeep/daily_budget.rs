@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::{error, info};
 use veobatch_core::Zone;
-use veobatch_ledger::{Account, Day, LedgerError, Settings};
+use veobatch_ledger::{Account, AccountUpdate, Day, LedgerError};
 
 use crate::runtime::worker::Worker;
 use crate::upkeep::PeriodicTask;
@@ -42,7 +42,7 @@ impl DailyBudget {
             return Ok(());
         };
         let day = Some(Day { zone: name.clone(), range });
-        worker.ledger.configure(&Settings { day, ..Settings::default() }).await?;
+        worker.ledger.update_account(&AccountUpdate { day, ..AccountUpdate::default() }).await?;
         info!(budget = %daily.budget.credits, zone = %name, until = %range.until, "a new day of the daily budget");
         Ok(())
     }
@@ -64,7 +64,7 @@ impl PeriodicTask for DailyBudget {
     }
 
     async fn turn(&mut self, worker: &Worker) -> Result<Duration, LedgerError> {
-        let account = worker.ledger.account().await?;
+        let account = worker.ledger.account(0).await?;
         self.step(worker, &account).await?;
         Ok(self.within(SELDOM))
     }

@@ -1,7 +1,7 @@
 //! Jobs in doubt, looked through beside the lanes: what `--in-doubt` lets be submitted again, and what may move by itself.
 
 use veobatch_core::{Event, InDoubtPolicy, JobId, NextAction, StateName, doubted, next_action};
-use veobatch_ledger::{BatchSummary, Change, LedgerError, NoRetry, Stored, change};
+use veobatch_ledger::{BatchSummary, Change, JobFilter, LedgerError, NoRetry, Stored, change};
 
 use crate::runtime::random;
 use crate::runtime::worker::{Worker, log};
@@ -20,7 +20,8 @@ pub(crate) async fn apply_policy(worker: &Worker, batches: &[&BatchSummary]) -> 
     for batch in batches.iter().filter(|batch| batch.count(StateName::InDoubt) > 0) {
         let mut after: Option<JobId> = None;
         loop {
-            let page = worker.ledger.page(&batch.batch, Some(StateName::InDoubt), after.as_ref(), PAGE).await?;
+            let page =
+                worker.ledger.page(&batch.batch, JobFilter::In(StateName::InDoubt), after.as_ref(), PAGE).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.key.job.clone());
             for stored in page {

@@ -115,7 +115,7 @@ impl PeriodicTask for Reminder {
     }
 
     async fn turn(&mut self, worker: &Worker) -> Result<Duration, LedgerError> {
-        let account = worker.ledger.account().await?;
+        let account = worker.ledger.account(0).await?;
         worker.clock.saw_both(account.now, account.calendar);
         self.step(worker, &account, worker.batches.latest().iter().any(has_schedule)).await;
         // Nobody is granted anything for much longer, if it recovers.

@@ -4,7 +4,7 @@
 //! some batches are asked about, their settled jobs are looked through, once.
 
 use veobatch_core::{BatchId, JobKey, Lane, StateName};
-use veobatch_ledger::{Ledger, LedgerError};
+use veobatch_ledger::{JobFilter, Ledger, LedgerError, Lookup};
 
 use crate::runtime::leases::LEASE;
 
@@ -37,7 +37,7 @@ impl PendingStrays {
         };
         let mut open = Vec::with_capacity(known.len());
         for key in known {
-            let job = ledger.read(&key).await?;
+            let job = ledger.find(Lookup::Name(&key)).await?;
             open.extend(job.filter(|job| job.record.next_stray().is_some()).map(|_| key));
         }
         Ok(self.0.insert(open).is_empty())
@@ -60,7 +60,7 @@ async fn with_strays(ledger: &dyn Ledger, batches: &[BatchId]) -> Result<Vec<Job
         for state in [StateName::Done, StateName::Failed, StateName::InDoubt, StateName::Cancelled] {
             let mut after = None;
             loop {
-                let page = ledger.page(batch, Some(state), after.as_ref(), PAGE).await?;
+                let page = ledger.page(batch, JobFilter::In(state), after.as_ref(), PAGE).await?;
                 let Some(last) = page.last() else { break };
                 after = Some(last.key.job.clone());
                 let open = page.into_iter().filter(|job| job.record.next_stray().is_some());

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tracing::{debug, error, info, warn};
 use veobatch_core::{BatchId, Cron, JobId, Schedule, StateName, Timestamp, millis};
 use veobatch_ledger::{
-    Admission, BatchSummary, BatchUpdate, Batches, LedgerError, NewJob, STAGE_CHUNK, TemplateAdvance,
+    Admission, BatchSummary, BatchUpdate, Batches, JobFilter, LedgerError, NewJob, STAGE_CHUNK, TemplateAdvance,
 };
 
 use crate::runtime::worker::Worker;
@@ -109,6 +109,7 @@ async fn make(
     if new > 0 && !is_shown {
         let scheduled = schedule.of_a_run();
         let terms = BatchUpdate {
+            flag: None,
             weight: Some(template.terms.weight),
             priority: Some(template.terms.priority),
             budget: Some(template.terms.budget),
@@ -118,7 +119,7 @@ async fn make(
         };
         arrange(worker, batch, &terms).await?;
     }
-    match worker.ledger.publish_run(&admission, batch, advance).await {
+    match worker.ledger.publish(&admission, std::slice::from_ref(batch), Some(advance)).await {
         Err(LedgerError::Dropped) => {
             debug!(%batch, "somebody else has dealt with this run");
             worker.ledger.abandon(&admission, std::slice::from_ref(batch)).await.map(|()| Run::Later)
@@ -136,7 +137,8 @@ async fn stage(
 ) -> Result<Run, LedgerError> {
     let (mut new, mut after): (u64, Option<JobId>) = (0, None);
     loop {
-        let page = worker.ledger.page(&template.batch, Some(StateName::Queued), after.as_ref(), STAGE_CHUNK).await?;
+        let page =
+            worker.ledger.page(&template.batch, JobFilter::In(StateName::Queued), after.as_ref(), STAGE_CHUNK).await?;
         let Some(last) = page.last() else { return Ok(Run::Made(new)) };
         after = Some(last.key.job.clone());
         let jobs: Vec<NewJob> =

@@ -32,7 +32,7 @@ impl Schedules {
         if !self.any {
             return Ok(false);
         }
-        let now = worker.ledger.calendar().await?;
+        let now = worker.ledger.info().await?.calendar;
         for batch in scheduled {
             match Schedule::parse(&batch.terms.schedule) {
                 Ok(schedule) => {
@@ -69,7 +69,7 @@ async fn refresh(
 
 /// Changes the terms of a batch, which may have been forgotten meanwhile.
 pub(crate) async fn arrange(worker: &Worker, batch: &BatchId, change: &BatchUpdate) -> Result<(), LedgerError> {
-    match worker.ledger.arrange(batch, change).await {
+    match worker.ledger.update_batch(batch, change).await {
         Err(LedgerError::UnknownBatch(_)) => {
             warn!(%batch, "it was forgotten while its schedule was looked after");
             Ok(())

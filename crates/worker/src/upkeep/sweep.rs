@@ -2,7 +2,7 @@
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use veobatch_core::{BatchId, Event, JobId, PollPolicy, StateName};
-use veobatch_ledger::{BatchFlag, Change, Changed, Ledger, LedgerError, NoRetry, Stored, change};
+use veobatch_ledger::{BatchFlag, Change, Changed, JobFilter, Ledger, LedgerError, NoRetry, Stored, change};
 
 use crate::runtime::random;
 
@@ -44,7 +44,7 @@ pub async fn sweep(
     }
     // One that this program cannot read is neither cancelled nor marked: while it may still be paid for, the flag stays.
     if !may_be_paid_for(ledger, batch).await? {
-        ledger.flag(batch, BatchFlag::Cancelling(false)).await?;
+        ledger.update_batch(batch, &BatchFlag::Cancelling(false).into()).await?;
     }
     Ok(swept)
 }
@@ -68,7 +68,7 @@ async fn pass(
     let mut moved = 0;
     let mut after: Option<JobId> = None;
     loop {
-        let page = ledger.page(batch, Some(state), after.as_ref(), PAGE).await?;
+        let page = ledger.page(batch, JobFilter::In(state), after.as_ref(), PAGE).await?;
         let Some(last) = page.last() else { return Ok(moved) };
         after = Some(last.key.job.clone());
         let mut cancelled = stream::iter(page).map(|stored| cancel(ledger, stored, policy)).buffered(TOGETHER);

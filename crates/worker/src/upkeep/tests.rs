@@ -2,7 +2,7 @@ use std::sync::Mutex;
 
 use veobatch_api::{ApiKey, ClientConfig, FileHost, FileHostConfig};
 use veobatch_core::{InDoubtPolicy, PollPolicy};
-use veobatch_ledger::{Guarantee, LedgerUrl};
+use veobatch_ledger::LedgerUrl;
 
 use super::*;
 use crate::work::prepare;
@@ -103,7 +103,8 @@ async fn worker(dir: &std::path::Path) -> Worker {
         in_doubt: InDoubtPolicy::Hold,
         compact_after: None,
     };
-    prepare(ledger, client, files, &options, &Guarantee::default(), &Stop::default()).await.unwrap()
+    let start = ledger.start_worker().await.unwrap();
+    prepare(ledger, client, files, &options, &start, &Stop::default()).await.unwrap()
 }
 
 #[tokio::test]

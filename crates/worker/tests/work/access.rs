@@ -10,7 +10,7 @@ use veobatch_worker::{Stop, Until, WorkerExit};
 use crate::scene::{Scene, hurried};
 
 async fn gate_words(scene: &Scene) -> Option<String> {
-    match scene.ledger().account().await.unwrap().gate {
+    match scene.ledger().account(0).await.unwrap().gate {
         Gate::Closed { why, .. } => Some(why),
         Gate::Open => None,
     }

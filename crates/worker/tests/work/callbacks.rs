@@ -112,7 +112,7 @@ async fn a_callback_that_overtakes_its_own_answer_is_the_same_task_and_not_a_sec
     let [done] = scene.page("garden", StateName::Done).await.try_into().unwrap();
     assert_eq!((done.record.attempts, done.record.strays.len()), (1, 0), "{:?}", done.record.history);
     assert_eq!(scene.simulator.bill().await.submissions, 1);
-    assert_eq!(scene.ledger().account().await.unwrap().in_flight, 0);
+    assert_eq!(scene.ledger().account(0).await.unwrap().in_flight, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use veobatch_core::{Credits, StateName, TimeRange, Timestamp, Zone};
-use veobatch_ledger::{DailyBudget, Day, PriceList, Settings};
+use veobatch_ledger::{AccountUpdate, DailyBudget, Day, PriceList};
 use veobatch_worker::{Stop, Until, WorkerExit};
 
 use crate::faulty::{Faulty, Trick};
@@ -20,13 +20,13 @@ async fn with_a_budget_of_yesterday() -> Scene {
     scene.admit("garden", 3).await;
     let daily = DailyBudget { credits: Credits::whole(180), zone: ZONE.into() };
     let by_class = vec![("veo3_fast/720p".to_owned(), Credits::whole(60))];
-    let settings = Settings {
+    let settings = AccountUpdate {
         prices: Some(PriceList { by_class, asked: true }),
         daily: Some(Some(daily)),
         day: Some(Day { zone: ZONE.into(), range: YESTERDAY }),
-        ..Settings::default()
+        ..AccountUpdate::default()
     };
-    scene.ledger().configure(&settings).await.unwrap();
+    scene.ledger().update_account(&settings).await.unwrap();
     scene
 }
 
@@ -34,10 +34,10 @@ async fn with_a_budget_of_yesterday() -> Scene {
 async fn a_day_that_is_over_is_followed_by_the_present_one() {
     let scene = with_a_budget_of_yesterday().await;
     let ledger = scene.ledger();
-    assert_eq!(ledger.account().await.unwrap().daily.unwrap().day, YESTERDAY);
+    assert_eq!(ledger.account(0).await.unwrap().daily.unwrap().day, YESTERDAY);
     assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.count(StateName::Done).await, 3);
-    let account = ledger.account().await.unwrap();
+    let account = ledger.account(0).await.unwrap();
     let daily = account.daily.unwrap();
     let today = Zone::parse(ZONE).unwrap().day_of(account.now).unwrap();
     assert_eq!((daily.day, daily.spent), (today, Credits::whole(180)), "unless midnight passed meanwhile");

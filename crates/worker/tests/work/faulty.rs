@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use veobatch_core::{
-    BatchId, Durations, Heard, JobId, JobKey, Lane, Schedule, StateName, TaskId, Timestamp, Token, VideoKind,
-};
+use veobatch_core::{BatchId, JobId, Lane, Schedule, Timestamp, Token};
 use veobatch_ledger::{
-    Account, Admission, BatchFlag, BatchSummary, BatchUpdate, Batches, Claimed, Compaction, Guarantee, Identity, Known,
-    Lease, Ledger, LedgerError, NewJob, Pace, Put, Settings, SharedLedger, SlotUse, Staged, Stored, SubmissionClaim,
-    TemplateAdvance, Unreadable, UpgradeClaim, Version, WorkerPlace,
+    Account, AccountUpdate, Admission, BatchSummary, BatchUpdate, Batches, Binding, Claimed, Compaction, Hint,
+    HintKind, Info, JobFilter, Known, Lease, Ledger, LedgerError, Lookup, NewJob, Put, SharedLedger, Staged, Stored,
+    SubmissionClaim, TemplateAdvance, Unreadable, UpgradeClaim, Version, WorkerStart,
 };
 
 /// What goes wrong.
@@ -140,33 +138,19 @@ impl Ledger for Faulty {
         self.inner.put(put).await
     }
 
-    async fn now(&self) -> Answer<Timestamp> {
-        self.inner.now().await
-    }
-
-    async fn calendar(&self) -> Answer<Timestamp> {
-        self.inner.calendar().await
+    async fn info(&self) -> Answer<Info> {
+        let mut info = self.inner.info().await?;
+        info.identity.is_copy |= self.trick == Trick::Copy;
+        Ok(info)
     }
 
     async fn bind(
         &self,
         api_base: &str,
         fingerprint: &(dyn for<'a> Fn(&'a [u8]) -> String + Send + Sync),
-    ) -> Answer<()> {
-        self.inner.bind(api_base, fingerprint).await
-    }
-
-    async fn identity(&self, at_least: u64) -> Answer<Identity> {
-        let identity = self.inner.identity(at_least).await?;
-        Ok(Identity { is_copy: identity.is_copy || self.trick == Trick::Copy, ..identity })
-    }
-
-    async fn is_bound(
-        &self,
-        api_base: &str,
-        fingerprint: &(dyn for<'a> Fn(&'a [u8]) -> String + Send + Sync),
+        binding: Binding,
     ) -> Answer<bool> {
-        self.inner.is_bound(api_base, fingerprint).await
+        self.inner.bind(api_base, fingerprint, binding).await
     }
 
     async fn stage(&self, admission: &Admission, batch: &BatchId, jobs: &[NewJob]) -> Answer<Staged> {
@@ -174,20 +158,22 @@ impl Ledger for Faulty {
             let template = BatchId::parse("daily").unwrap();
             let known = self.inner.batches().await?.into_iter().find(|known| known.batch == template).unwrap();
             let Schedule { cron, .. } = Schedule::parse(&known.terms.schedule).unwrap();
-            let schedule = Schedule { cron: Some(cron.unwrap().since(self.inner.now().await?)), ..Schedule::default() };
+            let schedule =
+                Schedule { cron: Some(cron.unwrap().since(self.inner.info().await?.now)), ..Schedule::default() };
             let schedule = Some(schedule.to_string());
-            self.inner.arrange(&template, &BatchUpdate { schedule, ..BatchUpdate::default() }).await?;
+            self.inner.update_batch(&template, &BatchUpdate { schedule, ..BatchUpdate::default() }).await?;
             self.tricked.notify_one();
         }
         self.inner.stage(admission, batch, jobs).await
     }
 
-    async fn publish(&self, admission: &Admission, batches: &[BatchId]) -> Answer<()> {
-        self.inner.publish(admission, batches).await
-    }
-
-    async fn publish_run(&self, admission: &Admission, run: &BatchId, advance: &TemplateAdvance) -> Answer<()> {
-        self.inner.publish_run(admission, run, advance).await
+    async fn publish(
+        &self,
+        admission: &Admission,
+        batches: &[BatchId],
+        advance: Option<&TemplateAdvance>,
+    ) -> Answer<()> {
+        self.inner.publish(admission, batches, advance).await
     }
 
     async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> Answer<()> {
@@ -202,68 +188,48 @@ impl Ledger for Faulty {
         self.inner.claim(lane, max, lease).await
     }
 
-    async fn renew(&self, leases: &[Lease], lease: Duration) -> Answer<Vec<bool>> {
+    async fn renew(&self, leases: &[Lease], lease: Option<Duration>) -> Answer<Vec<bool>> {
         self.inner.renew(leases, lease).await
     }
 
-    async fn release(&self, leases: &[Lease]) -> Answer<()> {
-        self.inner.release(leases).await
-    }
-
-    async fn read(&self, key: &JobKey) -> Answer<Option<Stored>> {
-        if self.trick == Trick::AwayForCallbacks && self.count.load(Ordering::SeqCst) == 0 {
+    async fn find(&self, lookup: Lookup<'_>) -> Answer<Option<Stored>> {
+        let is_away = self.trick == Trick::AwayForCallbacks && self.count.load(Ordering::SeqCst) == 0;
+        if is_away && matches!(lookup, Lookup::Name(_)) {
             return Self::lost();
         }
-        self.inner.read(key).await
+        if self.trick == Trick::Copy && matches!(lookup, Lookup::Task(_)) {
+            return Self::lost();
+        }
+        if self.trick == Trick::Recover && matches!(lookup, Lookup::Task(_)) {
+            if self.count.fetch_add(1, Ordering::SeqCst) < 2 {
+                return Self::lost();
+            }
+            self.tricked.notify_one();
+        }
+        self.inner.find(lookup).await
     }
 
     async fn page(
         &self,
         batch: &BatchId,
-        state: Option<StateName>,
+        filter: JobFilter,
         after: Option<&JobId>,
         limit: usize,
     ) -> Answer<Vec<Stored>> {
         self.read.pages.fetch_add(1, Ordering::SeqCst);
-        self.inner.page(batch, state, after, limit).await
+        self.inner.page(batch, filter, after, limit).await
     }
 
     async fn unreadable(&self, max: usize) -> Answer<Vec<Unreadable>> {
         self.inner.unreadable(max).await
     }
 
-    async fn whole(&self, batch: &BatchId, after: Option<&JobId>, limit: usize) -> Answer<Vec<Stored>> {
-        self.read.pages.fetch_add(1, Ordering::SeqCst);
-        self.inner.whole(batch, after, limit).await
-    }
-
     async fn compact(&self, jobs: &[Compaction]) -> Answer<u64> {
         self.inner.compact(jobs).await
     }
 
-    async fn forget(&self, batch: &BatchId) -> Answer<()> {
+    async fn forget(&self, batch: Option<&BatchId>) -> Answer<bool> {
         self.inner.forget(batch).await
-    }
-
-    async fn clear(&self) -> Answer<bool> {
-        self.inner.clear().await
-    }
-
-    async fn find_token(&self, token: &Token) -> Answer<Option<JobKey>> {
-        self.inner.find_token(token).await
-    }
-
-    async fn find_task(&self, task: &TaskId) -> Answer<Option<JobKey>> {
-        if self.trick == Trick::Copy {
-            return Self::lost();
-        }
-        if self.trick == Trick::Recover {
-            if self.count.fetch_add(1, Ordering::SeqCst) < 2 {
-                return Self::lost();
-            }
-            self.tricked.notify_one();
-        }
-        self.inner.find_task(task).await
     }
 
     async fn list(&self, which: &Batches) -> Answer<Vec<BatchSummary>> {
@@ -277,61 +243,34 @@ impl Ledger for Faulty {
         Ok(batches)
     }
 
-    async fn flag(&self, batch: &BatchId, flag: BatchFlag) -> Answer<()> {
-        self.inner.flag(batch, flag).await
+    async fn update_batch(&self, batch: &BatchId, update: &BatchUpdate) -> Answer<()> {
+        self.inner.update_batch(batch, update).await
     }
 
-    async fn arrange(&self, batch: &BatchId, arrangement: &BatchUpdate) -> Answer<()> {
-        self.inner.arrange(batch, arrangement).await
-    }
-
-    async fn account(&self) -> Answer<Account> {
+    async fn account(&self, slot_hours: u32) -> Answer<Account> {
         let recovering_until = (self.trick == Trick::Recover).then(|| Timestamp::from_millis(4_000_000_000_000));
-        Ok(Account { recovering_until, ..self.inner.account().await? })
+        Ok(Account { recovering_until, ..self.inner.account(slot_hours).await? })
     }
 
-    async fn slots(&self, hours: u32) -> Answer<SlotUse> {
-        self.inner.slots(hours).await
+    async fn update_account(&self, update: &AccountUpdate) -> Answer<Account> {
+        self.inner.update_account(update).await
     }
 
-    async fn hear(&self, submitted: Timestamp) -> Answer<()> {
-        self.inner.hear(submitted).await
-    }
-
-    async fn heard(&self) -> Answer<Option<Heard>> {
-        if self.trick == Trick::CountHeard {
+    async fn hints(&self, kind: HintKind) -> Answer<Vec<Hint>> {
+        if self.trick == Trick::CountHeard && kind == HintKind::Heard {
             self.count.fetch_add(1, Ordering::SeqCst);
             self.tricked.notify_one();
         }
-        self.inner.heard().await
+        self.inner.hints(kind).await
     }
 
-    async fn observe(&self, seen: &[(VideoKind, Durations)]) -> Answer<()> {
-        self.inner.observe(seen).await
+    async fn put_hint(&self, kind: HintKind, name: &str, was: Option<&str>, now: Option<&str>) -> Answer<bool> {
+        self.inner.put_hint(kind, name, was, now).await
     }
 
-    async fn durations(&self) -> Answer<Vec<(VideoKind, Durations)>> {
-        self.inner.durations().await
-    }
-
-    async fn limit_polls(&self, per_second: Option<u32>) -> Answer<u32> {
-        self.inner.limit_polls(per_second).await
-    }
-
-    async fn configure(&self, settings: &Settings) -> Answer<Pace> {
-        self.inner.configure(settings).await
-    }
-
-    async fn guarantee(&self) -> Answer<Guarantee> {
-        let guarantee = self.inner.guarantee().await?;
-        Ok(Guarantee { may_go_back: self.trick == Trick::Recover, ..guarantee })
-    }
-
-    async fn take_worker_place(&self) -> Answer<Option<WorkerPlace>> {
-        self.inner.take_worker_place().await
-    }
-
-    async fn nudged(&self) {
-        self.inner.nudged().await;
+    async fn start_worker(&self) -> Answer<WorkerStart> {
+        let mut start = self.inner.start_worker().await?;
+        start.guarantee.may_go_back = self.trick == Trick::Recover;
+        Ok(start)
     }
 }

@@ -17,6 +17,7 @@ mod year;
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
+use veobatch_ledger::JobFilter;
 
 use veobatch_core::{Resolution, StateName};
 use veobatch_ledger::NoteKind;
@@ -197,7 +198,7 @@ async fn a_refused_key_stops_the_process_and_the_job_goes_back_to_the_queue() {
     assert!(matches!(scene.work(Until::Idle).await, Err(WorkError::KeyRefused(_))));
     assert_eq!(scene.count(StateName::Queued).await, 2);
     assert_eq!(scene.simulator.bill().await.accepted.len(), 0);
-    let notes = scene.ledger().account().await.unwrap().notes;
+    let notes = scene.ledger().account(0).await.unwrap().notes;
     assert!(notes.iter().any(|note| note.kind == NoteKind::KeyRefused), "whoever asks elsewhere is told: {notes:?}");
 }
 
@@ -271,7 +272,7 @@ async fn many_who_make_a_batch_compact_at_once_do_each_job_once_and_leave_strays
     let (one, other) =
         tokio::join!(compact(one.as_ref(), &garden, Duration::ZERO), compact(other.as_ref(), &garden, Duration::ZERO));
     assert_eq!(one.unwrap() + other.unwrap(), 497);
-    assert_eq!(ledger.whole(&garden, None, 1000).await.unwrap().len(), 3);
+    assert_eq!(ledger.page(&garden, JobFilter::Whole, None, 1000).await.unwrap().len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

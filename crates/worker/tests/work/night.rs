@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use veobatch_core::{BatchId, BatchSettings, Credits, Cron, Schedule, StateName, TimeRange, Timestamp, Window, millis};
-use veobatch_ledger::{BatchFlag, BatchSummary, BatchUpdate, Ledger as _, Settings, SharedLedger, SqliteLedger};
+use veobatch_ledger::{
+    AccountUpdate, BatchFlag, BatchSummary, BatchUpdate, JobFilter, Ledger, SharedLedger, SqliteLedger,
+};
 use veobatch_worker::{Options, Stop, Until, WorkerExit};
 
 use crate::faulty::{Faulty, Trick};
@@ -27,12 +29,12 @@ fn window(now: Timestamp, is_open: bool) -> Window {
 impl Scene {
     async fn schedule(&self, batch: &str, schedule: &Schedule, range: TimeRange) {
         let change = BatchUpdate { schedule: Some(schedule.to_string()), range: Some(range), ..BatchUpdate::default() };
-        self.ledger().arrange(&Self::batch(batch), &change).await.unwrap();
+        self.ledger().update_batch(&Self::batch(batch), &change).await.unwrap();
     }
 
     /// Makes `batch` a template of an hourly run, twenty minutes ago and so on, dealt with up to so long ago.
     pub(crate) async fn recur(&self, batch: &str, ago: Duration) -> Schedule {
-        let now = self.ledger().now().await.unwrap();
+        let now = self.ledger().info().await.unwrap().now;
         let minute = before(now, 20 * MINUTE).as_millis() / 60_000 % 60;
         let cron = Cron::parse(&format!("{minute} * * * * UTC")).unwrap().since(before(now, ago));
         let cron = Some(cron);
@@ -57,7 +59,7 @@ impl Scene {
 async fn a_template_is_never_submitted_itself_and_each_of_its_instants_is_a_batch_with_its_terms() {
     let scene = Scene::new(hurried()).await;
     scene.admit("daily", 450).await;
-    let now = scene.ledger().now().await.unwrap();
+    let now = scene.ledger().info().await.unwrap().now;
     // So that one instant has passed, whatever the time is.
     let since = before(now, MINUTE);
     let cron = Some(Cron::parse("* * * * * UTC").unwrap().since(since));
@@ -68,7 +70,7 @@ async fn a_template_is_never_submitted_itself_and_each_of_its_instants_is_a_batc
         budget: Some(Some(Credits::whole(9))),
         ..BatchUpdate::default()
     };
-    scene.ledger().arrange(&Scene::batch("daily"), &terms).await.unwrap();
+    scene.ledger().update_batch(&Scene::batch("daily"), &terms).await.unwrap();
     scene.schedule("daily", &template, TimeRange::NEVER).await;
     // Its window is closed, so the run waits, and the worker too.
     let stop = Stop::default();
@@ -142,7 +144,7 @@ async fn instants_of_more_than_an_hour_ago_are_skipped_and_a_paused_or_cancelled
         scene.admit(template, 2).await;
         scene.recur(template, 5 * 60 * MINUTE).await;
     }
-    scene.ledger().flag(&Scene::batch("paused"), BatchFlag::Paused(true)).await.unwrap();
+    scene.ledger().update_batch(&Scene::batch("paused"), &BatchFlag::Paused(true).into()).await.unwrap();
     scene.cancel(&Scene::batch("cancelled")).await;
     assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.runs("missed").await.len(), 1);
@@ -170,7 +172,7 @@ async fn a_run_whose_name_belongs_to_another_batch_is_left_out() {
 async fn a_stretch_that_is_over_is_followed_by_the_next_one() {
     let scene = Scene::new(hurried()).await;
     scene.admit("night", 3).await;
-    let now = scene.ledger().now().await.unwrap();
+    let now = scene.ledger().info().await.unwrap().now;
     let schedule = Schedule { window: Some(window(now, true)), ..Schedule::default() };
     // Yesterday's.
     let over = TimeRange { from: before(now, 24 * 60 * MINUTE), until: before(now, 23 * 60 * MINUTE) };
@@ -186,7 +188,7 @@ async fn outside_of_its_hours_a_worker_submits_for_batches_with_a_window_of_thei
     scene.admit("any", 3).await;
     scene.admit("own", 2).await;
     let ledger = scene.ledger();
-    let now = ledger.now().await.unwrap();
+    let now = ledger.info().await.unwrap().now;
     let schedule = Schedule { window: Some(window(now, true)), ..Schedule::default() };
     scene.schedule("own", &schedule, schedule.open_range(now)).await;
     let count = async |name: &str, state| {
@@ -224,11 +226,11 @@ async fn a_ledger_that_was_used_with_a_clock_ahead_is_worked_on_and_makes_no_run
         Timestamp::from_millis(0) + wall + 120 * MINUTE
     };
     let wrong = SqliteLedger::open_with(&scene.path("ledger.db"), Arc::new(clock)).await.unwrap();
-    wrong.hear(Timestamp::default()).await.unwrap();
+    (&wrong as &dyn Ledger).hear(Timestamp::default()).await.unwrap();
     drop(wrong);
     assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.count(StateName::Done).await, 2);
-    let account = scene.ledger().account().await.unwrap();
+    let account = scene.ledger().account(0).await.unwrap();
     assert!(account.now.since(account.calendar) > 119 * MINUTE, "{account:?}");
     assert_eq!(scene.runs("daily").await, []);
 }
@@ -239,11 +241,12 @@ async fn when_a_window_closes_no_submission_is_claimed_any_more_and_what_is_paid
     config.generation.median_ms = 1_500;
     let scene = Scene::new(config).await;
     // So many at this pace that most of them are left when it closes.
-    let pace = Settings { rate: Some((20, Duration::from_secs(1))), max_in_flight: None, ..Settings::default() };
-    scene.ledger().configure(&pace).await.unwrap();
+    let pace =
+        AccountUpdate { rate: Some((20, Duration::from_secs(1))), max_in_flight: None, ..AccountUpdate::default() };
+    scene.ledger().update_account(&pace).await.unwrap();
     scene.admit("garden", 900).await;
     // A clock that is so far ahead that three seconds are left until its next minute, when the window closes.
-    let now = scene.ledger().now().await.unwrap().as_millis();
+    let now = scene.ledger().info().await.unwrap().now.as_millis();
     let closes = (now / 60_000 + 2) * 60_000;
     let ahead = closes - 3_000 - now;
     let clock = move || {
@@ -256,7 +259,7 @@ async fn when_a_window_closes_no_submission_is_claimed_any_more_and_what_is_paid
     let minutes = |minute: u64| format!("{:02}:{:02}", minute / 60 % 24, minute % 60);
     let window = format!("{}-{} UTC", minutes(closes / 60_000 - 60), minutes(closes / 60_000));
     let schedule = Schedule { window: Some(Window::parse(&window).unwrap()), ..Schedule::default() };
-    scene.schedule("garden", &schedule, schedule.open_range(ledger.now().await.unwrap())).await;
+    scene.schedule("garden", &schedule, schedule.open_range(ledger.info().await.unwrap().now)).await;
 
     let stop = Stop::default();
     let story = async {
@@ -269,7 +272,7 @@ async fn when_a_window_closes_no_submission_is_claimed_any_more_and_what_is_paid
     };
     let work = scene.work_on(Arc::clone(&ledger), Until::Stopped, stop.clone());
     assert_eq!(tokio::join!(work, story).0.unwrap(), WorkerExit::Stopped);
-    let done = scene.ledger().page(&Scene::batch("garden"), Some(StateName::Done), None, 900).await.unwrap();
+    let done = scene.ledger().page(&Scene::batch("garden"), JobFilter::In(StateName::Done), None, 900).await.unwrap();
     let claimed: Vec<u64> = done.iter().map(|stored| stored.record.task().unwrap().at.as_millis()).collect();
     let last = claimed.iter().max().copied().unwrap();
     assert!(last < closes, "claimed {} ms after the window had closed", last - closes);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use veobatch_core::{Event, Files, Lane, Outcome, State, StateName, StrayState, TaskId, Token, Verdict};
-use veobatch_ledger::{BatchSummary, Stored};
+use veobatch_ledger::{BatchSummary, JobFilter, Stored};
 use veobatch_simulator::{Config, Endpoint, Fault, Faults, Rule};
 use veobatch_worker::{Downloads, Options, Stop, Until, WorkerExit, compact};
 
@@ -194,7 +194,11 @@ async fn a_task_that_turns_up_beside_a_compact_job_is_saved_and_its_sidecar_says
     assert_eq!(told["remark"], "paid for beside the job's own video");
     let [done] = scene.page("garden", StateName::Done).await.try_into().unwrap();
     assert_eq!(done.record.strays[0].fate, StrayState::Saved(Files::Named(vec![format!("garden/{video}")])));
-    assert_eq!(scene.ledger().whole(&Scene::batch("garden"), None, 9).await.unwrap().len(), 1, "it stays whole");
+    assert_eq!(
+        scene.ledger().page(&Scene::batch("garden"), JobFilter::Whole, None, 9).await.unwrap().len(),
+        1,
+        "it stays whole"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

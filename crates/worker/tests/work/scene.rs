@@ -14,8 +14,8 @@ use veobatch_core::{
     Task, TaskId, Token, UpgradePolicy,
 };
 use veobatch_ledger::{
-    Admission, BatchFlag, BatchSummary, Change, Changed, LedgerUrl, NewJob, NoRetry, Nonce, Put, STAGE_CHUNK, Settings,
-    SharedLedger, Stored, change, open,
+    AccountUpdate, Admission, BatchFlag, BatchSummary, Change, Changed, JobFilter, LedgerUrl, NewJob, NoRetry, Nonce,
+    Put, STAGE_CHUNK, SharedLedger, Stored, change, open,
 };
 use veobatch_simulator::{Config, Endpoint, Rate, Simulator};
 use veobatch_worker::{Client, Concurrency, Downloads, Options, Past, Stop, Until, WorkError, WorkerExit, work};
@@ -42,10 +42,13 @@ impl Scene {
         let simulator = Simulator::start(config, ([127, 0, 0, 1], 0).into(), None).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         let ledger = open(&LedgerUrl::Sqlite(dir.path().join("ledger.db"))).await.unwrap();
-        let settings =
-            Settings { rate: Some((1000, Duration::from_secs(10))), max_in_flight: None, ..Settings::default() };
-        ledger.configure(&settings).await.unwrap();
-        ledger.limit_polls(Some(500)).await.unwrap();
+        let settings = AccountUpdate {
+            rate: Some((1000, Duration::from_secs(10))),
+            max_in_flight: None,
+            ..AccountUpdate::default()
+        };
+        ledger.update_account(&settings).await.unwrap();
+        ledger.update_account(&AccountUpdate { poll_rate: Some(500), ..AccountUpdate::default() }).await.unwrap();
         Self { simulator, dir, ledger }
     }
 
@@ -72,13 +75,17 @@ impl Scene {
         for some in jobs.chunks(STAGE_CHUNK) {
             self.ledger.stage(&admission, &batch, some).await.unwrap();
         }
-        self.ledger.publish(&admission, &[batch]).await.unwrap();
+        self.ledger.publish(&admission, &[batch], None).await.unwrap();
     }
 
     /// Changes the account's cap.
     pub(crate) async fn cap(&self, max_in_flight: u32) {
         self.ledger
-            .configure(&Settings { rate: None, max_in_flight: Some(max_in_flight), ..Settings::default() })
+            .update_account(&AccountUpdate {
+                rate: None,
+                max_in_flight: Some(max_in_flight),
+                ..AccountUpdate::default()
+            })
             .await
             .unwrap();
     }
@@ -93,7 +100,7 @@ impl Scene {
 
     /// Puts every job of a batch as done, the first `strays` of them with a stray.
     pub(crate) async fn finish(&self, batch: &str, strays: usize) {
-        let jobs = self.ledger.page(&Self::batch(batch), None, None, 1000).await.unwrap();
+        let jobs = self.ledger.page(&Self::batch(batch), JobFilter::All, None, 1000).await.unwrap();
         for (n, stored) in jobs.into_iter().enumerate() {
             let task = TaskId::parse(&format!("task-{n}")).unwrap();
             let stray = Stray::new(task.clone(), Token::from_bits(1), stored.now);
@@ -119,7 +126,7 @@ impl Scene {
     }
 
     pub(crate) async fn cancel(&self, batch: &BatchId) {
-        self.ledger.flag(batch, BatchFlag::Cancelling(true)).await.unwrap();
+        self.ledger.update_batch(batch, &BatchFlag::Cancelling(true).into()).await.unwrap();
     }
 
     pub(crate) fn output(&self) -> PathBuf {
@@ -247,7 +254,7 @@ impl Scene {
     pub(crate) async fn until_trouble(&self, words: &str) -> String {
         let look = async {
             loop {
-                let jobs = self.ledger.page(&Self::batch("garden"), None, None, 100).await.unwrap();
+                let jobs = self.ledger.page(&Self::batch("garden"), JobFilter::All, None, 100).await.unwrap();
                 let mut troubles = jobs.into_iter().filter_map(|job| job.record.trouble);
                 if let Some(trouble) = troubles.find(|trouble| trouble.contains(words)) {
                     return trouble;
@@ -262,7 +269,7 @@ impl Scene {
     pub(crate) async fn until_noted(&self, words: &str) -> String {
         let look = async {
             loop {
-                let notes = self.ledger.account().await.unwrap().notes;
+                let notes = self.ledger.account(0).await.unwrap().notes;
                 if let Some(note) = notes.into_iter().find(|note| note.words.contains(words)) {
                     return note.words;
                 }
@@ -300,7 +307,7 @@ impl Scene {
     }
 
     pub(crate) async fn page(&self, batch: &str, state: StateName) -> Vec<Stored> {
-        self.ledger.page(&Self::batch(batch), Some(state), None, 100).await.unwrap()
+        self.ledger.page(&Self::batch(batch), JobFilter::In(state), None, 100).await.unwrap()
     }
 
     /// The names of all files of a batch.

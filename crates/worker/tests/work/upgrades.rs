@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use veobatch_core::{Resolution, StateName};
-use veobatch_ledger::Settings;
+use veobatch_ledger::AccountUpdate;
 use veobatch_simulator::{Config, Endpoint, Fault, Rate, Rule, Size};
 use veobatch_worker::{Until, WorkerExit};
 
@@ -92,7 +92,7 @@ async fn asking_for_4k_versions_keeps_to_the_pace_beside_submissions() {
     config.limits.rate = Some(Rate { requests: 5, window_ms: 1000 });
     let scene = Scene::new(config).await;
     let rate = Some((5, Duration::from_secs(1)));
-    scene.ledger().configure(&Settings { rate, ..Settings::default() }).await.unwrap();
+    scene.ledger().update_account(&AccountUpdate { rate, ..AccountUpdate::default() }).await.unwrap();
     scene.admit_at("garden", 12, Resolution::K4).await;
     assert_eq!(scene.work(Until::Idle).await.unwrap(), WorkerExit::Finished);
     assert_eq!(scene.count(StateName::Done).await, 12);

@@ -27,7 +27,7 @@ impl Scene {
         let staged =
             futures::stream::iter(&names).map(|name| ledger.stage(&admission, name, std::slice::from_ref(&job)));
         assert!(staged.buffer_unordered(TOGETHER).all(async |staged| staged.is_ok()).await);
-        ledger.publish(&admission, &names).await.unwrap();
+        ledger.publish(&admission, &names, None).await.unwrap();
         let finished = futures::stream::iter(&names).map(|name| self.finish(name.as_str(), 0));
         finished.buffer_unordered(TOGETHER).count().await;
     }

@@ -79,8 +79,8 @@ impl Set {
 
 async fn show(settings: &Settings, session: &Session) -> Result<u8> {
     let ledger = &*session.ledger;
-    let account = ledger.account().await?;
-    let polls = ledger.limit_polls(None).await?;
+    let account = ledger.account(0).await?;
+    let polls = account.poll_rate;
     if settings.json {
         ui::json(&document(&account, polls))?;
         return Ok(DONE);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use veobatch_ledger::{Checked, Exported, LedgerError, LedgerUrl, Moving};
+use veobatch_ledger::{CheckedExport, Exported, LedgerError, LedgerUrl, Moving};
 use veobatch_worker::carry_journals;
 
 use crate::args::settings::Settings;
@@ -210,7 +210,7 @@ impl Import {
     }
 
     /// The ledger that was exported; none if it is lost.
-    async fn source<'a>(&self, source: &'a LedgerUrl, checked: &Checked) -> Result<Option<&'a LedgerUrl>> {
+    async fn source<'a>(&self, source: &'a LedgerUrl, checked: &CheckedExport) -> Result<Option<&'a LedgerUrl>> {
         let what = || format!("find the ledger that was exported ({})", source.shown());
         if !self.source_is_lost {
             return if is_there(source) {
@@ -223,9 +223,9 @@ impl Import {
         }
         if is_there(source)
             && let Ok(ledger) = veobatch_ledger::open(source).await
-            && let Ok(account) = ledger.account().await
+            && let Ok(account) = ledger.account(0).await
             && account.moved_to.is_none()
-            && ledger.identity(0).await.is_ok_and(|found| found.id == *checked.ledger())
+            && ledger.info().await.is_ok_and(|found| found.identity.id == *checked.ledger())
         {
             return Err(Failure::bad_input(format!("do without the ledger {}", source.shown()))
                 .since("it is there, and would submit the same jobs")
@@ -235,7 +235,7 @@ impl Import {
     }
 
     /// What the old state directory knows of paid calls goes along.
-    fn carry(&self, source: &LedgerUrl, target: &LedgerUrl, checked: &Checked) -> Result<usize> {
+    fn carry(&self, source: &LedgerUrl, target: &LedgerUrl, checked: &CheckedExport) -> Result<usize> {
         // One variable names the directory of both.
         let given = self.source_state_dir.clone().or_else(|| self.state_dir.clone());
         let from = given.unwrap_or_else(|| usual_state_dir(source));
@@ -248,7 +248,7 @@ impl Import {
         })
     }
 
-    fn tell(&self, checked: &Checked, target: &LedgerUrl, journals: usize) {
+    fn tell(&self, checked: &CheckedExport, target: &LedgerUrl, journals: usize) {
         let (jobs, batches) = (counted(checked.jobs(), "job"), batches_of(checked.batches()));
         ui::message(format_args!("imported {jobs} of {batches} into {}", target.shown()));
         if journals > 0 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use veobatch_core::{JobKey, StateName};
-use veobatch_ledger::{BatchSummary, Ledger, Stored};
+use veobatch_ledger::{BatchSummary, JobFilter, Ledger, Stored};
 
 use crate::args::parse::parse_age;
 use crate::args::settings::Settings;
@@ -99,9 +99,9 @@ impl Purge {
             ui::message("nothing was forgotten");
             return Ok(UNFINISHED);
         }
-        ledger.forget(name).await.map_err(failed)?;
+        ledger.forget(Some(name)).await.map_err(failed)?;
         // From here on it is forgotten; what is left is only room, and if this is cut off any worker goes on with it.
-        while ledger.clear().await.map_err(failed)? {}
+        while ledger.forget(None).await.map_err(failed)? {}
         if settings.json {
             ui::json(&json!({"batch": name, "compacted": 0, "forgotten": true, "jobs": batch.total()}))?;
         }
@@ -137,9 +137,9 @@ async fn awaited(ledger: &dyn Ledger, batch: &BatchSummary) -> Result<Option<(Jo
         let mut after = None;
         loop {
             let jobs = if state == StateName::Done {
-                ledger.whole(&batch.batch, after.as_ref(), PAGE).await
+                ledger.page(&batch.batch, JobFilter::Whole, after.as_ref(), PAGE).await
             } else {
-                ledger.page(&batch.batch, Some(state), after.as_ref(), PAGE).await
+                ledger.page(&batch.batch, JobFilter::In(state), after.as_ref(), PAGE).await
             };
             let jobs = jobs?;
             if let Some(found) = jobs.iter().find_map(open_stray) {

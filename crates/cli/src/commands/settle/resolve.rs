@@ -3,7 +3,7 @@
 use clap::{ArgGroup, Args};
 use veobatch_api::Dialect;
 use veobatch_core::{Event, JobKey, Progress, Record, State, TaskId, Verdict, payable_once_settled};
-use veobatch_ledger::{Changed, Ledger, Stored};
+use veobatch_ledger::{Changed, Ledger, Lookup, Stored};
 
 use crate::args::settings::{Service, Settings};
 use crate::exit::{DONE, UNFINISHED};
@@ -94,7 +94,7 @@ impl Resolve {
         let refused = || Failure::bad_input(format!("take task {id} for job {key}"));
         let task = TaskId::parse(id)
             .ok_or_else(|| refused().since("that cannot be a task's id").hint("copy it from https://kie.ai/logs"))?;
-        let owner = session.ledger.find_task(&task).await?;
+        let owner = session.ledger.owner(Lookup::Task(&task)).await?;
         if let Some(owner) = owner {
             return Err(refused()
                 .since(format!("it belongs to job {owner}"))
@@ -139,7 +139,7 @@ async fn settle(ledger: &dyn Ledger, stored: Stored, verdict: Verdict, settings:
         Changed::Lost => return Err(unchanged(&key, "is being worked on by somebody else")),
     }
     if settings.json
-        && let Some(stored) = ledger.read(&key).await?
+        && let Some(stored) = ledger.find(Lookup::Name(&key)).await?
     {
         ui::json(&json::Job::of(&stored))?;
     }

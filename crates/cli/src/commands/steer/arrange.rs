@@ -51,7 +51,7 @@ pub(crate) async fn change(settings: &Settings, name: &str, asked: &BatchOptions
     let ledger = &*session.ledger;
     let before = lookup::batch(ledger, name).await?;
     let batch = &before.batch;
-    let now = ledger.calendar().await?;
+    let now = ledger.info().await?.calendar;
     let changes = update_batch(ledger, batch, &before.terms, asked, now)
         .await
         .map_err(|error| Failure::ledger(format!("arrange batch {batch}"), &error))?;

@@ -89,7 +89,7 @@ async fn cancel(settings: &Settings, ledger: &dyn Ledger, batches: Vec<BatchSumm
     let failed = |batch: &BatchId, error| Failure::ledger(format!("cancel batch {batch}"), &error);
     // From here on nothing of them is submitted, even if the sweep is cut off: any worker finishes it.
     for batch in batches.iter().map(|before| &before.batch) {
-        ledger.flag(batch, BatchFlag::Cancelling(true)).await.map_err(|error| failed(batch, error))?;
+        ledger.update_batch(batch, &BatchFlag::Cancelling(true).into()).await.map_err(|error| failed(batch, error))?;
     }
     let mut shown = Vec::new();
     for before in batches {

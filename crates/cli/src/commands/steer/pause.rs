@@ -108,7 +108,7 @@ async fn set(settings: &Settings, whole: &Whole, verb: &str, flag: BatchFlag) ->
 /// Sets the flag of one batch; what it is from now on, or nothing if it was forgotten meanwhile.
 async fn put(ledger: &dyn Ledger, before: &BatchSummary, verb: &str, flag: &BatchFlag) -> Result<Option<BatchSummary>> {
     let batch = &before.batch;
-    match ledger.flag(batch, flag.clone()).await {
+    match ledger.update_batch(batch, &flag.clone().into()).await {
         Ok(()) => {}
         Err(LedgerError::UnknownBatch(_)) => {
             ui::message(format_args!("batch {batch} was forgotten meanwhile"));

@@ -135,7 +135,7 @@ impl Retry {
         states: &[StateName],
         order: Order<'_>,
     ) -> Result<Plan> {
-        let stored = ledger.account().await?.prices;
+        let stored = ledger.account(0).await?.prices;
         let prices = if stored.is_empty() { Prices::default().by_class().into_iter().collect() } else { stored };
         let mut plan = Plan::default();
         let mut count = |jobs: &[Stored]| {

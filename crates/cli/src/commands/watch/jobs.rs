@@ -114,7 +114,7 @@ impl Pages<'_> {
         if want == 0 {
             return Ok(None);
         }
-        let page = self.ledger.page(self.batch, self.state, self.after.as_ref(), want).await?;
+        let page = self.ledger.page(self.batch, self.state.into(), self.after.as_ref(), want).await?;
         self.left = if page.len() < want { 0 } else { self.left - page.len() };
         match page.last() {
             Some(last) => self.after = Some(last.key.job.clone()),

@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::Args;
 use serde_json::{Value, json};
 use veobatch_core::{Attempt, BatchId, JobId, JobKey, Spec};
-use veobatch_ledger::{Ledger, LedgerError, Stored};
+use veobatch_ledger::{Ledger, LedgerError, Lookup, Stored};
 
 use crate::args::settings::{Output, Settings};
 use crate::exit::DONE;
@@ -49,7 +49,7 @@ impl Show {
             return tell_unreadable(settings, &key, &why);
         }
         let stored = lookup::job(ledger, &batch.batch, &self.job).await?;
-        let account = ledger.account().await?;
+        let account = ledger.account(0).await?;
         let why = Blocked::of(&stored, &batch, &account);
         let doubt = Doubt::of(ledger, &stored).await?;
         if settings.json {
@@ -65,7 +65,7 @@ impl Show {
     /// The job's name and what cannot be read, if it is there and this program cannot read it.
     async fn unreadable(&self, ledger: &dyn Ledger, batch: &BatchId) -> Option<(JobKey, String)> {
         let key = JobKey { batch: batch.clone(), job: JobId::parse(&self.job).ok()? };
-        match ledger.read(&key).await {
+        match ledger.find(Lookup::Name(&key)).await {
             Err(LedgerError::Unreadable { key, why }) => Some((key, why)),
             Ok(_) | Err(_) => None,
         }

@@ -81,7 +81,7 @@ impl Status {
             return Ok(DONE);
         };
         let ledger = &*session.ledger;
-        let account = ledger.account().await?;
+        let account = ledger.account(0).await?;
         let listed = self.list(settings, ledger, account.now).await?;
         let batches = &listed.batches;
         let forecasts = Forecasts::of(ledger, &[]).await?.priced(ledger, batches).await?;

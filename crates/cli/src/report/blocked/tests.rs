@@ -36,6 +36,8 @@ fn batch() -> BatchSummary {
 fn account() -> Account {
     Account {
         pace: Pace::default(),
+        poll_rate: 20,
+        slots: veobatch_ledger::SlotUse::default(),
         allowance: 20_000,
         in_flight: 0,
         next_slot: NOW,

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use veobatch_core::{Event, JobId, JobKey, Spec, Start};
-use veobatch_ledger::{Admission, NewJob, SqliteLedger};
+use veobatch_ledger::{Admission, Lookup, NewJob, SqliteLedger};
 
 use super::text::closed;
 use super::*;
@@ -149,8 +149,8 @@ async fn batches_at_rest_cost_no_forecast_anything_unless_they_are_named() {
     for batch in [&rested, &moving] {
         ledger.stage(&admission, batch, &[NewJob { id: job.clone(), spec: Spec::default() }]).await.unwrap();
     }
-    ledger.publish(&admission, &[rested.clone(), moving]).await.unwrap();
-    let stored = ledger.read(&JobKey { batch: rested.clone(), job }).await.unwrap().unwrap();
+    ledger.publish(&admission, &[rested.clone(), moving], None).await.unwrap();
+    let stored = ledger.find(Lookup::Name(&JobKey { batch: rested.clone(), job })).await.unwrap().unwrap();
     order(&ledger, stored, Order::all(&Event::Cancel)).await.unwrap();
     for (named, all) in [(&[][..], &["moving"][..]), (&[rested], &["moving", "rested"])] {
         let forecasts = Forecasts::of(&ledger, named).await.unwrap();

@@ -1,24 +1,24 @@
 //! A server's keys as lines, page by page, as long as nothing changes.
 
 use std::collections::hash_map::DefaultHasher;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash as _, Hasher as _};
 
 use redis::{Cmd, FromRedisValue, Value};
 use tokio::sync::mpsc;
 use veobatch_core::{StateName, Timestamp, fold};
 
-use super::super::RedisLedger;
-use super::super::admission::texts;
-use super::super::shared;
+use super::super::ledger::RedisLedger;
+use super::super::scripts::texts;
+use super::super::{hints, identity};
 use super::PAGE;
 use crate::LedgerError;
 use crate::digest::CLASS_MARK;
 use crate::migration::FORMAT;
 use crate::sqlite::wall_clock;
 use crate::transfer::{
-    Account, Alias, Batch, Bytes, CHUNK, Daily, Entry, Fast, Gate, Header, Heard, Job, Low, Moved, Seen, Sent, Slot,
-    TaskOf, UNLIMITED, Unreadable, VERSION, digits,
+    AccountLine, Alias, Batch, Bytes, CHUNK, Daily, ExportEntry, Fast, Gate, Header, Heard, Job, Low, Moved, Seen,
+    Sent, Slot, TaskOf, UNLIMITED, Unreadable, VERSION, digits,
 };
 use veobatch_core::account::{Pace, SLOT_HOURS};
 
@@ -27,8 +27,8 @@ type Fields = HashMap<String, Vec<u8>>;
 /// `meta`, `acct`, `price`, `heard`, `seen`, `polls`, and the arrivals.
 type Told = (Fields, Fields, Fields, Fields, Fields, Fields, Vec<(String, u64)>);
 
-/// Buckets of an index that are read in one go.
-const BUCKETS: usize = 20;
+/// Entries of an index that are read in one go, about.
+const ENTRIES: usize = 1000;
 
 /// An export under way.
 struct Reading<'a> {
@@ -39,7 +39,7 @@ struct Reading<'a> {
 
 /// Sends the ledger.
 pub(super) async fn all(ledger: &RedisLedger, source: &str, to: &mpsc::Sender<Sent>) -> Result<(), LedgerError> {
-    let id = shared::id(&ledger.server).await?;
+    let id = identity::id(&ledger.server).await?;
     let mut asked = redis::pipe();
     asked.atomic();
     for key in ["meta", "acct", "price", "heard", "seen", "polls"] {
@@ -47,7 +47,7 @@ pub(super) async fn all(ledger: &RedisLedger, source: &str, to: &mpsc::Sender<Se
     }
     asked.cmd("ZRANGE").arg(ledger.server.key("arrivals")).arg(0).arg(-1).arg("WITHSCORES");
     let told: Told = ledger.server.ask_all(&asked).await?;
-    let time = shared::now(&ledger.server).await?;
+    let time = identity::now(&ledger.server).await?;
     let (meta, arrivals) = (&told.0, told.6.clone());
     if let Some(moved) = text(meta, "moved") {
         return Err(Moved::parse(&moved).error());
@@ -67,9 +67,9 @@ pub(super) async fn all(ledger: &RedisLedger, source: &str, to: &mpsc::Sender<Se
     reading.send(Sent::Header(Box::new(header))).await?;
     let mut account = account(&told, arrivals);
     account.slots = reading.slots(time).await?;
-    reading.entry(Entry::Account(Box::new(account))).await?;
+    reading.entry(ExportEntry::Account(Box::new(account))).await?;
     let numbers = reading.batches().await?;
-    reading.tasks(&numbers, number(meta, "task_buckets").unwrap_or(1)).await?;
+    reading.tasks(&numbers).await?;
     reading.check().await
 }
 
@@ -81,20 +81,17 @@ fn number<T: std::str::FromStr>(of: &Fields, field: &str) -> Option<T> {
     text(of, field)?.parse().ok()
 }
 
-fn account((meta, acct, price, heard, seen, polls, _): &Told, arrivals: Vec<(String, u64)>) -> Account {
+fn account((meta, acct, price, heard, seen, polls, _): &Told, arrivals: Vec<(String, u64)>) -> AccountLine {
     let usual = Pace::default();
     let bound = text(meta, "bound");
     let (api_base, fingerprint) = bound.as_deref().and_then(|bound| bound.split_once('\n')).unzip();
     let rank = |(token, bound): &(String, u64)| (*bound, token.clone());
     let mut arrivals = arrivals;
     arrivals.sort_by_key(rank);
-    let seen = seen.iter().filter_map(|(kind, stored)| {
-        let stored = String::from_utf8_lossy(stored);
-        let (at, life) = stored.split_once(' ')?;
-        Some((kind.clone(), Seen { at: at.parse().ok()?, life: life.to_owned() }))
-    });
+    let hints =
+        |of: &Fields| hints::read_all(of.keys().filter_map(|name| Some((name.clone(), text(of, name)?))).collect());
     let prices = price.keys().filter_map(|class| Some((class.clone(), number(price, class)?)));
-    Account {
+    AccountLine {
         salt: meta.get("salt").cloned().map(Bytes),
         api_base: api_base.map(str::to_owned),
         fingerprint: fingerprint.map(str::to_owned),
@@ -120,8 +117,8 @@ fn account((meta, acct, price, heard, seen, polls, _): &Told, arrivals: Vec<(Str
             count: number(acct, "fast_n").unwrap_or_default(),
             before: number(acct, "fast_was"),
         },
-        heard: number(heard, "submitted").zip(number(heard, "at")).map(|(submitted, at)| Heard { submitted, at }),
-        seen: seen.collect(),
+        heard: Heard::of(&hints(heard)),
+        seen: Seen::of(hints(seen)),
         slots: Vec::new(),
     }
 }
@@ -158,8 +155,8 @@ impl Reading<'_> {
         self.to.send(sent).await.map_err(gone)
     }
 
-    async fn entry(&self, entry: Entry) -> Result<(), LedgerError> {
-        self.send(Sent::Entry(Box::new(entry))).await
+    async fn entry(&self, entry: ExportEntry) -> Result<(), LedgerError> {
+        self.send(Sent::ExportEntry(Box::new(entry))).await
     }
 
     fn key(&self, name: &str) -> String {
@@ -201,9 +198,9 @@ impl Reading<'_> {
             }
             published.push(n);
             let at = u32::try_from(published.len()).unwrap_or(u32::MAX);
-            self.entry(Entry::Batch(Box::new(batch(&fields, at, jobs, rested)))).await?;
+            self.entry(ExportEntry::Batch(Box::new(batch(&fields, at, jobs, rested)))).await?;
             let names = self.jobs(n, at, jobs).await?;
-            self.aliases(n, at, &names, number(&fields, "buckets").unwrap_or(1)).await?;
+            self.aliases(n, at, &names).await?;
         }
         self.send(Sent::LeftOut(left_out)).await?;
         Ok(published)
@@ -223,55 +220,63 @@ impl Reading<'_> {
             for (seq, row) in (from..end).zip(rows) {
                 let job = row.job(at, seq);
                 names.push(hash(&field_of(&job.id)));
-                self.entry(Entry::Job(Box::new(job))).await?;
+                self.entry(ExportEntry::Job(Box::new(job))).await?;
             }
         }
         Ok(names)
     }
 
     /// Names in the index that are not their job's own.
-    async fn aliases(&self, n: u32, at: u32, names: &[u64], buckets: usize) -> Result<(), LedgerError> {
+    async fn aliases(&self, n: u32, at: u32, names: &[u64]) -> Result<(), LedgerError> {
         let mut found: Vec<(u32, String)> = Vec::new();
-        for from in (0..buckets).step_by(BUCKETS) {
-            let end = buckets.min(from + BUCKETS);
-            let mut asked = redis::pipe();
-            for bucket in from..end {
-                asked.cmd("HGETALL").arg(self.key(&format!("b{n}:i{bucket}")));
+        let mut cursor = None;
+        while let Some(entries) = self.scan(&format!("b{n}:i"), &mut cursor).await? {
+            for (name, seq) in entries {
+                let seq: u32 = seq.parse().unwrap_or(u32::MAX);
+                if names.get(seq as usize).is_some_and(|own| *own != hash(&name)) {
+                    found.push((seq, name));
+                }
             }
-            let entries: Vec<HashMap<String, u32>> = self.ledger.server.ask_all(&asked).await?;
-            let others = entries
-                .into_iter()
-                .flatten()
-                .filter(|(name, seq)| names.get(*seq as usize).is_some_and(|own| *own != hash(name)));
-            found.extend(others.map(|(name, seq)| (seq, name)));
         }
         found.sort();
+        found.dedup();
         for (seq, name) in found {
-            self.entry(Entry::Alias(Alias { batch: at, seq, name })).await?;
+            self.entry(ExportEntry::Alias(Alias { batch: at, seq, name })).await?;
         }
         Ok(())
     }
 
-    async fn tasks(&self, numbers: &[u32], buckets: usize) -> Result<(), LedgerError> {
-        for from in (0..buckets).step_by(BUCKETS) {
-            let end = buckets.min(from + BUCKETS);
-            let mut asked = redis::pipe();
-            for bucket in from..end {
-                asked.cmd("HGETALL").arg(self.key(&format!("t{bucket}")));
-            }
-            let entries: Vec<HashMap<String, String>> = self.ledger.server.ask_all(&asked).await?;
-            for (sha1, member) in entries.into_iter().flatten() {
-                let place = member.split_once(':').and_then(|(n, seq)| {
+    async fn tasks(&self, numbers: &[u32]) -> Result<(), LedgerError> {
+        let mut sent = BTreeSet::new();
+        let mut cursor = None;
+        while let Some(entries) = self.scan("t", &mut cursor).await? {
+            for (sha1, member) in entries {
+                let position = member.split_once(':').and_then(|(n, seq)| {
                     // Of a forgotten batch, and not cleared away yet.
                     Some((numbers.binary_search(&n.parse().ok()?).ok()? + 1, seq.parse().ok()?))
                 });
-                if let Some((at, seq)) = place {
+                // A scan may tell an entry twice.
+                if let Some((at, seq)) = position
+                    && sent.insert(hash(&sha1))
+                {
                     let batch = u32::try_from(at).unwrap_or(u32::MAX);
-                    self.entry(Entry::Task(TaskOf { batch, seq, sha1 })).await?;
+                    self.entry(ExportEntry::Task(TaskOf { batch, seq, sha1 })).await?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// The next entries of an index; `None` once there are no more. The cursor is absent before the first.
+    async fn scan(&self, key: &str, cursor: &mut Option<u64>) -> Result<Option<Vec<(String, String)>>, LedgerError> {
+        if *cursor == Some(0) {
+            return Ok(None);
+        }
+        let mut asked = Cmd::new();
+        asked.arg("HSCAN").arg(self.key(key)).arg(cursor.unwrap_or(0)).arg("COUNT").arg(ENTRIES);
+        let (next, entries) = self.ledger.server.ask(&asked).await?;
+        *cursor = Some(next);
+        Ok(Some(entries))
     }
 }
 
@@ -282,7 +287,7 @@ fn changed_meanwhile() -> LedgerError {
     )
 }
 
-/// A job's name as the index has it (`short` in `index.lua`).
+/// A job's name as the index has it (`name_field` in `names.lua`).
 fn field_of(id: &str) -> String {
     const LONGEST: usize = 40;
     let folded = fold(id);

@@ -3,21 +3,21 @@
 use veobatch_core::{StateName, fold};
 
 use crate::digest::CLASS_MARK;
-use crate::transfer::{Account, Batch, Entry, Job, Shift, bytes_of};
+use crate::transfer::{AccountLine, Batch, ExportEntry, Job, Shift, bytes_of};
 
 type Args = Vec<Vec<u8>>;
 
 /// Adds the records of an entry.
-pub(super) fn record(args: &mut Args, entry: &Entry, shift: Shift) {
+pub(super) fn record(args: &mut Args, entry: &ExportEntry, shift: Shift) {
     match entry {
-        Entry::Account(found) => account(args, found, shift),
-        Entry::Batch(found) => batch(args, found),
-        Entry::Job(found) => job(args, found, shift),
-        Entry::Alias(found) => {
+        ExportEntry::Account(found) => account(args, found, shift),
+        ExportEntry::Batch(found) => batch(args, found),
+        ExportEntry::Job(found) => job(args, found, shift),
+        ExportEntry::Alias(found) => {
             push(args, ["L", &found.batch.to_string(), &found.seq.to_string(), &found.name]);
         }
-        Entry::Task(found) => push(args, ["T", &found.batch.to_string(), &found.seq.to_string(), &found.sha1]),
-        Entry::End(_) => {}
+        ExportEntry::Task(found) => push(args, ["T", &found.batch.to_string(), &found.seq.to_string(), &found.sha1]),
+        ExportEntry::End(_) => {}
     }
 }
 
@@ -39,7 +39,7 @@ fn fields<'a>(of: impl IntoIterator<Item = (&'a str, Option<String>)>) -> Args {
     there.flatten().map(String::into_bytes).collect()
 }
 
-fn account(args: &mut Args, of: &Account, shift: Shift) {
+fn account(args: &mut Args, of: &AccountLine, shift: Shift) {
     let at = |ms: u64| shift.of(ms).to_string();
     let text = |number: &dyn ToString| Some(number.to_string());
     let flag = |is: bool| is.then(|| "1".to_owned());
@@ -84,14 +84,10 @@ fn account(args: &mut Args, of: &Account, shift: Shift) {
     command(args, "HSET", "price", fields(of.prices.iter().map(|(class, price)| (class.as_str(), text(price)))));
     let arrivals = of.arrivals.iter().flat_map(|(token, bound)| [at(*bound), token.clone()]);
     command(args, "ZADD", "arrivals", arrivals.map(String::into_bytes).collect());
-    let heard = of.heard.as_ref();
-    let heard = [
-        ("submitted", heard.map(|heard| heard.submitted.to_string())),
-        ("at", heard.map(|heard| heard.at.to_string())),
-    ];
-    command(args, "HSET", "heard", fields(heard));
-    let seen = of.seen.iter().map(|(kind, seen)| (kind.as_str(), Some(format!("{} {}", seen.at, seen.life))));
-    command(args, "HSET", "seen", fields(seen));
+    for (kind, hint) in of.hints() {
+        let stored = format!("{} {}", hint.at.as_millis(), hint.text);
+        command(args, "HSET", kind.as_str(), fields([(hint.name.as_str(), Some(stored))]));
+    }
     for slot in &of.slots {
         let key = format!("u{}", slot.hour);
         command(args, "HSET", &key, fields([(slot.why.as_str(), Some(format!("{:.6}", slot.n)))]));
@@ -112,7 +108,6 @@ fn batch(args: &mut Args, of: &Batch) {
         ("admitted", Some(jobs.clone())),
         ("published", Some(jobs)),
         ("shown", Some("imported".to_owned())),
-        ("buckets", Some("1".to_owned())),
         ("paused", flag(of.paused)),
         ("why", of.paused_because.clone()),
         ("cancelling", flag(of.cancelling)),

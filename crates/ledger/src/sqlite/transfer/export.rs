@@ -3,13 +3,16 @@
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use tokio::sync::mpsc;
 
+use super::super::hints;
+use super::super::marks::{id, moved, stamp_of};
 use super::super::row::put_state;
-use super::{clock, id, moved, now, stamp_of};
+use super::{clock, now};
 use crate::digest::of_task;
+use crate::hints::HintKind;
 use crate::migration::FORMAT;
 use crate::transfer::{
-    Account, Alias, Batch, Bytes, Daily, Entry, Fast, Gate, Header, Heard, Job, Low, Seen, Sent, Slot, TaskOf,
-    UNLIMITED, Unreadable, VERSION, digits,
+    AccountLine, Alias, Batch, Bytes, Daily, ExportEntry, Fast, Gate, Header, Heard, Job, Low, Seen, Sent, Slot,
+    TaskOf, UNLIMITED, Unreadable, VERSION, digits,
 };
 use crate::{LedgerError, LedgerId};
 use veobatch_core::StateName;
@@ -41,7 +44,7 @@ pub(super) fn all(sql: &mut Connection, source: String, to: &mpsc::Sender<Sent>)
         exported,
     };
     send(to, Sent::Header(Box::new(header)))?;
-    entry(to, Entry::Account(Box::new(account(&sql)?)))?;
+    entry(to, ExportEntry::Account(Box::new(account(&sql)?)))?;
     batches(&sql, to)?;
     tasks(&sql, to)?;
     let staged = "SELECT ifnull(sum(next - iif(published IS NULL, 0, shown)), 0) FROM batch WHERE forgotten IS NULL";
@@ -53,11 +56,11 @@ fn send(to: &mpsc::Sender<Sent>, sent: Sent) -> Result<(), LedgerError> {
     to.blocking_send(sent).map_err(|_| LedgerError::Unavailable("nobody writes the export any more".to_owned()))
 }
 
-fn entry(to: &mpsc::Sender<Sent>, entry: Entry) -> Result<(), LedgerError> {
-    send(to, Sent::Entry(Box::new(entry)))
+fn entry(to: &mpsc::Sender<Sent>, entry: ExportEntry) -> Result<(), LedgerError> {
+    send(to, Sent::ExportEntry(Box::new(entry)))
 }
 
-fn account(sql: &Connection) -> Result<Account, LedgerError> {
+fn account(sql: &Connection) -> Result<AccountLine, LedgerError> {
     let daily = |row: &Row<'_>| {
         let credits: Option<i64> = row.get("daily")?;
         let (zone, from, until) = (row.get("zone")?, ms(row, "day_from")?, ms(row, "day_until")?);
@@ -73,7 +76,7 @@ fn account(sql: &Connection) -> Result<Account, LedgerError> {
         Ok::<_, rusqlite::Error>(to.map(|to| Low { to: rounded(to), since, peak: rounded(peak) }))
     };
     let mut account = sql.query_row("SELECT * FROM account", [], |row| {
-        Ok(Account {
+        Ok(AccountLine {
             salt: Some(Bytes(row.get("salt")?)),
             api_base: row.get("api_base")?,
             fingerprint: row.get("fingerprint")?,
@@ -87,19 +90,17 @@ fn account(sql: &Connection) -> Result<Account, LedgerError> {
             gate: gate(row)?,
             troubles: row.get("troubles")?,
             fastest: Fast { present: row.get("fast")?, count: row.get("fast_n")?, before: row.get("fast_was")? },
-            ..Account::default()
+            ..AccountLine::default()
         })
     })?;
     account.poll_rate = sql.query_row("SELECT rate FROM polls", [], |row| row.get(0))?;
     account.upgrade_turn = one(sql, "SELECT until FROM upgrade_turn", |row| ms(row, 0))?;
-    account.heard =
-        one(sql, "SELECT submitted, at FROM heard", |row| Ok(Heard { submitted: ms(row, 0)?, at: ms(row, 1)? }))?;
+    account.heard = Heard::of(&hints::all(sql, HintKind::Heard)?);
     account.arrivals =
         list(sql, "SELECT token, bound FROM arrival ORDER BY bound, token", |row| Ok((row.get(0)?, ms(row, 1)?)))?;
     account.prices =
         list(sql, "SELECT class, credits FROM price", |row| Ok((row.get(0)?, row.get(1)?)))?.into_iter().collect();
-    let seen = |row: &Row<'_>| Ok((row.get(0)?, Seen { at: ms(row, 1)?, life: row.get(2)? }));
-    account.seen = list(sql, "SELECT kind, at, life FROM seen", seen)?.into_iter().collect();
+    account.seen = Seen::of(hints::all(sql, HintKind::Durations)?);
     let slot = |row: &Row<'_>| Ok(Slot { hour: row.get(0)?, why: row.get(1)?, n: rounded(row.get::<_, f64>(2)?) });
     account.slots = list(sql, "SELECT hour, why, n FROM slot ORDER BY hour, why", slot)?;
     Ok(account)
@@ -145,13 +146,13 @@ fn batches(sql: &Connection, to: &mpsc::Sender<Sent>) -> Result<(), LedgerError>
             unsure: row.get::<_, Option<u32>>("unsure")?.unwrap_or_default(),
         };
         let shown = i64::from(batch.jobs);
-        entry(to, Entry::Batch(Box::new(batch)))?;
+        entry(to, ExportEntry::Batch(Box::new(batch)))?;
         jobs(sql, to, number, super::super::row::id_at(id, 0), super::super::row::id_at(id, shown))?;
         let alias = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get(1)?));
         for (job, name) in
             list(sql, &format!("SELECT job, name FROM alias WHERE batch = {id} ORDER BY job, name"), alias)?
         {
-            entry(to, Entry::Alias(Alias { batch: number, seq: seq(job), name }))?;
+            entry(to, ExportEntry::Alias(Alias { batch: number, seq: seq(job), name }))?;
         }
     }
     Ok(())
@@ -165,7 +166,7 @@ fn jobs(sql: &Connection, to: &mpsc::Sender<Sent>, batch: u32, from: i64, end: i
     )?;
     let mut rows = all.query((from, end))?;
     while let Some(row) = rows.next()? {
-        entry(to, Entry::Job(Box::new(job(batch, row)?)))?;
+        entry(to, ExportEntry::Job(Box::new(job(batch, row)?)))?;
     }
     Ok(())
 }
@@ -214,7 +215,7 @@ fn tasks(sql: &Connection, to: &mpsc::Sender<Sent>) -> Result<(), LedgerError> {
         let Ok(place) = ids.binary_search(&(job >> 32)) else { continue };
         let sha1 = task.strip_prefix('#').map_or_else(|| of_task(&task), str::to_owned);
         let batch = u32::try_from(place + 1).unwrap_or(u32::MAX);
-        entry(to, Entry::Task(TaskOf { batch, seq: seq(job), sha1 }))?;
+        entry(to, ExportEntry::Task(TaskOf { batch, seq: seq(job), sha1 }))?;
     }
     Ok(())
 }

@@ -1,18 +1,20 @@
-//! Lines as a file's rows. Sums are not imported: they are counted.
+//! Lines as a file's rows. Counters are not imported: they are counted.
 
 use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 use veobatch_core::{Lane, StateName, fold};
 
-use super::super::row::{UNLIMITED as FLYING, id_at, put_lane, put_state, put_time};
-use super::super::sums;
-use super::{imported, now};
+use super::super::counters;
+use super::super::marks::imported;
+use super::super::row::{UNLIMITED as IN_FLIGHT, id_at, put_lane, put_state, put_time};
+use super::now;
 use crate::LedgerError;
 use crate::digest::task_key;
+use crate::hints::Hint;
 use crate::transfer::{
-    Account, Alias, Batch, Bytes, Entry, Import, Job, Shift, TaskOf, UNLIMITED, begun_elsewhere, bytes_of, not_empty,
-    out_of_step,
+    AccountLine, Alias, Batch, Bytes, ExportEntry, Import, Job, Shift, TaskOf, UNLIMITED, begun_elsewhere, bytes_of,
+    not_empty, out_of_step,
 };
 
 pub(super) fn begin(sql: &Connection, mut import: Import) -> Result<u64, LedgerError> {
@@ -59,7 +61,7 @@ fn running(sql: &Connection, import: &Import) -> Result<Import, LedgerError> {
     imported(sql)?.filter(|known| known.id == import.id).ok_or_else(out_of_step)
 }
 
-pub(super) fn add(sql: &Connection, import: &Import, from: u64, entries: &[Entry]) -> Result<(), LedgerError> {
+pub(super) fn add(sql: &Connection, import: &Import, from: u64, entries: &[ExportEntry]) -> Result<(), LedgerError> {
     let import = running(sql, import)?;
     let (there, end) = (added(sql)?, from + entries.len() as u64);
     if there >= end {
@@ -68,18 +70,18 @@ pub(super) fn add(sql: &Connection, import: &Import, from: u64, entries: &[Entry
     if there != from || import.done {
         return Err(out_of_step());
     }
-    let (shift, mut sums) = (import.shift(), Sums::default());
+    let (shift, mut counted) = (import.shift(), Counted::default());
     for entry in entries {
         match entry {
-            Entry::Account(found) => account(sql, found, shift)?,
-            Entry::Batch(found) => batch(sql, found)?,
-            Entry::Job(found) => job(sql, found, shift, &mut sums)?,
-            Entry::Alias(found) => alias(sql, found)?,
-            Entry::Task(found) => task(sql, found)?,
-            Entry::End(_) => {}
+            ExportEntry::Account(found) => account(sql, found, shift)?,
+            ExportEntry::Batch(found) => batch(sql, found)?,
+            ExportEntry::Job(found) => job(sql, found, shift, &mut counted)?,
+            ExportEntry::Alias(found) => alias(sql, found)?,
+            ExportEntry::Task(found) => task(sql, found)?,
+            ExportEntry::End(_) => {}
         }
     }
-    sums.store(sql)?;
+    counted.store(sql)?;
     sql.execute("UPDATE transfer SET added = ?", [end.cast_signed()])?;
     Ok(())
 }
@@ -100,26 +102,26 @@ pub(super) fn finish(sql: &Connection, import: &Import) -> Result<(), LedgerErro
 
 /// What jobs add up to, by batch.
 #[derive(Default)]
-struct Sums {
+struct Counted {
     states: BTreeMap<(i64, i64), i64>,
     ready: BTreeMap<i64, i64>,
     credits: BTreeMap<i64, i64>,
-    flying: i64,
+    in_flight: i64,
 }
 
-impl Sums {
+impl Counted {
     fn store(self, sql: &Connection) -> Result<(), LedgerError> {
         for ((batch, state), n) in self.states {
-            sums::counted(sql, batch, state, n)?;
+            counters::counted(sql, batch, state, n)?;
         }
         for (batch, n) in self.ready {
-            sums::readied(sql, batch, n)?;
+            counters::readied(sql, batch, n)?;
         }
         let mut credit = sql.prepare_cached("UPDATE batch SET credits = credits + ? WHERE id = ?")?;
         for (batch, n) in self.credits {
             credit.execute((n, batch))?;
         }
-        sql.execute("UPDATE account SET flying = flying + ?", [self.flying])?;
+        sql.execute("UPDATE account SET flying = flying + ?", [self.in_flight])?;
         Ok(())
     }
 }
@@ -128,7 +130,7 @@ fn signed(ms: u64) -> i64 {
     i64::try_from(ms).unwrap_or(i64::MAX - 1)
 }
 
-fn account(sql: &Connection, of: &Account, shift: Shift) -> Result<(), LedgerError> {
+fn account(sql: &Connection, of: &AccountLine, shift: Shift) -> Result<(), LedgerError> {
     let at = |ms: u64| signed(shift.of(ms));
     let (gate, daily, low) = (of.gate.as_ref(), of.daily.as_ref(), of.lowered.as_ref());
     let trial = gate.and_then(|gate| gate.trial.as_ref());
@@ -171,18 +173,14 @@ fn account(sql: &Connection, of: &Account, shift: Shift) -> Result<(), LedgerErr
 }
 
 /// What other tables hold of it.
-fn beside_the_account(sql: &Connection, of: &Account, shift: Shift) -> Result<(), LedgerError> {
+fn beside_the_account(sql: &Connection, of: &AccountLine, shift: Shift) -> Result<(), LedgerError> {
     let at = |ms: u64| signed(shift.of(ms));
     sql.execute("UPDATE polls SET rate = ?", [of.poll_rate])?;
-    for table in ["arrival", "price", "seen", "slot", "heard", "upgrade_turn"] {
+    for table in ["arrival", "price", "slot", "hint", "upgrade_turn"] {
         sql.execute(&format!("DELETE FROM {table}"), [])?;
     }
     if let Some(until) = of.upgrade_turn {
         sql.execute("INSERT INTO upgrade_turn (one, until) VALUES (1, ?)", [at(until)])?;
-    }
-    if let Some(heard) = &of.heard {
-        let insert = "INSERT INTO heard (one, submitted, at) VALUES (1, ?, ?)";
-        sql.execute(insert, (signed(heard.submitted), signed(heard.at)))?;
     }
     for (token, bound) in &of.arrivals {
         sql.execute("INSERT OR IGNORE INTO arrival (token, bound) VALUES (?, ?)", (token, at(*bound)))?;
@@ -190,8 +188,9 @@ fn beside_the_account(sql: &Connection, of: &Account, shift: Shift) -> Result<()
     for (class, credits) in &of.prices {
         sql.execute("INSERT INTO price (class, credits) VALUES (?, ?)", (class, credits))?;
     }
-    for (kind, seen) in &of.seen {
-        sql.execute("INSERT INTO seen (kind, at, life) VALUES (?, ?, ?)", (kind, signed(seen.at), &seen.life))?;
+    for (kind, Hint { name, at, text }) in of.hints() {
+        let insert = "INSERT INTO hint (kind, name, at, text) VALUES (?, ?, ?, ?)";
+        sql.execute(insert, (kind.as_str(), name, put_time(at), text))?;
     }
     for slot in &of.slots {
         sql.execute("INSERT OR REPLACE INTO slot (hour, why, n) VALUES (?, ?, ?)", (slot.hour, &slot.why, slot.n))?;
@@ -241,12 +240,12 @@ fn state(of: &Job) -> Result<i64, LedgerError> {
     })
 }
 
-fn job(sql: &Connection, of: &Job, shift: Shift, sums: &mut Sums) -> Result<(), LedgerError> {
+fn job(sql: &Connection, of: &Job, shift: Shift, counted: &mut Counted) -> Result<(), LedgerError> {
     let (state, batch) = (state(of)?, i64::from(of.batch));
     let id = id_at(batch, of.seq.into());
     let is_queued = of.state == StateName::Queued.as_str();
     let lane = of.due.as_ref().and_then(|(lane, _)| Lane::parse(lane));
-    let flight = of.flight.map(|until| if until >= UNLIMITED { FLYING } else { signed(shift.of(until)) });
+    let flight = of.flight.map(|until| if until >= UNLIMITED { IN_FLIGHT } else { signed(shift.of(until)) });
     let folded = fold(&of.id);
     let digest = of.digest.as_deref().and_then(bytes_of);
     sql.prepare_cached(
@@ -285,10 +284,10 @@ fn job(sql: &Connection, of: &Job, shift: Shift, sums: &mut Sums) -> Result<(), 
             &found.why,
         ))?;
     }
-    *sums.states.entry((batch, state)).or_default() += 1;
-    *sums.ready.entry(batch).or_default() += i64::from(is_queued && lane.is_none());
-    *sums.credits.entry(batch).or_default() += of.credits;
-    sums.flying += i64::from(flight.is_some());
+    *counted.states.entry((batch, state)).or_default() += 1;
+    *counted.ready.entry(batch).or_default() += i64::from(is_queued && lane.is_none());
+    *counted.credits.entry(batch).or_default() += of.credits;
+    counted.in_flight += i64::from(flight.is_some());
     Ok(())
 }
 

@@ -1,4 +1,4 @@
--- Calls the rules of `account.lua` as a test asks. ARGV: JSON of a list of cases { f, a, args }. Returns for each the
+-- Calls the rules of the account as a test asks. ARGV: JSON of a list of cases { f, a, args }. Returns for each the
 -- results, then the state after the call, as pairs of a name and a value's text ('n' number, 's' text, 'b' flag, in front).
 
 local function text(value)

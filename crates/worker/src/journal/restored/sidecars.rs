@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use veobatch_core::{
     Attempt, BatchId, Event, Files, JobId, JobKey, Outcome, PollPolicy, Progress, Record, State, Token, Upgrade,
 };
-use veobatch_ledger::{Change, Changed, Ledger, LedgerError, change};
+use veobatch_ledger::{Change, Changed, Ledger, LedgerError, Lookup, change};
 
 use crate::WorkError;
 use crate::journal::replay::Told;
@@ -91,7 +91,7 @@ async fn tell_one(
     told: &mut Told,
 ) -> Result<(), WorkError> {
     let Saved { key, sidecar, is_whole } = saved;
-    let stored = match ledger.read(key).await {
+    let stored = match ledger.find(Lookup::Name(key)).await {
         Ok(Some(stored)) => stored,
         Ok(None) => {
             told.gone.insert(key.clone());
@@ -108,7 +108,7 @@ async fn tell_one(
     }
     let task = &sidecar.task_id;
     for event in events(&stored.record, sidecar, *is_whole) {
-        let Some(stored) = ledger.read(key).await? else { break };
+        let Some(stored) = ledger.find(Lookup::Name(key)).await? else { break };
         let change_of = Change { event: &event, lease: None, settle: None, jitter: random::jitter(), policy };
         match change(ledger, stored, &change_of, backoff).await {
             Ok(Changed::Moved { .. }) => {

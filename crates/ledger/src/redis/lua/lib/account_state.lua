@@ -1,4 +1,4 @@
--- Shared: the account's state, loaded for the rules in `account.lua` and stored again; its arrivals, places and slot counts.
+-- Shared: the account's state, loaded for the rules in `account/` and stored again; its arrivals, places and slot counts.
 -- `acct`, a hash, holds it; most fields that have their default are absent.
 
 local NOW_US = clock[1] * 1000000 + clock[2]

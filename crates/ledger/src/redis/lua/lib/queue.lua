@@ -19,7 +19,7 @@ end
 local function time_of(priority) return priority == 0 and 'vt' or string.format('vt:%d', priority) end
 
 -- Not among the runnable ones until something changes; what it has had is kept.
-local function leave(n, t)
+local function dequeue(n, t)
   local score = call('ZSCORE', P .. 'run', n)
   if score then
     call('HSET', part(n, ''), 'vt', string.format('%.6f', tonumber(score) + t.priority * BATCH_LEVEL))
@@ -30,8 +30,8 @@ local function leave(n, t)
 end
 
 -- Out of the way until its time comes; if its time is over, until somebody says when the next one is.
-local function sleep(n, t)
-  leave(n, t)
+local function await_window(n, t)
+  dequeue(n, t)
   if t.from < UNLIMITED then
     call('ZADD', P .. 'asleep', string.format('%.0f', t.from > NOW and t.from or UNLIMITED), n)
   end
@@ -42,7 +42,7 @@ end
 local function enter(n)
   local t = terms(n)
   if t.held then return end
-  if NOW < t.from or NOW >= t.till then return sleep(n, t) end
+  if NOW < t.from or NOW >= t.till then return await_window(n, t) end
   call('ZREM', P .. 'asleep', n)
   call('SREM', P .. 'short', n)
   local all = tonumber(call('HGET', P .. 'meta', time_of(t.priority)) or 0)
@@ -55,12 +55,12 @@ local function reconsider(n)
 end
 
 -- Batches whose time has come; so many at most.
-local function wake()
+local function open_windows()
   for _, n in ipairs(call('ZRANGEBYSCORE', P .. 'asleep', '-inf', NOW, 'LIMIT', 0, K.WOKEN)) do enter(n) end
 end
 
--- Jobs that wait for a price are looked at again now: there may be one, or no budget any more that needs one.
-local function look_for_prices()
+-- Jobs that wait for a price are tried again now: a price may be known, or no budget may need one any more.
+local function retry_unpriced()
   call('ZUNIONSTORE', P .. 'unpriced', 1, P .. 'unpriced', 'WEIGHTS', 0)
 end
 

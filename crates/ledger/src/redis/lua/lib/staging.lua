@@ -5,14 +5,12 @@ local STEP = 200
 
 -- Returns how many jobs are admitted afterwards; more than are published means: call again.
 local function drop_staged(n)
-  local b = call('HMGET', part(n, ''), 'admitted', 'published', 'buckets')
-  local admitted, published, buckets = tonumber(b[1]), tonumber(b[2]), tonumber(b[3])
-  local l = level(buckets)
+  local b = call('HMGET', part(n, ''), 'admitted', 'published')
+  local admitted, published = tonumber(b[1]), tonumber(b[2])
   local names = call('RPOP', part(n, ':z'), math.max(1, math.min(STEP, admitted - published))) or {}
   for i, name in ipairs(names) do
     local seq = admitted - i
-    local field = short(name)
-    call('HDEL', part(n, ':i') .. bucket(field, buckets, l), field)
+    call('HDEL', part(n, ':i'), name_field(name))
     call('HDEL', part(n, ':j'), seq)
     unready(n, seq)
   end

@@ -1,5 +1,6 @@
 -- What the admission staged into these batches and did not publish is gone, and so is a batch left without jobs.
 -- ARGV: admission, folded batches. Returns 1 if there is more to do: call again.
+-- Cost: a bounded step, 200 jobs.
 
 changes()
 for i = 2, #ARGV do
@@ -12,7 +13,7 @@ for i = 2, #ARGV do
       call('HDEL', part(n, ''), 'admission', 'at', 'drop')
     else
       call('HDEL', P .. 'names', ARGV[i])
-      call('UNLINK', part(n, ''), part(n, ':j'), part(n, ':z'), part(n, ':q'), part(n, ':r'), part(n, ':m:queued'))
+      call('UNLINK', part(n, ''), part(n, ':i'), part(n, ':j'), part(n, ':z'), part(n, ':q'), part(n, ':r'), part(n, ':m:queued'))
     end
   end
 end

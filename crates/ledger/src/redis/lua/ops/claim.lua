@@ -1,5 +1,6 @@
 -- Up to `max` due jobs of a lane are leased, each under a fence of its own, and due again when the lease ends.
 -- ARGV: lane, max, lease, the fences' random part. Returns now, when the next one may be claimed (0: none), and the jobs.
+-- Cost: some 8 calls, one for each batch among the jobs, and one for each job of the save lane.
 
 local lane, till = ARGV[1], NOW + tonumber(ARGV[3])
 local key, score = P .. 'd:' .. lane, string.format('%.0f', till)

@@ -1,5 +1,6 @@
 -- Each of these jobs is compact from now on, if it is done, waits for nothing, and has this version.
 -- ARGV, 4 for each: batch, seq, version, body. Returns how many were made compact.
+-- Cost: some 5 calls for each job, and 2 for each block of 32.
 
 changes()
 local changed, batches, count = {}, {}, 0

@@ -2,8 +2,7 @@
 -- ARGV: token, lease, stall, '1' if only some batches may go, and then those, folded.
 -- Returns 'granted', now, the job and how many replicas the server has; or 'wait', now, why and until when (0: unknown);
 -- or 'lost', for a token whose job somebody else follows by now.
-
-local UNLIMITED_BELOW = '(' .. string.format('%.0f', UNLIMITED)
+-- Cost: constant, some 30 calls; and for each batch or job that has to be passed over, at most MOST_CANDIDATES of them, some more.
 
 local token, lease, stall = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local fence = string.sub(redis.sha1hex('fence ' .. token), 1, 16)
@@ -44,108 +43,26 @@ if why == 'cap' then
 end
 if why then return wait(why, till) end
 
--- The virtual times of those batches that may go, if only some may.
-local only
+local only, names
 if ARGV[4] == '1' then
-  only = {}
+  only, names = {}, {}
   for i = 5, #ARGV do
+    names[#names + 1] = ARGV[i]
     local n = call('HGET', P .. 'names', ARGV[i])
     local time = n and call('ZSCORE', P .. 'run', n)
     if time then only[n] = tonumber(time) end
   end
 end
 
--- The runnable batch that has had the least.
-local function least()
-  if not only then
-    local first = call('ZRANGE', P .. 'run', 0, 0, 'WITHSCORES')
-    return first[1], tonumber(first[2])
-  end
-  local n, time
-  for other, at in pairs(only) do
-    if not time or at < time or (at == time and tonumber(other) < tonumber(n)) then n, time = other, at end
-  end
-  return n, time
-end
-
--- Why no batch has a job that may go, and until when.
-local function nothing()
-  local function has(set, ask)
-    if not only then return call(set == 'short' and 'SCARD' or 'ZCARD', P .. set) > 0 end
-    for i = 5, #ARGV do
-      local n = call('HGET', P .. 'names', ARGV[i])
-      local found = n and call(ask, P .. set, n)
-      if found and found ~= 0 then return true end
-    end
-    return false
-  end
-  local till = tonumber(call('ZRANGE', P .. 'd:submit', 0, 0, 'WITHSCORES')[2] or 0)
-  local unpriced = tonumber(call('ZRANGE', P .. 'unpriced', 0, 0, 'WITHSCORES')[2] or 0)
-  if unpriced > 0 and (till == 0 or unpriced < till) then till = unpriced end
-  local first = call('ZRANGEBYSCORE', P .. 'asleep', '-inf', UNLIMITED_BELOW, 'WITHSCORES', 'LIMIT', 0, 1)
-  if first[2] and (till == 0 or tonumber(first[2]) < till) then till = tonumber(first[2]) end
-  if has('short', 'SISMEMBER') then return wait('budget', till) end
-  if has('asleep', 'ZSCORE') then return wait('window', till) end
-  return wait('work', till)
-end
-
--- What its submission is expected to cost, in thousandths of a credit; nil if nobody knows.
-local function price_of(job)
-  local class = string.match(job, '^[^\n\31]*\31([^\n]*)')
-  local price = class and call('HGET', P .. 'price', class)
-  return price and tonumber(price)
-end
-
-local n, time, t, seq, priority, job, price
-
--- A job that must not be paid for without a price waits until somebody may have set one; and one that is not whole, until
--- somebody made it so.
-local function put_off(n, seq, priority, wait)
-  unready(n, seq)
-  if job and not call('HGET', part(n, ':s'), seq) then
-    local h = head(nil)
-    h.facets, h.id = 'queued - ' .. priority .. ' - 0', id_of(job)
-    call('HSET', part(n, ':s'), seq, headed(h, ''))
-  end
-  call('ZADD', P .. 'unpriced', NOW + wait, n .. ':' .. string.format('%.0f', seq))
-end
-
 promote()
-wake()
-for _ = 1, K.LOOKS do
-  n, time = least()
-  if not n then break end
-  t = terms(n)
-  local open, found = NOW >= t.from and NOW < t.till, nil
-  if open then
-    found, priority = first_ready(n)
-    if not found then leave(n, t) end
-  else
-    sleep(n, t)
-  end
-  if found then
-    job = call('HGET', part(n, ':j'), found)
-    price = job and expected_price(price_of(job), t.budget or a.daily)
-    if not job then
-      put_off(n, found, priority, K.SET_ASIDE)
-      note(n .. ':' .. string.format('%.0f', found), 'what was asked for is missing')
-    elseif not price then
-      put_off(n, found, priority, K.UNPRICED_WAIT)
-    elseif is_over_budget(t.budget, t.credits, price) then
-      leave(n, t)
-      call('SADD', P .. 'short', n)
-      found = nil
-    else
-      seq = found
-      break
-    end
-  end
-  if only and not found then only[n] = nil end
+open_windows()
+local found, is_more = next_job(only, a.daily)
+if not found then
+  if is_more then return wait('work', NOW) end
+  return wait(no_job(names))
 end
-if not seq then
-  if n then return wait('work', NOW) end
-  return nothing()
-end
+local n, time, t, seq = found.n, found.time, found.t, found.seq
+local priority, job, price = found.priority, found.job, found.price
 local room = day_room(a, price, NOW)
 -- A day that is over is followed by the next once a worker says when that ends.
 if room == 'over' then return wait('budget', NOW + K.DAY_WAIT) end

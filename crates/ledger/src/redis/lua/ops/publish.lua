@@ -1,7 +1,7 @@
 -- Everything that the admission staged into these batches is visible and may run; or, if one of them was dropped,
 -- nothing is. However many jobs there are, a batch costs the same.
 -- ARGV: admission; of a recurring batch's run its folded template, and what that one's schedule has to be and what it is from
--- then on ('' otherwise); folded batches.
+-- then on ('' otherwise); folded batches. Returns 'published' or 'dropped'.
 
 changes()
 local admission, template, from, to = ARGV[1], ARGV[2], ARGV[3], ARGV[4]

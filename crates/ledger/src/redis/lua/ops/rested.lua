@@ -1,5 +1,6 @@
 -- Says of every batch whether it is at rest, in a ledger that was made before that was known; once. What is at rest then
 -- counts as having come to rest now. Returns 1 if it was done.
+-- Cost: 4 calls for each batch, once in the life of a ledger of that time.
 
 if call('HGET', P .. 'meta', 'rested') then return 0 end
 for _, n in ipairs(call('HVALS', P .. 'names')) do

@@ -1,5 +1,6 @@
 -- These jobs cannot be read by a program that met them. One that it claimed is held by nobody and due again later.
 -- ARGV, 4 for each: batch, seq, fence ('' if it was not claimed), why. Returns for each 1 if that is new.
+-- Cost: 2 to 6 calls for each.
 
 local out = {}
 for i = 1, #ARGV, 4 do

@@ -1,8 +1,9 @@
--- Stores the new ones among these jobs after those that the batch has, beyond `published`, where nobody looks.
+-- Stores the new ones among these jobs after those that the batch has, beyond `published`, where nothing reads.
 -- ARGV: admission, folded batch, batch, timeout; then for each job: folded id, id and spec, priority, the same id and spec
 -- as format 1 had them ('' if it is the same), and the digests that a file keeps.
 -- Returns 'staged', new, known, the positions of conflicts, and how many of the known are worked at otherwise by what is
 -- said now; or 'busy'; 'dropped'; 'again' while it cleans up.
+-- Cost: one call for each job and 10 for all; 2 more for a known one. 400 jobs take some 5 ms.
 
 changes()
 local admission, folded, timeout = ARGV[1], ARGV[2], tonumber(ARGV[4])
@@ -11,7 +12,7 @@ local n = call('HGET', P .. 'names', folded)
 if not n then
   n = string.format('%.0f', call('HINCRBY', P .. 'meta', 'batches', 1))
   call('HSET', P .. 'names', folded, n)
-  call('HSET', part(n, ''), 'name', ARGV[3], 'created', NOW, 'admitted', 0, 'published', 0, 'buckets', 1)
+  call('HSET', part(n, ''), 'name', ARGV[3], 'created', NOW, 'admitted', 0, 'published', 0)
 end
 local b = call('HMGET', part(n, ''), 'admission', 'at', 'drop')
 if b[1] and b[1] ~= admission then
@@ -27,25 +28,23 @@ if b[3] then
   call('HDEL', part(n, ''), 'drop')
 end
 
-local sizes = call('HMGET', part(n, ''), 'admitted', 'buckets', 'unsure')
-local first, buckets = tonumber(sizes[1]), tonumber(sizes[2])
-buckets = grow(part(n, ':i'), buckets, first + (#ARGV - 4) / 5)
-local l, seq, known = level(buckets), first, 0
+local sizes = call('HMGET', part(n, ''), 'admitted', 'unsure')
+local first, names_key = tonumber(sizes[1]), part(n, ':i')
+local seq, known = first, 0
 local jobs, names, raised, conflicts, restated = {}, {}, {}, {}, 0
 local fresh = {}
 for i = 5, #ARGV, 5 do
-  local field = short(ARGV[i])
-  local home = part(n, ':i') .. bucket(field, buckets, l)
-  if sizes[3] and is_made(ARGV[i]) and not is_recognized(n, buckets, field, ARGV[i + 3], ARGV[i + 4]) then
+  local field = name_field(ARGV[i])
+  if sizes[2] and is_made(ARGV[i]) and not is_recognized(n, field, ARGV[i + 3], ARGV[i + 4]) then
     conflicts[#conflicts + 1] = (i - 5) / 5
-  elseif call('HSETNX', home, field, seq) == 1 then
+  elseif call('HSETNX', names_key, field, seq) == 1 then
     names[#names + 1] = ARGV[i]
     jobs[#jobs + 1], jobs[#jobs + 2] = seq, ARGV[i + 1]
     fresh[seq] = ARGV[i + 1]
     if ARGV[i + 2] ~= '0' then raised[#raised + 1] = { seq, tonumber(ARGV[i + 2]) } end
     seq = seq + 1
   else
-    local other = tonumber(call('HGET', home, field))
+    local other = tonumber(call('HGET', names_key, field))
     local how = fresh[other] and (content_of(fresh[other]) == content_of(ARGV[i + 1]) and 'same' or 'other')
       or compared(n, other, ARGV[i + 1], ARGV[i + 3], ARGV[i + 4])
     if how == 'other' then
@@ -75,5 +74,5 @@ if seq > first then
     call('ZADD', part(n, ':r'), job[1] - job[2] * LEVEL, job[1])
   end
 end
-call('HSET', part(n, ''), 'admitted', seq, 'buckets', buckets)
+call('HSET', part(n, ''), 'admitted', seq)
 return { 'staged', seq - first, known, conflicts, restated }

@@ -1,6 +1,6 @@
 -- A grant is taken back at once, because the client cannot read what was asked for: as if it had not been granted, but for
 -- the job's version. The job waits, as one without a price does. Nothing is changed if somebody else changed it since.
--- ARGV: token, why. Returns 1 if it is new on the list.
+-- ARGV: token, why. Returns 1 if it is new on the list. Constant cost.
 
 changes()
 local token = ARGV[1]

@@ -1,6 +1,6 @@
 -- Leave for one upgrade call of a job that is held; a slot of the pace where the call counts in it.
 -- ARGV: batch, seq, fence, token, stall ('' if it counts in no pace).
--- Returns 'granted'; or 'wait', now, why and until when; or 'lost'.
+-- Returns 'granted'; or 'wait', now, why and until when; or 'lost'. Constant cost.
 
 local token, stall = ARGV[4], tonumber(ARGV[5])
 local held = lease_of(ARGV[1] .. ':' .. ARGV[2])

@@ -1,5 +1,6 @@
 -- Published jobs as format 1 stored them. Changes nothing.
 -- ARGV: batch, first sequence, how many. Returns for each its entry in `:j`, or, if it is compact, its id and body.
+-- Cost: one call for each.
 
 local n, from, out = ARGV[1], tonumber(ARGV[2]), {}
 local b = call('HMGET', part(n, ''), 'name', 'published')

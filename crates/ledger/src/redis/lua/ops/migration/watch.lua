@@ -1,8 +1,9 @@
--- Whether workers of format 1 are at work. They look at the format only when they start, but obey the pause in which a
+-- Whether workers of format 1 are at work. They check the format only when they start, but obey the pause in which a
 -- server that may have gone back in time grants nothing.
 -- ARGV: who asks, how long the pause lasts from now on, how long no lease must have been taken, how long one lasts.
 -- Returns 'format' and the format; 'locked'; or 'watched', a mark that changes with every lease that is taken, 1 if it is
 -- certain that none was taken for so long, some jobs that are leased, and until when there was a pause before.
+-- Cost: one call for each lease.
 
 local format = call('HGET', P .. 'meta', 'format')
 if format ~= '1' then return { 'format', format or '' } end

@@ -5,7 +5,7 @@
 --      credits, what `unreadable` says, '1' if it is over and due all the same; '' for what there is not
 --   L: batch, seq, second name
 --   T: batch, seq, digest of a task
--- Returns 'ok', or 'out' if another import is at work.
+-- Returns 'ok', or 'out' if another import is at work. Cost: 3 to 10 calls for each record.
 
 local m = call('HMGET', P .. 'meta', 'import', 'importing', 'added')
 if not m[2] or cjson.decode(m[1]).id ~= ARGV[1] then return 'out' end
@@ -13,20 +13,16 @@ local from, to = tonumber(ARGV[2]), tonumber(ARGV[3])
 if tonumber(m[3]) >= to then return 'ok' end
 if tonumber(m[3]) ~= from then return 'out' end
 
-local buckets, counts, credits, came, changed = {}, {}, {}, {}, {}
+local counts, credits, came, changed = {}, {}, {}, {}
 
 local function add(all, key, n) all[key] = (all[key] or 0) + n end
 
-local function name(n, seq, field, is_job)
-  local had = buckets[n] or tonumber(call('HGET', part(n, ''), 'buckets'))
-  buckets[n] = is_job and grow(part(n, ':i'), had, tonumber(seq) + 1) or had
-  call('HSET', part(n, ':i') .. bucket(field, buckets[n], level(buckets[n])), field, seq)
-end
+local function name(n, seq, field) call('HSET', part(n, ':i'), field, seq) end
 
 local function job(i)
   local n, seq, member = ARGV[i + 1], ARGV[i + 2], ARGV[i + 1] .. ':' .. ARGV[i + 2]
   local state, priority, lane = ARGV[i + 6], ARGV[i + 7], ARGV[i + 8]
-  name(n, seq, short(ARGV[i + 3]), true)
+  name(n, seq, name_field(ARGV[i + 3]))
   if ARGV[i + 4] ~= '' then call('HSET', part(n, ':j'), seq, ARGV[i + 4]) end
   if ARGV[i + 5] ~= '' then call('HSET', part(n, ':s'), seq, ARGV[i + 5]) end
   call('SETBIT', part(n, ':m:' .. state), seq, 1)
@@ -55,12 +51,7 @@ local function job(i)
   if ARGV[i + 20] == '1' then add(counts, n .. ' beside', 1) end
 end
 
-local function task(n, seq, field)
-  local had = tonumber(call('HGET', P .. 'meta', 'task_buckets') or 1)
-  local grown = grow(P .. 't', had, call('HINCRBY', P .. 'meta', 'tasks', 1))
-  if grown ~= had then call('HSET', P .. 'meta', 'task_buckets', grown) end
-  call('HSET', P .. 't' .. bucket(field, grown, level(grown)), field, n .. ':' .. seq)
-end
+local function task(n, seq, field) call('HSET', P .. 't', field, n .. ':' .. seq) end
 
 local i = 4
 while i <= #ARGV do
@@ -73,14 +64,13 @@ while i <= #ARGV do
     job(i)
     i = i + 21
   elseif kind == 'L' then
-    name(ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], false)
+    name(ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
     i = i + 4
   else
     task(ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
     i = i + 4
   end
 end
-for n, k in pairs(buckets) do call('HSET', part(n, ''), 'buckets', k) end
 for key, b in pairs(changed) do call('SET', key, cmsgpack.pack(b)) end
 for key, count in pairs(counts) do
   local n, field = string.match(key, '^(%S+) (%S+)$')

@@ -1,6 +1,7 @@
 -- The ledger is the target of an import from now on, and can be used by nothing else.
 -- ARGV: the file's digest, the import, '1' if its source could not be marked.
 -- Returns 'begun', 'elsewhere' if another file's import has added some, or 'used'; and how many entries there are.
+-- Constant cost.
 
 local m = call('HMGET', P .. 'meta', 'import', 'importing', 'added', 'batches', 'bound', 'id', 'moved', 'format')
 if m[8] and m[8] ~= '2' then return redis.error_reply('FORMAT ' .. m[8]) end

@@ -1,5 +1,5 @@
 -- The ledger can be used from now on. ARGV: the import's id, the import, the ledger's id, how many grants it had ('' if that
--- is not known). Returns 0 if another import is at work.
+-- is not known). Returns 0 if another import is at work. Constant cost.
 
 local m = call('HMGET', P .. 'meta', 'import', 'importing', 'import_copy')
 if not m[1] or cjson.decode(m[1]).id ~= ARGV[1] then return 0 end

@@ -2,6 +2,7 @@
 -- ARGV: stamp, batch, first sequence, and the one behind the last. Returns nothing if the ledger has another stamp; or for
 -- each: entry in `:j`, entry in `:s`, what is kept of a compact one (id, digest, version, body, credits), lane and due, until
 -- when it is in flight, its priority where only `:r` knows it, and what `unreadable` says. What there is not is ''.
+-- Cost: 8 calls for each job.
 
 if (call('HGET', P .. 'meta', 'changed') or '') ~= ARGV[1] then return {} end
 local n, out = ARGV[2], {}

@@ -1,0 +1,44 @@
+//! How a ledger is opened: the server must be new enough, and the format becomes the present one if it is older.
+
+use redis::{Cmd, Script};
+
+use super::migration;
+use super::server::Server;
+use crate::LedgerError;
+
+/// `RPOP` with a count, `ZADD` and others as the scripts use them.
+const OLDEST: (u32, u32) = (6, 2);
+
+/// Checks the server's version and the ledger's format, which is written if the ledger is new, and becomes the present one
+/// if it is older.
+pub(super) async fn check_format(server: &Server) -> Result<(), LedgerError> {
+    let info: String = server.owner_now().await?.ask(Cmd::new().arg("INFO").arg("server")).await?;
+    let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("").trim();
+    if parse_version(version).is_some_and(|version| version < OLDEST) {
+        return Err(LedgerError::Damaged(format!("the Redis server is {version}; 6.2 or newer is needed")));
+    }
+    // A script that only checks the format, as every other does first.
+    let check =
+        Script::new(concat!(include_str!("lua/lib/prelude.lua"), include_str!("lua/lib/format.lua"), "return 1"));
+    match server.run::<u8>(&check, &[]).await {
+        Err(LedgerError::Format { found, .. }) => migration::migrate(server, &found).await,
+        result => result.map(drop),
+    }
+}
+
+fn parse_version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split('.').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_number() {
+        assert!(parse_version("6.0.16").unwrap() < OLDEST);
+        assert!(parse_version("7.0.15").unwrap() > OLDEST && parse_version("10.0").unwrap() > OLDEST);
+        assert_eq!(parse_version("?"), None);
+    }
+}
