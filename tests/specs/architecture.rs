@@ -36,7 +36,6 @@ const OWNED: &[(&str, &str)] = &[
     ("redis", "veobatch-ledger"),
     ("rusqlite", "veobatch-ledger"),
     ("serde_yaml", "veobatch-producer"),
-    ("jiff", "veobatch-core"),
     ("cronexpr", "veobatch-core"),
     ("apalis", "veobatch-worker"),
     ("governor", "veobatch-worker"),
