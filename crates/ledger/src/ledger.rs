@@ -7,13 +7,14 @@ use async_trait::async_trait;
 use veobatch_core::{BatchId, JobId, JobKey, Lane, Timestamp, Token};
 
 use crate::account::{Account, AccountUpdate};
+use crate::batch::{BatchSummary, BatchUpdate, Batches, TemplateAdvance};
 use crate::error::LedgerError;
 use crate::grant::UpgradeClaim;
 use crate::hints::{Hint, HintKind};
 use crate::info::{Binding, Info, WorkerStart};
 use crate::job::{
-    Admission, BatchSummary, BatchUpdate, Batches, Claimed, Compaction, JobFilter, Known, Lease, Lookup, NewJob, Put,
-    Staged, Stored, SubmissionClaim, TemplateAdvance, Version,
+    Admission, Claimed, Compaction, JobFilter, Known, Lease, Lookup, NewJob, Put, Staged, Stored, SubmissionClaim,
+    Version,
 };
 use crate::unreadable::Unreadable;
 

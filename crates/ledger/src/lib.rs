@@ -15,6 +15,7 @@
 //! Two implementations keep one contract, [`Ledger`], and one conformance suite holds both to it.
 
 mod account;
+mod batch;
 mod change;
 mod digest;
 mod error;
@@ -35,6 +36,7 @@ mod transfer;
 mod unreadable;
 
 pub use account::{Account, AccountUpdate, Arrival, PriceList, Settle};
+pub use batch::{BatchFlag, BatchSummary, BatchUpdate, Batches, TemplateAdvance};
 pub use change::{Backoff, Change, Changed, NoRetry, change, change_unless};
 pub use error::LedgerError;
 pub use grant::{Issuer, SubmissionGrant, UpgradeClaim, UpgradeGrant};
@@ -42,8 +44,8 @@ pub use hints::{Hint, HintKind, KINDS, Note, NoteKind};
 pub use identity::{Identity, LedgerId};
 pub use info::{Binding, Guarantee, Info, Wake, WorkerLock, WorkerStart};
 pub use job::{
-    Admission, BatchFlag, BatchSummary, BatchUpdate, Batches, Claimed, Compaction, Fence, JobFilter, JobRef, Known,
-    Lease, Lookup, NewJob, Nonce, Put, Restatement, Staged, Stored, SubmissionClaim, TemplateAdvance, Version,
+    Admission, Claimed, Compaction, Fence, JobFilter, JobRef, Known, Lease, Lookup, NewJob, Nonce, Put, Restatement,
+    Staged, Stored, SubmissionClaim, Version,
 };
 pub use ledger::{CLAIM_MAX, Ledger, STAGE_CHUNK, STAGING_TIMEOUT, SharedLedger};
 pub use migration::content_name;

@@ -67,6 +67,7 @@ mod migration;
 mod opening;
 mod put;
 mod reading;
+mod reply;
 mod row;
 mod scripts;
 mod server;

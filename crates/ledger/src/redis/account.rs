@@ -9,6 +9,7 @@ use veobatch_core::{Credits, TimeRange, Timestamp};
 
 use super::hints;
 use super::ledger::RedisLedger;
+use super::reply::read;
 use super::row::when;
 use super::scripts::texts;
 use crate::hints::notes as notes_of;
@@ -115,8 +116,7 @@ fn read_daily(daily: Vec<Value>) -> Result<Option<Daily>, LedgerError> {
     if daily.is_empty() {
         return Ok(None);
     }
-    let (credits, zone, from, until, spent): (i64, String, u64, u64, i64) =
-        redis::from_redis_value(Value::Array(daily)).map_err(|error| LedgerError::Damaged(error.to_string()))?;
+    let (credits, zone, from, until, spent): (i64, String, u64, u64, i64) = read(Value::Array(daily))?;
     let day = TimeRange { from: Timestamp::from_millis(from), until: Timestamp::from_millis(until) };
     let budget = DailyBudget { credits: Credits::from_millis(credits), zone };
     Ok(Some(Daily { budget, day, spent: Credits::from_millis(spent) }))
@@ -126,7 +126,6 @@ fn read_gate(gate: Vec<Value>) -> Result<Gate, LedgerError> {
     if gate.is_empty() {
         return Ok(Gate::Open);
     }
-    let (until, why, no_credits, closings): (u64, String, bool, u32) =
-        redis::from_redis_value(Value::Array(gate)).map_err(|error| LedgerError::Damaged(error.to_string()))?;
+    let (until, why, no_credits, closings): (u64, String, bool, u32) = read(Value::Array(gate))?;
     Ok(Gate::Closed { until: Timestamp::from_millis(until), why, no_credits, closings })
 }

@@ -3,6 +3,7 @@
 use veobatch_core::{BatchId, JobId, Timestamp};
 
 use super::ledger::RedisLedger;
+use super::reply::Reply;
 use super::row::{CLASS_MARK, Row, damaged};
 use super::scripts::texts;
 use crate::digest;
@@ -24,7 +25,7 @@ impl RedisLedger {
             args.extend([job.id.folded().into_bytes(), entry(job), priority, older_entry(job), digests(job)]);
         }
         loop {
-            let answer: redis::Value = self.server.run(&self.scripts.stage, &args).await?;
+            let answer: Vec<redis::Value> = self.server.run(&self.scripts.stage, &args).await?;
             match StageAnswer::parse(answer)? {
                 StageAnswer::Staged { new, known, conflicts, restated } => {
                     return Ok(Staged { new, known, conflicts: ids(jobs, &conflicts), restated });
@@ -99,18 +100,15 @@ enum StageAnswer {
 }
 
 impl StageAnswer {
-    fn parse(value: redis::Value) -> Result<Self, LedgerError> {
-        let unread = |error: redis::ParsingError| LedgerError::Damaged(error.to_string());
-        let parts: Vec<redis::Value> = redis::from_redis_value(value).map_err(unread)?;
-        let mut parts = parts.into_iter();
-        let mut next = || parts.next().unwrap_or(redis::Value::Nil);
-        let word: String = redis::from_redis_value(next()).map_err(unread)?;
+    fn parse(parts: Vec<redis::Value>) -> Result<Self, LedgerError> {
+        let mut reply = Reply::of(parts);
+        let word: String = reply.take()?;
         Ok(match word.as_str() {
             "staged" => Self::Staged {
-                new: redis::from_redis_value(next()).map_err(unread)?,
-                known: redis::from_redis_value(next()).map_err(unread)?,
-                conflicts: redis::from_redis_value(next()).map_err(unread)?,
-                restated: redis::from_redis_value(next()).map_err(unread)?,
+                new: reply.take()?,
+                known: reply.take()?,
+                conflicts: reply.take()?,
+                restated: reply.take()?,
             },
             "busy" => Self::Busy,
             "dropped" => Self::Dropped,

@@ -7,6 +7,7 @@ use serde_json::json;
 use veobatch_core::{BatchId, BatchSettings, Credits, StateName, TimeRange, Timestamp};
 
 use super::ledger::RedisLedger;
+use super::reply::read;
 use super::row::damaged;
 use super::scripts::texts;
 use crate::{BatchFlag, BatchSummary, BatchUpdate, Batches, LedgerError};
@@ -71,10 +72,9 @@ impl RedisLedger {
             let _: u32 = self.server.run(&self.scripts.rested, &[]).await?;
             answers = self.server.ask_all(&all).await?;
         }
-        let unread = |error: redis::ParsingError| LedgerError::Damaged(error.to_string());
         let mut numbers: Vec<u32> = Vec::new();
         for answer in answers.into_iter().skip(1) {
-            numbers.extend(redis::from_redis_value::<Vec<u32>>(answer).map_err(unread)?);
+            numbers.extend(read::<Vec<u32>>(answer)?);
         }
         numbers.sort_unstable();
         numbers.dedup();
@@ -110,11 +110,10 @@ impl RedisLedger {
                 asked.cmd("ZSCORE").arg(self.server.key("rest")).arg(*number);
             }
             let answers: Vec<redis::Value> = self.server.ask_all(&asked).await?;
-            let unread = |error: redis::ParsingError| LedgerError::Damaged(error.to_string());
             let mut answers = answers.into_iter();
             while let (Some(fields), Some(rested)) = (answers.next(), answers.next()) {
-                let fields = redis::from_redis_value(fields).map_err(unread)?;
-                let rested: Option<u64> = redis::from_redis_value(rested).map_err(unread)?;
+                let fields = read(fields)?;
+                let rested: Option<u64> = read(rested)?;
                 all.extend(summary(&fields, rested)?);
             }
         }

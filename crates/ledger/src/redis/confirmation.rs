@@ -28,6 +28,7 @@ use veobatch_core::Token;
 
 use super::connection::{Node, meaning};
 use super::guarantee;
+use super::reply::read;
 use super::server::Server;
 use crate::LedgerError;
 
@@ -172,10 +173,6 @@ impl Connected {
         let after: Vec<Option<String>> = read(next())?;
         Ok(before.iter().zip(&after).map(|(before, after)| before.is_some() && before == after).collect())
     }
-}
-
-fn read<T: redis::FromRedisValue>(value: Value) -> Result<T, LedgerError> {
-    redis::from_redis_value(value).map_err(|error| LedgerError::Damaged(error.to_string()))
 }
 
 fn unreached(what: &str) -> LedgerError {

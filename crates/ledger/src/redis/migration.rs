@@ -18,6 +18,7 @@ use redis::{Cmd, Script, Value};
 use tokio::time::{Instant, sleep};
 use veobatch_core::millis;
 
+use super::reply::Reply;
 use super::row::{CLASS_MARK, damaged};
 use super::scripts::texts;
 use super::server::Server;
@@ -262,19 +263,14 @@ enum Watched {
 
 impl Watched {
     fn parse(answer: Vec<Value>) -> Result<Self, LedgerError> {
-        let unread = |error: redis::ParsingError| LedgerError::Damaged(error.to_string());
-        let mut parts = answer.into_iter();
-        let mut next = || parts.next().unwrap_or(Value::Nil);
-        let word: String = redis::from_redis_value(next()).map_err(unread)?;
+        let mut reply = Reply::of(answer);
+        let word: String = reply.take()?;
         Ok(match word.as_str() {
-            "format" => Self::Format(redis::from_redis_value(next()).map_err(unread)?),
+            "format" => Self::Format(reply.take()?),
             "locked" => Self::Locked,
-            "watched" => Self::Seen {
-                mark: redis::from_redis_value(next()).map_err(unread)?,
-                is_quiet: redis::from_redis_value(next()).map_err(unread)?,
-                jobs: redis::from_redis_value(next()).map_err(unread)?,
-                before: redis::from_redis_value(next()).map_err(unread)?,
-            },
+            "watched" => {
+                Self::Seen { mark: reply.take()?, is_quiet: reply.take()?, jobs: reply.take()?, before: reply.take()? }
+            }
             other => return Err(damaged("the answer of a watch", other.as_bytes())),
         })
     }

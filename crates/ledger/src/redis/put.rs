@@ -6,6 +6,7 @@ use veobatch_core::{Facets, Flight, millis};
 
 use super::connection::meaning;
 use super::ledger::RedisLedger;
+use super::reply::Reply;
 use super::row::{damaged, job_key};
 use crate::{Arrival, GateReport, LedgerError, Put, Settle, Version};
 
@@ -17,14 +18,12 @@ impl RedisLedger {
 
     /// What the script says of one put.
     fn stored(&self, answer: Result<Vec<Value>, RedisError>) -> Result<Version, LedgerError> {
-        let unread = |error: redis::ParsingError| LedgerError::Damaged(error.to_string());
-        let mut parts = answer.map_err(|error| meaning(&error))?.into_iter();
-        let mut next = || parts.next().unwrap_or(Value::Nil);
-        let word: String = redis::from_redis_value(next()).map_err(unread)?;
+        let mut reply = Reply::of(answer.map_err(|error| meaning(&error))?);
+        let word: String = reply.take()?;
         match word.as_str() {
             "ok" => {
-                let version = Version(redis::from_redis_value(next()).map_err(unread)?);
-                if redis::from_redis_value(next()).map_err(unread)? {
+                let version = Version(reply.take()?);
+                if reply.take()? {
                     self.wake.wake();
                 }
                 Ok(version)
@@ -32,8 +31,8 @@ impl RedisLedger {
             "changed" => Err(LedgerError::Changed),
             "lost" => Err(LedgerError::LostLease),
             "taken" => {
-                let batch: String = redis::from_redis_value(next()).map_err(unread)?;
-                let job: Vec<u8> = redis::from_redis_value(next()).map_err(unread)?;
+                let batch: String = reply.take()?;
+                let job: Vec<u8> = reply.take()?;
                 Err(LedgerError::TaskTaken { by: job_key(&batch, &job)? })
             }
             other => Err(damaged("the answer to a put", other.as_bytes())),

@@ -3,7 +3,6 @@
 use redis::{FromRedisValue, ParsingError, Value, from_redis_value};
 use veobatch_core::{BatchId, Credits, Intent, JobId, JobKey, StateName, Timestamp, Token};
 
-use crate::Blocked;
 use crate::LedgerError;
 use crate::job::{Claimed, Fence, JobRef, Lease, Stored, Version};
 use crate::unreadable::Unreadable;
@@ -139,20 +138,6 @@ pub(super) fn job_key(batch: &str, job: &[u8]) -> Result<JobKey, LedgerError> {
 
 pub(super) fn damaged(what: &str, bytes: &[u8]) -> LedgerError {
     LedgerError::Damaged(format!("{what} reads {:?}", String::from_utf8_lossy(bytes)))
-}
-
-/// Why nothing is granted, as the scripts say it.
-pub(super) fn blocked(word: &str) -> Result<Blocked, LedgerError> {
-    Ok(match word {
-        "work" => Blocked::Work,
-        "slot" => Blocked::Slot,
-        "cap" => Blocked::Cap,
-        "gate" => Blocked::Gate,
-        "window" => Blocked::Window,
-        "budget" => Blocked::Budget,
-        "recovery" => Blocked::Recovery,
-        other => return Err(damaged("the answer to a claim", other.as_bytes())),
-    })
 }
 
 /// A point in time that may be absent.

@@ -6,7 +6,8 @@ use redis::Value;
 use veobatch_core::{BatchId, Timestamp, Token, millis};
 
 use super::ledger::RedisLedger;
-use super::row::{Row, blocked, when};
+use super::reply::Reply;
+use super::row::{Row, when};
 use super::scripts::texts;
 use crate::account::MOST_CANDIDATES;
 use crate::grant::grant;
@@ -56,23 +57,21 @@ enum GrantAnswer {
 }
 
 fn granted(answer: Vec<Value>, token: &Token) -> Result<GrantAnswer, LedgerError> {
-    let unread = |error: redis::ParsingError| LedgerError::Damaged(error.to_string());
-    let mut parts = answer.into_iter();
-    let mut next = || parts.next().unwrap_or(Value::Nil);
-    let word: String = redis::from_redis_value(next()).map_err(unread)?;
+    let mut reply = Reply::of(answer);
+    let word: String = reply.take()?;
     if word == "lost" {
         return Err(LedgerError::LostLease);
     }
-    let now = Timestamp::from_millis(redis::from_redis_value(next()).map_err(unread)?);
+    let now = reply.time()?;
     if word == "granted" {
-        let row: Row = redis::from_redis_value(next()).map_err(unread)?;
-        let replicas = redis::from_redis_value(next()).map_err(unread)?;
+        let row: Row = reply.take()?;
+        let replicas = reply.take()?;
         return Ok(match row.claimed(now)? {
             Ok(claimed) => GrantAnswer::Granted(Box::new(Claimed { grant: Some(grant(token)), ..claimed }), replicas),
             Err(job) => GrantAnswer::Unreadable(Box::new(job)),
         });
     }
-    let why = blocked(&redis::from_redis_value::<String>(next()).map_err(unread)?)?;
-    let until = when(redis::from_redis_value(next()).map_err(unread)?);
+    let why = reply.blocked()?;
+    let until = when(reply.take()?);
     Ok(GrantAnswer::Wait(SubmissionClaim::Wait { why, until, now }))
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use redis::Value;
-use veobatch_core::{Timestamp, Token, millis};
+use veobatch_core::{Token, millis};
 
 use super::ledger::RedisLedger;
-use super::row::blocked;
+use super::reply::Reply;
 use super::scripts::texts;
 use crate::grant::grant;
 use crate::{Lease, LedgerError, UpgradeClaim};
@@ -22,18 +22,16 @@ impl RedisLedger {
         let stall = stall.map(|stall| millis(stall).to_string()).unwrap_or_default();
         let args = texts([&batch, &seq, &lease.fence.0, token.as_str(), &stall]);
         let answer: Vec<Value> = self.server.run(&self.scripts.upgrade, &args).await?;
-        let unread = |error: redis::ParsingError| LedgerError::Damaged(error.to_string());
-        let mut parts = answer.into_iter();
-        let mut next = || parts.next().unwrap_or(Value::Nil);
-        let word: String = redis::from_redis_value(next()).map_err(unread)?;
+        let mut reply = Reply::of(answer);
+        let word: String = reply.take()?;
         match word.as_str() {
             "granted" => return Ok(UpgradeClaim::Granted(grant(token))),
             "lost" => return Err(LedgerError::LostLease),
             _ => {}
         }
-        let now = Timestamp::from_millis(redis::from_redis_value(next()).map_err(unread)?);
-        let why = blocked(&redis::from_redis_value::<String>(next()).map_err(unread)?)?;
-        let until = Timestamp::from_millis(redis::from_redis_value(next()).map_err(unread)?);
+        let now = reply.time()?;
+        let why = reply.blocked()?;
+        let until = reply.time()?;
         Ok(UpgradeClaim::Wait { why, until, now })
     }
 }

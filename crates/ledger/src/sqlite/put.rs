@@ -58,26 +58,34 @@ pub(super) fn put(tx: &mut Transaction<'_>, put: &Put) -> Result<Version, Ledger
     if let Some(spec) = &put.spec {
         sql.prepare_cached("UPDATE spec SET spec = ? WHERE job = ?")?.execute((spec.to_bytes(), id))?;
     }
-    counters::moved(sql, i64::from(put.job.batch), &row.position, &position)?;
-    if rest::is_over(row.position.state) || rest::is_over(position.state) {
-        rest::note(sql, i64::from(put.job.batch), tx.now, true)?;
-    }
-    counters::spent(
-        tx,
-        i64::from(put.job.batch),
-        (row.credits, put.facets.credits.as_millis()),
-        row.at.map(row::time),
-    )?;
-    if let Some(settle) = &put.settle {
-        let mut account = account_state::load(sql)?;
-        account.settle(&settle.token, &settle.gate, now_us(tx));
-        account_state::store(sql, &account)?;
-        super::arrivals::arrived(tx, settle)?;
-    } else if row.position.state == StateName::Submitting && position.state != StateName::Submitting {
-        super::slots::wasted(tx, "lost")?;
-    }
+    count(tx, put, &row, &position)?;
+    settle(tx, put, &row, &position)?;
     tx.wakes |= makes_something_due(tx, &row.position, &position) || put.settle.is_some();
     Ok(next)
+}
+
+/// The counters of the batch, its rest, and what its attempts may have cost.
+fn count(tx: &Transaction<'_>, put: &Put, row: &JobRow, position: &Position) -> Result<(), LedgerError> {
+    let batch = i64::from(put.job.batch);
+    counters::moved(tx.sql, batch, &row.position, position)?;
+    if rest::is_over(row.position.state) || rest::is_over(position.state) {
+        rest::note(tx.sql, batch, tx.now, true)?;
+    }
+    counters::spent(tx, batch, (row.credits, put.facets.credits.as_millis()), row.at.map(row::time))
+}
+
+/// The end of a paid call, for the account; or its loss, if nobody told of it.
+fn settle(tx: &Transaction<'_>, put: &Put, row: &JobRow, position: &Position) -> Result<(), LedgerError> {
+    let is_submitting = |position: &Position| position.state == StateName::Submitting;
+    if let Some(settle) = &put.settle {
+        let mut account = account_state::load(tx.sql)?;
+        account.settle(&settle.token, &settle.gate, now_us(tx));
+        account_state::store(tx.sql, &account)?;
+        super::arrivals::arrived(tx, settle)?;
+    } else if is_submitting(&row.position) && !is_submitting(position) {
+        super::slots::wasted(tx, "lost")?;
+    }
+    Ok(())
 }
 
 /// Where the job belongs from now on, and whether its lease stays.
