@@ -24,6 +24,7 @@
 //! and on has another one. Lines are what a newer program or a bad disk left, byte for byte; what this program cannot read is
 //! carried along. The format is described in `docs/ledger-export.md`.
 
+mod bytes;
 mod check;
 mod ends;
 mod line;
@@ -37,10 +38,11 @@ use veobatch_core::Timestamp;
 
 use crate::{LedgerError, LedgerId};
 
+pub(crate) use bytes::{Bytes, bytes_of, digits};
 pub use check::{CheckedExport, check};
 pub(crate) use line::{
-    AccountLine, Alias, Batch, Bytes, Daily, End, ExportEntry, Fast, Gate, Header, Heard, Job, Low, Seen, Slot, TaskOf,
-    Unreadable, VERSION, bytes_of, digits,
+    AccountLine, Alias, Batch, Daily, End, ExportEntry, Fast, Gate, Header, Heard, Job, Low, Seen, Slot, TaskOf,
+    Unreadable, VERSION,
 };
 pub use moving::Moving;
 pub use writing::{Exported, export};

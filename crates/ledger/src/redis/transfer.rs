@@ -8,6 +8,7 @@
 
 mod export;
 mod import;
+mod row;
 
 use std::sync::LazyLock;
 
