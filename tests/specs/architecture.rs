@@ -171,7 +171,7 @@ fn only_the_ledger_issues_grants_to_spend() -> Result<()> {
         }
     }
     assert_eq!(makers.len(), 1, "{makers:?}");
-    assert!(makers.iter().all(|maker| maker.ends_with("crates/ledger/src/grant.rs")), "{makers:?}");
+    assert!(makers.iter().all(|maker| maker.ends_with("crates/ledger/src/ledger/grant.rs")), "{makers:?}");
     Ok(())
 }
 

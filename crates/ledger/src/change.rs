@@ -1,11 +1,15 @@
 //! How anyone changes a job: load, `after(state, event)` in core, put; again if somebody was faster.
 
+mod restate;
+
 use async_trait::async_trait;
 use veobatch_core::{After, Context, Event, JobKey, PollPolicy, Record, after};
 
-use crate::account::Settle;
-use crate::job::{Lease, Lookup, Nonce, Put, Stored, Version};
+use crate::ledger::account::Settle;
+use crate::ledger::job::{Lease, Lookup, Nonce, Put, Stored, Version};
 use crate::{Ledger, LedgerError};
+
+pub use restate::restate;
 
 /// How often a change is reapplied to a job that others keep changing. Each turn means that somebody else got through.
 pub(crate) const MAX_TURNS: usize = 64;

@@ -1,22 +1,33 @@
 //! The contract that both ledgers keep.
 
+pub(crate) mod account;
+pub(crate) mod batch;
+pub(crate) mod error;
+pub(crate) mod grant;
+pub(crate) mod hints;
+pub(crate) mod identity;
+pub(crate) mod info;
+pub(crate) mod job;
+pub(crate) mod slots;
+pub(crate) mod unreadable;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use veobatch_core::{BatchId, JobId, JobKey, Lane, Timestamp, Token};
 
-use crate::account::{Account, AccountUpdate};
-use crate::batch::{BatchSummary, BatchUpdate, Batches, TemplateAdvance};
-use crate::error::LedgerError;
-use crate::grant::UpgradeClaim;
-use crate::hints::{Hint, HintKind};
-use crate::info::{Binding, Info, WorkerStart};
-use crate::job::{
+use self::account::{Account, AccountUpdate};
+use self::batch::{BatchSummary, BatchUpdate, Batches, TemplateAdvance};
+use self::error::LedgerError;
+use self::grant::UpgradeClaim;
+use self::hints::{Hint, HintKind};
+use self::info::{Binding, Info, WorkerStart};
+use self::job::{
     Admission, Claimed, Compaction, JobFilter, Known, Lease, Lookup, NewJob, Put, Staged, Stored, SubmissionClaim,
     Version,
 };
-use crate::unreadable::Unreadable;
+use self::unreadable::Unreadable;
 
 /// The durable record of every job, which is also the queue.
 ///

@@ -14,52 +14,40 @@
 //! [`change`] is how anyone changes a job: load, `after(state, event)` in core, put; again if somebody was faster.
 //! Two implementations keep one contract, [`Ledger`], and one conformance suite holds both to it.
 
-mod account;
-mod batch;
 mod change;
 mod digest;
-mod error;
-mod grant;
-mod hints;
-mod identity;
-mod info;
-mod job;
 mod ledger;
 mod migration;
 mod open;
 mod random;
 mod redis;
-mod restate;
-mod slots;
 mod sqlite;
 mod transfer;
-mod unreadable;
 
-pub use account::{Account, AccountUpdate, Arrival, PriceList, Settle};
-pub use batch::{BatchFlag, BatchSummary, BatchUpdate, Batches, TemplateAdvance};
-pub use change::{Backoff, Change, Changed, NoRetry, change, change_unless};
-pub use error::LedgerError;
-pub use grant::{Issuer, SubmissionGrant, UpgradeClaim, UpgradeGrant};
-pub use hints::{Hint, HintKind, KINDS, Note, NoteKind};
-pub use identity::{Identity, LedgerId};
-pub use info::{Binding, Guarantee, Info, Wake, WorkerLock, WorkerStart};
-pub use job::{
+pub use change::{Backoff, Change, Changed, NoRetry, change, change_unless, restate};
+pub use ledger::account::{Account, AccountUpdate, Arrival, PriceList, Settle};
+pub use ledger::batch::{BatchFlag, BatchSummary, BatchUpdate, Batches, TemplateAdvance};
+pub use ledger::error::LedgerError;
+pub use ledger::grant::{Issuer, SubmissionGrant, UpgradeClaim, UpgradeGrant};
+pub use ledger::hints::{Hint, HintKind, KINDS, Note, NoteKind};
+pub use ledger::identity::{Identity, LedgerId};
+pub use ledger::info::{Binding, Guarantee, Info, Wake, WorkerLock, WorkerStart};
+pub use ledger::job::{
     Admission, Claimed, Compaction, Fence, JobFilter, JobRef, Known, Lease, Lookup, NewJob, Nonce, Put, Restatement,
     Staged, Stored, SubmissionClaim, Version,
 };
+pub use ledger::slots::{SlotUse, Unused};
+pub use ledger::unreadable::Unreadable;
 pub use ledger::{CLAIM_MAX, Ledger, STAGE_CHUNK, STAGING_TIMEOUT, SharedLedger};
 pub use migration::content_name;
 pub use open::{LedgerUrl, open};
 #[cfg(feature = "simulated")]
 pub use random::simulated;
 pub use redis::{RedisLedger, RedisUrl};
-pub use restate::restate;
-pub use slots::{SlotUse, Unused};
 #[cfg(feature = "simulated")]
 pub use sqlite::Past;
 pub use sqlite::{SqliteLedger, TimeSource};
 pub use transfer::{CheckedExport, Exported, Moving, check, export};
-pub use unreadable::Unreadable;
 pub use veobatch_core::account::{
     Blocked, Daily, DailyBudget, Day, GATE_MAX, Gate, GateReport, Pace, SLOT_HOURS, TROUBLE_WAIT, TROUBLES,
 };

@@ -12,7 +12,7 @@ use super::ledger::RedisLedger;
 use super::reply::read;
 use super::row::when;
 use super::scripts::texts;
-use crate::hints::notes as notes_of;
+use crate::ledger::hints::notes as notes_of;
 use crate::transfer::Moved;
 use crate::{Account, AccountUpdate, Daily, DailyBudget, Day, Gate, LedgerError, Pace, SlotUse};
 

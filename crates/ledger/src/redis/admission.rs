@@ -7,7 +7,7 @@ use super::reply::Reply;
 use super::row::{CLASS_MARK, Row, damaged};
 use super::scripts::texts;
 use crate::digest;
-use crate::job::Restatement;
+use crate::ledger::job::Restatement;
 use crate::migration::{Older, looks_made};
 use crate::{Admission, Known, LedgerError, NewJob, STAGING_TIMEOUT, Staged, TemplateAdvance};
 

@@ -7,7 +7,7 @@ use super::ledger::RedisLedger;
 use super::scripts::texts;
 use super::server::Server;
 use crate::LedgerError;
-use crate::hints::{Hint, HintKind};
+use crate::ledger::hints::{Hint, HintKind};
 
 impl RedisLedger {
     /// Replaces a hint that still says `was`.

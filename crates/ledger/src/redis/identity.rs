@@ -4,7 +4,7 @@ use redis::Cmd;
 use veobatch_core::Timestamp;
 
 use super::server::Server;
-use crate::job::{Fence, Nonce};
+use crate::ledger::job::{Fence, Nonce};
 use crate::transfer::Moved;
 use crate::{Identity, Info, LedgerError, LedgerId};
 

@@ -8,7 +8,7 @@ use veobatch_core::{Lane, Timestamp, millis};
 use super::ledger::RedisLedger;
 use super::row::{Row, when};
 use super::scripts::texts;
-use crate::job::Fence;
+use crate::ledger::job::Fence;
 use crate::{CLAIM_MAX, Claimed, Lease, LedgerError};
 
 impl RedisLedger {

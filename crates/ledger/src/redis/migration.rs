@@ -23,7 +23,7 @@ use super::row::{CLASS_MARK, damaged};
 use super::scripts::texts;
 use super::server::Server;
 use crate::LedgerError;
-use crate::job::Fence;
+use crate::ledger::job::Fence;
 use crate::migration::{FORMAT, is_unrecognizable, split};
 
 /// No lease was taken for so long: whoever was granted a call has ended it (80 s), and told what became of it.

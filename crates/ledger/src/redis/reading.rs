@@ -6,7 +6,7 @@ use veobatch_core::{BatchId, JobId, StateName, Timestamp};
 use super::ledger::RedisLedger;
 use super::row::Row;
 use super::scripts::texts;
-use crate::unreadable::Unreadable;
+use crate::ledger::unreadable::Unreadable;
 use crate::{JobFilter, LedgerError, Stored};
 
 /// Most jobs of one page.

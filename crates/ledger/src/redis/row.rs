@@ -4,8 +4,8 @@ use redis::{FromRedisValue, ParsingError, Value, from_redis_value};
 use veobatch_core::{BatchId, Credits, Intent, JobId, JobKey, StateName, Timestamp, Token};
 
 use crate::LedgerError;
-use crate::job::{Claimed, Fence, JobRef, Lease, Stored, Version};
-use crate::unreadable::Unreadable;
+use crate::ledger::job::{Claimed, Fence, JobRef, Lease, Stored, Version};
+use crate::ledger::unreadable::Unreadable;
 
 pub(super) use crate::digest::CLASS_MARK;
 

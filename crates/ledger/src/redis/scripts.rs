@@ -10,8 +10,8 @@ use veobatch_core::account::{
 };
 use veobatch_core::{SOFT_DEADLINE, millis};
 
-use crate::account::{MOST_CANDIDATES, PROMOTED, WOKEN};
-use crate::unreadable::SET_ASIDE;
+use crate::ledger::account::{MOST_CANDIDATES, PROMOTED, WOKEN};
+use crate::ledger::unreadable::SET_ASIDE;
 
 /// The numbers that scripts share with Rust, as `K.NAME`; times in ms.
 fn constants() -> String {

@@ -9,9 +9,9 @@ use super::ledger::RedisLedger;
 use super::reply::Reply;
 use super::row::{Row, when};
 use super::scripts::texts;
-use crate::account::MOST_CANDIDATES;
-use crate::grant::grant;
-use crate::unreadable::Unreadable;
+use crate::ledger::account::MOST_CANDIDATES;
+use crate::ledger::grant::grant;
+use crate::ledger::unreadable::Unreadable;
 use crate::{Blocked, Claimed, LedgerError, SubmissionClaim};
 
 impl RedisLedger {

@@ -1,4 +1,4 @@
-//! Jobs that this program cannot read (see [`crate::unreadable`]).
+//! Jobs that this program cannot read (see [`crate::ledger::unreadable`]).
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use veobatch_core::Timestamp;
 use super::ledger::RedisLedger;
 use super::reading::READ_CHUNK;
 use super::scripts::texts;
-use crate::unreadable::Unreadable;
+use crate::ledger::unreadable::Unreadable;
 use crate::{JobRef, LedgerError};
 
 impl RedisLedger {

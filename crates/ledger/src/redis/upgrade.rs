@@ -8,7 +8,7 @@ use veobatch_core::{Token, millis};
 use super::ledger::RedisLedger;
 use super::reply::Reply;
 use super::scripts::texts;
-use crate::grant::grant;
+use crate::ledger::grant::grant;
 use crate::{Lease, LedgerError, UpgradeClaim};
 
 impl RedisLedger {

@@ -10,9 +10,9 @@ use super::account_state::{self, now_us};
 use super::row::time;
 use super::transaction::Transaction;
 use crate::LedgerError;
-use crate::account::{Account, AccountUpdate, PriceList};
-use crate::hints::{HintKind, notes};
-use crate::slots::SlotUse;
+use crate::ledger::account::{Account, AccountUpdate, PriceList};
+use crate::ledger::hints::{HintKind, notes};
+use crate::ledger::slots::SlotUse;
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to N, which is far below")]
 fn allowance(state: &AccountState, now_us: i64) -> u32 {

@@ -12,8 +12,8 @@ use super::counters;
 use super::row::{get_time, id_at, put_state, put_time};
 use super::transaction::Transaction;
 use super::unreadable;
-use crate::batch::TemplateAdvance;
-use crate::job::{Known, Restatement, Staged};
+use crate::ledger::batch::TemplateAdvance;
+use crate::ledger::job::{Known, Restatement, Staged};
 use crate::{LedgerError, STAGING_TIMEOUT};
 
 /// Most jobs of a dropped admission that one step removes.

@@ -10,7 +10,7 @@ use super::row::{ms, put_time};
 use super::slots;
 use super::transaction::Transaction;
 use crate::LedgerError;
-use crate::account::{Arrival, Settle};
+use crate::ledger::account::{Arrival, Settle};
 
 /// The call that `token` stands for may arrive until its time limit.
 pub(super) fn expect_arrival(tx: &Transaction<'_>, token: &Token, stall: Duration) -> Result<(), LedgerError> {

@@ -11,7 +11,7 @@ use super::reading::published;
 use super::row::{get_state, get_time, put_time, time};
 use super::transaction::Transaction;
 use crate::LedgerError;
-use crate::batch::{BatchFlag, BatchSummary, BatchUpdate, Batches};
+use crate::ledger::batch::{BatchFlag, BatchSummary, BatchUpdate, Batches};
 
 /// Sets a flag, or settings, or both.
 pub(super) fn update(tx: &mut Transaction<'_>, name: &BatchId, update: &BatchUpdate) -> Result<(), LedgerError> {

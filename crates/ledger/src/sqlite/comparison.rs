@@ -8,7 +8,7 @@ use super::row::{self, id_at};
 use super::transaction::Transaction;
 use crate::LedgerError;
 use crate::digest;
-use crate::job::NewJob;
+use crate::ledger::job::NewJob;
 use crate::migration::{Older, looks_made};
 
 /// A job as it will be stored.

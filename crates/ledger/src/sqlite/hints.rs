@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::row::{get_time, put_time};
 use super::transaction::Transaction;
 use crate::LedgerError;
-use crate::hints::{Hint, HintKind};
+use crate::ledger::hints::{Hint, HintKind};
 
 pub(super) fn all(sql: &Connection, kind: HintKind) -> Result<Vec<Hint>, LedgerError> {
     let mut all = sql.prepare_cached("SELECT name, at, text FROM hint WHERE kind = ? ORDER BY name")?;

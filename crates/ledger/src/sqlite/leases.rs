@@ -8,7 +8,7 @@ use veobatch_core::{Lane, Timestamp};
 use super::polls::Room;
 use super::row::{self, STORED, put_fence, put_lane, put_time, time};
 use super::transaction::Transaction;
-use crate::job::{Claimed, Fence, Lease};
+use crate::ledger::job::{Claimed, Fence, Lease};
 use crate::{CLAIM_MAX, LedgerError};
 
 pub(super) fn claim(

@@ -10,8 +10,8 @@ use super::row::{id_at, put_lane, put_time, time};
 use super::transaction::Transaction;
 use super::{account, account_state, counters};
 use crate::LedgerError;
-use crate::account::{MOST_CANDIDATES, PROMOTED, WOKEN};
-use crate::unreadable::{SET_ASIDE, Unreadable};
+use crate::ledger::account::{MOST_CANDIDATES, PROMOTED, WOKEN};
+use crate::ledger::unreadable::{SET_ASIDE, Unreadable};
 
 /// Why nothing may be submitted now, and until when.
 pub(super) type BlockedUntil = (Blocked, Option<Timestamp>);

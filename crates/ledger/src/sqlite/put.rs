@@ -10,7 +10,7 @@ use super::row::{self, JobRow, Position, id, put_fence, put_lane, put_state, put
 use super::transaction::Transaction;
 use crate::LedgerError;
 use crate::digest::{of_task, task_key};
-use crate::job::{Put, Version};
+use crate::ledger::job::{Put, Version};
 
 pub(super) fn put(tx: &mut Transaction<'_>, put: &Put) -> Result<Version, LedgerError> {
     let sql = tx.sql;

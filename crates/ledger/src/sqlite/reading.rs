@@ -8,8 +8,8 @@ use super::row::{self, STORED, id_at, put_state};
 use super::transaction::Transaction;
 use crate::LedgerError;
 use crate::digest::{of_task, task_key};
-use crate::job::{JobFilter, Stored};
-use crate::unreadable::Unreadable;
+use crate::ledger::job::{JobFilter, Stored};
+use crate::ledger::unreadable::Unreadable;
 
 /// Most jobs in a page.
 const PAGE_MAX: usize = 1000;

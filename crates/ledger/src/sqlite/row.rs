@@ -5,8 +5,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Row, types::Type};
 use veobatch_core::{BatchId, Credits, Facets, Flight, Intent, JobId, JobKey, Lane, StateName, Timestamp, Token};
 
-use crate::job::{Fence, JobRef, Lease, Stored, Version};
-use crate::unreadable::Unreadable;
+use crate::ledger::job::{Fence, JobRef, Lease, Stored, Version};
+use crate::ledger::unreadable::Unreadable;
 use crate::{Claimed, LedgerError};
 
 /// In flight until the next change.

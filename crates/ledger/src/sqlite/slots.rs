@@ -5,7 +5,7 @@ use veobatch_core::account::{SLOT_HOURS, SlotCount};
 use super::account_state::{self, now_us};
 use super::transaction::Transaction;
 use crate::LedgerError;
-use crate::slots::SlotUse;
+use crate::ledger::slots::SlotUse;
 
 /// Adds slots to what is kept of their hours.
 pub(super) fn add(tx: &Transaction<'_>, counts: &[SlotCount]) -> Result<(), LedgerError> {

@@ -13,8 +13,8 @@ use super::row::{self, Position, STORED, UNLIMITED, get_fence, ms, put_fence, pu
 use super::transaction::Transaction;
 use super::{counters, identity, slots};
 use crate::LedgerError;
-use crate::grant::grant;
-use crate::job::{Claimed, Fence, SubmissionClaim};
+use crate::ledger::grant::grant;
+use crate::ledger::job::{Claimed, Fence, SubmissionClaim};
 
 /// Most places in flight that one claim takes back because their time is over.
 const EXPIRED: i64 = 1000;

@@ -1,11 +1,11 @@
-//! The list of jobs that a program could not read (see [`crate::unreadable`]).
+//! The list of jobs that a program could not read (see [`crate::ledger::unreadable`]).
 
 use veobatch_core::StateName;
 
 use super::row::{self, Found, STORED, get_time, put_state, put_time};
 use super::transaction::Transaction;
 use crate::LedgerError;
-use crate::unreadable::{SET_ASIDE, Unreadable};
+use crate::ledger::unreadable::{SET_ASIDE, Unreadable};
 
 /// Job `id` with its spec, if it is there and published.
 pub(super) fn find(tx: &Transaction<'_>, id: i64) -> Result<Option<Found>, LedgerError> {

@@ -10,8 +10,8 @@ use super::row::{self, put_fence, put_state};
 use super::transaction::Transaction;
 use super::{arrivals, submission};
 use crate::LedgerError;
-use crate::grant::{UpgradeClaim, grant};
-use crate::job::Lease;
+use crate::ledger::grant::{UpgradeClaim, grant};
+use crate::ledger::job::Lease;
 
 pub(super) fn claim(
     tx: &mut Transaction<'_>,

@@ -9,7 +9,7 @@ use veobatch_core::Timestamp;
 
 use super::bytes::Bytes;
 use crate::LedgerId;
-use crate::hints::{Hint, HintKind, LATEST};
+use crate::ledger::hints::{Hint, HintKind, LATEST};
 
 /// The version of the lines.
 pub(crate) const VERSION: u32 = 1;

@@ -3,7 +3,7 @@
 use super::check::{CheckedExport, Lines};
 use super::ends::{end_at, shown};
 use super::{CHUNK, Endpoint, ExportEntry, Import, Moved, refuse_moved};
-use crate::job::Nonce;
+use crate::ledger::job::Nonce;
 use crate::{LedgerError, LedgerUrl};
 
 /// An import whose source changes no more, and whose target nothing else can use.

@@ -8,7 +8,7 @@ use super::super::marks::{id, moved, stamp_of};
 use super::super::row::put_state;
 use super::{clock, now};
 use crate::digest::of_task;
-use crate::hints::HintKind;
+use crate::ledger::hints::HintKind;
 use crate::migration::FORMAT;
 use crate::transfer::{
     AccountLine, Alias, Batch, Bytes, Daily, ExportEntry, Fast, Gate, Header, Heard, Job, Low, Seen, Sent, Slot,

@@ -11,7 +11,7 @@ use super::super::row::{UNLIMITED as IN_FLIGHT, id_at, put_lane, put_state, put_
 use super::now;
 use crate::LedgerError;
 use crate::digest::task_key;
-use crate::hints::Hint;
+use crate::ledger::hints::Hint;
 use crate::transfer::{
     AccountLine, Alias, Batch, Bytes, ExportEntry, Import, Job, Shift, TaskOf, UNLIMITED, begun_elsewhere, bytes_of,
     not_empty, out_of_step,

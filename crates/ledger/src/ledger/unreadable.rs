@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use veobatch_core::{JobId, JobKey, StateName, Timestamp};
 
-use crate::batch::BatchSummary;
-use crate::job::JobRef;
+use crate::ledger::batch::BatchSummary;
+use crate::ledger::job::JobRef;
 use crate::{Fence, LedgerError};
 
 /// How long a job that could not be read is left alone before a claim tries it again.

@@ -7,7 +7,7 @@
 use veobatch_core::{After, Context, Event, PollPolicy, Spec, after};
 
 use crate::change::{MAX_TURNS, put_retrying, reload};
-use crate::job::{Nonce, Put, Restatement, Stored};
+use crate::ledger::job::{Nonce, Put, Restatement, Stored};
 use crate::{Backoff, Changed, Ledger, LedgerError};
 
 /// Sets what its file says anew, until it is stored or known to change nothing.

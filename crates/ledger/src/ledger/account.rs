@@ -6,8 +6,8 @@ use std::time::Duration;
 use veobatch_core::account::{Daily, DailyBudget, Day, Gate, GateReport, Pace};
 use veobatch_core::{Credits, Timestamp, Token};
 
-use crate::hints::Note;
-use crate::slots::SlotUse;
+use crate::ledger::hints::Note;
+use crate::ledger::slots::SlotUse;
 
 /// What changes; what is `None` (or `false`) stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use veobatch_core::Timestamp;
 
-use crate::identity::Identity;
+use crate::ledger::identity::Identity;
 
 /// A ledger's clocks, and which ledger it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::fmt;
 
 use veobatch_core::{Facets, Intent, JobId, JobKey, Record, Spec, StateName, TaskId, Timestamp, Token, WorkPolicy};
 
-use crate::account::Settle;
-use crate::grant::SubmissionGrant;
+use crate::ledger::account::Settle;
+use crate::ledger::grant::SubmissionGrant;
 use veobatch_core::account::Blocked;
 
 /// How often a job's record was changed.
