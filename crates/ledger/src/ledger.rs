@@ -36,11 +36,11 @@ use self::unreadable::Unreadable;
 /// method may be called again with the same arguments, and then has the effect of one call.
 #[async_trait]
 pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
-    /// The ledger's clocks, and which ledger it is. Gives it an id if it has none.
+    /// Returns the ledger's clocks and its identity. A ledger without an id gets one.
     async fn info(&self) -> Result<Info, LedgerError>;
 
-    /// Binds the ledger to its API base and account, if it is not bound yet and `binding` says so, and gives it an id. Returns
-    /// whether it is bound.
+    /// Binds the ledger to its API base and account if it is not bound yet and `binding` is [`Binding::Bind`]; it has an id from
+    /// then on. Returns whether it is bound.
     ///
     /// `fingerprint` computes the salted fingerprint of the key from the ledger's salt, so the key itself never comes here.
     ///
@@ -66,13 +66,13 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// was taken for dead meanwhile: what it staged is gone, begin anew with another [`Admission`].
     async fn stage(&self, admission: &Admission, batch: &BatchId, jobs: &[NewJob]) -> Result<Staged, LedgerError>;
 
-    /// Shows everything that `admission` staged into `batches`, all at once; and with it, in the same step, brings the template
-    /// of a recurring batch forward, if those are its run. Repeating it changes nothing.
+    /// Publishes everything that `admission` staged into `batches`, all at once. If the batch is a run of a recurring one, `advance`
+    /// moves its template's schedule on in the same step: both happen or neither. Repeating it changes nothing.
     ///
     /// # Errors
-    /// [`LedgerError::Dropped`] if another admission took its place meanwhile (or it never staged into one of them), or if the
-    /// template's schedule is another one by now (somebody else dealt with that instant, or changed it, or forgot the template),
-    /// or the template is paused, being cancelled or has no queued job left: nothing was shown, stage again.
+    /// [`LedgerError::Dropped`], and nothing was published, if another admission took this one's place, or this one never staged
+    /// into one of the batches; or if the template was forgotten, paused or is being cancelled, has no queued job left, or its
+    /// schedule is not what `advance` expects. Stage again.
     async fn publish(
         &self,
         admission: &Admission,
@@ -80,17 +80,17 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
         advance: Option<&TemplateAdvance>,
     ) -> Result<(), LedgerError>;
 
-    /// Drops what `admission` staged into `batches` and did not publish. A batch that is left without jobs is forgotten.
+    /// Removes what `admission` staged into `batches` and did not publish, and each batch that has no job then.
     async fn abandon(&self, admission: &Admission, batches: &[BatchId]) -> Result<(), LedgerError>;
 
-    /// Which of `jobs` are known (published) already, compared as in [`Ledger::stage`], without storing anything.
+    /// Compares `jobs` with the published ones of `batch` as [`Ledger::stage`] does, without storing anything.
     async fn compare(&self, batch: &BatchId, jobs: &[NewJob]) -> Result<Known, LedgerError>;
 
     /// Takes the next queued job *and* a submission slot in one step, and sets the intent `token` beside its record.
     ///
     /// The claim **is** the intent: when this returns [`SubmissionClaim::Granted`] the job is `submitting`, counted in
     /// flight, and the follow lane finds it when the lease ends. A job is granted only if its batch is published, not
-    /// paused, in its span, and in `only` (if given); its price is known and fits into what is left of the batch's budget and
+    /// paused, in its window, and in `only` (if given); its price is known and fits into what is left of the batch's budget and
     /// the day's, where there is one; the gate is open (or half-open, and this is the one that goes through); the
     /// cap has room; the pace's spacing is due; and fewer than N bounds of arrival are younger than W. `stall` is the
     /// submit call's total time limit, the first bound of this one's arrival. A slot is never taken without a job.
@@ -99,10 +99,10 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// than the price of its first job, all of it waits; a job without a price, where there is a budget, is tried again
     /// after ten minutes and lets the others go. What is set aside for a job is in its facets from now on.
     ///
-    /// If several things are in the way, the first of recovery, gate, cap, slot, work is told; if every batch with work is
-    /// kept from it, budget or window. A ledger whose server may
-    /// have gone back in time (started anew, or promoted in the place of another) grants nothing for `stall` and ten
-    /// seconds: what was granted before has ended by then, and workers have told what their journals know.
+    /// If several things are in the way, the first of recovery, gate, cap, slot and work is returned; if every batch with work is
+    /// blocked, budget or window. A ledger whose server may have gone back in time (restarted, or promoted in place of another)
+    /// grants nothing for `stall` and ten seconds: by then every call that was granted before has ended, and workers have told
+    /// what their journals know.
     ///
     /// Called again with a token that was granted and is still submitting, it returns that same grant (same fence;
     /// lease and first bound of arrival anew), so an answer that was lost costs nothing.
@@ -118,13 +118,13 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
         stall: Duration,
     ) -> Result<SubmissionClaim, LedgerError>;
 
-    /// Grants one upgrade call of the job that is held by `lease`: it is `upscaling`, or `downloading` what an upgrade made.
+    /// Grants one upgrade call for the job that is held by `lease`: it is `upscaling`, or `downloading` what an upgrade made.
     ///
-    /// With `stall` the call counts in the account's pace as a submission does: it takes a slot, but no job and no place
-    /// under the cap. Recovery, gate, spacing and the bounds of arrival are checked as in [`Ledger::claim_submission`], and
-    /// `stall` is the first bound of its own arrival; what became of it is told with [`Put::settle`]. If there is no slot yet,
-    /// it is told when the next one is that no other upgrade waits for (of the next N), and until a second after that none is granted to a
-    /// submission, unless the upgrades have come for theirs before: what is paid for goes first. Without `stall` it takes no slot and waits for nothing.
+    /// With `stall` the call counts in the account's pace as a submission does: it takes a slot, but no job and no place under
+    /// the cap. Recovery, gate, spacing and the bounds of arrival are checked as in [`Ledger::claim_submission`], and `stall` is
+    /// the first bound of its own arrival; [`Put::settle`] says what became of it. If there is no slot yet, the answer is when
+    /// the next one is that no other upgrade waits for. Until a second after that, no submission takes it: what is paid for goes
+    /// first. Without `stall` the call takes no slot and waits for nothing.
     ///
     /// Called again with a token that was granted, it returns that same grant (first bound of arrival anew).
     ///
@@ -137,12 +137,12 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
         stall: Option<Duration>,
     ) -> Result<UpgradeClaim, LedgerError>;
 
-    /// Returns once the claim that `token` was granted is stored as safely as the ledger can: on a disk, and on a replica
-    /// if there is one. A call must not be paid for before. Returns how many submissions the ledger has granted by then, if
-    /// it counts them ([`Identity::grants`]).
+    /// Returns once the claim of `token` is stored as safely as the ledger can store it: on a disk, and on a replica if there is
+    /// one. Nothing must be paid for before. Returns how many submissions the ledger has granted by then, if it counts them
+    /// ([`Identity::grants`](crate::Identity::grants)).
     ///
-    /// It is the claim that is confirmed, in the history of the server that has it: one that took that server's place
-    /// in between, without the claim, does not confirm it.
+    /// The claim itself is confirmed, in the history of the server that has it: a server that took that one's place in between,
+    /// without the claim, does not confirm it.
     ///
     /// # Errors
     /// [`LedgerError::LostLease`] if the ledger knows no open attempt with this token, because it went back in time or
@@ -152,12 +152,14 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
 
     /// Leases up to `max` (at most [`CLAIM_MAX`]) due jobs of `lane` (follow or save), earliest due first.
     ///
-    /// Nobody else is given them until the lease ends; then they are due again by themselves. A lease whose time is over
-    /// is still held (by [`Ledger::put`] and [`Ledger::renew`]) until somebody else claims the job.
-    /// `spec` is filled in for the save lane, and in the follow lane for jobs that have no body yet. The second value is
-    /// when the next job of the lane is due, if one is waiting; a leased one counts at the end of its lease. A claim of 0
-    /// jobs only tells that; one that this program cannot read is neither leased nor waited for. A job in any state may be due here, also a settled one. In the follow lane no more are leased than
-    /// the account's poll rate ([`AccountUpdate::poll_rate`]) leaves; then the second value is when some more may be.
+    /// Nobody else gets them until the lease ends; then they are due again by themselves. A lease whose time is over is still held
+    /// (by [`Ledger::put`] and [`Ledger::renew`]) until somebody else claims the job. A job in any state may be due, also a settled
+    /// one. One that this program cannot read is neither leased nor waited for. `spec` is filled in for the save lane, and in the
+    /// follow lane for jobs without a body.
+    ///
+    /// The second value is when the next job of the lane is due, if one is waiting; a leased one counts at the end of its lease.
+    /// A claim of 0 jobs returns only that. In the follow lane no more jobs are leased than the account's poll rate allows
+    /// ([`AccountUpdate::poll_rate`]); then the second value is when more may be.
     async fn claim(
         &self,
         lane: Lane,
@@ -166,7 +168,7 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     ) -> Result<(Vec<Claimed>, Option<Timestamp>), LedgerError>;
 
     /// Replaces a job's body and facets, if its version is still `put.version` and, for a lease holder, its fence
-    /// still matches. Takes the old facets out of every index and sum and puts the new ones in; ends the holder's lease;
+    /// still matches. Takes the old facets out of every index and counter and puts the new ones in; ends the holder's lease;
     /// clears the intent unless the state stays `submitting`; settles the account if `put.settle` is given; stores
     /// `put.spec` if it is given and the job has a spec.
     ///
@@ -182,19 +184,21 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// current one. [`LedgerError::TaskTaken`]: `put.task` belongs to another job. Nothing was changed.
     async fn put(&self, put: &Put) -> Result<Version, LedgerError>;
 
-    /// Has leases end `lease` from now; `None` gives the jobs back, due now. `false` for each that is no longer held, and for one
-    /// that was to be given back and is `submitting`: those are left as they are.
+    /// Extends leases: they end `lease` from now. Without a duration it gives the jobs back, due now.
+    ///
+    /// Returns `false` for each lease that is no longer held, and for one to be given back whose job is `submitting`: those stay
+    /// as they are.
     async fn renew(&self, leases: &[Lease], lease: Option<Duration>) -> Result<Vec<bool>, LedgerError>;
 
-    /// The published job that a name, the token of an open attempt (submitting or in doubt), or a task belongs to.
+    /// Finds a published job by its name, by the token of its open attempt (submitting or in doubt), or by a task of its own.
     ///
     /// # Errors
     /// [`LedgerError::Unreadable`] if it is there, and this program cannot read it.
     async fn find(&self, lookup: Lookup<'_>) -> Result<Option<Stored>, LedgerError>;
 
-    /// The published jobs of a batch that pass `filter`, in file order, `after` a job. At most `limit`, at most 1000.
-    /// None of a batch that is unknown, and none after a job that is unknown. A job that this program cannot read is left
-    /// out, and noted for [`Ledger::unreadable`].
+    /// Returns the published jobs of a batch that pass `filter`, in file order, `after` a job: at most `limit`, at most 1000. None
+    /// if the batch or the job is unknown. Jobs that this program cannot read are left out, and noted for
+    /// [`Ledger::unreadable`].
     async fn page(
         &self,
         batch: &BatchId,
@@ -203,21 +207,20 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
         limit: usize,
     ) -> Result<Vec<Stored>, LedgerError>;
 
-    /// Up to `max` of the published jobs that this program cannot read, of those that a claim or a page met; the one met first
-    /// comes first. Claims of any lane pass over them (see [`Unreadable`]); here each is read again, and one that can be read
-    /// by now is no longer listed.
+    /// Returns up to `max` of the published jobs that this program cannot read, of those that a claim or a page met; the one met
+    /// first comes first. Claims of any lane pass over them (see [`Unreadable`]). Each is read again here, and is listed no more
+    /// once it can be read.
     async fn unreadable(&self, max: usize) -> Result<Vec<Unreadable>, LedgerError>;
 
-    /// Stores the compact bodies of done jobs, and drops their specs; a digest of the content is kept, so that [`Ledger::stage`] and
-    /// [`Ledger::compare`] tell the same content from other content as before. Returns how many this call made compact.
+    /// Stores the compact bodies of done jobs and drops their specs. A digest of each content is kept, so that [`Ledger::stage`]
+    /// and [`Ledger::compare`] tell the same content from another as before. Returns how many jobs this call made compact.
     ///
     /// A job is left as it is if it has another version, is not done, is due in a lane, or is compact already. The
     /// version stays: a put that was prepared before is stored, and makes the job whole again but for its spec.
     async fn compact(&self, jobs: &[Compaction]) -> Result<u64, LedgerError>;
 
-    /// Forgets `batch`, if one is named, with all its jobs and their ids, at once and for everybody: the same file is new from
-    /// now on. Without one, removes a bounded part of what forgotten batches left behind. Returns whether anything is left of
-    /// them.
+    /// With a batch: forgets it with all its jobs and their ids, at once and for everybody; the same file is new from now on.
+    /// Without: removes a bounded part of what forgotten batches left behind. Returns whether there may be more to remove.
     ///
     /// # Errors
     /// [`LedgerError::Unsettled`] unless every job is done, failed or cancelled and none is due in a lane all the same (a
@@ -225,27 +228,27 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// forgotten before. Nothing was changed.
     async fn forget(&self, batch: Option<&BatchId>) -> Result<bool, LedgerError>;
 
-    /// The published batches that are asked for, oldest first, with their counts by state.
+    /// Lists published batches, oldest first, with their counts by state.
     async fn list(&self, which: &Batches) -> Result<Vec<BatchSummary>, LedgerError>;
 
-    /// Changes a flag of a whole batch, which must be published, or its settings, or both; effective at once for every worker.
+    /// Changes a batch's flag (only of a published batch), its settings, or both; effective at once for every worker.
     ///
     /// # Errors
     /// [`LedgerError::UnknownBatch`].
     async fn update_batch(&self, batch: &BatchId, update: &BatchUpdate) -> Result<(), LedgerError>;
 
-    /// The account: slots, gate, cap, in flight, budget, prices. And what became of the slots of the last `slot_hours` (at most
-    /// [`SLOT_HOURS`]) by the clock, of which the present hour is one; 0 costs nothing.
+    /// Returns the account: slots, gate, cap, in flight, budget, prices. With `slot_hours` also what became of the slots of the last
+    /// so many hours by the clock, the present one included (at most [`SLOT_HOURS`](crate::SLOT_HOURS)); 0 costs nothing.
     async fn account(&self, slot_hours: u32) -> Result<Account, LedgerError>;
 
     /// Changes the account for all workers. Returns it as it was before.
     async fn update_account(&self, update: &AccountUpdate) -> Result<Account, LedgerError>;
 
-    /// The hints of a kind, by name.
+    /// Returns the hints of a kind, by name.
     async fn hints(&self, kind: HintKind) -> Result<Vec<Hint>, LedgerError>;
 
-    /// Replaces a hint that still says `was` (`None`: there is none) by `now` (`None`: there is none any more); `false` if it says
-    /// something else: then nothing was changed.
+    /// Replaces a hint if it still says `was` (`None`: there is none) by `now` (`None`: removes it). Returns `false`, and changes
+    /// nothing, if it says something else.
     async fn put_hint(
         &self,
         kind: HintKind,
@@ -254,11 +257,11 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
         now: Option<&str>,
     ) -> Result<bool, LedgerError>;
 
-    /// What a worker needs to know and to hold: the place of the one working process, if the ledger allows only one (`SQLite`),
-    /// what the ledger can promise about durability, and the signal that something in this process became due.
+    /// Returns what a worker starts with: the lock of the one working process, if the ledger allows only one (`SQLite`); what the
+    /// ledger can promise about durability; and the signal that something in this process became due.
     ///
     /// # Errors
-    /// [`LedgerError::WorkerPresent`] if another process has the place.
+    /// [`LedgerError::WorkerPresent`] if another process has the lock.
     async fn start_worker(&self) -> Result<WorkerStart, LedgerError>;
 }
 

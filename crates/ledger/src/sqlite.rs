@@ -1,7 +1,7 @@
 //! The embedded ledger: one file, for one machine.
 //!
 //! Operations go to one writer thread, which runs everything that waits in one transaction, commits, and then answers
-//! (`writer`); reads have a connection of their own. Commands in other processes work on the same file beside it, but
+//! (`connection`); reads have a connection of their own. Commands in other processes work on the same file beside it, but
 //! only one process may be the *worker* (`start_worker`). The file says its format; an unknown one is left alone.
 //!
 //! `schema.sql` says what is in the file.

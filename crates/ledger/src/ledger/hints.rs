@@ -1,6 +1,8 @@
-//! What machines tell each other to be faster or for people to read: when callbacks were heard, how long videos take, what a
-//! worker says of itself. Nothing is lost with it and nothing is paid for by it, so the ledger keeps it as text that it does not
-//! understand, each hint replaced only if it still says what the new one was computed from.
+//! Hints: what machines tell each other to work faster, and what workers tell people. When callbacks were heard, how long videos
+//! take, why a worker submits nothing.
+//!
+//! No payment depends on a hint, and losing one loses no job. So the ledger stores each as text that it does not understand, and
+//! replaces it only if it still says what the new text was computed from.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +16,7 @@ pub const KINDS: usize = 32;
 /// What a hint is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HintKind {
-    /// The callback of the latest submission that was heard; one, [`LATEST`].
+    /// The callback of the latest submission that was heard; there is one.
     Heard,
     /// How long videos took, by [`VideoKind`].
     Durations,
