@@ -23,12 +23,12 @@
 //! | `b<n>:r` | ready ones of other priorities, by priority and seq | stage, put, grant | when granted |
 //! | `b<n>:z` | folded ids of what is staged, to drop it | stage | publish |
 //! | `dead:<admission>:<batch>` | an admission that was dropped and must be told | stage | told, or a week |
-//! | `run` | batches with ready jobs, by priority and virtual time | publish, put, grant, update_batch | when empty, paused, asleep or short |
-//! | `live` | published batches that are not at rest | publish, update_batch, put | forget |
-//! | `rest` | those that are, by since when | publish, update_batch, put | forget |
+//! | `run` | batches with ready jobs, by priority and virtual time | publish, put, grant, `update_batch` | when empty, paused, asleep or short |
+//! | `live` | published batches that are not at rest | publish, `update_batch`, put | forget |
+//! | `rest` | those that are, by since when | publish, `update_batch`, put | forget |
 //! | `whole` | batches with done jobs that are not compact, by when the last one was done | put | compact, forget |
 //! | `asleep` | those whose span has not begun, by when it does; or is over | as `run` | as it begins |
-//! | `short` | those whose budget is used up | grant | put of a refund, update_batch |
+//! | `short` | those whose budget is used up | grant | put of a refund, `update_batch` |
 //! | `unpriced` | queued jobs without a price, or unreadable, by when they are tried again | grant, account | grant |
 //! | `unreadable` | job → since when a program could not read it, and why | claims, pages | put, or listed and read |
 //! | `price` | class → expected price | account | never |

@@ -18,8 +18,8 @@ use crate::LedgerError;
 use crate::migration::FORMAT;
 use crate::sqlite::wall_clock;
 use crate::transfer::{
-    AccountLine, Alias, Batch, Bytes, CHUNK, Daily, ExportEntry, Fast, Gate, Header, Heard, Job, Low, Moved, Seen,
-    Sent, Slot, TaskOf, UNLIMITED, VERSION,
+    AccountLine, Alias, Batch, Bytes, CHUNK, Daily, ExportEntry, Fast, Gate, Header, Heard, Low, Moved, Seen, Sent,
+    Slot, TaskOf, UNLIMITED, VERSION,
 };
 
 type Fields = HashMap<String, Vec<u8>>;
