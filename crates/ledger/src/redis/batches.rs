@@ -138,7 +138,7 @@ fn summary(fields: &HashMap<String, String>, rested: Option<u64>) -> Result<Opti
     let time = |name: &str, usual| fields.get(name).map_or(usual, |_| Timestamp::from_millis(number(name)));
     let credits = |name: &str| text(name).parse().ok().map(Credits::from_millis);
     let usual = BatchSettings::default();
-    let terms = BatchSettings {
+    let settings = BatchSettings {
         weight: text("weight").parse().unwrap_or(usual.weight),
         priority: text("priority").parse().unwrap_or(usual.priority),
         range: TimeRange { from: time("from", usual.range.from), until: time("until", usual.range.until) },
@@ -153,7 +153,7 @@ fn summary(fields: &HashMap<String, String>, rested: Option<u64>) -> Result<Opti
         cancelling: set("cancelling"),
         created,
         rested: rested.map(Timestamp::from_millis),
-        terms,
+        terms: settings,
         credits: credits("credits").unwrap_or_default(),
     }))
 }

@@ -37,12 +37,13 @@ pub(super) fn set_aside(tx: &Transaction<'_>, found: &[Unreadable]) -> Result<()
     note(tx, found)?;
     let mut later = tx.sql.prepare_cached("UPDATE job SET due = ?2, fence = NULL WHERE id = ?1")?;
     // Its call is over by now, and if it was accepted it counts as one in doubt would.
-    let mut lands = tx.sql.prepare_cached("UPDATE job SET flight = ?2 WHERE id = ?1 AND state = ?3 AND flight > ?2")?;
+    let mut expire =
+        tx.sql.prepare_cached("UPDATE job SET flight = ?2 WHERE id = ?1 AND state = ?3 AND flight > ?2")?;
     for job in found {
         let id = row::id(job.job);
         later.execute((id, put_time(tx.now + SET_ASIDE)))?;
-        let lands_at = put_time(tx.now + veobatch_core::SOFT_DEADLINE);
-        lands.execute((id, lands_at, put_state(StateName::Submitting)))?;
+        let expires_at = put_time(tx.now + veobatch_core::SOFT_DEADLINE);
+        expire.execute((id, expires_at, put_state(StateName::Submitting)))?;
     }
     Ok(())
 }

@@ -102,7 +102,7 @@ fn batch(args: &mut Args, of: &Batch) {
     let (number, jobs) = (of.number.to_string(), of.jobs.to_string());
     let flag = |is: bool| is.then(|| "1".to_owned());
     let some = |text: String| Some(text).filter(|text| !text.is_empty());
-    let terms = fields([
+    let settings = fields([
         ("name", Some(of.name.clone())),
         ("created", Some(of.created.to_string())),
         ("admitted", Some(jobs.clone())),
@@ -119,7 +119,7 @@ fn batch(args: &mut Args, of: &Batch) {
         ("budget", of.budget.map(|budget| budget.to_string())),
         ("unsure", (of.unsure > 0).then(|| of.unsure.to_string())),
     ]);
-    command(args, "HSET", &format!("b{number}"), terms);
+    command(args, "HSET", &format!("b{number}"), settings);
     command(args, "HSET", "names", fields([(fold(&of.name).as_str(), Some(number.clone()))]));
     command(args, "HSET", "meta", fields([("batches", Some(number.clone()))]));
     match of.rested {

@@ -120,6 +120,6 @@ local function change(n, seq, member, old, lease, held, new, body, more)
     add_counts({ one_slot('lost', NOW_US) })
   end
   local due = not kept and (new.state == 'queued' or (new.due ~= '-' and tonumber(new.due) <= NOW))
-  local landed = new.flight == '-' and old.flight ~= '-'
-  return { 'ok', new.version, (due or landed or more.token) and 1 or 0 }
+  local left_flight = new.flight == '-' and old.flight ~= '-'
+  return { 'ok', new.version, (due or left_flight or more.token) and 1 or 0 }
 end

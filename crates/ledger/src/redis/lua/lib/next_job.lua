@@ -66,7 +66,7 @@ local function next_job(only, daily)
   for _ = 1, K.MOST_CANDIDATES do
     local n, time = least(only)
     if not n then return nil, false end
-    local found = first_payable(n, time, terms(n), daily)
+    local found = first_payable(n, time, batch_settings(n), daily)
     if type(found) == 'table' then return found end
     if only and not found then only[n] = nil end
   end

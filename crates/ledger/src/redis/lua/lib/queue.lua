@@ -5,7 +5,7 @@
 
 local LEVEL, BATCH_LEVEL = 4294967296, 8589934592
 
-local function terms(n)
+local function batch_settings(n)
   local b = call('HMGET', part(n, ''), 'paused', 'cancelling', 'vt', 'weight', 'priority', 'from', 'until', 'budget',
     'credits')
   return {
@@ -40,7 +40,7 @@ end
 -- Puts a batch among the runnable ones, at the virtual time of those of its priority: it has missed nothing and owes
 -- nothing.
 local function enter(n)
-  local t = terms(n)
+  local t = batch_settings(n)
   if t.held then return end
   if NOW < t.from or NOW >= t.till then return await_window(n, t) end
   call('ZREM', P .. 'asleep', n)

@@ -22,13 +22,13 @@ local function set_flag(flag)
   else
     call('HDEL', part(n, ''), 'cancelling')
   end
-  local t = terms(n)
+  local t = batch_settings(n)
   if t.held then dequeue(n, t) elseif first_ready(n) then enter(n) end
   note_rest(n, false)
 end
 
 local function set_settings()
-  local before = terms(n)
+  local before = batch_settings(n)
   dequeue(n, before)
   for _, name in ipairs({ 'weight', 'priority', 'schedule', 'from', 'until', 'budget' }) do
     if new[name] == '' then
