@@ -1,25 +1,25 @@
-//! Callbacks: the service tells that a task ended, by a POST to a URL that only it and this ledger know.
+//! Callbacks: the service reports that a task ended, with a POST to a URL that only it and this ledger know.
 //!
 //! ```text
 //! submission ══ callBackUrl: <base>/<token>/<job> ══▶ the service
-//!                                                        │ POST, repeated until it is answered with 200
-//! [ledger] ◀── put ── receive ◀── verified ◀── door
-//!                        ╰─ unknown token: limited
+//!                                                        │ POST, repeated until answered with 200
+//! [ledger] ◀── put ── receive ◀── verified ◀── listener
+//!                        ╰─ unknown token: rate-limited
 //! ```
 //!
-//! A callback is a hint. For a task that is followed it makes the next look due; for a paid call whose answer was lost it
-//! brings the task id back, which is compared before it is taken. It is answered with 200 only once the ledger has it,
-//! so that the sender tries again otherwise. Whoever does not know the attempt's token changes nothing.
+//! A callback is a hint. For a task that is being followed it makes the next poll due; for a paid call whose answer was lost
+//! it brings the task id back, which is verified before it is used. It is answered with 200 only once the ledger has stored
+//! it; otherwise the sender tries again. A sender that does not know the attempt's token changes nothing.
 
 mod address;
 mod body;
 mod counts;
 pub(crate) mod listener;
 pub(crate) mod receive;
-mod signature;
+pub(crate) mod signature;
 
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -28,60 +28,53 @@ use veobatch_core::{JobKey, Timestamp, Token};
 
 pub(crate) use self::counts::CallbackOutcome;
 use self::counts::Counts;
-pub use self::signature::WebhookKey;
+use self::signature::WebhookKey;
+use crate::options::Callbacks;
+use crate::runtime::context::Context;
 
-/// Callbacks with unknown tokens that are answered as such in a second, and at once after a rest. A service that retells
-/// what a ledger forgot stays below that; whoever guesses tokens is told to go away.
-const PER_SECOND: NonZeroU32 = NonZeroU32::new(50).expect("not zero");
-const BURST: NonZeroU32 = NonZeroU32::new(200).expect("not zero");
+/// Callbacks with unknown tokens that are answered with 404 per second, and in one burst; others get 429. A service that
+/// repeats callbacks for attempts the ledger forgot stays below that; a sender that guesses tokens does not.
+const UNKNOWN_PER_SECOND: NonZeroU32 = NonZeroU32::new(50).expect("not zero");
+const UNKNOWN_BURST: NonZeroU32 = NonZeroU32::new(200).expect("not zero");
 
-/// How often it is written down, at most, that callbacks are heard.
-const HEARD_GAP: Duration = Duration::from_secs(5);
+/// Minimum interval between two records in the ledger that callbacks arrive.
+const HEARD_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How callbacks are asked for and heard.
-#[derive(Clone, Debug)]
-pub struct Callbacks {
-    /// Where to listen: `HOST:PORT`.
-    pub listen: String,
-    /// How the service reaches that: the base of every callback URL. Without user, query and fragment.
-    pub url: Url,
-    /// Verifies signatures; without one the token alone is proof.
-    pub key: Option<WebhookKey>,
-}
-
-/// The receiver of this process, as every step sees it.
+/// Receives the callbacks of this process.
 #[derive(Debug)]
 pub(crate) struct Receiver {
+    context: Arc<Context>,
     base: Url,
     key: Option<WebhookKey>,
     pub(crate) counts: Counts,
-    strangers: DefaultDirectRateLimiter,
+    unknown_callers: DefaultDirectRateLimiter,
     heard: Mutex<Timestamp>,
 }
 
 impl Receiver {
-    pub(crate) fn new(callbacks: &Callbacks) -> Self {
+    pub(crate) fn new(context: Arc<Context>, callbacks: &Callbacks) -> Self {
         Self {
+            context,
             base: callbacks.url.clone(),
             key: callbacks.key.clone(),
             counts: Counts::default(),
-            strangers: RateLimiter::direct(Quota::per_second(PER_SECOND).allow_burst(BURST)),
+            unknown_callers: RateLimiter::direct(Quota::per_second(UNKNOWN_PER_SECOND).allow_burst(UNKNOWN_BURST)),
             heard: Mutex::new(Timestamp::default()),
         }
     }
 
-    /// Where the service calls back for this attempt of this job.
+    /// The callback URL of this attempt of this job.
     pub(crate) fn url(&self, token: &Token, job: &JobKey) -> Url {
         address::of(&self.base, token, job)
     }
 
-    /// Whether it is time to write down again that callbacks are heard.
-    fn is_news(&self, now: Timestamp) -> bool {
+    /// Whether it is time to record again that callbacks arrive.
+    fn is_record_due(&self, now: Timestamp) -> bool {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = now.since(*heard) >= HEARD_GAP;
-        if is_news {
+        let is_due = now.since(*heard) >= HEARD_INTERVAL;
+        if is_due {
             *heard = now;
         }
-        is_news
+        is_due
     }
 }

@@ -1,33 +1,33 @@
-//! The edges between what a step does and what it does next, where a process that dies leaves the most to find out.
+//! Failpoints: the places between two actions of a step at which a crash leaves the most to recover.
 //!
-//! Only the feature `edges`, which only the specifications switch on, does anything here: a process can be told to
-//! kill itself, as hard as a power cut, or to stop, as a laptop that is closed, when it comes to an edge.
+//! Does nothing without the feature `failpoints`, which only the specifications enable: then a process can be told to kill
+//! itself (like a power cut) or to stop (like a laptop whose lid closes) when it reaches a failpoint.
 
-/// Where a process may die.
+/// Where a process can be told to die.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failpoint {
-    /// The ledger has the intent, the journal not yet.
+    /// The ledger has the intent; the journal does not have it yet.
     Granted,
-    /// The journal has `sending`, nothing has left.
+    /// The journal has `sending`; nothing was sent.
     Sending,
-    /// The answer is there, the journal does not have it.
+    /// The answer arrived; the journal does not have it.
     Answered,
-    /// The journal has the answer, the ledger not.
+    /// The journal has the answer; the ledger does not.
     Written,
-    /// The ledger has the outcome, the journal does not know that.
+    /// The ledger has the outcome; the journal does not know that.
     Told,
-    /// A part of the video is on the disk.
+    /// A part of the video is on disk.
     Part,
-    /// All of it is, under no name yet.
+    /// All of it is on disk, without its final name.
     Whole,
-    /// It has its name, and no sidecar.
+    /// The video has its name, but no sidecar.
     Named,
-    /// The sidecar is there, the ledger does not know of it.
+    /// The sidecar is written; the ledger does not know it.
     Saved,
 }
 
 impl Failpoint {
-    /// All of them, in the order of a job's life.
+    /// In the order of a job's life.
     pub const ALL: &[Self] = &[
         Self::Granted,
         Self::Sending,
@@ -40,25 +40,25 @@ impl Failpoint {
         Self::Saved,
     ];
 
-    /// Comes to this edge.
+    /// Called when a step gets here.
     #[cfg(not(feature = "failpoints"))]
-    #[expect(clippy::unused_self, reason = "nobody dies here")]
+    #[expect(clippy::unused_self, reason = "failpoints are disabled")]
     pub(crate) fn reached(self) {}
 
-    /// Comes to this edge, and ends there if that was asked for.
+    /// Called when a step gets here; ends or stops the process if this failpoint is armed.
     #[cfg(feature = "failpoints")]
     pub(crate) fn reached(self) {
         armed::reached(self);
     }
 
-    /// Kills or stops this process when it comes to this edge for the `nth` time (from 1).
+    /// Kills or stops this process when it reaches this failpoint for the `nth` time (from 1).
     #[cfg(feature = "failpoints")]
     pub fn arm(self, action: FailpointAction, nth: u32) {
         armed::arm(self, action, nth);
     }
 }
 
-/// What becomes of a process at an edge.
+/// What happens to the process at a failpoint.
 #[cfg(feature = "failpoints")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailpointAction {
@@ -68,15 +68,16 @@ pub enum FailpointAction {
     Stop,
 }
 
-/// From now on the disk of the output directory hangs whenever there is a file at `path`, as one of a server that is gone.
+/// From now on the disk of the output directory hangs while there is a file at `path`, like a network disk whose server is
+/// gone.
 #[cfg(feature = "failpoints")]
 pub fn hang_while_there_is(path: std::path::PathBuf) {
     drop(hanging::WHILE.set(path));
 }
 
 #[cfg(feature = "failpoints")]
-pub(crate) fn hangs(disk: crate::runtime::disk::Disk) {
-    hanging::hangs(disk);
+pub(crate) fn hang_if_told() {
+    hanging::hang_if_told();
 }
 
 #[cfg(feature = "failpoints")]
@@ -85,12 +86,10 @@ mod hanging {
     use std::sync::OnceLock;
     use std::time::Duration;
 
-    use crate::runtime::disk::Disk;
-
     pub(super) static WHILE: OnceLock<PathBuf> = OnceLock::new();
 
-    pub(super) fn hangs(disk: Disk) {
-        while disk == Disk::Output && WHILE.get().is_some_and(|path| path.exists()) {
+    pub(super) fn hang_if_told() {
+        while WHILE.get().is_some_and(|path| path.exists()) {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -122,24 +121,24 @@ mod armed {
         match action {
             FailpointAction::Stop => {
                 signal("-STOP");
-                awake_again();
+                wait_for_continue();
             }
             FailpointAction::Kill => {
-                // No handler, no destructor, no flush: what a crash leaves.
+                // No handler, no destructor, no flush: like a crash.
                 signal("-KILL");
                 std::process::abort();
             }
         }
     }
 
-    /// Returns once this process has slept. The signal stops one thread after another, and on a busy machine this one may be
-    /// the last: until then it must not go on.
-    fn awake_again() {
-        const BLINK: Duration = Duration::from_millis(5);
+    /// Returns once this process was stopped and continued. The signal stops one thread after another, and on a busy machine
+    /// this one may be the last: until then it must not continue.
+    fn wait_for_continue() {
+        const STEP: Duration = Duration::from_millis(5);
         let mut last = Instant::now();
         for _ in 0..2_000 {
-            std::thread::sleep(BLINK);
-            if last.elapsed() > 200 * BLINK {
+            std::thread::sleep(STEP);
+            if last.elapsed() > 200 * STEP {
                 return;
             }
             last = Instant::now();

@@ -3,55 +3,63 @@
 pub(crate) mod measure;
 pub(crate) mod verify_task;
 
+use std::sync::Arc;
+
 use tracing::{Instrument as _, warn};
-use veobatch_api::RecordInfo;
-use veobatch_core::{Event, Lane, Progress, Step, Trouble, TroubleKind, plan};
+use veobatch_api::{FileHost, RecordInfo};
+use veobatch_core::{Event, Lane, Progress, Step, Task, plan};
 
-use crate::account::upgrade::upgrade;
-use crate::follow::measure::sized;
-use crate::follow::verify_task::compare;
-use crate::runtime::claim::Claim;
-use crate::runtime::span;
-use crate::runtime::worker::Worker;
+use crate::Client;
+use crate::account::access::Access;
+use crate::account::upgrade::Upgrader;
+use crate::follow::measure::with_resolution;
+use crate::follow::verify_task::TaskVerifier;
+use crate::runtime::claim::{Claim, span};
+use crate::runtime::context::Context;
 
-/// Looks after the claimed job: one question to the service at most, and a look at the file of a video without a label.
-pub(crate) async fn follow(worker: &Worker, claim: &Claim) {
-    let event = match plan(&claim.claimed.stored.record, Lane::Follow, None) {
-        Step::Orphan => {
-            span::for_a_line(claim).in_scope(|| warn!("found in the middle of its submission: its worker was cut off"));
-            Event::Orphaned
-        }
-        Step::Poll(task) => {
-            let stored = &claim.claimed.stored;
-            let RecordInfo { progress, .. } = worker.client.poll(&task.id).await;
-            let progress = Box::pin(sized(worker, &stored.record, &task, progress)).await;
-            let now = worker.clock.now().unwrap_or(stored.now);
-            match &progress {
-                Progress::Trouble(trouble) => report_trouble(worker, trouble),
-                Progress::Made { .. } => worker.learning.add(&stored.record, now),
-                Progress::Running | Progress::NoOutput | Progress::Failed(_) | Progress::Missing(_) => {}
-            }
-            Event::Polled { task: task.id, progress }
-        }
-        Step::Upgrade(task, to) => {
-            let upgrade = Box::pin(upgrade(worker, claim, &task, to)).await;
-            Event::Upgraded { task: task.id, to, upgrade }
-        }
-        Step::Compare(attempt, task) => {
-            Box::pin(compare(worker, claim, attempt, task).instrument(span::for_a_line(claim))).await
-        }
-        Step::Submit(_) | Step::Withdraw | Step::Relink(_) | Step::Save(..) | Step::Nothing => {
-            return worker.release(claim).await;
-        }
-    };
-    worker.tell(claim, &event).await;
+/// Follows paid tasks.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    pub(crate) context: Arc<Context>,
+    pub(crate) client: Arc<Client>,
+    pub(crate) files: FileHost,
+    pub(crate) access: Arc<Access>,
+    pub(crate) upgrader: Upgrader,
+    pub(crate) verifier: TaskVerifier,
 }
 
-/// What an answer says of this process's access to the service; the job keeps its trouble and is asked about again.
-pub(crate) fn report_trouble(worker: &Worker, trouble: &Trouble) {
-    match trouble.kind {
-        TroubleKind::KeyRefused => worker.access.refused(&trouble.message),
-        TroubleKind::Blocked => worker.access.blocked(&trouble.message, trouble.retry_after),
-        TroubleKind::Transport | TroubleKind::RateLimited | TroubleKind::Busy => {}
+impl Follower {
+    /// Asks the service about the claimed job at most once, and reads the index of a video without a size label. `None` if
+    /// there is nothing to do.
+    pub(crate) async fn follow(&self, claim: &Claim) -> Option<Event> {
+        match plan(&claim.claimed.stored.record, Lane::Follow, None) {
+            Step::Orphan => {
+                span::for_a_line(claim).in_scope(|| warn!("found in the middle of its submission: its worker is gone"));
+                Some(Event::Orphaned)
+            }
+            Step::Poll(task) => Some(self.poll(claim, task).await),
+            Step::Upgrade(task, to) => {
+                let upgrade = Box::pin(self.upgrader.upgrade(claim, &task, to)).await;
+                Some(Event::Upgraded { task: task.id, to, upgrade })
+            }
+            Step::Compare(attempt, task) => {
+                let verifying = self.verifier.verify(claim, attempt, task);
+                Some(Box::pin(verifying.instrument(span::for_a_line(claim))).await)
+            }
+            Step::Submit(_) | Step::Withdraw | Step::Relink(_) | Step::Save(..) | Step::Nothing => None,
+        }
+    }
+
+    async fn poll(&self, claim: &Claim, task: Task) -> Event {
+        let stored = &claim.claimed.stored;
+        let RecordInfo { progress, .. } = self.client.poll(&task.id).await;
+        let progress = Box::pin(with_resolution(&self.client, &self.files, &stored.record, &task, progress)).await;
+        let now = self.context.clock.now().unwrap_or(stored.now);
+        match &progress {
+            Progress::Trouble(trouble) => self.access.report(trouble),
+            Progress::Made { .. } => self.context.learning.add(&stored.record, now),
+            Progress::Running | Progress::NoOutput | Progress::Failed(_) | Progress::Missing(_) => {}
+        }
+        Event::Polled { task: task.id, progress }
     }
 }

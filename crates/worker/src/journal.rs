@@ -1,27 +1,27 @@
-//! The journal of paid calls: what this process was about to do with money, on this machine's disk.
+//! The journal of paid calls on this machine's disk: what this process was about to pay for, and what came of it.
 //!
 //! ```text
 //! claiming ─▶ (granted) ─▶ sending ══▶ answer ─▶ settled
 //!                          fsync   pay  fsync
 //! ```
 //!
-//! One locked file a process. Whoever finds one that is not locked knows that its process is gone, and replays it: an
-//! answer that the ledger was not told is told; an attempt that was claimed and provably not sent goes back to the
-//! queue; one that was being sent stays in doubt. The ledger is the truth, this is only its evidence: a journal that is
-//! lost costs certainty, never money.
+//! One locked file per process. A journal that is not locked belongs to a process that is gone, and is replayed: an answer
+//! that the ledger does not have is stored; an attempt that was claimed and provably not sent goes back to the queue; one
+//! that was being sent stays in doubt. The ledger is the truth, the journal is only evidence: losing a journal costs
+//! certainty, never money.
 //!
-//! A ledger that may go back in time (a Redis that crashed, or was replaced by its replica) may forget what it was told:
-//! what may have been paid for is remembered for [`KEEP`], and told again when the ledger says that it recovers. And any
-//! ledger may be restored from a backup, or emptied: what was paid for is kept on disk for [`history::KEEP`].
+//! A ledger that may go back in time (a Redis that crashed, or was replaced by its replica) may forget what was stored in
+//! it: what may have been paid for is kept for [`KEEP`], and replayed when the ledger recovers. Any ledger may also be
+//! restored from a backup, or emptied: what was paid for is kept on disk for [`history::KEEP`].
 //!
-//! | file in the state directory | what | dies |
+//! | file in the state directory | content | removed |
 //! |---|---|---|
-//! | `journal-….jsonl` | the journal of one process | when it ends: becomes history, if anything in it was paid for |
-//! | `history-<ledger>-….jsonl` | one that has ended | after [`history::KEEP`], by its own ledger's workers only |
+//! | `journal-….jsonl` | the journal of one process | when its process ends: becomes history, if anything in it was paid for |
+//! | `history-<ledger>-….jsonl` | a journal that has ended | after [`history::KEEP`], only by workers of the same ledger |
 //! | `ledger-<ledger>.json` | how many submissions that ledger had granted ([`high_water`]) | never |
 //!
-//! Every line names its ledger. What was paid for with another one is no evidence in this one: its journals are left alone,
-//! unless a person has them adopted.
+//! Every line names its ledger. Payments of another ledger are no evidence for this one: its journals are left alone, unless a
+//! person adopts them.
 
 pub(crate) mod carry;
 pub(crate) mod high_water;
@@ -42,38 +42,38 @@ use tokio::time::Instant;
 use veobatch_core::{JobKey, Outcome, Token};
 use veobatch_ledger::{Identity, LedgerId};
 
-use crate::runtime::disk::Disk;
+use crate::runtime::disk::{Disk, sync_dir};
 use crate::runtime::{blocking, random};
 use high_water::HighWater;
 use line::{Finding, Line, finding};
 
-/// A journal that has grown beyond this is rewritten with what is still open.
+/// Size, in bytes, at which a journal is rewritten with what is still open.
 const REWRITE_AT: u64 = 1 << 20;
 
-/// How long what the ledger was told is remembered: far longer than a server lags behind its replica or its disk.
-/// At two submissions a second these are 7,200 attempts, 2 MB.
+/// How long settled attempts are kept for replay: far longer than a server lags behind its replica or its disk.
+/// At two submissions per second these are 7,200 attempts, 2 MB.
 pub(crate) const KEEP: Duration = Duration::from_secs(60 * 60);
 
 /// The journal of this process.
 #[derive(Clone, Debug)]
 pub(crate) struct Journal(Arc<Shared>);
 
-/// Where journals are kept, and whose.
+/// Where journals are kept, and of which ledger.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) dir: PathBuf,
     pub(crate) ledger: LedgerId,
     /// The ledger may go back in time by itself.
-    pub(crate) keeps_told: bool,
+    pub(crate) keeps_settled: bool,
 }
 
 #[derive(Debug)]
 struct Shared {
     place: Place,
-    /// Where the ledger counts its grants.
+    /// The mark of the ledger's grants, if the ledger counts them.
     high_water: Option<HighWater>,
     written: Mutex<Written>,
-    /// How many lines are on disk for certain. Held while syncing: whoever waits for it may find its line there already.
+    /// Number of lines that are certainly on disk. Locked while syncing: whoever waits for it may find its line there already.
     synced: Mutex<u64>,
 }
 
@@ -84,22 +84,22 @@ struct Written {
     lines: u64,
     bytes: u64,
     rewrite_at: u64,
-    /// A write or a sync failed: what is in the file is not known, so it is not relied on any more.
+    /// A write or a sync failed: the content of the file is unknown, so it is no longer used.
     broken: bool,
     /// The lines of attempts that are not settled.
     open: BTreeMap<Token, Vec<Line>>,
-    /// The lines of attempts that were settled lately and may have been paid for.
-    told: VecDeque<(Instant, Vec<Line>)>,
-    /// Settled attempts are in the file that may have been paid for.
+    /// The lines of recently settled attempts that may have been paid for.
+    settled: VecDeque<(Instant, Vec<Line>)>,
+    /// The file has settled attempts that may have been paid for.
     has_paid: bool,
 }
 
 impl Journal {
-    /// Starts this process's journal of the ledger in `dir`, which is made if it is not there. `keeps_told`: the ledger may
-    /// go back in time by itself, and then what it counts says nothing.
-    pub(crate) fn start(dir: &Path, of: &Identity, keeps_told: bool) -> io::Result<Self> {
+    /// Starts this process's journal in `dir`, which is created if it does not exist. `keeps_settled`: the ledger may go back
+    /// in time by itself, so its count of grants proves nothing.
+    pub(crate) fn start(dir: &Path, of: &Identity, keeps_settled: bool) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
-        let grants = of.grants.filter(|_| !keeps_told);
+        let grants = of.grants.filter(|_| !keeps_settled);
         let high_water = grants.map(|grants| HighWater::start(dir, &of.id, grants)).transpose()?;
         let (file, path) = create(dir)?;
         sync_dir(dir)?;
@@ -111,41 +111,41 @@ impl Journal {
             rewrite_at: REWRITE_AT,
             broken: false,
             open: BTreeMap::new(),
-            told: VecDeque::new(),
+            settled: VecDeque::new(),
             has_paid: false,
         };
-        let place = Place { dir: dir.to_owned(), ledger: of.id.clone(), keeps_told };
+        let place = Place { dir: dir.to_owned(), ledger: of.id.clone(), keeps_settled };
         let (written, synced) = (Mutex::new(written), Mutex::new(0));
         Ok(Self(Arc::new(Shared { place, high_water, written, synced })))
     }
 
     /// Whether the ledger may go back in time.
-    pub(crate) fn keeps_told(&self) -> bool {
-        self.0.place.keeps_told
+    pub(crate) fn keeps_settled(&self) -> bool {
+        self.0.place.keeps_settled
     }
 
-    /// What this process told the ledger lately, or is telling it, and may have been paid for. A call that has no answer
-    /// yet is not among it: its worker tells.
-    pub(crate) fn told(&self) -> Vec<Finding> {
+    /// What this process recently stored in the ledger, or is storing, and may have been paid for. Does not include calls
+    /// without an answer yet: this process will store their outcome.
+    pub(crate) fn recent(&self) -> Vec<Finding> {
         let written = self.0.written();
-        let told = written.told.iter().filter_map(|(_, lines)| Some(finding(lines.first()?.token(), lines)));
+        let told = written.settled.iter().filter_map(|(_, lines)| Some(finding(lines.first()?.token(), lines)));
         let open = written.open.iter().map(|(token, lines)| finding(token, lines));
         let answered = open.filter(|finding| matches!(finding, Finding::Answered { .. }));
-        told.chain(answered.filter_map(Finding::into_told)).collect()
+        told.chain(answered.filter_map(Finding::if_paid)).collect()
     }
 
-    /// Where the journals of this machine are, and whose this one is.
+    /// Where the journals of this machine are, and of which ledger this one is.
     pub(crate) fn place(&self) -> &Place {
         &self.0.place
     }
 
-    /// Says that `token` is about to be claimed with.
+    /// `token` is about to be used for a claim.
     pub(crate) async fn claiming(&self, token: &Token) -> io::Result<()> {
         self.write(Line::Claiming(token.clone()), false).await
     }
 
-    /// Says that the paid call of `token` is about to be made, by when the ledger had granted so many. On disk when this
-    /// returns `Ok`; else it must not be made.
+    /// The paid call of `token` is about to be made; the ledger has made `grants` so far. On disk when this returns `Ok`;
+    /// otherwise the call must not be made.
     pub(crate) async fn sending(&self, token: &Token, job: &JobKey, grants: Option<u64>) -> io::Result<()> {
         let shared = Arc::clone(&self.0);
         let raise = move || match (&shared.high_water, grants) {
@@ -156,24 +156,24 @@ impl Journal {
         self.write(Line::Sending { token: token.clone(), job: job.clone() }, true).await
     }
 
-    /// Says how the paid call of `token` ended. On disk when this returns `Ok`.
+    /// How the paid call of `token` ended. On disk when this returns `Ok`.
     pub(crate) async fn answer(&self, token: &Token, outcome: &Outcome) -> io::Result<()> {
         self.write(Line::Answer { token: token.clone(), outcome: outcome.clone() }, true).await
     }
 
-    /// Says that the ledger knows all there is to know about `token`.
+    /// The ledger knows everything about `token`.
     pub(crate) async fn settled(&self, token: &Token) -> io::Result<()> {
         self.write(Line::Settled(token.clone()), false).await
     }
 
-    /// Ends the journal, unless something in it is open or may have to be told again soon.
+    /// Ends the journal, unless something in it is open or may have to be replayed soon.
     pub(crate) fn finish(&self) -> io::Result<()> {
         let written = self.0.written();
         Disk::State.is_writable()?;
-        if written.open.is_empty() && written.told.is_empty() { self.0.place.end(&written) } else { Ok(()) }
+        if written.open.is_empty() && written.settled.is_empty() { self.0.place.end(&written) } else { Ok(()) }
     }
 
-    /// The file, and how many of its lines are certain to outlive a power cut.
+    /// The file, and how many of its lines certainly survive a power cut.
     #[cfg(test)]
     pub(crate) fn on_disk(&self) -> (PathBuf, u64) {
         (self.0.written().path.clone(), *self.0.synced.lock().unwrap_or_else(PoisonError::into_inner))
@@ -190,7 +190,7 @@ impl Journal {
 }
 
 impl Place {
-    /// A file that is not written to any more: history, or nothing.
+    /// A file that is no longer written: becomes history, or is removed.
     fn end(&self, written: &Written) -> io::Result<()> {
         if written.has_paid { history::retire(&written.path, &self.ledger) } else { fs::remove_file(&written.path) }
     }
@@ -201,9 +201,9 @@ impl Shared {
     fn append(&self, line: Line) -> io::Result<u64> {
         let mut written = self.written();
         let stored = self.store(&mut written, &line);
-        // What the ledger knows is not open any more, also if it could not be written down.
+        // What the ledger knows is no longer open, even if that could not be written.
         if stored.is_ok() || matches!(line, Line::Settled(_)) {
-            self.take_down(&mut written, line);
+            self.track(&mut written, line);
         }
         stored.map(|()| written.lines)
     }
@@ -222,29 +222,29 @@ impl Shared {
         Ok(())
     }
 
-    /// Keeps what is open, and what is worth remembering.
-    fn take_down(&self, written: &mut Written, line: Line) {
+    /// Keeps track of open and recently settled attempts.
+    fn track(&self, written: &mut Written, line: Line) {
         let Line::Settled(token) = &line else {
             written.open.entry(line.token().clone()).or_default().push(line);
             return;
         };
         let mut lines = written.open.remove(token).unwrap_or_default();
-        if finding(token, &lines).into_told().is_some() {
+        if finding(token, &lines).if_paid().is_some() {
             written.has_paid = true;
-            if self.place.keeps_told {
+            if self.place.keeps_settled {
                 lines.push(line);
-                written.told.push_back((Instant::now(), lines));
+                written.settled.push_back((Instant::now(), lines));
             }
         }
-        while written.told.front().is_some_and(|(at, _)| at.elapsed() > KEEP) {
-            written.told.pop_front();
+        while written.settled.front().is_some_and(|(at, _)| at.elapsed() > KEEP) {
+            written.settled.pop_front();
         }
     }
 
-    /// Returns once line `number` is on disk; one sync serves all that were written before it began.
+    /// Returns once line `number` is on disk; one sync serves all lines that were written before it began.
     ///
-    /// A sync that failed is the last one of its file: the system may have forgotten what it could not write, and would
-    /// call the next one a success. Whoever waits here finds that out under the same lock, and is refused.
+    /// After a failed sync the file is not synced again: the system may have dropped what it could not write, and would
+    /// report the next sync as a success. Whoever waits here sees that under the same lock, and fails too.
     fn sync(&self, number: u64) -> io::Result<()> {
         let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
         if *synced >= number {
@@ -253,7 +253,7 @@ impl Shared {
         let (file, lines) = {
             let written = self.written();
             if written.broken {
-                return Err(io::Error::other("the journal failed and is not written anew yet"));
+                return Err(io::Error::other("the journal failed and was not rewritten yet"));
             }
             (written.file.try_clone(), written.lines)
         };
@@ -265,25 +265,25 @@ impl Shared {
         Ok(())
     }
 
-    /// Goes over to a new file that holds what is open and what is remembered. The old one ends, still locked, once the new
-    /// one is on disk: at no time does an unlocked journal lack a line that another one has.
+    /// Switches to a new file with the open and the recently settled attempts. The old file ends, still locked, once the new
+    /// one is on disk: an unlocked journal never lacks a line that another one has.
     fn rewrite(&self, written: &mut Written) -> io::Result<()> {
         let Place { dir, ledger, .. } = &self.place;
         let (mut file, path) = create(dir)?;
-        let told = written.told.iter().flat_map(|(_, lines)| lines);
+        let told = written.settled.iter().flat_map(|(_, lines)| lines);
         let lines = told.chain(written.open.values().flatten());
         let text: Vec<u8> = lines.flat_map(|line| line.to_bytes(ledger)).collect();
         let stored =
             Disk::State.write(&mut file, &text).and_then(|()| Disk::State.sync(&file)).and_then(|()| sync_dir(dir));
         if let Err(error) = stored.and_then(|()| self.place.end(written)) {
-            // Nothing refers to the new one yet.
+            // Nothing refers to the new file yet.
             drop(fs::remove_file(&path));
             return Err(error);
         }
         written.bytes = text.len() as u64;
         written.rewrite_at = REWRITE_AT.max(2 * written.bytes);
         written.broken = false;
-        written.has_paid = !written.told.is_empty();
+        written.has_paid = !written.settled.is_empty();
         (written.file, written.path) = (file, path);
         Ok(())
     }
@@ -297,7 +297,7 @@ impl Shared {
 fn create(dir: &Path) -> io::Result<(File, PathBuf)> {
     Disk::State.is_writable()?;
     let path = dir.join(format!("{PREFIX}{:032x}{SUFFIX}", random::bits()));
-    // Locked before it has its name: nobody ever sees it unlocked and empty.
+    // Locked before it is renamed: nobody ever sees it unlocked and empty.
     let fresh = path.with_extension("new");
     let file = File::options().append(true).create_new(true).open(&fresh)?;
     match file.try_lock() {
@@ -311,11 +311,6 @@ fn create(dir: &Path) -> io::Result<(File, PathBuf)> {
 
 const PREFIX: &str = "journal-";
 const SUFFIX: &str = ".jsonl";
-
-/// Makes the names in `dir` durable, where the system can.
-pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
-}
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
-//! The lanes: apalis runs their steps, and this file is all that knows it.
+//! The lanes: apalis runs their steps. Only this file uses apalis.
 //!
-//! apalis' extension point is its `Backend`. Ours only receives what a claimer sends: it never ends and never fails,
-//! because either would end the worker behind it and drop what it runs. Steps run as tasks of their own, so that they
-//! survive it if apalis drops their handlers, and end with `Ok` whatever happened: there is nothing for apalis to retry.
+//! Our `Backend` only receives what a claimer sends: it never ends and never fails, because either would end the apalis
+//! worker and drop the steps it runs. Steps run as tasks of their own, so they survive if apalis drops their handlers. They
+//! return `Ok` whatever happened: there is nothing for apalis to retry.
 
 pub(crate) mod claimer;
 pub(crate) mod step;
@@ -12,7 +12,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{self, Poll};
 use std::time::Duration;
 
 use apalis::layers::WorkerBuilderExt as _;
@@ -32,59 +32,63 @@ use tower::layer::util::Identity;
 use tracing::{Instrument as _, debug, warn};
 use veobatch_core::Lane;
 
-use crate::lane::step::step;
+use crate::lane::step::Stepper;
 use crate::runtime::claim::Claim;
-use crate::runtime::worker::Worker;
+use crate::runtime::context::Context;
 
-/// How long calls under way are waited for at the end (the paid call's limit of 60 s, and what follows it).
-const PATIENCE_AT_THE_END: Duration = Duration::from_secs(75);
+/// How long calls in progress are waited for at shutdown: the time limit of the paid call, 60 s, and what follows it.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(75);
 
-/// One lane: its name, how many steps at a time, and where its claims come from.
+/// One lane: its name, its number of concurrent steps, and the claims that were sent to it.
 #[derive(Clone, Debug)]
-pub(crate) struct LaneOfWork {
-    pub(crate) lane: Lane,
-    pub(crate) slots: usize,
+pub(crate) struct LaneQueue {
+    lane: Lane,
+    concurrency: usize,
     claims: Arc<Mutex<mpsc::Receiver<Claim>>>,
 }
 
-impl LaneOfWork {
-    /// A lane, and where its claimer sends to. There is room for a claim in every slot.
-    pub(crate) fn new(lane: Lane, slots: usize) -> (Self, mpsc::Sender<Claim>) {
-        let (sender, claims) = mpsc::channel(slots.max(1));
-        (Self { lane, slots, claims: Arc::new(Mutex::new(claims)) }, sender)
+impl LaneQueue {
+    /// A lane, and the channel its claimer sends to, with room for one claim per concurrent step.
+    pub(crate) fn new(lane: Lane, concurrency: usize) -> (Self, mpsc::Sender<Claim>) {
+        let (sender, claims) = mpsc::channel(concurrency.max(1));
+        (Self { lane, concurrency, claims: Arc::new(Mutex::new(claims)) }, sender)
     }
 
-    /// What was claimed and never started.
-    pub(crate) fn left(&self) -> Vec<Claim> {
+    /// Claims that were never started.
+    pub(crate) fn drain(&self) -> Vec<Claim> {
         let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
         std::iter::from_fn(|| claims.try_recv().ok()).collect()
     }
 }
 
-/// Only receives.
-impl Backend for LaneOfWork {
+/// Receives claims.
+impl Backend for LaneQueue {
     type Task = Task<Claim>;
     type Error = Infallible;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
+    fn poll_ready(&mut self, _: &mut task::Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Option<Result<Self::Task, Infallible>>> {
+    fn poll_next(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        _: &WorkerContext,
+    ) -> Poll<Option<Result<Self::Task, Infallible>>> {
         let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
         match claims.poll_recv(cx) {
             Poll::Ready(Some(claim)) => Poll::Ready(Some(Ok(Task::new(claim)))),
-            // The claimer has ended because the worker is closing; the stop signal wakes apalis by itself.
+            // The claimer has ended because the worker is shutting down; the stop signal wakes apalis.
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
     }
 
-    fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
+    fn poll_close(&mut self, _: &mut task::Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 }
 
-impl BackendConfig for LaneOfWork {
+impl BackendConfig for LaneQueue {
     type Args = Claim;
     type Id = RandomId;
     type Kind = Ephemeral;
@@ -100,86 +104,87 @@ impl BackendConfig for LaneOfWork {
     }
 }
 
-/// Runs `lanes` until the worker is closing and their steps have ended, or nobody waits for those any more.
-pub(crate) async fn run(worker: &Arc<Worker>, lanes: &[LaneOfWork]) {
-    let steps = Steps { tracker: TaskTracker::new(), cut: CancellationToken::new() };
-    let (closing, now) = (worker.shutdown.closing.clone(), worker.shutdown.now.clone());
+/// Runs `lanes` until the worker shuts down and their steps have ended, or are no longer waited for.
+pub(crate) async fn run(stepper: &Arc<Stepper>, lanes: &[LaneQueue]) {
+    let running = RunningSteps { tracker: TaskTracker::new(), abort: CancellationToken::new() };
+    let shutdown = &stepper.context.shutdown;
+    let (closing, now) = (shutdown.closing.clone(), shutdown.now.clone());
     let mut monitor = Monitor::new()
         .should_restart(|context, error| {
-            warn!(lane = context.name(), %error, "a lane ended; it starts again");
+            warn!(lane = context.name(), %error, "a lane ended; restarting it");
             true
         })
         .with_terminator(async move {
-            drop(tokio::time::timeout(PATIENCE_AT_THE_END, now.cancelled_owned()).await);
+            drop(tokio::time::timeout(SHUTDOWN_LIMIT, now.cancelled_owned()).await);
         });
     for lane in lanes {
-        monitor = register(monitor, worker, lane.clone(), steps.clone());
+        monitor = register(monitor, stepper, lane.clone(), running.clone());
     }
     let signal = async move {
         closing.cancelled_owned().await;
         Ok::<(), io::Error>(())
     };
-    // A task of its own, so that it runs where its steps do and not on the thread of the program's main future.
+    // A task of its own, so that it runs on the runtime's threads and not on that of the program's main future.
     let mut lanes = JoinSet::new();
     lanes.spawn(monitor.run_with_signal(signal).in_current_span());
     while let Some(ended) = lanes.join_next().await {
         match ended {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!(%error, "the lanes did not end as they should"),
-            Err(error) => warn!(%error, "the lanes did not end as they should"),
+            Ok(Err(error)) => warn!(%error, "the lanes ended with an error"),
+            Err(error) => warn!(%error, "the lanes ended with an error"),
         }
     }
-    steps.end(worker).await;
+    running.end(&stepper.context).await;
 }
 
-fn register(monitor: Monitor, worker: &Arc<Worker>, lane: LaneOfWork, steps: Steps) -> Monitor {
-    let worker = Arc::clone(worker);
+fn register(monitor: Monitor, stepper: &Arc<Stepper>, lane: LaneQueue, running: RunningSteps) -> Monitor {
+    let stepper = Arc::clone(stepper);
     monitor.register(move |_| {
-        let (worker, steps) = (Arc::clone(&worker), steps.clone());
+        let (stepper, running) = (Arc::clone(&stepper), running.clone());
         WorkerBuilder::new(lane.lane.as_str())
             .backend(lane.clone())
-            .concurrency(lane.slots)
+            .concurrency(lane.concurrency)
             .catch_panic()
-            .layer(ParallelizeLayer::new(move |future| steps.spawn(future)))
-            // Boxed: it is moved through every layer before it runs.
-            .build(move |claim: Claim| Box::pin(step(Arc::clone(&worker), claim)))
+            .layer(ParallelizeLayer::new(move |future| running.spawn(future)))
+            // Boxed, because it is moved through every layer before it runs.
+            .build(move |claim: Claim| Box::pin(Arc::clone(&stepper).step(claim)))
     })
 }
 
-/// The steps under way: tasks of their own, waited for at the end.
+/// The steps in progress: tasks of their own, waited for at shutdown.
 #[derive(Clone, Debug)]
-struct Steps {
+struct RunningSteps {
     tracker: TaskTracker,
-    cut: CancellationToken,
+    abort: CancellationToken,
 }
 
-/// What a step ends with for apalis if its task was cut off or panicked.
+/// The result of a step for apalis if its task was aborted or panicked.
 #[derive(Debug, thiserror::Error)]
-#[error("the step was cut off")]
-struct CutOff;
+#[error("the step was aborted")]
+struct Aborted;
 
-impl Steps {
-    fn spawn<F>(&self, future: F) -> Pin<Box<dyn Future<Output = Result<F::Output, CutOff>> + Send>>
+impl RunningSteps {
+    fn spawn<F>(&self, future: F) -> Pin<Box<dyn Future<Output = Result<F::Output, Aborted>> + Send>>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let task = self.tracker.spawn(self.cut.clone().run_until_cancelled_owned(future));
-        Box::pin(async move { task.await.ok().flatten().ok_or(CutOff) })
+        let task = self.tracker.spawn(self.abort.clone().run_until_cancelled_owned(future));
+        Box::pin(async move { task.await.ok().flatten().ok_or(Aborted) })
     }
 
-    /// Cuts off what has not ended by now, and gives back what it held.
-    async fn end(self, worker: &Worker) {
+    /// Aborts what has not ended by now, and releases what it held.
+    async fn end(self, context: &Context) {
         self.tracker.close();
         if self.tracker.is_empty() {
             return;
         }
-        let held = worker.leases.all();
-        warn!(steps = self.tracker.len(), "steps are cut off; submissions among them may be left in doubt");
-        self.cut.cancel();
+        let held = context.leases.all();
+        warn!(steps = self.tracker.len(), "aborting steps; submissions among them may be left in doubt");
+        self.abort.cancel();
         self.tracker.wait().await;
-        if let Err(error) = worker.ledger.renew(&held, None).await {
-            debug!(%error, "leases could not be given back; they end by themselves");
+        if let Err(error) = context.ledger.renew(&held, None).await {
+            debug!(%error, "leases could not be released; they will expire");
         }
     }
 }

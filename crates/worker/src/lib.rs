@@ -28,13 +28,13 @@ mod work;
 /// The client of the service: it takes the ledger's grants, and no others.
 pub type Client = veobatch_api::Client<veobatch_ledger::Issuer>;
 
-pub use callback::{Callbacks, WebhookKey};
+pub use callback::signature::WebhookKey;
 pub use failpoint::Failpoint;
 #[cfg(feature = "failpoints")]
 pub use failpoint::{FailpointAction, hang_while_there_is};
 pub use journal::carry::carry_journals;
 pub use journal::restored::{Restored, reconcile};
-pub use options::{Concurrency, Downloads, Options, Past, Stop, Until, WorkError, WorkerExit};
+pub use options::{Callbacks, Concurrency, Downloads, Options, Past, Stop, Until, WorkError, WorkerExit};
+pub use upkeep::cancellations::sweep;
 pub use upkeep::compaction::compact;
-pub use upkeep::sweep::sweep;
 pub use work::work;

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use url::Url;
 use veobatch_core::{BatchId, InDoubtPolicy, Lane, PollPolicy, Window};
 use veobatch_ledger::LedgerError;
 
-use crate::callback::Callbacks;
+use crate::callback::signature::WebhookKey;
 
 /// How a worker works.
 #[derive(Clone, Debug)]
@@ -43,6 +44,17 @@ pub struct Options {
     pub in_doubt: InDoubtPolicy,
     /// Jobs that are done for so long are made compact; `None`: never.
     pub compact_after: Option<Duration>,
+}
+
+/// How callbacks are requested and received.
+#[derive(Clone, Debug)]
+pub struct Callbacks {
+    /// Where to listen: `HOST:PORT`.
+    pub listen: String,
+    /// The public base of every callback URL, without user, query and fragment.
+    pub url: Url,
+    /// Verifies signatures; without it the token alone is the proof.
+    pub key: Option<WebhookKey>,
 }
 
 /// What is put up with from file hosts.

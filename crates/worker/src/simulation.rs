@@ -12,7 +12,7 @@
 //!
 //! All of it runs on one thread, and all randomness follows from the seed, so a seed is the same story every time; a test
 //! holds that. What is real: everything from the bytes on the wire to the files on disk and the SQL; left out is apalis,
-//! which only runs the lanes. Each seed has its own weather, with most kinds of trouble absent, so that each is met
+//! which only runs the lanes. Each seed has its own faults, with most kinds of trouble absent, so that each is met
 //! alone too. After a storm it is calm, and everything must come to rest; then `checks` looks. While it runs, every
 //! payment needs an excuse (the service's own word that the last attempt failed, a person's order, or a doubt that
 //! `--in-doubt` gave up, up to three payments) and stands in its process's journal on disk; none is granted while the
@@ -39,18 +39,15 @@
 )]
 
 mod checks;
-mod dice;
+mod crash;
+mod events;
 mod ledger;
 mod network;
-mod past;
-mod person;
-mod postman;
 mod process;
-mod service;
-mod stage;
-mod stall;
-mod terms;
-mod world;
+mod prompt_file;
+mod scene;
+mod scheduler;
+mod state;
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -67,16 +64,17 @@ use veobatch_api::{FileHost, FileHostConfig};
 use veobatch_core::{CALLED_BACK_WITHIN, InDoubtPolicy, NextAction, PollPolicy, StateName, UpgradePolicy, next_action};
 use veobatch_ledger::{AccountUpdate, BatchFlag, JobFilter, Ledger as _, SqliteLedger, Stored};
 
-use self::person::File;
-use self::process::Scene;
-use self::stage::{Stage, WORLD};
-use self::world::{Outcome, World};
-use crate::lane::step::panic_words;
-use crate::runtime::blocking::on_the_spot;
+use self::events::{arrivals, limits, operator, rewind, stall};
+use self::process::MAX_MACHINES;
+use self::prompt_file::PromptFile;
+use self::scene::Scene;
+use self::scheduler::Scheduler;
+use self::state::processes::ENVIRONMENT;
+use self::state::service;
+use self::state::{Outcome, SimState};
+use crate::runtime::blocking::inline;
 use crate::runtime::disk::fault;
-
-/// Machines in one story.
-const MOST_MACHINES: usize = 3;
+use crate::runtime::supervise::panic_message;
 
 /// What `--in-doubt silence` waits for, where a seed has it.
 const SILENCE: Duration = Duration::from_secs(20 * 60);
@@ -84,15 +82,15 @@ const SILENCE: Duration = Duration::from_secs(20 * 60);
 /// Runs one seed.
 fn run(seed: u64, trace: bool) -> Outcome {
     veobatch_ledger::simulated::seed(Some(seed));
-    on_the_spot::set(true);
+    inline::set(true);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let dir = workplace();
     let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(simulate(seed, trace, dir.path()))));
     veobatch_api::simulated::set_wall_clock(None);
     fault::set(None);
     veobatch_ledger::simulated::seed(None);
-    on_the_spot::set(false);
-    outcome.unwrap_or_else(|panic| Outcome::panicked(&panic_words(panic.as_ref())))
+    inline::set(false);
+    outcome.unwrap_or_else(|panic| Outcome::panicked(&panic_message(panic.as_ref())))
 }
 
 /// A directory in memory, where there is one: journals are synced all the time.
@@ -103,27 +101,27 @@ fn workplace() -> tempfile::TempDir {
 }
 
 async fn simulate(seed: u64, trace: bool, dir: &Path) -> Outcome {
-    let world = Arc::new(World::new(seed, trace));
-    let clock = Arc::clone(&world);
+    let state = Arc::new(SimState::new(seed, trace));
+    let clock = Arc::clone(&state);
     veobatch_api::simulated::set_wall_clock(Some(Box::new(move || clock.wall())));
-    let disks = Arc::clone(&world);
+    let disks = Arc::clone(&state);
     fault::set(Some(Box::new(move |disk| disks.fault(disk))));
-    let clock = Arc::clone(&world);
+    let clock = Arc::clone(&state);
     let ledger = Arc::new(SqliteLedger::in_caller(Arc::new(move || clock.timestamp())).unwrap());
-    let stage = Stage::new(Arc::clone(&world));
+    let scheduler = Scheduler::new(Arc::clone(&state));
     let ms = Duration::from_millis;
-    let rewinds = world.weather().rewinds;
-    let in_doubt = match world.below(10) {
+    let rewinds = state.faults().rewinds;
+    let in_doubt = match state.below(10) {
         _ if rewinds => InDoubtPolicy::Hold,
         0..=5 => InDoubtPolicy::Hold,
         6 | 7 => InDoubtPolicy::Resubmit,
         _ => InDoubtPolicy::Silence(SILENCE),
     };
-    world.say(|| format!("in doubt: {in_doubt:?}"));
-    let callbacks = matches!(in_doubt, InDoubtPolicy::Silence(_)) || world.chance(0.5);
+    state.say(|| format!("in doubt: {in_doubt:?}"));
+    let callbacks = matches!(in_doubt, InDoubtPolicy::Silence(_)) || state.chance(0.5);
     let scene = Scene {
-        stage: Rc::clone(&stage),
-        world: Arc::clone(&world),
+        scheduler: Rc::clone(&scheduler),
+        state: Arc::clone(&state),
         inbox: Arc::default(),
         ledger: Arc::clone(&ledger) as _,
         sqlite: ledger,
@@ -140,9 +138,9 @@ async fn simulate(seed: u64, trace: bool, dir: &Path) -> Outcome {
         },
         in_doubt,
     };
-    world.service.lock().unwrap().has_policy = in_doubt != InDoubtPolicy::Hold;
-    stage.run(direct(scene)).await;
-    world.outcome()
+    state.service.lock().unwrap().has_policy = in_doubt != InDoubtPolicy::Hold;
+    scheduler.run(direct(scene)).await;
+    state.outcome()
 }
 
 /// Costly to make, and the same for all.
@@ -160,47 +158,47 @@ fn file_host() -> FileHost {
 
 /// One story from its beginning to the last look.
 async fn direct(scene: Scene) {
-    let world = Arc::clone(&scene.world);
+    let state = Arc::clone(&scene.state);
     let (rate, max_attempts) = {
-        let service = world.service.lock().unwrap();
+        let service = state.service.lock().unwrap();
         (u32::try_from(service.rate).unwrap(), service.max_attempts)
     };
-    let cap = u32::try_from(world.roll(|dice| dice.between(2, 10))).unwrap();
+    let cap = u32::try_from(state.random(|rng| rng.between(2, 10))).unwrap();
     let settings = AccountUpdate {
         rate: Some((rate, Duration::from_millis(service::WINDOW))),
         max_in_flight: Some(cap),
-        prices: Some(terms::prices()),
+        prices: Some(limits::prices()),
         ..AccountUpdate::default()
     };
     scene.ledger.update_account(&settings).await.unwrap();
-    let files: Rc<Vec<File>> = Rc::new(files(&world, max_attempts));
-    scene.stage.enter(WORLD, "service", Arc::clone(&scene.inbox).serve(scene.clone()));
-    scene.stage.enter(WORLD, "stalls", stall::stall(scene.clone()));
+    let files: Rc<Vec<PromptFile>> = Rc::new(files(&state, max_attempts));
+    scene.scheduler.spawn(ENVIRONMENT, "service", arrivals::serve(scene.clone()));
+    scene.scheduler.spawn(ENVIRONMENT, "stalls", stall::stall(scene.clone()));
     for file in files.iter() {
-        let first = world.roll(|dice| dice.between(1, file.jobs.len() as u64)) as usize;
+        let first = state.random(|rng| rng.between(1, file.jobs.len() as u64)) as usize;
         if scene.rewinds {
-            while file.enqueue(&scene.line(WORLD), file.jobs.len()).await.is_err() {
+            while file.enqueue(&scene.line(ENVIRONMENT), file.jobs.len()).await.is_err() {
                 sleep(Duration::from_secs(5)).await;
             }
         } else {
-            drop(file.enqueue(&scene.line(WORLD), first).await);
+            drop(file.enqueue(&scene.line(ENVIRONMENT), first).await);
         }
-        terms::arrange(&scene, file).await;
+        limits::set(&scene, file).await;
     }
-    for machine in 0..world.roll(|dice| dice.between(1, MOST_MACHINES as u64)) as usize {
-        scene.stage.enter(WORLD, "machine", scene.clone().machine(machine));
+    for machine in 0..state.random(|rng| rng.between(1, MAX_MACHINES as u64)) as usize {
+        scene.scheduler.spawn(ENVIRONMENT, "machine", scene.clone().machine(machine));
     }
     let troubles = TaskTracker::new();
-    let person = troubles.track_future(person::person(scene.clone(), Rc::clone(&files)));
-    scene.stage.enter(WORLD, "person", person);
-    scene.stage.enter(WORLD, "chance", troubles.track_future(person::chance(scene.clone())));
+    let person = troubles.track_future(operator::give_orders(scene.clone(), Rc::clone(&files)));
+    scene.scheduler.spawn(ENVIRONMENT, "person", person);
+    scene.scheduler.spawn(ENVIRONMENT, "chance", troubles.track_future(operator::befall(scene.clone())));
     if scene.rewinds {
-        scene.stage.enter(WORLD, "rewind", troubles.track_future(past::rewind(scene.clone())));
+        scene.scheduler.spawn(ENVIRONMENT, "rewind", troubles.track_future(rewind::rewind(scene.clone())));
     }
     troubles.close();
-    let storm = world.roll(|dice| dice.ms(30_000, 200_000));
+    let storm = state.random(|rng| rng.ms(30_000, 200_000));
     sleep(storm).await;
-    world.calm_down();
+    state.calm_down();
     troubles.wait().await;
     // Until every machine works again, and what was on its way is there: a grant that comes late is given back.
     sleep(process::LONGEST_PAUSE.max(2 * Duration::from_millis(ledger::LONGEST_WAY))).await;
@@ -211,45 +209,45 @@ async fn direct(scene: Scene) {
     };
     end(&scene).await;
     checks::check(&scene, &files).await;
-    world.say(|| format!("{} videos were made", checks::made(&scene)));
+    state.say(|| format!("{} videos were made", checks::made(&scene)));
 }
 
-fn files(world: &World, max_attempts: u64) -> Vec<File> {
-    let names = if world.chance(0.5) { &["fox"][..] } else { &["fox", "owl"] };
-    let files: Vec<File> = names
+fn files(state: &SimState, max_attempts: u64) -> Vec<PromptFile> {
+    let names = if state.chance(0.5) { &["fox"][..] } else { &["fox", "owl"] };
+    let files: Vec<PromptFile> = names
         .iter()
         .map(|name| {
-            let (jobs, larger) = (world.roll(|dice| dice.between(1, 6)), world.chance(0.3));
-            File::new(name, jobs, max_attempts, larger)
+            let (jobs, larger) = (state.random(|rng| rng.between(1, 6)), state.chance(0.3));
+            PromptFile::new(name, jobs, max_attempts, larger)
         })
         .collect();
     for job in files.iter().flat_map(|file| &file.jobs) {
-        if world.chance(0.05) {
-            world.service.lock().unwrap().refuse(job.id.as_str());
+        if state.chance(0.05) {
+            state.service.lock().unwrap().refuse(job.id.as_str());
         }
     }
     files
 }
 
 /// Everybody is let go on, everything is admitted; then all of it must come to rest.
-async fn drain(scene: &Scene, files: &[File]) {
-    let line = scene.line(WORLD);
+async fn drain(scene: &Scene, files: &[PromptFile]) {
+    let line = scene.line(ENVIRONMENT);
     for file in files {
         // An admission that the storm cut off counts as alive for a minute.
         for patience in (0..15).rev() {
             match file.enqueue(&line, file.jobs.len()).await {
                 Ok(_) => break,
                 Err(error) if patience == 0 => {
-                    scene.world.violated(format!("a file cannot be enqueued again: {error}"));
+                    scene.state.violated(format!("a file cannot be enqueued again: {error}"));
                 }
                 Err(_) => sleep(Duration::from_secs(5)).await,
             }
         }
         if file.enqueue(&line, file.jobs.len()).await.is_ok_and(|new| new > 0) {
-            scene.world.violated("a file that was enqueued is new".to_owned());
+            scene.state.violated("a file that was enqueued is new".to_owned());
         }
         line.update_batch(&file.batch, &BatchFlag::Paused(false).into()).await.unwrap();
-        terms::lift(scene, file).await;
+        limits::lift(scene, file).await;
     }
     for round in 1..=400 {
         let batches = scene.ledger.batches().await.unwrap();
@@ -257,27 +255,27 @@ async fn drain(scene: &Scene, files: &[File]) {
         let left: u64 =
             batches.iter().flat_map(|batch| StateName::ALL.iter().filter(moving).map(|name| batch.count(*name))).sum();
         let rests = left == 0 && batches.iter().all(|batch| !batch.cancelling);
-        if rests && scene.world.stalls.are_over() && are_replayed(scene) && !is_anything_due(scene, files).await {
+        if rests && scene.state.stalls.are_over() && are_replayed(scene) && !is_anything_due(scene, files).await {
             return;
         }
         sleep(Duration::from_secs(5)).await;
         if round % 40 == 0 {
             // Whatever is parked for hours.
-            scene.world.sleep(Duration::from_secs(5 * 3600));
-            scene.inbox.look();
+            scene.state.sleep(Duration::from_secs(5 * 3600));
+            scene.inbox.wake();
         }
     }
-    scene.world.violated(format!("it does not come to an end: {:?}", scene.ledger.batches().await.unwrap()));
+    scene.state.violated(format!("it does not come to an end: {:?}", scene.ledger.batches().await.unwrap()));
 }
 
 /// Whether no machine has more than one journal to tell of, which is its process's own.
 fn are_replayed(scene: &Scene) -> bool {
     let left = |number| checks::left_open(&scene.dir.join(format!("state-{number}")), scene.rewinds);
-    (0..MOST_MACHINES).all(|number| left(number) <= 1)
+    (0..MAX_MACHINES).all(|number| left(number) <= 1)
 }
 
 /// Also settled jobs may be due: for a stray, for a callback's word that is compared first, or for a policy.
-async fn is_anything_due(scene: &Scene, files: &[File]) -> bool {
+async fn is_anything_due(scene: &Scene, files: &[PromptFile]) -> bool {
     let heard = scene.ledger.heard().await.unwrap();
     for file in files {
         let jobs = scene.ledger.page(&file.batch, JobFilter::All, None, 1000).await.unwrap();
@@ -293,32 +291,32 @@ async fn is_anything_due(scene: &Scene, files: &[File]) -> bool {
 }
 
 /// Long after the storm a file more is worked, and heard: only that makes a silence mean something.
-async fn later(scene: &Scene, files: &[File]) -> Vec<File> {
-    scene.world.sleep(CALLED_BACK_WITHIN);
-    scene.inbox.look();
-    let late = File::new("elk", 2, 1, false);
-    drop(late.enqueue(&scene.line(WORLD), 2).await);
-    let files: Vec<File> = files.iter().cloned().chain([late]).collect();
+async fn later(scene: &Scene, files: &[PromptFile]) -> Vec<PromptFile> {
+    scene.state.sleep(CALLED_BACK_WITHIN);
+    scene.inbox.wake();
+    let late = PromptFile::new("elk", 2, 1, false);
+    drop(late.enqueue(&scene.line(ENVIRONMENT), 2).await);
+    let files: Vec<PromptFile> = files.iter().cloned().chain([late]).collect();
     drain(scene, &files).await;
-    scene.world.sleep(SILENCE);
-    scene.inbox.look();
+    scene.state.sleep(SILENCE);
+    scene.inbox.wake();
     drain(scene, &files).await;
     files
 }
 
 /// Every process is asked to end, and does.
 async fn end(scene: &Scene) {
-    scene.world.close();
+    scene.state.close();
     for _ in 0..200 {
-        for berth in scene.world.berths.lock().unwrap().values() {
+        for berth in scene.state.processes.0.lock().unwrap().values() {
             berth.stop.graceful.cancel();
         }
-        if scene.world.berths.lock().unwrap().is_empty() {
+        if scene.state.processes.0.lock().unwrap().is_empty() {
             return;
         }
         sleep(Duration::from_secs(1)).await;
     }
-    scene.world.violated("a process does not end".to_owned());
+    scene.state.violated("a process does not end".to_owned());
 }
 
 /// What many seeds came to.

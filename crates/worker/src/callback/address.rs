@@ -1,6 +1,6 @@
-//! The URL of a callback: the attempt's token, which is the proof, and the job's name, by which it is found.
+//! The URL of a callback: the attempt's token, which is the proof, and the job's name, by which the job is found.
 //!
-//! The name is written in base64, because proxies read and rewrite what is percent-encoded each in their own way.
+//! The name is base64, because proxies rewrite percent-encoding in different ways.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,7 +14,7 @@ pub(super) fn of(base: &Url, token: &Token, job: &JobKey) -> Url {
     url
 }
 
-/// The token and the job in a path. What stands before them is the proxy's.
+/// The token and the job in a path. Anything before them belongs to the proxy.
 pub(super) fn read(path: &str) -> Option<(Token, JobKey)> {
     let mut segments = path.trim_end_matches('/').rsplit('/');
     let (job, token) = (segments.next()?, segments.next()?);

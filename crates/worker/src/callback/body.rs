@@ -1,4 +1,4 @@
-//! What a callback says: which task. All else is read from `record-info`.
+//! What a callback says: which task. Everything else is read from `record-info`.
 //!
 //! The payloads differ by generation and by case (docs/kie-api.md, section 7): the id is in `data.taskId`, `data.task_id` or
 //! `taskId`; links are an array or a JSON text; a failure may come with `data: null`.
@@ -6,14 +6,14 @@
 use serde_json::Value;
 use veobatch_core::TaskId;
 
-/// A callback that can be understood.
+/// A readable payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Body {
-    /// Which task, if it says.
+    /// The task, if it names one.
     pub(super) task: Option<TaskId>,
 }
 
-/// Reads a payload; `None` if it is none, or names something that cannot be a task.
+/// Parses a payload; `None` if it is not one, or names something that cannot be a task id.
 pub(super) fn parse(bytes: &[u8]) -> Option<Body> {
     let Value::Object(body) = serde_json::from_slice(bytes).ok()? else { return None };
     let data = body.get("data").map(opened);
@@ -31,7 +31,7 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Body> {
     says_something.then_some(Body { task })
 }
 
-/// `data`, which some senders write as a text that holds JSON.
+/// `data`, which some senders send as a string that contains JSON.
 fn opened(data: &Value) -> Value {
     match data {
         Value::String(text) => serde_json::from_str(text).unwrap_or(Value::Null),

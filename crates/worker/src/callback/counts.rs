@@ -1,31 +1,31 @@
-//! What became of the callbacks that came: for the log, and for `GET /health`.
+//! Counts callbacks by outcome, for the log and for `GET /health`.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What became of one request.
+/// The outcome of one callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallbackOutcome {
-    /// It changed something, and the ledger has it.
+    /// It changed something, and the ledger has stored it.
     Taken,
-    /// It said what is known.
+    /// It said nothing new.
     Known,
     /// No job has such a token.
     Unknown,
-    /// It is not signed, wrongly signed, or signed long ago.
+    /// The signature is missing, wrong or too old.
     Forged,
-    /// It is no payload.
+    /// The payload cannot be read.
     Malformed,
     /// It named a task that is not the job's.
     Refused,
-    /// The ledger could not take it now: the sender tries again.
+    /// The ledger could not store it now: the sender tries again.
     Deferred,
-    /// No job has such a token, and many such came.
+    /// No job has such a token, and too many such callbacks arrived.
     Limited,
 }
 
-/// Every outcome and its word.
-const WORDS: [(CallbackOutcome, &str); 8] = [
+/// Every outcome and its name.
+const NAMES: [(CallbackOutcome, &str); 8] = [
     (CallbackOutcome::Taken, "taken"),
     (CallbackOutcome::Known, "known"),
     (CallbackOutcome::Unknown, "unknown"),
@@ -36,13 +36,13 @@ const WORDS: [(CallbackOutcome, &str); 8] = [
     (CallbackOutcome::Limited, "limited"),
 ];
 
-/// How many had each outcome.
+/// Number of callbacks per outcome.
 #[derive(Debug, Default)]
-pub(crate) struct Counts([AtomicU64; WORDS.len()]);
+pub(crate) struct Counts([AtomicU64; NAMES.len()]);
 
 impl Counts {
     pub(crate) fn add(&self, outcome: CallbackOutcome) {
-        for (count, (known, _)) in self.0.iter().zip(WORDS) {
+        for (count, (known, _)) in self.0.iter().zip(NAMES) {
             if known == outcome {
                 count.fetch_add(1, Ordering::Relaxed);
             }
@@ -50,13 +50,13 @@ impl Counts {
     }
 
     fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.0.iter().zip(WORDS).map(|(count, (_, word))| (word, count.load(Ordering::Relaxed)))
+        self.0.iter().zip(NAMES).map(|(count, (_, name))| (name, count.load(Ordering::Relaxed)))
     }
 
     /// As one JSON document.
     pub(super) fn document(&self) -> serde_json::Value {
         let callbacks: serde_json::Map<_, _> =
-            self.all().map(|(word, count)| (word.to_owned(), count.into())).collect();
+            self.all().map(|(name, count)| (name.to_owned(), count.into())).collect();
         serde_json::json!({ "status": "ok", "callbacks": callbacks })
     }
 }
@@ -64,8 +64,8 @@ impl Counts {
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
-        for (word, count) in self.all().filter(|(_, count)| *count > 0) {
-            write!(f, "{separator}{count} {word}")?;
+        for (name, count) in self.all().filter(|(_, count)| *count > 0) {
+            write!(f, "{separator}{count} {name}")?;
             separator = ", ";
         }
         if separator.is_empty() { f.write_str("none") } else { Ok(()) }

@@ -1,4 +1,5 @@
-//! The door: connections, requests and their limits. What a stranger sends costs little, and never more than its time.
+//! The listener: connections, requests and their limits. What an unknown sender sends costs little, and only for a limited
+//! time.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -21,51 +22,45 @@ use tracing::{Instrument as _, debug, info};
 use super::Receiver;
 use super::counts::CallbackOutcome;
 use super::receive::receive;
-use crate::runtime::worker::Worker;
 
-/// Connections at a time; others wait in the system's queue.
-const CONNECTIONS: usize = 256;
+/// Concurrent connections; others wait in the system's queue.
+const MAX_CONNECTIONS: usize = 256;
 
-/// For the head of a request.
-const HEAD_WITHIN: Duration = Duration::from_secs(5);
+/// Time limit for the head of a request.
+const HEAD_LIMIT: Duration = Duration::from_secs(5);
 
-/// For a whole connection, from its first byte to its last: below the 15 s that the sender waits.
-const WITHIN: Duration = Duration::from_secs(12);
+/// Time limit for a whole connection: below the 15 s that the sender waits.
+const CONNECTION_LIMIT: Duration = Duration::from_secs(12);
 
-/// For the body of a request.
-const BODY_WITHIN: Duration = Duration::from_secs(5);
+/// Time limit for the body of a request.
+const BODY_LIMIT: Duration = Duration::from_secs(5);
 
-/// Largest body; those seen have a few kB.
-const MOST_BODY: usize = 256 << 10;
+/// Largest body, in bytes; those seen have a few kB.
+const MAX_BODY: usize = 256 << 10;
 
-/// How long connections under way are waited for at the end.
-const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// How long open connections are waited for at shutdown.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 /// Serves callbacks until `stop`.
-pub(crate) async fn serve(
-    worker: Arc<Worker>,
-    receiver: Arc<Receiver>,
-    listener: Arc<TcpListener>,
-    stop: CancellationToken,
-) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+pub(crate) async fn serve(receiver: Arc<Receiver>, listener: Arc<TcpListener>, stop: CancellationToken) {
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut running = JoinSet::new();
     while let Some((stream, permit)) = stop.run_until_cancelled(next(&listener, &room, &mut running)).await {
-        let (worker, receiver) = (Arc::clone(&worker), Arc::clone(&receiver));
-        let conversation = async move {
-            converse(&worker, &receiver, stream).await;
+        let receiver = Arc::clone(&receiver);
+        let connection = async move {
+            answer_connection(&receiver, stream).await;
             drop(permit);
         };
-        running.spawn(conversation.in_current_span());
+        running.spawn(connection.in_current_span());
     }
     let ended = async { while running.join_next().await.is_some() {} };
-    if tokio::time::timeout(CLOSE_WITHIN, ended).await.is_err() {
-        debug!("connections of callbacks are cut off; their senders try again");
+    if tokio::time::timeout(CLOSE_LIMIT, ended).await.is_err() {
+        debug!("closing callback connections; their senders will try again");
     }
     info!("callbacks: {}", receiver.counts);
 }
 
-/// The next connection, and the room for it. Those that have ended are forgotten meanwhile.
+/// The next connection and its permit. Reaps connections that have ended.
 async fn next(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
@@ -76,29 +71,29 @@ async fn next(
         while running.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((stream, _)) => return (stream, permit),
-            // Out of file descriptors, mostly: others must be closed first.
+            // Usually out of file descriptors: others must be closed first.
             Err(error) => {
-                debug!(%error, "a connection of a callback could not be accepted");
+                debug!(%error, "a callback connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
     }
 }
 
-/// Answers one request, within its time.
-async fn converse(worker: &Worker, receiver: &Receiver, stream: TcpStream) {
-    let answer = service_fn(|request| async { Ok::<_, Infallible>(answer(worker, receiver, request).await) });
+/// Answers one request, within its time limit.
+async fn answer_connection(receiver: &Receiver, stream: TcpStream) {
+    let answer = service_fn(|request| async { Ok::<_, Infallible>(answer(receiver, request).await) });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).keep_alive(false);
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT).keep_alive(false);
     let served = http.serve_connection(TokioIo::new(stream), answer);
-    match tokio::time::timeout(WITHIN, served).await {
+    match tokio::time::timeout(CONNECTION_LIMIT, served).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => debug!(%error, "a connection of a callback ended early"),
-        Err(_) => debug!("a connection of a callback took too long"),
+        Ok(Err(error)) => debug!(%error, "a callback connection ended early"),
+        Err(_) => debug!("a callback connection took too long"),
     }
 }
 
-async fn answer(worker: &Worker, receiver: &Receiver, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(receiver: &Receiver, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     let path = head.uri.path();
     if path == "/health" {
@@ -110,13 +105,13 @@ async fn answer(worker: &Worker, receiver: &Receiver, request: Request<Incoming>
     if head.method != Method::POST {
         return respond(StatusCode::METHOD_NOT_ALLOWED, "{}");
     }
-    let body = tokio::time::timeout(BODY_WITHIN, Limited::new(body, MOST_BODY).collect()).await;
+    let body = tokio::time::timeout(BODY_LIMIT, Limited::new(body, MAX_BODY).collect()).await;
     let outcome = match body {
-        Ok(Ok(body)) => receive(worker, receiver, path, &head.headers, &body.to_bytes()).await,
+        Ok(Ok(body)) => receive(receiver, path, &head.headers, &body.to_bytes()).await,
         Ok(Err(_)) | Err(_) => CallbackOutcome::Malformed,
     };
     receiver.counts.add(outcome);
-    debug!(?outcome, "a callback");
+    debug!(?outcome, "received a callback");
     respond(status(outcome), "{}")
 }
 

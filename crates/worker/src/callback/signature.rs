@@ -1,7 +1,7 @@
 //! The signature of a callback: base64 of HMAC-SHA256 over `<task id>.<unix seconds>` (docs/kie-api.md, section 7).
 //!
-//! The body is not covered, and the sender names no tolerance for the time: so a signature proves that the service spoke
-//! of this task lately, and nothing else. The token in the path ties it to the attempt.
+//! The signature does not cover the body, and the service documents no tolerance for the time: so it proves only that the
+//! service sent something about this task recently. The token in the path ties it to the attempt.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-/// How far a callback's time may be from ours, either way.
+/// Largest difference between a callback's time and ours, either way.
 const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
 /// The account's webhook key. Never printed.
@@ -19,14 +19,14 @@ const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 pub struct WebhookKey(Vec<u8>);
 
 impl WebhookKey {
-    /// Takes `text`, without the white space around it, as the key; `None` if nothing is left.
+    /// The key in `text`, without surrounding white space; `None` if nothing is left.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         (!text.is_empty()).then(|| Self(text.as_bytes().to_vec()))
     }
 
-    /// Whether `signature` was made with this key for `task` at `timestamp`, and that is `now`, about. The time that it
-    /// takes does not depend on how much of the signature is right.
+    /// Whether `signature` was made with this key for `task` at `timestamp`, and that is about `now`. Compares in constant
+    /// time.
     pub(super) fn verifies(&self, task: &str, timestamp: &str, signature: &str, now: Duration) -> bool {
         let is_digits = timestamp.bytes().all(|byte| byte.is_ascii_digit());
         let Some(at) = timestamp.parse().ok().filter(|_| is_digits).map(Duration::from_secs) else { return false };

@@ -1,4 +1,4 @@
-//! The journals of a ledger whose jobs are moved to another one: they go along, so that it is told what they know.
+//! Copies the journals of a ledger whose jobs are moved to another one, so that they can be replayed there.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -8,15 +8,15 @@ use veobatch_ledger::LedgerId;
 
 use super::high_water::HighWater;
 use super::replay::left_in;
-use super::{PREFIX, SUFFIX, history, sync_dir};
-use crate::runtime::disk::Disk;
+use super::{PREFIX, SUFFIX, history};
+use crate::runtime::disk::{Disk, sync_dir};
 
-/// Copies the journals of `ledger`, and what is history of it, from the state directory `from` to `to`; returns how many. On
-/// disk when this returns `Ok`; repeating it copies them again. `grants`: how many submissions the ledger has granted, if it
-/// counts them: `from` knows of so many from now on, so that an older copy of the ledger is known to be one.
+/// Copies the journals and the history of `ledger` from the state directory `from` to `to`, and returns their number. On disk
+/// when this returns `Ok`; repeating it copies them again. `grants` is the number of submissions that the ledger has granted,
+/// if it counts them; it is stored in `from`, so that an older copy of the ledger is recognised.
 ///
 /// # Errors
-/// If a process still writes a journal there, or a directory cannot be used.
+/// If a process still writes a journal in `from`, or a directory cannot be used.
 pub fn carry_journals(from: &Path, to: &Path, ledger: &LedgerId, grants: Option<u64>) -> io::Result<usize> {
     if let Some(grants) = grants {
         fs::create_dir_all(from)?;
@@ -40,7 +40,7 @@ pub fn carry_journals(from: &Path, to: &Path, ledger: &LedgerId, grants: Option<
     Ok(paths.len())
 }
 
-/// An error if a process still has a journal there: what it writes from now on would not go along.
+/// Fails if a process still writes a journal there: what it writes from now on would not be copied.
 fn refuse_living(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
@@ -49,7 +49,7 @@ fn refuse_living(dir: &Path) -> io::Result<()> {
             match File::open(&path)?.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
-                    let words = format!("{} is being written: stop the worker that does", path.display());
+                    let words = format!("{} is being written: stop the worker that writes it", path.display());
                     return Err(io::Error::other(words));
                 }
                 Err(TryLockError::Error(error)) => return Err(error),
@@ -59,7 +59,7 @@ fn refuse_living(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Under its name, once all of it is there.
+/// Copies `path` to `to`; the copy gets its name once it is complete.
 fn copy(path: &Path, to: &Path) -> io::Result<()> {
     let Some(name) = path.file_name() else { return Ok(()) };
     let (own, fresh) = (to.join(name), to.join(name).with_extension("carried"));

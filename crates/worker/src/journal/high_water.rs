@@ -1,7 +1,7 @@
-//! How many submissions this machine knows its ledger to have granted: a high-water mark, in the state directory.
+//! A high-water mark in the state directory: how many submissions the ledger has granted, as far as this machine knows.
 //!
-//! It is on disk before the call is paid for, so it never lags behind a payment. A ledger that has granted fewer is an older
-//! copy, restored from a backup, which does not know what was paid for since.
+//! It is on disk before each paid call, so it never lags behind a payment. A ledger that has granted fewer is an older copy,
+//! restored from a backup, and does not know what was paid for since.
 
 use std::fs::{self, File};
 use std::io::{self, Seek as _};
@@ -11,14 +11,13 @@ use std::sync::{Mutex, PoisonError};
 use serde::Deserialize;
 use veobatch_ledger::LedgerId;
 
-use super::sync_dir;
-use crate::runtime::disk::Disk;
+use crate::runtime::disk::{Disk, sync_dir};
 
 /// The mark of one ledger, while a worker raises it.
 #[derive(Debug)]
 pub(crate) struct HighWater {
     ledger: LedgerId,
-    /// Held while syncing: whoever waits for it may find a higher mark there already.
+    /// Locked while syncing: whoever waits for it may find a higher mark there already.
     marked: Mutex<Marked>,
 }
 
@@ -49,7 +48,7 @@ impl HighWater {
         }
     }
 
-    /// Opens the mark, makes it if it is not there, and raises it to `grants`.
+    /// Opens or creates the mark, and raises it to `grants`.
     pub(super) fn start(dir: &Path, ledger: &LedgerId, grants: u64) -> io::Result<Self> {
         let known = Self::read(dir, ledger)?;
         let path = path(dir, ledger);
@@ -62,13 +61,13 @@ impl HighWater {
         Ok(mark)
     }
 
-    /// On disk when this returns `Ok`: the ledger has granted so many, at least.
+    /// On disk when this returns `Ok`: the ledger has granted at least so many.
     pub(super) fn raise(&self, grants: u64) -> io::Result<()> {
         let mut marked = self.marked.lock().unwrap_or_else(PoisonError::into_inner);
         if marked.grants >= grants {
             return Ok(());
         }
-        // In place, all of it: as long as before, so nothing but digits change, and no room is needed on a full disk.
+        // Overwritten in place with the same length: only digits change, and a full disk does not matter.
         marked.file.rewind()?;
         Disk::State.write(&mut marked.file, &line(&self.ledger, grants))?;
         Disk::State.sync_data(&marked.file)?;
@@ -77,7 +76,7 @@ impl HighWater {
     }
 }
 
-/// A file that has its name once its content is on disk.
+/// Creates a file that gets its name once its content is on disk.
 fn create(path: &Path, text: &[u8]) -> io::Result<File> {
     let fresh = path.with_extension("new");
     Disk::State.is_writable()?;
@@ -93,7 +92,7 @@ fn path(dir: &Path, ledger: &LedgerId) -> PathBuf {
     dir.join(format!("ledger-{ledger}.json"))
 }
 
-/// Always of the same length.
+/// Always has the same length.
 fn line(ledger: &LedgerId, grants: u64) -> Vec<u8> {
     format!("{{\"ledger\":\"{ledger}\",\"grants\":{grants:20}}}\n").into_bytes()
 }

@@ -1,7 +1,7 @@
-//! What was paid for lately and is settled, kept for a ledger that is restored from a backup or was emptied.
+//! Settled payments of the last month, kept in case the ledger is restored from a backup or emptied.
 //!
-//! A journal that ends becomes history as it is, if something in it was paid for: 500 bytes a submission. The ledger's name is
-//! in the file's. Nobody reads it as long as all is well.
+//! A journal that ends becomes history as it is, if something in it was paid for: 500 bytes per submission. Its file name
+//! contains the ledger's id. It is not read in normal operation.
 
 use std::fs;
 use std::io;
@@ -11,17 +11,17 @@ use std::time::{Duration, SystemTime};
 use tracing::debug;
 use veobatch_ledger::LedgerId;
 
+use super::SUFFIX;
 use super::line::{Finding, findings};
-use super::{SUFFIX, sync_dir};
-use crate::runtime::disk::Disk;
+use crate::runtime::disk::{Disk, sync_dir};
 
-/// How long: twice as long as the service keeps a video. A backup that is older may have forgotten what nobody knows any more
-/// but the sidecars.
+/// How long history is kept: twice as long as the service keeps a video. What an older backup has forgotten, only the sidecars
+/// know.
 pub(crate) const KEEP: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 const HISTORY: &str = "history-";
 
-/// Makes the journal `path` history of `ledger`.
+/// Turns the journal `path` into history of `ledger`.
 pub(super) fn retire(path: &Path, ledger: &LedgerId) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     Disk::State.is_writable()?;
@@ -29,14 +29,14 @@ pub(super) fn retire(path: &Path, ledger: &LedgerId) -> io::Result<()> {
     sync_dir(dir)
 }
 
-/// The name of what `path`, a journal or another ledger's history, becomes as history of `ledger`.
+/// The name that `path`, a journal or another ledger's history, gets as history of `ledger`.
 pub(super) fn name(dir: &Path, ledger: &LedgerId, path: &Path) -> PathBuf {
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let unique = stem.rsplit('-').next().unwrap_or(stem);
     dir.join(format!("{HISTORY}{ledger}-{unique}{SUFFIX}"))
 }
 
-/// The histories in `dir` and whose they are, oldest first.
+/// The histories in `dir` and their ledgers, oldest first.
 pub(super) fn all(dir: &Path) -> io::Result<Vec<(LedgerId, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir)? {
@@ -51,7 +51,7 @@ pub(super) fn all(dir: &Path) -> io::Result<Vec<(LedgerId, PathBuf)>> {
     Ok(found.into_iter().map(|(_, ledger, path)| (ledger, path)).collect())
 }
 
-/// What `ledger` paid for, as far as its history in `dir` goes back; the newest last.
+/// What `ledger` paid for, as far as its history in `dir` goes back, newest last.
 pub(crate) fn of(dir: &Path, ledger: &LedgerId) -> io::Result<Vec<Finding>> {
     let mut paid = Vec::new();
     for (_, path) in all(dir)?.iter().filter(|(of, _)| of == ledger) {
@@ -67,7 +67,7 @@ pub(crate) fn prune(dir: &Path, ledger: &LedgerId, now: SystemTime) {
         let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
         let is_old = modified.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > KEEP));
         if is_old && fs::remove_file(path).is_ok() {
-            debug!(history = %path.display(), "old history was removed");
+            debug!(history = %path.display(), "removed old history");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The lines of a journal, and what can be concluded from them.
+//! The lines of a journal, and what follows from them.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,23 +11,13 @@ use veobatch_ledger::LedgerId;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Line {
-    /// A claim is about to be asked for with this token.
+    /// A claim with this token is about to be made.
     Claiming(Token),
-    /// The request is about to be handed to the network. On disk before it is.
-    Sending {
-        /// Which attempt.
-        token: Token,
-        /// Of which job.
-        job: JobKey,
-    },
-    /// The call ended. On disk before the ledger is told.
-    Answer {
-        /// Which attempt.
-        token: Token,
-        /// How.
-        outcome: Outcome,
-    },
-    /// The ledger knows, or has nothing to know.
+    /// The request is about to be sent. On disk before it is.
+    Sending { token: Token, job: JobKey },
+    /// The call ended. On disk before the outcome is stored in the ledger.
+    Answer { token: Token, outcome: Outcome },
+    /// The ledger has the outcome, or needs none.
     Settled(Token),
 }
 
@@ -40,14 +30,14 @@ impl Line {
         }
     }
 
-    /// One line of JSON, its end included: itself, and whose it is.
+    /// One line of JSON with its line break: the line and its ledger.
     pub(crate) fn to_bytes(&self, ledger: &LedgerId) -> Vec<u8> {
         let mut bytes = serde_json::to_vec(&Stamped { line: self, ledger }).unwrap_or_default();
         bytes.push(b'\n');
         bytes
     }
 
-    /// What is on disk as one line, and whose it is. Lines of earlier programs do not say that.
+    /// A line on disk and its ledger. Lines of earlier versions do not name it.
     pub(crate) fn parse(bytes: &[u8]) -> Option<(Self, Option<LedgerId>)> {
         let Read { line, ledger } = serde_json::from_slice(bytes).ok()?;
         Some((line, ledger))
@@ -72,42 +62,34 @@ struct Read {
 /// What a journal says about one attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Finding {
-    /// The call ended like this, and the ledger may not know.
+    /// The call ended with this outcome, which the ledger may not have.
     Answered {
-        /// Which attempt.
         token: Token,
-        /// Of which job, if the journal says.
+        /// `None` if the journal does not name it.
         job: Option<JobKey>,
-        /// How.
         outcome: Outcome,
     },
-    /// Provably nothing was sent; the ledger may have granted the claim.
+    /// Nothing was sent for certain; the ledger may have granted the claim.
     NeverSent(Token),
-    /// It was about to be sent, and no answer was written: its worker was cut off, and it may have been paid for.
-    CutOff {
-        /// Which attempt.
-        token: Token,
-        /// Of which job.
-        job: JobKey,
-    },
+    /// It was about to be sent, and no answer was written: its process died, and it may have been paid for.
+    Interrupted { token: Token, job: JobKey },
 }
 
-/// What a journal says: what the ledger may not know, and what it was told already.
+/// What a journal says: what the ledger may not have, and what it was given already.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Findings {
-    /// Whose journal it is, if it says so.
+    /// Its ledger, if the journal names one.
     pub(crate) ledger: Option<LedgerId>,
-    /// Of attempts that are not settled.
+    /// Attempts that are not settled.
     pub(crate) open: Vec<Finding>,
-    /// Of attempts that are settled, if they were or may have been paid for: for a ledger that went back in time.
-    pub(crate) told: Vec<Finding>,
+    /// Settled attempts that were or may have been paid for, in case the ledger went back in time.
+    pub(crate) settled: Vec<Finding>,
 }
 
-/// Reads a journal whose process is gone.
+/// Reads the journal of a process that is gone.
 ///
-/// A last line that was torn by the end of its process or of the power proves nothing and hides nothing: a request is
-/// sent only after its line is wholly on disk. Damage anywhere else could hide a line, so nothing is then concluded from
-/// a line's absence.
+/// A last line that was truncated by a crash or a power cut hides nothing: a request is sent only after its whole line is on
+/// disk. Damage anywhere else could hide a line, so then nothing is concluded from the absence of a line.
 pub(crate) fn findings(text: &[u8]) -> Findings {
     let (lines, ledger, tail) = read(text);
     let mut order = Vec::new();
@@ -124,7 +106,7 @@ pub(crate) fn findings(text: &[u8]) -> Findings {
         let Some(lines) = attempts.get(token) else { continue };
         let finding = finding(token, lines);
         if lines.iter().any(|line| matches!(line, Line::Settled(_))) {
-            found.told.extend(finding.into_told());
+            found.settled.extend(finding.if_paid());
         } else if !matches!(finding, Finding::NeverSent(_)) || tail.proves_absence_of(token) {
             found.open.push(finding);
         }
@@ -133,14 +115,14 @@ pub(crate) fn findings(text: &[u8]) -> Findings {
 }
 
 impl Findings {
-    /// What was paid for, or may have been, whether the ledger was told or not.
+    /// What was or may have been paid for, settled or not.
     pub(crate) fn paid(self) -> impl Iterator<Item = Finding> {
-        self.told.into_iter().chain(self.open).filter_map(Finding::into_told)
+        self.settled.into_iter().chain(self.open).filter_map(Finding::if_paid)
     }
 }
 
 impl Finding {
-    /// The lines that say this.
+    /// The lines that express this finding.
     pub(crate) fn to_lines(&self) -> Vec<Line> {
         let sending = |token: &Token, job: &JobKey| Line::Sending { token: token.clone(), job: job.clone() };
         match self {
@@ -149,37 +131,36 @@ impl Finding {
                 job.iter().map(|job| sending(token, job)).chain([answer]).collect()
             }
             Self::NeverSent(token) => vec![Line::Claiming(token.clone())],
-            Self::CutOff { token, job } => vec![sending(token, job)],
+            Self::Interrupted { token, job } => vec![sending(token, job)],
         }
     }
 
-    /// Which attempt.
     pub(crate) fn token(&self) -> &Token {
         match self {
-            Self::Answered { token, .. } | Self::NeverSent(token) | Self::CutOff { token, .. } => token,
+            Self::Answered { token, .. } | Self::NeverSent(token) | Self::Interrupted { token, .. } => token,
         }
     }
 
-    /// Of which job, if that is known.
+    /// The job, if known.
     pub(crate) fn job(&self) -> Option<&JobKey> {
         match self {
             Self::Answered { job, .. } => job.as_ref(),
-            Self::CutOff { job, .. } => Some(job),
+            Self::Interrupted { job, .. } => Some(job),
             Self::NeverSent(_) => None,
         }
     }
 
-    /// Itself, if it is worth telling again to a ledger that went back in time: its job might be paid for once more.
-    pub(crate) fn into_told(self) -> Option<Self> {
+    /// Itself, if it is worth scope again to a ledger that went back in time: its job might be paid for once more.
+    pub(crate) fn if_paid(self) -> Option<Self> {
         match &self {
             Self::Answered { job: Some(_), outcome: Outcome::Accepted(_) | Outcome::Unknown(_), .. }
-            | Self::CutOff { .. } => Some(self),
+            | Self::Interrupted { .. } => Some(self),
             Self::Answered { .. } | Self::NeverSent(_) => None,
         }
     }
 }
 
-/// What the lines about one attempt come to.
+/// What the lines about one attempt amount to.
 pub(super) fn finding<L: Borrow<Line>>(token: &Token, lines: &[L]) -> Finding {
     let (mut job, mut outcome) = (None, None);
     for line in lines.iter().map(Borrow::borrow) {
@@ -192,16 +173,16 @@ pub(super) fn finding<L: Borrow<Line>>(token: &Token, lines: &[L]) -> Finding {
     let token = token.clone();
     match (outcome, job) {
         (Some(outcome), job) => Finding::Answered { token, job, outcome },
-        (None, Some(job)) => Finding::CutOff { token, job },
+        (None, Some(job)) => Finding::Interrupted { token, job },
         (None, None) => Finding::NeverSent(token),
     }
 }
 
-/// What follows the last line that can be read.
+/// What follows the last readable line.
 enum Tail {
-    /// Nothing, or the beginning of one line.
+    /// Nothing, or the beginning of a line.
     Torn(Vec<u8>),
-    /// Something that a process which merely ended does not leave behind, here or between two lines.
+    /// Something that a crashed process does not leave behind, here or between two lines.
     Damaged,
 }
 
@@ -287,7 +268,7 @@ mod tests {
         assert_eq!(
             findings(&text).open,
             [
-                Finding::CutOff { token: token(1), job: key() },
+                Finding::Interrupted { token: token(1), job: key() },
                 Finding::NeverSent(token(2)),
                 Finding::Answered { token: token(3), job: Some(key()), outcome }
             ]
@@ -309,9 +290,9 @@ mod tests {
             sending(4),
             Line::Settled(token(4)),
         ]);
-        let Findings { open, told, .. } = findings(&text);
+        let Findings { open, settled, .. } = findings(&text);
         assert_eq!(open, []);
-        assert_eq!(told.iter().map(Finding::token).collect::<Vec<_>>(), [&token(1), &token(4)]);
+        assert_eq!(settled.iter().map(Finding::token).collect::<Vec<_>>(), [&token(1), &token(4)]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Journals of other ledgers in the same state directory: left alone, told of, and adopted where a person says so.
+//! Journals of other ledgers in the same state directory: left alone, reported, and adopted if a person says so.
 //!
-//! They are of a queue or a file that shares the directory; or of this very ledger, before it was emptied or made anew. Only a
-//! person knows which.
+//! They belong to another queue or file that shares the directory, or to this very ledger before it was emptied or created
+//! again. Only a person knows which.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -13,11 +13,11 @@ use veobatch_core::{BatchId, PollPolicy};
 use veobatch_ledger::{Ledger, LedgerId};
 
 use super::line::{Finding, findings};
-use super::replay::{Left, Told, left_in, tell_all};
-use super::{Place, history, sync_dir};
+use super::replay::{Left, Replayed, left_in, replay_findings};
+use super::{Place, history};
 use crate::runtime::backoff::Backoff;
 use crate::runtime::blocking;
-use crate::runtime::disk::Disk;
+use crate::runtime::disk::{Disk, sync_dir};
 
 /// What the journals of another ledger hold.
 #[derive(Debug, Default)]
@@ -27,19 +27,19 @@ struct Other {
     batches: BTreeSet<BatchId>,
 }
 
-/// Says which other ledgers have journals here, and what to do.
+/// Warns which other ledgers have journals here, and what to do.
 pub(crate) async fn warn_of(place: &Place) -> io::Result<()> {
     let at = place.clone();
     let others = blocking::run(move || others(&at)).await.flatten()?;
     for (ledger, other) in others {
         let Other { journals, submissions, batches } = other;
-        let names: Vec<&str> = batches.iter().take(NAMED).map(BatchId::as_str).collect();
-        let more = if batches.len() > NAMED { ", …" } else { "" };
+        let names: Vec<&str> = batches.iter().take(MAX_NAMES).map(BatchId::as_str).collect();
+        let more = if batches.len() > MAX_NAMES { ", …" } else { "" };
         warn!(
-            "{} holds {journals} journals of another ledger ({ledger}): {submissions} submissions that were or may have been \
-             paid for, of batches {}{more}. They are left alone. If this ledger took that one's place (it was emptied, or \
-             made anew), stop, enqueue those batches again and start with --adopt-journals, or they are paid for again. \
-             If not, give each ledger a directory of its own with --state-dir",
+            "{} has {journals} journals of another ledger ({ledger}): {submissions} submissions that were or may have been paid \
+             for, in batches {}{more}. They are left alone. If this ledger replaced that one (it was emptied or created \
+             again), stop, enqueue those batches again and start with --adopt-journals; otherwise they are paid for again. \
+             If not, give each ledger its own directory with --state-dir",
             place.dir.display(),
             names.join(", "),
         );
@@ -47,8 +47,8 @@ pub(crate) async fn warn_of(place: &Place) -> io::Result<()> {
     Ok(())
 }
 
-/// Batches that are named.
-const NAMED: usize = 5;
+/// Batches named in the warning.
+const MAX_NAMES: usize = 5;
 
 fn others(place: &Place) -> io::Result<BTreeMap<LedgerId, Other>> {
     let mut others: BTreeMap<LedgerId, Other> = BTreeMap::new();
@@ -61,7 +61,7 @@ fn others(place: &Place) -> io::Result<BTreeMap<LedgerId, Other>> {
     Ok(others)
 }
 
-/// The files of other ledgers in which something was paid for, whose process is gone.
+/// The files of other ledgers, left by processes that are gone, in which something was paid for.
 fn foreign(place: &Place) -> io::Result<Vec<(LedgerId, Kept, Vec<Finding>)>> {
     let mut found = Vec::new();
     for (ledger, path) in history::all(&place.dir)?.into_iter().filter(|(of, _)| *of != place.ledger) {
@@ -77,7 +77,7 @@ fn foreign(place: &Place) -> io::Result<Vec<(LedgerId, Kept, Vec<Finding>)>> {
     Ok(found)
 }
 
-/// A file of another ledger; a journal is locked, so that nobody else replays it meanwhile.
+/// A file of another ledger. A journal is locked, so that no other process replays it meanwhile.
 #[derive(Debug)]
 enum Kept {
     History(PathBuf),
@@ -93,22 +93,22 @@ impl Kept {
     }
 }
 
-/// Tells the ledger what journals of others know, and its own history: a person says that all of it is about this ledger. What
-/// it took wholly is its own from then on; a file that speaks of jobs which the ledger does not know stays as it is.
+/// Replays the journals of other ledgers and this ledger's own history, because a person says that all of them are about this
+/// ledger. A file that was replayed completely becomes its own history; one about unknown jobs stays as it is.
 pub(crate) async fn adopt(
     place: &Place,
     ledger: &dyn Ledger,
     policy: &PollPolicy,
     backoff: &mut Backoff,
-) -> io::Result<Told> {
+) -> io::Result<Replayed> {
     let at = place.clone();
     let (own, foreign) =
         blocking::run(move || Ok((history::of(&at.dir, &at.ledger)?, foreign(&at)?))).await.flatten()?;
-    let mut all = tell_all(ledger, policy, &own, backoff).await;
+    let mut all = replay_findings(ledger, policy, &own, backoff).await;
     for (_, kept, paid) in foreign {
-        let told = tell_all(ledger, policy, &paid, backoff).await;
+        let told = replay_findings(ledger, policy, &paid, backoff).await;
         if told.is_whole() && told.gone.is_empty() {
-            info!(journal = %kept.path().display(), "adopted");
+            info!(journal = %kept.path().display(), "adopted a journal");
             let at = place.clone();
             blocking::run(move || take_over(&at, &kept, &paid)).await.flatten()?;
         }
@@ -119,18 +119,18 @@ pub(crate) async fn adopt(
         let batches: Vec<&str> = batches.into_iter().collect();
         warn!(
             jobs = all.gone.len(),
-            "journals tell of submissions of jobs that this ledger does not know, in batches {}: enqueue their files, and \
-             start with --adopt-journals again",
+            "journals name submitted jobs that this ledger does not know, in batches {}: enqueue their files, and start with \
+             --adopt-journals again",
             batches.join(", ")
         );
     }
     Ok(all)
 }
 
-/// Makes what `kept` says this ledger's own history; it goes once that is on disk.
+/// Turns `kept` into this ledger's own history, and removes it once that is on disk.
 fn take_over(place: &Place, kept: &Kept, paid: &[Finding]) -> io::Result<()> {
     let own = history::name(&place.dir, &place.ledger, kept.path());
-    let fresh = own.with_extension("adopted");
+    let fresh = own.with_extension("adopted a journal");
     let text: Vec<u8> = paid.iter().flat_map(Finding::to_lines).flat_map(|line| line.to_bytes(&place.ledger)).collect();
     Disk::State.is_writable()?;
     let mut file = File::create(&fresh)?;
@@ -151,7 +151,7 @@ mod tests {
     use veobatch_ledger::{Admission, Identity, Lookup, NewJob, SqliteLedger};
 
     use super::super::Journal;
-    use super::super::replay::{Telling, replay_left};
+    use super::super::replay::{ReplayScope, replay_left};
     use super::*;
 
     /// A ledger with the jobs `garden/1` and `garden/2`.
@@ -166,7 +166,7 @@ mod tests {
     }
 
     fn place(dir: &Path, ledger: &LedgerId) -> Place {
-        Place { dir: dir.to_owned(), ledger: ledger.clone(), keeps_told: false }
+        Place { dir: dir.to_owned(), ledger: ledger.clone(), keeps_settled: false }
     }
 
     fn key(batch: &str, job: &str) -> JobKey {
@@ -201,7 +201,7 @@ mod tests {
         killed(dir.path(), &other, &theirs).await;
         let (place, policy) = (place(dir.path(), &own), PollPolicy::default());
         let mut backoff = Backoff::until(CancellationToken::new());
-        let told = replay_left(&place, Telling::Again, &ledger, &policy, &mut backoff).await.unwrap();
+        let told = replay_left(&place, ReplayScope::Everything, &ledger, &policy, &mut backoff).await.unwrap();
         assert_eq!(told.moved, [mine.clone()].into());
         assert_eq!(state(&ledger, &theirs).await, StateName::Queued);
         let known = others(&place).unwrap();
@@ -245,7 +245,7 @@ mod tests {
         fs::write(dir.path().join("journal-1.jsonl"), format!("{line}\n")).unwrap();
         let mut backoff = Backoff::until(CancellationToken::new());
         let (place, policy) = (place(dir.path(), &own), PollPolicy::default());
-        let told = replay_left(&place, Telling::New, &ledger, &policy, &mut backoff).await.unwrap();
+        let told = replay_left(&place, ReplayScope::Open, &ledger, &policy, &mut backoff).await.unwrap();
         assert_eq!(told.moved, [key("garden", "1")].into());
         assert_eq!(state(&ledger, &key("garden", "1")).await, StateName::InDoubt);
     }

@@ -1,4 +1,4 @@
-//! What dead processes left behind: their journals are read, told to the ledger, and removed.
+//! Replays the journals of processes that are gone: reads them, stores what they know in the ledger, and removes them.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
@@ -14,11 +14,10 @@ use super::line::{Finding, Findings, Line, findings};
 use super::{Journal, KEEP, PREFIX, Place, SUFFIX, history};
 use crate::runtime::backoff::Backoff;
 use crate::runtime::blocking;
+use crate::runtime::changes::{Evidence, log, record_outcome};
 use crate::runtime::disk::Disk;
-use crate::runtime::evidence::{Evidence, record_outcome};
-use crate::runtime::worker::log;
 
-/// The journal of a process that is gone; locked by us, so that nobody else replays it.
+/// The journal of a process that is gone; locked, so that no other process replays it.
 #[derive(Debug)]
 pub(super) struct Left {
     pub(super) path: PathBuf,
@@ -26,25 +25,25 @@ pub(super) struct Left {
     file: File,
 }
 
-/// What telling came to.
+/// The result of a replay.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
-    /// The ledger took everything, but for what is about jobs that this program cannot read.
+pub(crate) struct Replayed {
+    /// The ledger has everything, except for what is about jobs that this program cannot read.
     pub(crate) all: bool,
-    /// There is such a job: telling again helps only once another program does.
+    /// There is such a job: replaying again helps only with another version of the program.
     pub(crate) unreadable: bool,
-    /// Jobs that it did not know to be paid for, or perhaps.
+    /// Jobs that were or may have been paid for, which the ledger did not know.
     pub(crate) moved: BTreeSet<JobKey>,
-    /// Jobs that were paid for, or perhaps, and are not in the ledger.
+    /// Jobs that were or may have been paid for and are not in the ledger.
     pub(crate) gone: BTreeSet<JobKey>,
 }
 
-impl Told {
+impl Replayed {
     pub(crate) fn everything() -> Self {
         Self { all: true, ..Self::default() }
     }
 
-    /// Nothing has to be told again.
+    /// Nothing has to be replayed again.
     pub(crate) fn is_whole(&self) -> bool {
         self.all && !self.unreadable
     }
@@ -57,104 +56,104 @@ impl Told {
     }
 }
 
-/// How much is told.
+/// How much is replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Telling {
-    /// What the ledger may not know.
-    New,
-    /// Also what it was told before, by this process too: it may have gone back in time.
-    Again,
+pub(crate) enum ReplayScope {
+    /// What the ledger may not have.
+    Open,
+    /// Also what was stored before, by this process too: the ledger may have gone back in time.
+    Everything,
 }
 
-/// Replays every journal of this ledger in the directory whose process is gone. What the ledger cannot be told now stays for
+/// Replays every journal of this ledger in the directory whose process is gone. What the ledger cannot store now stays for
 /// next time. Removes history that is too old.
 ///
 /// # Errors
-/// If the directory cannot be read, or its file system knows no locks: then nobody could tell the dead from the living.
+/// If the directory cannot be read, or its file system has no locks: then dead and living processes look the same.
 pub(crate) async fn replay(
     journal: &Journal,
-    telling: Telling,
+    scope: ReplayScope,
     ledger: &dyn Ledger,
     policy: &PollPolicy,
     backoff: &mut Backoff,
-) -> io::Result<Told> {
-    let mut told = match telling {
-        Telling::New => Told::everything(),
-        Telling::Again => tell_all(ledger, policy, &journal.told(), backoff).await,
+) -> io::Result<Replayed> {
+    let mut replayed = match scope {
+        ReplayScope::Open => Replayed::everything(),
+        ReplayScope::Everything => replay_findings(ledger, policy, &journal.recent(), backoff).await,
     };
     let place = journal.place();
-    told.and(replay_left(place, telling, ledger, policy, backoff).await?);
+    replayed.and(replay_left(place, scope, ledger, policy, backoff).await?);
     let at = place.clone();
     blocking::run(move || history::prune(&at.dir, &at.ledger, wall_clock())).await?;
-    Ok(told)
+    Ok(replayed)
 }
 
-/// As [`replay`], by a process that has no journal of its own.
+/// Like [`replay`], for a process without a journal of its own.
 pub(crate) async fn replay_left(
     place: &Place,
-    telling: Telling,
+    scope: ReplayScope,
     ledger: &dyn Ledger,
     policy: &PollPolicy,
     backoff: &mut Backoff,
-) -> io::Result<Told> {
-    let mut all = Told::everything();
+) -> io::Result<Replayed> {
+    let mut all = Replayed::everything();
     let at = place.clone();
     let left = blocking::run(move || left_in(&at.dir, |of| of.is_none_or(|of| *of == at.ledger))).await.flatten()?;
     for mut left in left {
-        let mut told = match telling {
-            Telling::New => Told::everything(),
-            Telling::Again => tell_all(ledger, policy, &left.findings.told, backoff).await,
+        let mut replayed = match scope {
+            ReplayScope::Open => Replayed::everything(),
+            ReplayScope::Everything => replay_findings(ledger, policy, &left.findings.settled, backoff).await,
         };
-        told.and(tell_all(ledger, policy, &left.findings.open, backoff).await);
-        if !told.is_whole() {
-            warn!(journal = %left.path.display(), "a journal could not be replayed wholly; it is kept");
+        replayed.and(replay_findings(ledger, policy, &left.findings.open, backoff).await);
+        if !replayed.is_whole() {
+            warn!(journal = %left.path.display(), "a journal could not be replayed completely; it is kept");
         } else if let Err(error) = left.done_with(place) {
             warn!(%error, journal = %left.path.display(), "a replayed journal could not be removed");
         }
-        all.and(told);
+        all.and(replayed);
     }
     Ok(all)
 }
 
-/// Tells the ledger, the newest first: what a ledger that went back has forgotten is what it knew for the shortest time, and
-/// it waits for a minute and a half only. Ends with the first that it does not take, unless that is about a job which this
-/// program cannot read.
-pub(crate) async fn tell_all(
+/// Stores findings in the ledger, newest first: a ledger that went back in time has forgotten what it knew for the shortest time,
+/// and it waits only for a minute and a half. Ends with the first finding that the ledger does not take, unless that is about a
+/// job which this program cannot read.
+pub(crate) async fn replay_findings(
     ledger: &dyn Ledger,
     policy: &PollPolicy,
     findings: &[Finding],
     backoff: &mut Backoff,
-) -> Told {
-    let mut told = Told::everything();
+) -> Replayed {
+    let mut replayed = Replayed::everything();
     for finding in findings.iter().rev() {
-        match tell(ledger, policy, finding, backoff, &mut told).await {
+        match replay_one(ledger, policy, finding, backoff, &mut replayed).await {
             Ok(()) => {}
             Err(error @ LedgerError::Unreadable { .. }) => {
-                warn!(%error, "the ledger could not be told what a journal says of a job");
-                told.unreadable = true;
+                warn!(%error, "a journal entry could not be replayed");
+                replayed.unreadable = true;
             }
             Err(error) => {
-                warn!(%error, "the ledger did not take what a journal says");
-                told.all = false;
+                warn!(%error, "a journal could not be replayed");
+                replayed.all = false;
                 break;
             }
         }
     }
-    told
+    replayed
 }
 
-async fn tell(
+async fn replay_one(
     ledger: &dyn Ledger,
     policy: &PollPolicy,
     finding: &Finding,
     backoff: &mut Backoff,
-    all: &mut Told,
+    all: &mut Replayed,
 ) -> Result<(), LedgerError> {
     let (token, job, outcome, arrival) = match finding {
-        // A ledger that went back in time may have the job in its queue again: then this is what keeps it from being
-        // paid for a second time.
-        Finding::CutOff { token, job } => {
-            let outcome = Outcome::Unknown("its worker was cut off during the paid call".to_owned());
+        // A ledger that went back in time may have the job in its queue again: this keeps it from being paid for
+        // again.
+        Finding::Interrupted { token, job } => {
+            let outcome = Outcome::Unknown("its worker was interrupted during the paid call".to_owned());
             (token, Some(job.clone()), outcome, Arrival::Unknown)
         }
         Finding::Answered { token, job, outcome } => (token, job.clone(), outcome.clone(), Arrival::Unknown),
@@ -175,7 +174,7 @@ async fn tell(
         return Ok(());
     }
     let Some(stored) = ledger.find(Lookup::Name(&key)).await? else {
-        warn!(job = %key, "a journal speaks of a job that is gone");
+        warn!(job = %key, "a journal names a job that is gone");
         all.gone.insert(key);
         return Ok(());
     };
@@ -193,16 +192,16 @@ async fn tell(
 }
 
 impl Left {
-    /// Everything in it was told: it ends, or stays while it may have to be told again.
+    /// Everything in it was replayed: it ends, or stays while it may have to be told again.
     fn done_with(&mut self, place: &Place) -> io::Result<()> {
         let age = self.file.metadata()?.modified()?.elapsed().unwrap_or_default();
-        let mut paid = self.findings.told.iter().chain(&self.findings.open).cloned();
-        let has_paid = paid.any(|finding| finding.into_told().is_some());
+        let mut paid = self.findings.settled.iter().chain(&self.findings.open).cloned();
+        let has_paid = paid.any(|finding| finding.if_paid().is_some());
         if !has_paid {
             Disk::State.is_writable()?;
             return fs::remove_file(&self.path);
         }
-        if !place.keeps_told || age >= KEEP {
+        if !place.keeps_settled || age >= KEEP {
             return history::retire(&self.path, &place.ledger);
         }
         let settled: Vec<u8> = self
@@ -214,12 +213,12 @@ impl Left {
         if settled.is_empty() {
             return Ok(());
         }
-        // The first line break ends a line that was torn.
+        // The first line break ends a truncated line.
         Disk::State.write(&mut self.file, &[b"\n", settled.as_slice()].concat())
     }
 }
 
-/// The journals in `dir` whose process is gone, of the ledgers that are `wanted`; `None` is one that names none.
+/// The journals in `dir` of processes that are gone, for the `wanted` ledgers; `None` is a journal that names none.
 pub(super) fn left_in(dir: &Path, wanted: impl Fn(Option<&LedgerId>) -> bool) -> io::Result<Vec<Left>> {
     let mut left = Vec::new();
     let mut paths = fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<PathBuf>>>()?;
@@ -244,7 +243,7 @@ fn take(path: PathBuf) -> io::Result<Option<Left>> {
         Err(TryLockError::WouldBlock) => return Ok(None),
         Err(TryLockError::Error(error)) => return Err(error),
     }
-    // A living process removes its file before it lets go of it: one that has no name any more was replaced by another.
+    // A living process removes its file before it unlocks it: a file without a name was replaced by another.
     if !path.exists() {
         return Ok(None);
     }

@@ -21,7 +21,7 @@ use veobatch_ledger::{AccountUpdate, Ledger, LedgerError};
 use crate::journal::Place;
 use crate::journal::high_water::HighWater;
 use crate::journal::history;
-use crate::journal::replay::{Telling, Told, replay_left, tell_all};
+use crate::journal::replay::{ReplayScope, Replayed, replay_findings, replay_left};
 use crate::runtime::backoff::Backoff;
 use crate::runtime::blocking;
 use crate::{Options, WorkError};
@@ -58,19 +58,20 @@ pub async fn reconcile(ledger: &dyn Ledger, options: &Options) -> Result<Option<
     if known <= grants && !is_copy {
         return Ok(None);
     }
-    let place = Place { dir: options.state_dir.clone(), ledger: identity.id, keeps_told: false };
+    let place = Place { dir: options.state_dir.clone(), ledger: identity.id, keeps_settled: false };
     let mut backoff = Backoff::until(CancellationToken::new());
     let policy = &options.policy;
-    let mut told =
-        replay_left(&place, Telling::Again, ledger, policy, &mut backoff).await.map_err(|error| unusable(&error))?;
+    let mut told = replay_left(&place, ReplayScope::Everything, ledger, policy, &mut backoff)
+        .await
+        .map_err(|error| unusable(&error))?;
     let past = blocking::run(move || history::of(&place.dir, &place.ledger)).await.flatten();
-    told.and(tell_all(ledger, policy, &past.map_err(|error| unusable(&error))?, &mut backoff).await);
+    told.and(replay_findings(ledger, policy, &past.map_err(|error| unusable(&error))?, &mut backoff).await);
     told.and(sidecars::tell(ledger, policy, &options.output, &mut backoff).await?);
     if !told.all {
         let words = "it did not take everything that the journals know of paid calls";
         return Err(LedgerError::Unavailable(words.to_owned()).into());
     }
-    let Told { moved, gone, .. } = told;
+    let Replayed { moved, gone, .. } = told;
     let mut missing: BTreeMap<BatchId, u64> = BTreeMap::new();
     for job in &gone {
         *missing.entry(job.batch.clone()).or_default() += 1;

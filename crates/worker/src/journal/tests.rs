@@ -3,7 +3,7 @@ use veobatch_ledger::LedgerId;
 
 use super::line::{Finding, findings};
 use super::*;
-use crate::runtime::blocking::on_the_spot;
+use crate::runtime::blocking::inline;
 use crate::runtime::disk::fault::{self, Fault};
 
 fn journals(dir: &Path) -> Vec<PathBuf> {
@@ -35,7 +35,7 @@ async fn a_journal_that_grew_is_rewritten_with_what_is_open() {
     journal.settled(&Token::from_bits(9)).await.unwrap();
     let [path] = journals(dir.path()).try_into().unwrap();
     let text = fs::read(path).unwrap();
-    assert_eq!(findings(&text).open, [Finding::CutOff { token: open.clone(), job: key() }]);
+    assert_eq!(findings(&text).open, [Finding::Interrupted { token: open.clone(), job: key() }]);
     assert!(text.len() < 500);
     journal.settled(&open).await.unwrap();
     journal.finish().unwrap();
@@ -56,15 +56,15 @@ async fn what_the_ledger_was_told_is_remembered_for_an_hour_where_it_may_be_forg
     journal.0.written().broken = true;
     tokio::time::advance(KEEP / 2).await;
     paid(2).await;
-    assert_eq!(journal.told().len(), 2);
+    assert_eq!(journal.recent().len(), 2);
     journal.finish().unwrap();
     let [path] = journals(dir.path()).try_into().unwrap();
-    assert_eq!(findings(&fs::read(path).unwrap()).told, journal.told());
+    assert_eq!(findings(&fs::read(path).unwrap()).settled, journal.recent());
 
     tokio::time::advance(KEEP * 2 / 3).await;
     paid(3).await;
     assert_eq!(
-        journal.told().iter().map(Finding::token).collect::<Vec<_>>(),
+        journal.recent().iter().map(Finding::token).collect::<Vec<_>>(),
         [&Token::from_bits(2), &Token::from_bits(3)]
     );
 }
@@ -74,18 +74,18 @@ async fn what_the_ledger_was_told_is_remembered_and_not_open_though_the_disk_was
     let dir = tempfile::tempdir().unwrap();
     let journal = Journal::start(dir.path(), &ledger(), true).unwrap();
     let (token, next) = (Token::from_bits(7), Token::from_bits(8));
-    on_the_spot::set(true);
+    inline::set(true);
     journal.sending(&token, &key(), None).await.unwrap();
     fault::set(Some(Box::new(|_| Some(Fault::Full(5)))));
     journal.settled(&token).await.unwrap_err();
     journal.sending(&next, &key(), None).await.unwrap_err();
     fault::set(None);
-    assert_eq!(journal.told(), [Finding::CutOff { token: token.clone(), job: key() }]);
+    assert_eq!(journal.recent(), [Finding::Interrupted { token: token.clone(), job: key() }]);
     journal.claiming(&next).await.unwrap();
-    on_the_spot::set(false);
+    inline::set(false);
     let [path] = journals(dir.path()).try_into().unwrap();
     let found = findings(&fs::read(path).unwrap());
-    assert_eq!((found.told, found.open), (journal.told(), vec![Finding::NeverSent(next)]));
+    assert_eq!((found.settled, found.open), (journal.recent(), vec![Finding::NeverSent(next)]));
 }
 
 /// The first of two that wait for the disk is told that its sync failed. The system has forgotten both lines by then, and
@@ -113,7 +113,7 @@ async fn after_a_sync_that_failed_nothing_is_called_durable_until_it_is_written_
     let (path, lines) = journal.on_disk();
     assert_ne!(path, old, "a file whose sync failed is not written to again");
     let open = findings(&fs::read(path).unwrap()).open;
-    assert_eq!(open, [one, two, three].map(|token| Finding::CutOff { token, job: key() }));
+    assert_eq!(open, [one, two, three].map(|token| Finding::Interrupted { token, job: key() }));
     assert_eq!(lines, 3);
 }
 

@@ -1,44 +1,48 @@
-//! The claimer of the follow and the save lane: whatever is due.
+//! Claims for the follow and save lanes: whatever is due.
+//!
+//! ```text
+//! room in the lane ─▶ claim as many jobs ─▶ bounded channel ─▶ lane ─▶ step ─▶ room in the lane
+//! ```
+//!
+//! A claimer never fails: an outage of the ledger is waited out here, so that the lane never notices it.
 
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use veobatch_core::Lane;
+use veobatch_core::{Lane, Timestamp};
 use veobatch_ledger::{CLAIM_MAX, Claimed};
 
 use crate::runtime::backoff::Backoff;
 use crate::runtime::claim::Claim;
-use crate::runtime::claimer::{is_over, rest};
+use crate::runtime::context::Context;
 use crate::runtime::leases::LEASE;
-use crate::runtime::worker::Worker;
+use crate::runtime::shutdown::is_permanent;
 
 /// Claims what is due in one lane.
 #[derive(Debug)]
-pub(crate) struct Due {
-    worker: Arc<Worker>,
+pub(crate) struct DueClaimer {
+    context: Arc<Context>,
     lane: Lane,
-    slots: Arc<Semaphore>,
+    room: Arc<Semaphore>,
     claims: mpsc::Sender<Claim>,
 }
 
-impl Due {
-    pub(crate) fn new(worker: Arc<Worker>, lane: Lane, slots: usize, claims: mpsc::Sender<Claim>) -> Self {
-        Self { worker, lane, slots: Arc::new(Semaphore::new(slots)), claims }
+impl DueClaimer {
+    pub(crate) fn new(context: Arc<Context>, lane: Lane, concurrency: usize, claims: mpsc::Sender<Claim>) -> Self {
+        Self { context, lane, room: Arc::new(Semaphore::new(concurrency)), claims }
     }
 
-    /// Claims until the worker is closing.
+    /// Claims until the worker shuts down.
     pub(crate) async fn run(&self) {
-        let mut backoff = Backoff::until(self.worker.shutdown.closing.clone());
-        while let Some((slots, go_on)) = self.prepare().await {
-            if !go_on {
-                return;
-            }
-            let max = slots.len();
-            let (claimed, next) = match self.worker.ledger.claim(self.lane, max, LEASE).await {
+        let shutdown = &self.context.shutdown;
+        let mut backoff = Backoff::until(shutdown.closing.clone());
+        while let Some(room) = self.wait_for_room().await {
+            let max = room.len();
+            let (claimed, next) = match self.context.ledger.claim(self.lane, max, LEASE).await {
                 Ok(answer) => answer,
-                Err(error) if is_over(&error) => return self.worker.shutdown.outdated(error),
+                Err(error) if is_permanent(&error) => return shutdown.ledger_unusable(error),
                 Err(error) => {
-                    drop(slots);
+                    drop(room);
                     if !backoff.wait("nothing can be claimed", &error).await {
                         return;
                     }
@@ -47,49 +51,44 @@ impl Due {
             };
             backoff.succeeded();
             let count = claimed.len();
-            for (claimed, slot) in claimed.into_iter().zip(slots) {
-                self.send(claimed, slot).await;
+            for (claimed, room) in claimed.into_iter().zip(room) {
+                self.send(claimed, room).await;
             }
-            if count < max && !self.rest(next).await {
+            if count < max && !self.wait(next).await {
                 return;
             }
         }
     }
 
-    /// Waits for a free slot; as many more as there are at once.
-    async fn prepare(&self) -> Option<(Vec<OwnedSemaphorePermit>, bool)> {
-        let closing = &self.worker.shutdown.closing;
-        let first = closing.run_until_cancelled(Arc::clone(&self.slots).acquire_owned()).await?.ok()?;
-        let mut slots = vec![first];
-        while slots.len() < CLAIM_MAX {
-            let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else { break };
-            slots.push(slot);
+    /// Waits for room for one job, and takes all the room there is; `None` if the worker is shutting down.
+    async fn wait_for_room(&self) -> Option<Vec<OwnedSemaphorePermit>> {
+        let closing = &self.context.shutdown.closing;
+        let first = closing.run_until_cancelled(Arc::clone(&self.room).acquire_owned()).await?.ok()?;
+        let mut room = vec![first];
+        while room.len() < CLAIM_MAX {
+            let Ok(more) = Arc::clone(&self.room).try_acquire_owned() else { break };
+            room.push(more);
         }
-        Some((slots, !closing.is_cancelled()))
+        (!closing.is_cancelled()).then_some(room)
     }
 
-    async fn send(&self, claimed: Claimed, slot: OwnedSemaphorePermit) {
-        self.worker.clock.saw(claimed.stored.now);
-        let hold = self.worker.leases.hold(claimed.lease.clone(), self.lane);
-        let claim = Claim {
-            lane: self.lane,
-            claimed: Box::new(claimed),
-            permit: None,
-            settle: OnceLock::new(),
-            hold,
-            _slot: slot,
-        };
-        // There is room for every slot, and the lane outlives its claimer; if not, the lease ends by itself.
+    async fn send(&self, claimed: Claimed, room: OwnedSemaphorePermit) {
+        self.context.clock.set(claimed.stored.now);
+        let hold = self.context.leases.hold(claimed.lease.clone(), self.lane);
+        let claimed = Box::new(claimed);
+        let claim = Claim { lane: self.lane, claimed, permit: None, settle: OnceLock::new(), hold, _room: room };
+        // The channel has room, and the lane outlives its claimer. If not, the lease expires.
         drop(self.claims.send(claim).await);
     }
 
-    async fn rest(&self, next: Option<veobatch_core::Timestamp>) -> bool {
+    async fn wait(&self, next: Option<Timestamp>) -> bool {
+        let Context { ledger, clock, .. } = self.context.as_ref();
         if next.is_some()
-            && self.worker.clock.now().is_none()
-            && let Ok(info) = self.worker.ledger.info().await
+            && clock.now().is_none()
+            && let Ok(info) = ledger.info().await
         {
-            self.worker.clock.saw(info.now);
+            clock.set(info.now);
         }
-        rest(&self.worker, next).await
+        self.context.wait_until(next).await
     }
 }

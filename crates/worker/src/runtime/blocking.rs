@@ -1,6 +1,6 @@
-//! Work that blocks (files, mostly), off the runtime's threads; the one door to them.
+//! Blocking work (mostly files), off the runtime's threads. All blocking work of this crate goes through here.
 //!
-//! A simulation has one thread and a clock that stands still while it works: there, such work is done on the spot.
+//! A simulation has one thread and a clock that stands still while it works: there, blocking work is done inline.
 
 use std::fmt;
 use std::future::Future;
@@ -10,20 +10,20 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-/// Does `work` on a thread that may block. An error says that it panicked, or that the runtime is going down.
+/// Does `work` on a thread that may block. An error means that it panicked, or that the runtime is shutting down.
 pub(crate) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
     #[cfg(test)]
-    if on_the_spot::is_set() {
+    if inline::is_set() {
         return Ok(work());
     }
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
 }
 
-/// Work that may never come back, such as a question to a network disk. One at a time: each that hangs holds a thread.
+/// Work that may never return, such as a call to a network disk. One at a time, because each that hangs holds a thread.
 pub(crate) struct Slow<T>(Option<Pin<Box<dyn Future<Output = io::Result<T>> + Send>>>);
 
 impl<T: Send + 'static> Slow<T> {
-    /// What `work` came to, if that is known `within` this time. If not, the next call waits for the same work.
+    /// The result of `work`, if it is there `within` this time. If not, the next call waits for the same work.
     pub(crate) async fn run(
         &mut self,
         within: Duration,
@@ -48,7 +48,7 @@ impl<T> fmt::Debug for Slow<T> {
     }
 }
 
-/// Feeds `fed`, on a thread that may block, what comes through `inbox` until that ends, and finishes it.
+/// Feeds everything from `inbox` into `fed` on a thread that may block, then calls `finish`.
 pub(crate) async fn feed<T, S, R>(
     mut inbox: mpsc::Receiver<T>,
     mut fed: S,
@@ -61,7 +61,7 @@ where
     R: Send + 'static,
 {
     #[cfg(test)]
-    if on_the_spot::is_set() {
+    if inline::is_set() {
         while let Some(next) = inbox.recv().await {
             fed = take(fed, next)?;
         }
@@ -76,9 +76,9 @@ where
     tokio::task::spawn_blocking(fed).await.map_err(io::Error::other).flatten()
 }
 
-/// Whether this thread simulates.
+/// Whether this thread runs a simulation.
 #[cfg(test)]
-pub(crate) mod on_the_spot {
+pub(crate) mod inline {
     use std::cell::Cell;
 
     thread_local! {
@@ -109,7 +109,7 @@ mod tests {
                 let _ = sender.send(*number).await;
             }
         };
-        let add = |sum: u64, next: u64| if next == 13 { Err(io::Error::other("unlucky")) } else { Ok(sum + next) };
+        let add = |sum: u64, next: u64| if next == 13 { Err(io::Error::other("thirteen")) } else { Ok(sum + next) };
         let ((), sum) = tokio::join!(send, feed(inbox, 0, add, Ok));
         (sum, run(|| thread::current().id()).await.unwrap())
     }
@@ -144,7 +144,7 @@ mod tests {
     #[tokio::test]
     async fn a_simulation_does_on_its_own_thread_what_otherwise_another_one_does() {
         for simulates in [false, true] {
-            on_the_spot::set(simulates);
+            inline::set(simulates);
             let (total, thread) = sum(&[1, 2, 3]).await;
             assert_eq!(total.unwrap(), 6);
             assert!(sum(&[1, 13, 3]).await.0.is_err());

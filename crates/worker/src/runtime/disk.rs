@@ -1,33 +1,36 @@
-//! The door through which journals, part files and sidecars get to disk. It adds nothing to what the system does: a
-//! simulation makes disks full and read-only here, which no test can do to a real one without being root.
+//! All writes of journals, part files and sidecars go through here. It adds nothing to what the system does, but lets the
+//! simulation make disks full or read-only, which a test cannot do to a real disk without being root.
 
 #![cfg_attr(not(test), expect(clippy::unnecessary_wraps, reason = "only the disks of a simulation fail here"))]
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::path::Path;
 
 /// Which disk a file is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Disk {
-    /// That of the state directory.
+    /// The disk of the state directory.
     State,
-    /// That of the output directory.
+    /// The disk of the output directory.
     Output,
 }
 
 impl Disk {
-    /// To be called before anything on this disk is looked at: there a specification makes it hang.
+    /// To be called before anything on this disk is accessed: a specification makes it hang here.
     #[cfg(feature = "failpoints")]
     pub(crate) fn is_there(self) {
-        crate::failpoint::hangs(self);
+        if self == Self::Output {
+            crate::failpoint::hang_if_told();
+        }
     }
 
-    /// To be called before anything on this disk is looked at.
+    /// To be called before anything on this disk is accessed.
     #[cfg(not(feature = "failpoints"))]
-    #[expect(clippy::unused_self, reason = "no disk hangs here")]
+    #[expect(clippy::unused_self, reason = "only specifications make a disk hang")]
     pub(crate) fn is_there(self) {}
 
-    /// Writes all of `bytes`. If that fails, some of them may be there.
+    /// Writes all of `bytes`. If that fails, some of them may have been written.
     pub(crate) fn write(self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
         self.is_there();
         #[cfg(test)]
@@ -37,7 +40,7 @@ impl Disk {
         file.write_all(bytes)
     }
 
-    /// Makes what was written durable, the file's size and times included.
+    /// Makes what was written durable, including the file's size and times.
     pub(crate) fn sync(self, file: &File) -> io::Result<()> {
         self.can_sync()?;
         file.sync_all()
@@ -58,7 +61,7 @@ impl Disk {
         Ok(())
     }
 
-    /// To be asked before anything on this disk is changed by other means: a name, say.
+    /// To be called before anything on this disk is changed by other means, such as a rename.
     pub(crate) fn is_writable(self) -> io::Result<()> {
         self.is_there();
         #[cfg(test)]
@@ -67,6 +70,11 @@ impl Disk {
         }
         Ok(())
     }
+}
+
+/// Makes the names in `dir` durable, where the system can.
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }
 
 /// Disks that fail, for a simulation on this thread.
@@ -81,11 +89,11 @@ pub(crate) mod fault {
     /// What is wrong with a disk.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) enum Fault {
-        /// So many bytes of a write still fit. Names can be removed and mostly made.
+        /// This many bytes of a write still fit. Files can be removed and usually created.
         Full(usize),
         /// Nothing can be changed.
         ReadOnly,
-        /// What is written is lost on its way to the disk; only a sync says so, and only once.
+        /// What is written is lost before it reaches the disk; only a sync reports it, and only once.
         Sync,
     }
 
@@ -95,7 +103,7 @@ pub(crate) mod fault {
         static FAULTS: RefCell<Option<Faults>> = const { RefCell::new(None) };
     }
 
-    /// From now on `faults` says what is wrong with this thread's disks; `None`: nothing is.
+    /// Sets the faults of this thread's disks.
     pub(crate) fn set(faults: Option<Faults>) {
         FAULTS.set(faults);
     }

@@ -1,7 +1,7 @@
-//! The leases this process holds, renewed by a task of its own and never from a worker's poll loop.
+//! The leases this process holds, renewed by a task of their own.
 //!
-//! A lease lasts 30 s and is renewed every 10 s, but only within its step's limit: a step that hangs loses its job to
-//! somebody else instead of keeping it for ever.
+//! A lease lasts 30 s and is renewed every 10 s, but only while its step shows progress: a step that hangs loses its job to
+//! another worker instead of keeping it for ever.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,21 +11,20 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 use veobatch_core::Lane;
-use veobatch_ledger::{CLAIM_MAX, Lease, LedgerError};
+use veobatch_ledger::{CLAIM_MAX, Lease, LedgerError, SharedLedger};
 
-use crate::runtime::worker::Worker;
-use crate::upkeep::PeriodicTask;
+use crate::runtime::supervise::PeriodicTask;
 
 /// How long a lease lasts.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
 /// How often leases are renewed.
-const EVERY: Duration = Duration::from_secs(10);
+const RENEW_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How soon a renewal that failed is tried again.
-const RETRY: Duration = Duration::from_secs(2);
+/// How soon a failed renewal is retried.
+const RENEW_RETRY: Duration = Duration::from_secs(2);
 
-/// How long a step of `lane` may hold its job without a sign of life.
+/// How long a step of `lane` may hold its job without showing progress.
 fn limit(lane: Lane) -> Duration {
     match lane {
         Lane::Submit | Lane::Save => Duration::from_secs(60),
@@ -33,7 +32,7 @@ fn limit(lane: Lane) -> Duration {
     }
 }
 
-/// The leases that are held.
+/// The leases held by this process.
 #[derive(Debug, Default)]
 pub(crate) struct Leases(Mutex<Held>);
 
@@ -43,7 +42,7 @@ struct Held {
     leases: BTreeMap<u64, (Lease, Instant)>,
 }
 
-/// One lease that is held; given up (not released) when dropped.
+/// One held lease. Dropping it stops the renewal; it does not release the job.
 #[derive(Debug)]
 pub(crate) struct Hold {
     leases: Arc<Leases>,
@@ -62,13 +61,12 @@ impl Leases {
         Hold { leases: Arc::clone(self), number, limit }
     }
 
-    /// Those whose step is within its limit.
+    /// Leases whose steps are within their limit.
     fn live(&self) -> Vec<Lease> {
         let now = Instant::now();
         self.lock().leases.values().filter(|(_, until)| *until > now).map(|(lease, _)| lease.clone()).collect()
     }
 
-    /// All of them.
     pub(crate) fn all(&self) -> Vec<Lease> {
         self.lock().leases.values().map(|(lease, _)| lease.clone()).collect()
     }
@@ -79,8 +77,8 @@ impl Leases {
 }
 
 impl Hold {
-    /// A sign of life: the limit starts anew.
-    pub(crate) fn alive(&self) {
+    /// The step made progress: its limit starts again.
+    pub(crate) fn progressed(&self) {
         if let Some((_, until)) = self.leases.lock().leases.get_mut(&self.number) {
             *until = Instant::now() + self.limit;
         }
@@ -93,9 +91,12 @@ impl Drop for Hold {
     }
 }
 
-/// Renews what is held.
+/// Renews the held leases.
 #[derive(Debug)]
-pub(crate) struct Renewals;
+pub(crate) struct Renewals {
+    pub(crate) ledger: SharedLedger,
+    pub(crate) leases: Arc<Leases>,
+}
 
 #[async_trait]
 impl PeriodicTask for Renewals {
@@ -103,14 +104,14 @@ impl PeriodicTask for Renewals {
         "renew leases"
     }
 
-    /// A lease lasts longer, so one that is cut off here may still be renewed in time.
-    fn limit(&self) -> Duration {
-        EVERY
+    /// A lease lasts longer, so the next tick may still renew it in time.
+    fn time_limit(&self) -> Duration {
+        RENEW_INTERVAL
     }
 
-    async fn turn(&mut self, worker: &Worker) -> Result<Duration, LedgerError> {
-        for some in worker.leases.live().chunks(CLAIM_MAX) {
-            match worker.ledger.renew(some, Some(LEASE)).await {
+    async fn tick(&mut self) -> Result<Duration, LedgerError> {
+        for some in self.leases.live().chunks(CLAIM_MAX) {
+            match self.ledger.renew(some, Some(LEASE)).await {
                 Ok(held) => {
                     let lost = held.iter().filter(|held| !**held).count();
                     if lost > 0 {
@@ -119,10 +120,10 @@ impl PeriodicTask for Renewals {
                 }
                 Err(error) => {
                     warn!(%error, "leases could not be renewed");
-                    return Ok(RETRY);
+                    return Ok(RENEW_RETRY);
                 }
             }
         }
-        Ok(EVERY)
+        Ok(RENEW_INTERVAL)
     }
 }

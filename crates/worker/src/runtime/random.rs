@@ -1,6 +1,6 @@
-//! Randomness: tokens, names and jitter. The system's; only a simulation in this crate's own tests draws from a seed.
+//! Random tokens, names and jitter, from the system; the simulation in this crate's tests draws them from a seed.
 
-/// 128 random bits, for a token or a name of this process.
+/// 128 random bits, for a token or a name.
 pub(crate) fn bits() -> u128 {
     #[cfg(test)]
     if let Some(low) = veobatch_ledger::simulated::bits() {
@@ -9,12 +9,12 @@ pub(crate) fn bits() -> u128 {
     }
     let mut bytes = [0; 16];
     // Without randomness there are no tokens: stopping is the only safe answer.
-    #[expect(clippy::expect_used, reason = "no safe way to go on")]
+    #[expect(clippy::expect_used, reason = "there is no safe way to continue")]
     getrandom::fill(&mut bytes).expect("the system has no source of randomness");
     u128::from_ne_bytes(bytes)
 }
 
-/// Evenly spread over 0 to 1, so that jobs and machines do not move in herds.
+/// Uniform between 0 and 1, so that jobs and machines do not act in lockstep.
 #[expect(clippy::cast_precision_loss, reason = "jitter needs no precision")]
 pub(crate) fn jitter() -> f64 {
     (bits() >> 64) as f64 / u64::MAX as f64

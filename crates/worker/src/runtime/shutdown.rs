@@ -1,4 +1,4 @@
-//! How and why this worker ends.
+//! How and why this worker shuts down.
 
 use std::sync::OnceLock;
 
@@ -6,14 +6,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 use veobatch_ledger::LedgerError;
 
-use crate::{Stop, WorkError, WorkerExit};
+use crate::options::{Stop, WorkError, WorkerExit};
 
-/// Told by whoever finds out; looked at by everybody.
+/// Set by whoever finds a reason, observed by every part of the worker.
 #[derive(Debug)]
 pub(crate) struct Shutdown {
     /// No new claims.
     pub(crate) closing: CancellationToken,
-    /// Calls under way are not waited for any more.
+    /// Do not wait for calls in progress.
     pub(crate) now: CancellationToken,
     reason: OnceLock<Reason>,
 }
@@ -27,7 +27,7 @@ enum Reason {
 
 impl Shutdown {
     pub(crate) fn of(stop: &Stop) -> Self {
-        // Children: what ends this worker does not end what else the caller stops with the same tokens.
+        // Child tokens: what shuts this worker down must not stop anything else that the caller stops with the same tokens.
         Self { closing: stop.graceful.child_token(), now: stop.now.child_token(), reason: OnceLock::new() }
     }
 
@@ -37,19 +37,19 @@ impl Shutdown {
         self.closing.cancel();
     }
 
-    /// The service refuses the key for certain: nothing of this process can go on, and a person must act.
-    pub(crate) fn key_refused(&self, words: &str) {
-        if self.reason.set(Reason::KeyRefused(words.to_owned())).is_ok() {
-            error!(%words, "the service refuses the API key: stopping");
+    /// The service has refused the key twice: this process cannot continue, and a person must act.
+    pub(crate) fn key_refused(&self, message: &str) {
+        if self.reason.set(Reason::KeyRefused(message.to_owned())).is_ok() {
+            error!(%message, "the service refuses the API key: stopping");
         }
         self.closing.cancel();
     }
 
-    /// The ledger has another format, or its jobs were moved: nothing of this process can be stored any more.
-    pub(crate) fn outdated(&self, error: LedgerError) {
-        let words = error.to_string();
+    /// The ledger has another format, or its jobs were moved: this process can store nothing more in it.
+    pub(crate) fn ledger_unusable(&self, error: LedgerError) {
+        let message = error.to_string();
         if self.reason.set(Reason::Ledger(error)).is_ok() {
-            error!(%words, "the ledger cannot be used any more: stopping");
+            error!(%message, "the ledger can no longer be used: stopping");
         }
         self.closing.cancel();
     }
@@ -58,9 +58,14 @@ impl Shutdown {
     pub(crate) fn result(&self) -> Result<WorkerExit, WorkError> {
         match self.reason.get() {
             Some(Reason::Finished) => Ok(WorkerExit::Finished),
-            Some(Reason::KeyRefused(words)) => Err(WorkError::KeyRefused(words.clone())),
+            Some(Reason::KeyRefused(message)) => Err(WorkError::KeyRefused(message.clone())),
             Some(Reason::Ledger(error)) => Err(WorkError::Ledger(error.clone())),
             None => Ok(WorkerExit::Stopped),
         }
     }
+}
+
+/// Whether this process can never use the ledger again: it has another format, or its jobs were moved.
+pub(crate) fn is_permanent(error: &LedgerError) -> bool {
+    matches!(error, LedgerError::Format { .. } | LedgerError::Moved { .. } | LedgerError::Importing)
 }

@@ -1,4 +1,4 @@
-//! One file from a link to a part file: streamed, hashed on the way, synced, its length and structure checked.
+//! Fetches one file into a part file: streamed, hashed on the way, synced, its length and structure checked.
 //!
 //! ```text
 //! network ─▶ chunks ─▶ small bounded channel ─▶ a blocking thread that writes and hashes ─▶ fsync ─▶ check
@@ -19,24 +19,24 @@ use veobatch_api::{Download, DownloadError, FileHost, Resume, redact};
 use veobatch_core::SaveError;
 
 use self::limits::{Watch, too_large};
-use crate::Downloads;
 use crate::failpoint::Failpoint;
+use crate::options::Downloads;
 use crate::runtime::blocking;
 use crate::runtime::leases::Hold;
+use crate::save::content::Content;
 use crate::save::mp4::{self, CheckError, Measured};
-use crate::save::output::Content;
 use crate::save::part::{Part, Source};
 
-/// Longest silence of a file host; the lease of a step that heard nothing for so long is not renewed either.
-pub(crate) const SILENCE: Duration = Duration::from_secs(60);
+/// Longest time without data from a file host; the lease of such a step is not renewed either.
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often a fetch that broke off goes on where it ended, within one step.
-const RESUMPTIONS: u32 = 3;
+/// How often an interrupted fetch is resumed within one step.
+const MAX_RESUMPTIONS: u32 = 3;
 
-/// Chunks between the network and the disk; hyper's have at most some 400 KiB, usually 8.
-const CHUNKS: usize = 4;
+/// Chunks between the network and the disk. Those of hyper have at most about 400 KiB, usually 8 KiB.
+const BUFFERED_CHUNKS: usize = 4;
 
-/// A file that is on disk under a passing name, whole and checked.
+/// A file that is on disk under a temporary name, whole and checked.
 #[derive(Debug)]
 pub(crate) struct Fetched {
     pub(crate) part: Part,
@@ -45,19 +45,19 @@ pub(crate) struct Fetched {
     pub(crate) picture: Measured,
 }
 
-/// What the writing thread is told.
+/// A message to the writing thread.
 enum Order {
-    /// What comes next is from here; the file starts over if so.
+    /// What follows comes from this source; `true` if the file starts over.
     From(Source, bool),
     Write(Bytes),
-    /// That was all. A thread that is left without this order keeps what it has for a later step.
+    /// The file is complete. Without this message the thread keeps what it has for a later step.
     Whole,
 }
 
-/// Fetches `url` into `part`, from where that ends if the host still has the same file.
+/// Fetches `url` into `part`, resuming at its end if the host still has the same file.
 ///
-/// Whatever goes wrong on the way, the part is left for a later step to go on with; but not if it is in the way on a
-/// disk that is full, nor if what came is no video, or too much.
+/// Whatever goes wrong, the part is kept so that a later step can resume; except on a full disk, or if the data is not a
+/// video or is too large.
 pub(crate) async fn fetch(
     host: &FileHost,
     url: &str,
@@ -66,62 +66,62 @@ pub(crate) async fn fetch(
     limits: &Downloads,
 ) -> Result<Fetched, SaveError> {
     let path = part.path();
-    let (orders, inbox) = mpsc::channel(CHUNKS);
+    let (orders, inbox) = mpsc::channel(BUFFERED_CHUNKS);
     let (from, is_whole) = (resume(&part, url), part.is_whole());
     let writer = blocking::feed(inbox, Writing { part, whole: None }, Writing::take, Writing::finish);
     let streaming = async move {
         if is_whole {
-            debug!("all of it is there already");
+            debug!("the part file is complete already");
             drop(orders.send(Order::Whole).await);
             return Ok(None);
         }
         stream(host, url, from, (hold, limits), orders).await
     };
     let (streamed, written) = tokio::join!(streaming, writer);
-    // A disk that failed is the cause, even where the stream then failed as well.
+    // If the disk failed, that is the cause, even if the stream then failed as well.
     let (part, content) = written.map_err(|error| disk(&path, &error))?;
     let total = match streamed {
         Ok(total) => total,
         Err(Broken::TooLarge(why)) => {
             part.discard();
-            let words = format!("the file is not fetched: {why} ({})", redact(url));
-            warn!(%words, "a video that is paid for is not saved");
-            return Err(SaveError::Transfer(words));
+            let message = format!("the file is not fetched: {why} ({})", redact(url));
+            warn!(%message, "a paid video is not saved");
+            return Err(SaveError::Transfer(message));
         }
-        Err(Broken::Off(why)) => return Err(why),
+        Err(Broken::Failed(why)) => return Err(why),
     };
     if let Some(total) = total.filter(|total| *total != content.bytes) {
         part.discard();
-        return Err(SaveError::Content(format!("{} of {total} bytes came from {}", content.bytes, redact(url))));
+        return Err(SaveError::Content(format!("received {} of {total} bytes from {}", content.bytes, redact(url))));
     }
     match check(path.clone(), content.bytes).await {
         Ok(picture) => {
-            hold.alive();
+            hold.progressed();
             Ok(Fetched { part, url: url.to_owned(), content, picture })
         }
         Err(CheckError::NotAVideo(why)) => {
             part.discard();
-            Err(SaveError::Content(format!("what came from {} is not a whole video: it {why}", redact(url))))
+            Err(SaveError::Content(format!("the data from {} is not a whole video: it {why}", redact(url))))
         }
         Err(CheckError::Unreadable(error)) => Err(disk(&path, &error)),
     }
 }
 
-/// What to ask the host for, if there is something to go on with.
+/// Where to resume, if there is something to resume.
 fn resume(part: &Part, url: &str) -> Option<Resume> {
     let validator = part.source().validator_for(url)?.to_owned();
     Some(Resume { offset: part.bytes(), validator }).filter(|resume| resume.offset > 0)
 }
 
-/// Why a file is not there.
+/// Why a file could not be fetched.
 enum Broken {
-    /// It is larger than a person allowed.
+    /// It is larger than allowed.
     TooLarge(String),
-    /// For any other reason.
-    Off(SaveError),
+    /// Any other reason.
+    Failed(SaveError),
 }
 
-/// Streams the file to the writing thread; returns its length if the host said it.
+/// Streams the file to the writing thread; returns its length if the host sent it.
 async fn stream(
     host: &FileHost,
     url: &str,
@@ -132,18 +132,18 @@ async fn stream(
     let (mut resumptions, mut watch) = (0, Watch::new(limits));
     loop {
         let offset = from.as_ref().map_or(0, |resume| resume.offset);
-        let mut download = host.open(url, from).await.map_err(|error| Broken::Off(hindrance(url, &error)))?;
+        let mut download = host.open(url, from).await.map_err(|error| Broken::Failed(save_error(url, &error)))?;
         let mut at = download.starts_at;
         let least = download.total.unwrap_or_else(|| at.saturating_add(download.length.unwrap_or_default()));
         if let Some(why) = too_large(limits, least) {
             return Err(Broken::TooLarge(why));
         }
         if offset > 0 {
-            debug!(offset, at, "a fetch goes on where an earlier one ended");
+            debug!(offset, at, "resuming a fetch");
         }
         let source = Source::new(url, download.validator.clone(), download.total);
         drop(orders.send(Order::From(source, at == 0)).await);
-        match pass_on(&mut download, &mut at, (hold, &mut watch), &orders).await {
+        match forward(&mut download, &mut at, (hold, &mut watch), &orders).await {
             Ok(()) => {
                 if let Some(why) = too_large(limits, at) {
                     return Err(Broken::TooLarge(why));
@@ -151,30 +151,30 @@ async fn stream(
                 drop(orders.send(Order::Whole).await);
                 return Ok(download.total);
             }
-            Err(error) if resumptions < RESUMPTIONS && at > offset && is_transfer(&error) && !watch.is_over() => {
-                debug!(%error, at, "a fetch broke off; it goes on");
+            Err(error) if resumptions < MAX_RESUMPTIONS && at > offset && is_transfer(&error) && !watch.is_over() => {
+                debug!(%error, at, "a fetch was interrupted; resuming it");
                 resumptions += 1;
                 from = download.validator.take().map(|validator| Resume { offset: at, validator });
             }
-            Err(error) => return Err(Broken::Off(hindrance(url, &error))),
+            Err(error) => return Err(Broken::Failed(save_error(url, &error))),
         }
     }
 }
 
-/// Passes on what comes, and counts it in `at`. Ends early if the writing thread has ended, which knows why, and once it is
-/// more than is allowed.
-async fn pass_on(
+/// Forwards the data, and counts it in `at`. Ends early if the writing thread has ended, which reports why, and once the file
+/// is larger than allowed.
+async fn forward(
     download: &mut Download,
     at: &mut u64,
     (hold, watch): (&Hold, &mut Watch<'_>),
     orders: &mpsc::Sender<Order>,
 ) -> Result<(), DownloadError> {
     loop {
-        let silent = |_| DownloadError::Transfer { message: "nothing came for a minute".to_owned(), retry_after: None };
+        let silent = |_| DownloadError::Transfer { message: "no data for a minute".to_owned(), retry_after: None };
         let asked = Instant::now();
-        let chunk = tokio::time::timeout(SILENCE, download.chunk()).await.map_err(silent)??;
+        let chunk = tokio::time::timeout(READ_TIMEOUT, download.chunk()).await.map_err(silent)??;
         let Some(chunk) = chunk else { return Ok(()) };
-        hold.alive();
+        hold.progressed();
         let bytes = chunk.len() as u64;
         *at += bytes;
         if watch.is_too_much(*at) {
@@ -194,24 +194,24 @@ fn is_transfer(error: &DownloadError) -> bool {
     }
 }
 
-fn hindrance(url: &str, error: &DownloadError) -> SaveError {
-    let words = format!("{error} ({})", redact(url));
+fn save_error(url: &str, error: &DownloadError) -> SaveError {
+    let message = format!("{error} ({})", redact(url));
     match error {
-        DownloadError::Link(_) | DownloadError::Refused(_) => SaveError::Link(words),
-        DownloadError::Transfer { .. } => SaveError::Transfer(words),
+        DownloadError::Link(_) | DownloadError::Refused(_) => SaveError::Link(message),
+        DownloadError::Transfer { .. } => SaveError::Transfer(message),
     }
 }
 
-/// A part that is being written, and its content once all of it is there.
+/// A part that is being written, and its content once it is complete.
 struct Writing {
     part: Part,
     whole: Option<Content>,
 }
 
 impl Writing {
-    /// Carries out `order`. A part that could not be written is not kept.
+    /// Carries out `order`. A part that could not be written is discarded.
     fn take(mut self, order: Order) -> io::Result<Self> {
-        match self.obey(order) {
+        match self.carry_out(order) {
             Ok(()) => Ok(self),
             Err(error) => {
                 self.part.discard();
@@ -220,13 +220,13 @@ impl Writing {
         }
     }
 
-    fn obey(&mut self, order: Order) -> io::Result<()> {
+    fn carry_out(&mut self, order: Order) -> io::Result<()> {
         match order {
             Order::From(source, anew) => {
                 if anew && self.part.bytes() > 0 {
                     self.part.start_over()?;
                 }
-                self.part.goes_on(source);
+                self.part.continue_from(source);
             }
             Order::Write(chunk) => {
                 self.part.write(&chunk)?;
@@ -237,7 +237,7 @@ impl Writing {
         Ok(())
     }
 
-    /// If that was all, the file is synced and known when this returns, and else kept for later.
+    /// A complete file is synced and hashed when this returns; an incomplete one is kept for later.
     fn finish(mut self) -> io::Result<(Part, Content)> {
         let content = match self.whole.take() {
             Some(content) => Ok(content),
@@ -257,7 +257,7 @@ async fn check(path: PathBuf, length: u64) -> Result<Measured, CheckError> {
     blocking::run(move || mp4::check(&mut BufReader::new(File::open(path)?), length)).await?
 }
 
-/// Our disk is in the way: nothing is lost, the job waits.
+/// A failure of our own disk: nothing is lost, the job waits.
 pub(crate) fn disk(path: &Path, error: &io::Error) -> SaveError {
     SaveError::Disk(format!("{}: {error}", path.display()))
 }

@@ -1,86 +1,35 @@
-//! Whether a file is a whole MP4 with a video in it, and how large its picture is. Reads indexes only; trusts nothing it
+//! Whether a file is a complete MP4 with a video track, and the size of its picture. Reads indexes only; trusts nothing it
 //! reads.
 //!
-//! An MP4 is a row of boxes, each with its size and a four-letter kind; some hold boxes themselves (ISO/IEC 14496-12):
+//! An MP4 is a sequence of boxes, each with its size and a four-letter kind; some contain boxes (ISO/IEC 14496-12):
 //!
 //! ```text
 //! ftyp │ moov [ trak [ tkhd (matrix, width, height) │ mdia [ hdlr (vide) │ minf [ stbl (tables of samples) ] ] ] … ] │ mdat
 //! ftyp │ moov [ … no samples …  mvex ] │ moof [ traf … ] │ mdat │ moof │ mdat …      in fragments
 //! ```
 //!
-//! A file that broke off has boxes that do not add up to its length, or samples beyond its media data; a page of a web
-//! server has none. It is a video if a video track has samples, and media data are where the index says that all samples
-//! of all tracks are. Whether those can be decoded is not looked at.
+//! A truncated file has boxes that do not add up to its length, or samples outside of its media data; a web page has no
+//! boxes. A file is a video if a video track has samples, and the media data contain all samples of all tracks that the
+//! index names. Nothing is decoded.
 
 mod boxes;
 mod fragments;
 #[cfg(test)]
 pub(crate) mod made;
+mod picture;
 mod samples;
 mod track;
 
-use std::fmt;
-use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 
-use veobatch_core::Resolution;
-
-use self::boxes::{Part, each};
+use self::boxes::{CheckError::NotAVideo, Part, each};
 use self::samples::Media;
 use self::track::Track;
 
-/// Size of a picture as it is shown, in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Picture {
-    /// Pixels across.
-    pub(crate) width: u32,
-    /// Pixels down.
-    pub(crate) height: u32,
-}
+pub(crate) use self::boxes::CheckError;
+pub(crate) use self::picture::{Measured, Picture};
 
-impl Picture {
-    /// A picture of this size; `None` if it has none.
-    fn of(width: u32, height: u32) -> Option<Self> {
-        (width > 0 && height > 0).then_some(Self { width, height })
-    }
-
-    /// The same, turned by a quarter.
-    fn turned(self) -> Self {
-        Self { width: self.height, height: self.width }
-    }
-
-    /// The largest size that it has, by its shorter side.
-    pub(crate) fn resolution(self) -> Resolution {
-        match self.width.min(self.height) {
-            2160.. => Resolution::K4,
-            1080.. => Resolution::P1080,
-            _ => Resolution::P720,
-        }
-    }
-}
-
-impl fmt::Display for Picture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}×{}", self.width, self.height)
-    }
-}
-
-/// The size of a picture, or why it is not known.
-pub(crate) type Measured = Result<Picture, &'static str>;
-
-/// Why a file could not be taken for a video.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CheckError {
-    /// It is none, or not a whole one. Completes "what came is not a whole video: it …".
-    #[error("{0}")]
-    NotAVideo(&'static str),
-    /// It could not be read.
-    #[error("{0}")]
-    Unreadable(#[from] io::Error),
-}
-
-use CheckError::NotAVideo;
-
-/// Checks the file of `length` bytes, and says how large its picture is.
+/// Checks the file of `length` bytes, and returns the size of its picture.
 pub(crate) fn check<R: Read + Seek>(file: &mut R, length: u64) -> Result<Measured, CheckError> {
     let whole = Part { kind: *b"file", start: 0, begin: 0, end: length };
     let (mut first, mut movie, mut media, mut moofs) = (None, None, Media::default(), Vec::new());
@@ -94,14 +43,14 @@ pub(crate) fn check<R: Read + Seek>(file: &mut R, length: u64) -> Result<Measure
         }
         Ok(())
     })
-    .map_err(|error| if first.is_none() { not_even_begun(file, error) } else { error })?;
+    .map_err(|error| if first.is_none() { not_an_mp4(file, error) } else { error })?;
     if first != Some(*b"ftyp") {
-        return Err(not_even_begun(file, NotAVideo("does not begin as an MP4 does")));
+        return Err(not_an_mp4(file, NotAVideo("does not begin like an MP4")));
     }
     if media.is_empty() {
-        return Err(NotAVideo("holds no media"));
+        return Err(NotAVideo("has no media data"));
     }
-    let movie = movie.ok_or(NotAVideo("holds no index of its media"))?;
+    let movie = movie.ok_or(NotAVideo("has no index"))?;
     let tracks = track::all(file, movie)?;
     let mut counts = fragments::Counts::new();
     for track in &tracks {
@@ -118,11 +67,11 @@ pub(crate) fn check<R: Read + Seek>(file: &mut R, length: u64) -> Result<Measure
         return Err(NotAVideo("has no video track"));
     }
     let has_samples = |track: &&Track| counts.get(&track.id).is_some_and(|count| *count > 0);
-    videos.find(has_samples).map(|track| track.picture).ok_or(NotAVideo("has a video track without a picture in it"))
+    videos.find(has_samples).map(|track| track.picture).ok_or(NotAVideo("has a video track without samples"))
 }
 
-/// Words for a file that does not begin with a box.
-fn not_even_begun<R: Read + Seek>(file: &mut R, otherwise: CheckError) -> CheckError {
+/// A better message for a file that does not begin with a box.
+fn not_an_mp4<R: Read + Seek>(file: &mut R, otherwise: CheckError) -> CheckError {
     let mut start = [0; 64];
     let count = file.seek(SeekFrom::Start(0)).and_then(|_| file.read(&mut start)).unwrap_or_default();
     let begin = start.get(..count).unwrap_or_default().trim_ascii_start();
@@ -134,7 +83,8 @@ fn not_even_begun<R: Read + Seek>(file: &mut R, otherwise: CheckError) -> CheckE
     }
 }
 
-/// Kind and size of the box that begins with `bytes`; `None` if they are too few, or it ends with the file.
+/// Kind and size of the box that begins with `bytes`; `None` if there are too few bytes, or the box extends to the end of the
+/// file.
 pub(crate) fn header(bytes: &[u8]) -> Option<([u8; 4], u64)> {
     let [a, b, c, d, kind @ ..] = *bytes.first_chunk::<8>()?;
     let (size, least) = match u32::from_be_bytes([a, b, c, d]) {
@@ -144,7 +94,7 @@ pub(crate) fn header(bytes: &[u8]) -> Option<([u8; 4], u64)> {
     (size >= least).then_some((kind, size))
 }
 
-/// The picture that an index, a whole `moov`, tells; `None` if it tells none.
+/// The picture described by an index (a whole `moov` box).
 pub(crate) fn picture_of(index: &[u8]) -> Option<Picture> {
     let (kind, size) = header(index)?;
     let begin = if index.first_chunk()? == &1_u32.to_be_bytes() { 16 } else { 8 };

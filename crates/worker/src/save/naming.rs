@@ -1,8 +1,8 @@
-//! Which names a task's files get, and giving them.
+//! Which names a task's files get, and moving them there.
 //!
-//! `<job>.mp4` if that is free or this task's own; if another task's file is there, it stays, and this task's are
-//! `<job>.<task id>.mp4`. A task beside the job's own gets `<job>.stray-<task id>.mp4`, and leaves `<job>.mp4` alone. A job
-//! may have such a name too: whose a file is, its sidecar tells.
+//! `<job>.mp4` if that is free or belongs to this task. If another task's file is there, it stays, and this task's file is
+//! `<job>.<task id>.mp4`. A stray's file is `<job>.stray-<task id>.mp4`; it never takes `<job>.mp4`. Since a job may have such
+//! a name too, the sidecar tells to which task a file belongs.
 
 use std::fs;
 use std::io;
@@ -12,18 +12,21 @@ use sha2::{Digest as _, Sha256};
 use veobatch_core::{Files, SaveError, Task, TaskId, Timestamp};
 use veobatch_ledger::{Fence, Stored};
 
-use super::Saved;
 use crate::failpoint::Failpoint;
-use crate::journal::sync_dir;
+use crate::runtime::disk::sync_dir;
+use crate::save::content::{content, hex};
 use crate::save::fetch::{Fetched, disk};
-use crate::save::output::{self, Placed, hex};
+use crate::save::output::{self, Placed};
 use crate::save::part::{self, Part, PartName};
 use crate::save::sidecar::{self, FileEntry, Found, Sidecar};
 
-/// Longest task id that is written out in a file's name; those seen are 36 long.
-const LONGEST_ID: usize = 64;
+/// Longest task id that is used whole in a file name; those seen have 36 characters.
+const MAX_ID_LENGTH: usize = 64;
 
-/// One job's videos on their way to their names.
+/// What was saved, and a remark for people.
+pub(super) type Saved = (Files, Option<String>);
+
+/// The videos of one task that are being saved.
 #[derive(Clone, Debug)]
 pub(super) struct Saving {
     pub(super) stored: Stored,
@@ -36,7 +39,7 @@ pub(super) struct Saving {
 }
 
 impl Saving {
-    /// Where the `number`-th file is written: what an earlier step left of it, or an empty file.
+    /// The part file of the `number`-th video: what an earlier step left of it, or an empty file.
     pub(super) fn part(&self, number: usize) -> Result<Part, SaveError> {
         let stem = self.first_stem();
         let (folder, fence, task) = (self.folder.clone(), self.fence.clone(), self.task.id.clone());
@@ -45,7 +48,7 @@ impl Saving {
         left.and_then(|left| left.map_or_else(|| Part::create(name), Ok)).map_err(|error| disk(&self.folder, &error))
     }
 
-    /// Whether it is the task of another attempt, whose video goes beside the job's own.
+    /// Whether this is the task of another attempt, whose video is saved beside the job's own.
     fn is_stray(&self) -> bool {
         let own = self.stored.record.task();
         own.is_none_or(|own| own.id != self.task.id) && self.stored.record.stray(&self.task.id).is_some()
@@ -57,14 +60,14 @@ impl Saving {
         if self.is_stray() { format!("{job}.stray-{}", short(&self.task.id)) } else { job.to_owned() }
     }
 
-    /// The stems that may be used, the best first.
+    /// The stems that may be used, in order of preference.
     fn stems(&self) -> [String; 2] {
         [self.first_stem(), format!("{}.{}", self.stored.key.job, short(&self.task.id))]
     }
 
-    /// What a person should know about the video.
+    /// A remark about the video for people.
     fn remark(&self, fetched: &[Fetched]) -> Option<String> {
-        // What was asked for is not known of a compact job.
+        // A compact job no longer knows what was requested.
         let picture = fetched.first().map(|file| file.picture).filter(|_| !self.stored.compacted);
         let picture = picture.and_then(|picture| sidecar::remark(&self.stored.spec, picture));
         let beside = self.is_stray().then(|| "paid for beside the job's own video".to_owned());
@@ -83,13 +86,13 @@ impl Saving {
     }
 }
 
-/// What an earlier step of this task saved and could not tell the ledger: whole, and as its sidecar says.
+/// What an earlier step of this task saved but could not report to the ledger, if it matches its sidecar.
 pub(super) fn already_saved(saving: &Saving) -> Result<Option<Saved>, SaveError> {
     for stem in saving.stems() {
         let found = sidecar::read(&saving.folder, &stem).map_err(|error| disk(&saving.folder, &error))?;
         if let Found::Sidecar(known) = found
             && known.task_id == saving.task.id
-            && known.holds(&saving.folder).map_err(|error| disk(&saving.folder, &error))?
+            && known.matches(&saving.folder).map_err(|error| disk(&saving.folder, &error))?
         {
             let names: Vec<String> = known.files.iter().map(|file| file.name.clone()).collect();
             return Ok(Some((saving.files(&stem, &names), known.remark.clone())));
@@ -98,7 +101,7 @@ pub(super) fn already_saved(saving: &Saving) -> Result<Option<Saved>, SaveError>
     Ok(None)
 }
 
-/// Gives what was fetched its names, writes the sidecar, and makes both durable.
+/// Moves the fetched files to their names, writes the sidecar, and makes both durable.
 pub(super) fn move_into_place(saving: &Saving, fetched: &mut [Fetched]) -> Result<Saved, SaveError> {
     try_move_into_place(saving, fetched).map_err(|error| disk(&saving.folder, &error))
 }
@@ -124,7 +127,7 @@ fn try_move_into_place(saving: &Saving, fetched: &mut [Fetched]) -> io::Result<S
         let names: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
         let sidecar = Sidecar::new(&saving.stored, &saving.task, saving.saved_at, entries, remark.clone());
         if sidecar.write(folder, &stem, &saving.fence)? == Placed::Taken {
-            return Err(io::Error::other(format!("{stem}.json appeared meanwhile")));
+            return Err(io::Error::other(format!("{stem}.json was created by somebody else")));
         }
         sync_dir(folder)?;
         Failpoint::Saved.reached();
@@ -133,19 +136,19 @@ fn try_move_into_place(saving: &Saving, fetched: &mut [Fetched]) -> io::Result<S
         }
         return Ok((saving.files(&stem, &names), remark));
     }
-    Err(io::Error::other(format!("the names of job {} are taken by other files", saving.stored.key)))
+    Err(io::Error::other(format!("the names for job {} are taken by other files", saving.stored.key)))
 }
 
-/// Whether all of the stem's names are free, or hold what was just fetched.
+/// Whether all names of the stem are free, or hold what was just fetched.
 fn is_usable(saving: &Saving, stem: &str, fetched: &[Fetched]) -> io::Result<bool> {
     match sidecar::read(&saving.folder, stem)? {
         Found::Nothing => {}
         Found::Sidecar(known) if known.task_id == saving.task.id => {}
-        Found::Sidecar(_) | Found::Stranger => return Ok(false),
+        Found::Sidecar(_) | Found::Other => return Ok(false),
     }
     for (number, file) in (1..).zip(fetched) {
-        let there = output::content(&output::video(&saving.folder, stem, number))?;
-        // An empty file is what a crash between taking a name and filling it leaves.
+        let there = content(&output::video(&saving.folder, stem, number))?;
+        // A crash between taking a name and filling it leaves an empty file.
         if there.is_some_and(|there| there.bytes > 0 && there != file.content) {
             return Ok(false);
         }
@@ -153,18 +156,18 @@ fn is_usable(saving: &Saving, stem: &str, fetched: &[Fetched]) -> io::Result<boo
     Ok(true)
 }
 
-/// A task id as part of a file's name: whole, unless it is so long that the name might not fit.
+/// A task id as part of a file name: whole, unless the name might become too long.
 fn short(task: &TaskId) -> String {
     let text = task.as_str();
-    if text.len() <= LONGEST_ID {
+    if text.len() <= MAX_ID_LENGTH {
         return text.to_owned();
     }
     let mut digest = hex(Sha256::new_with_prefix(text));
-    digest.truncate(LONGEST_ID / 2);
+    digest.truncate(MAX_ID_LENGTH / 2);
     digest
 }
 
-/// Gives `part` the name `path`, which is free, empty, or holds the same bytes already.
+/// Renames `part` to `path`, which is free, empty, or holds the same bytes already.
 fn take(part: &Path, path: &Path) -> io::Result<()> {
     match output::place(part, path)? {
         Placed::Yes => Ok(()),

@@ -1,47 +1,30 @@
 //! The output directory: `<output>/<batch>/<job>.mp4`, and the promise that a file there is whole and never replaced.
 //!
-//! Everything is first written to a part file (see `part`), synced, and then given its name in one step that fails if
-//! the name is taken. Names were validated by core when they entered; here they are only joined.
+//! Everything is first written to a part file (see `part`), synced, and then renamed in one step that fails if the name is
+//! taken. Names were validated by core when they were admitted; here they are only joined.
 
-use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use async_trait::async_trait;
-use sha2::{Digest as _, Sha256};
 use tracing::info;
 use veobatch_core::BatchId;
-use veobatch_ledger::LedgerError;
 
-use crate::WorkError;
-use crate::journal::sync_dir;
-use crate::runtime::blocking::Slow;
-use crate::runtime::disk::Disk;
+use crate::options::WorkError;
+use crate::runtime::disk::{Disk, sync_dir};
 use crate::runtime::random;
-use crate::runtime::worker::Worker;
 use crate::save::part;
-use crate::upkeep::PeriodicTask;
-use crate::upkeep::maintenance::SHORT;
 
-/// Part files of this age belong to nobody.
-const FORGOTTEN: Duration = Duration::from_secs(24 * 3600);
+/// Age at which part files are removed.
+pub(crate) const PART_EXPIRY: Duration = Duration::from_secs(24 * 3600);
 
-/// A file's length and its SHA-256, in lower-case hexadecimal digits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Content {
-    pub(crate) bytes: u64,
-    pub(crate) sha256: String,
-}
-
-/// Whether a file got its name.
+/// Whether a file was given its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Placed {
-    /// It has it.
     Yes,
-    /// The name is taken; the file is where it was.
+    /// The name is taken; the file was not moved.
     Taken,
 }
 
@@ -49,12 +32,12 @@ pub(crate) enum Placed {
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
     root: PathBuf,
-    /// Which directory that was at the start.
+    /// Device and inode of the directory at the start.
     identity: (u64, u64),
 }
 
 impl Output {
-    /// Makes the directory if it is not there, and tries whether files can be written to it.
+    /// Creates the directory if it does not exist, and checks that files can be written to it.
     pub(crate) fn open(root: &Path) -> Result<Self, WorkError> {
         let probe = root.join(format!(".veobatch-probe-{:016x}", random::bits() >> 64));
         let tried = fs::create_dir_all(root).and_then(|()| {
@@ -67,16 +50,16 @@ impl Output {
         Ok(Self { root: root.to_owned(), identity })
     }
 
-    /// Fails if the directory is not the one that it was at the start. If a disk is not mounted any more, there may be
-    /// another directory in its place: nobody would look for the videos there, and they would fill another disk.
+    /// Fails if this is no longer the directory that was opened. If a disk was unmounted, another directory may be in its
+    /// place: nobody would expect the videos there, and they would fill another disk.
     pub(crate) fn check(&self) -> io::Result<()> {
         Disk::Output.is_there();
         let words = |what: &str| format!("the output directory {what} (is a disk not mounted?)");
         match identity(&self.root) {
             Ok(identity) if identity == self.identity => Ok(()),
             Ok(_) => {
-                let hint = "start the worker again if this one is meant";
-                Err(io::Error::other(format!("{}; {hint}", words("is not the one that it was at the start"))))
+                let hint = "restart the worker to use this one";
+                Err(io::Error::other(format!("{}; {hint}", words("is not the one that was opened at the start"))))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(io::Error::other(words("is gone"))),
             Err(error) => Err(error),
@@ -89,7 +72,7 @@ impl Output {
         Ok(system.f_bavail.saturating_mul(system.f_frsize))
     }
 
-    /// The folder of `batch`, made if it is not there. The output directory itself is never made anew.
+    /// The folder of `batch`, created if it does not exist. The output directory itself is never created again.
     pub(crate) fn folder(&self, batch: &BatchId) -> io::Result<PathBuf> {
         self.check()?;
         let folder = self.root.join(batch.as_str());
@@ -101,8 +84,8 @@ impl Output {
         Ok(folder)
     }
 
-    /// Removes part files that nobody has written to for a day.
-    fn tidy(&self) {
+    /// Removes part files that were not written to for [`PART_EXPIRY`].
+    pub(crate) fn remove_old_parts(&self) {
         Disk::Output.is_there();
         let Ok(folders) = fs::read_dir(&self.root) else { return };
         let mut removed = 0;
@@ -111,7 +94,7 @@ impl Output {
             for file in files.flatten() {
                 let name = file.file_name();
                 if name.to_str().is_some_and(part::is_temporary)
-                    && is_forgotten(&file)
+                    && is_expired(&file)
                     && fs::remove_file(file.path()).is_ok()
                 {
                     removed += 1;
@@ -119,7 +102,7 @@ impl Output {
             }
         }
         if removed > 0 {
-            info!(removed, "old part files were removed");
+            info!(removed, "removed old part files");
         }
     }
 }
@@ -129,38 +112,16 @@ pub(crate) fn unusable(root: &Path, error: &io::Error) -> WorkError {
     WorkError::Directory(format!("the output directory {} cannot be used: {error} ({hint})", root.display()))
 }
 
-/// Removes what nobody needs any more from the output directory.
-#[derive(Debug, Default)]
-pub(crate) struct Tidy(Slow<()>);
-
-#[async_trait]
-impl PeriodicTask for Tidy {
-    fn name(&self) -> &'static str {
-        "remove old part files"
-    }
-
-    fn limit(&self) -> Duration {
-        2 * SHORT
-    }
-
-    async fn turn(&mut self, worker: &Worker) -> Result<Duration, LedgerError> {
-        let output = worker.output.clone();
-        // A large directory may take longer, and one that hangs for ever: the next turn waits for the same work.
-        let done = self.0.run(SHORT, move || output.tidy()).await;
-        Ok(if done.is_some() { FORGOTTEN } else { SHORT })
-    }
-}
-
-/// What tells a directory from any other on this machine.
+/// What distinguishes a directory from all others on this machine.
 fn identity(dir: &Path) -> io::Result<(u64, u64)> {
     fs::metadata(dir).map(|data| (data.dev(), data.ino()))
 }
 
-fn is_forgotten(file: &fs::DirEntry) -> bool {
-    #[expect(clippy::disallowed_methods, reason = "the age of a file is told by the wall clock")]
+fn is_expired(file: &fs::DirEntry) -> bool {
+    #[expect(clippy::disallowed_methods, reason = "the age of a file follows the wall clock")]
     let now = SystemTime::now();
     let age = file.metadata().and_then(|data| data.modified()).ok().and_then(|at| now.duration_since(at).ok());
-    age.is_some_and(|age| age > FORGOTTEN)
+    age.is_some_and(|age| age > PART_EXPIRY)
 }
 
 /// The `number`-th video (from 1) of a stem: `stem.mp4`, `stem.2.mp4` …
@@ -168,11 +129,11 @@ pub(crate) fn video(folder: &Path, stem: &str, number: usize) -> PathBuf {
     folder.join(if number == 1 { format!("{stem}.mp4") } else { format!("{stem}.{number}.mp4") })
 }
 
-/// Gives `part` its `name`, unless that is taken. Durable once the folder is synced.
+/// Renames `part` to `name`, unless that is taken. Durable once the folder is synced.
 ///
-/// A hard link fails if the name exists, on every file system that has hard links. Where there are none, the name is
-/// first taken by an empty file, which the part then replaces; an empty file is what a crash in between leaves, so one is
-/// never taken for a video.
+/// A hard link fails if the name exists, on every file system that has hard links. Without them, an empty file first takes
+/// the name and is then replaced by the part. A crash in between leaves an empty file, so an empty file is never taken for a
+/// video.
 pub(crate) fn place(part: &Path, name: &Path) -> io::Result<Placed> {
     Disk::Output.is_writable()?;
     match fs::hard_link(part, name) {
@@ -192,39 +153,6 @@ fn place_without_links(part: &Path, name: &Path) -> io::Result<Placed> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Placed::Taken),
         Err(error) => Err(error),
     }
-}
-
-/// What is at `path`; `None` if nothing is.
-pub(crate) fn content(path: &Path) -> io::Result<Option<Content>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let (bytes, sha256) = digest(file)?;
-    Ok(Some(Content { bytes, sha256: hex(sha256) }))
-}
-
-/// Reads all there is: its length and digest.
-pub(crate) fn digest(mut from: impl Read) -> io::Result<(u64, Sha256)> {
-    let (mut sha256, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 64 * 1024]);
-    loop {
-        let count = from.read(&mut buffer)?;
-        if count == 0 {
-            return Ok((bytes, sha256));
-        }
-        bytes += count as u64;
-        sha256.update(buffer.get(..count).unwrap_or_default());
-    }
-}
-
-/// A finished digest in lower-case hexadecimal digits.
-pub(crate) fn hex(digest: Sha256) -> String {
-    digest.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]
@@ -269,15 +197,5 @@ mod tests {
         fs::remove_dir(dir.path().join("videos")).unwrap();
         fs::rename(dir.path().join("elsewhere"), dir.path().join("videos")).unwrap();
         assert!(output.folder(&batch).is_ok());
-    }
-
-    #[test]
-    fn content_is_told_by_length_and_hash() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x");
-        assert_eq!(content(&path).unwrap(), None);
-        fs::write(&path, "abc").unwrap();
-        let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned();
-        assert_eq!(content(&path).unwrap(), Some(Content { bytes: 3, sha256 }));
     }
 }

@@ -1,14 +1,14 @@
-//! A file on its way: `.<stem>.<fence>.part`, and beside it what a later step needs to go on with it, its *checkpoint*.
+//! A file that is being downloaded: `.<stem>.<fence>.part`, and beside it a checkpoint from which a later step can resume.
 //!
 //! ```text
-//! write ─▶ sync and checkpoint, every 4 MiB and when it breaks off ─▶ adopted by a later step ─▶ … ─▶ whole ─▶ gets its name
+//! write ─▶ sync and checkpoint, every 4 MiB and when interrupted ─▶ adopted by a later step ─▶ … ─▶ complete ─▶ renamed
 //! ```
 //!
-//! The fence in its name says whose a part is, and a part is locked as long as somebody writes it: two steps never write
-//! the same file. What a dead or ended step left is adopted, by this process or another, by locking it and renaming it
-//! to one's own fence: of several that try, one succeeds. Where files cannot be locked nothing is adopted. A checkpoint vouches
-//! for what was synced before it was written, and for its hash; whatever lies behind that, or has another hash, is not
-//! trusted.
+//! The fence in the name tells which step a part belongs to, and the part is locked while that step writes it: two steps never
+//! write the same file. What a dead or ended step left behind is adopted, by this process or another, by locking the part and
+//! renaming it to the new fence: of several that try, one succeeds. Where files cannot be locked, nothing is adopted. A
+//! checkpoint vouches for what was synced before it was written, and for its hash; anything beyond it, or with another hash,
+//! is not trusted.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -22,21 +22,21 @@ use veobatch_core::TaskId;
 use veobatch_ledger::Fence;
 
 use crate::runtime::disk::Disk;
-use crate::save::output::{Content, digest, hex};
+use crate::save::content::{Content, content, digest, hex};
 
-/// So much of a download may be lost with its process or its machine.
+/// Bytes between two checkpoints: at most so much is lost with a process or machine.
 const CHECKPOINT_EVERY: u64 = 4 * 1024 * 1024;
 
 const PART: &str = ".part";
 const CHECKPOINT: &str = ".checkpoint";
-/// A sidecar on its way.
+/// A sidecar that is being written.
 const SIDECAR_PART: &str = ".json.part";
 
-/// Where one file of a step is written, and for which task.
+/// Where a step writes one file, and for which task.
 #[derive(Clone, Debug)]
 pub(crate) struct PartName {
     pub(crate) folder: PathBuf,
-    /// What the file is to be called, without its number and ending.
+    /// The final name, without number and extension.
     pub(crate) stem: String,
     pub(crate) fence: Fence,
     /// From 1.
@@ -51,15 +51,15 @@ impl PartName {
     }
 }
 
-/// Where the bytes come from, as far as the host said it: what tells whether the rest still belongs to them.
+/// Where the bytes come from, as far as the host tells: shows whether the rest still belongs to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Source {
     /// The link without its secrets.
     link: String,
-    /// The host's word for this very content: a strong `ETag`, else `Last-Modified`.
+    /// Identifies this very content at the host: a strong `ETag`, else `Last-Modified`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) validator: Option<String>,
-    /// The length of the whole.
+    /// The length of the whole file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) total: Option<u64>,
 }
@@ -69,15 +69,15 @@ impl Source {
         Self { link: redact(link), validator, total }
     }
 
-    /// What to hold the file at `link` against before its rest is asked for. A date tells two versions of one link
-    /// apart, an `ETag` two contents wherever they are.
+    /// The validator for requesting the rest from `link`. A date distinguishes two versions of one link, an `ETag` two
+    /// contents at any link.
     pub(crate) fn validator_for(&self, link: &str) -> Option<&str> {
         let is_tag = |validator: &&str| validator.starts_with('"');
         self.validator.as_deref().filter(|validator| is_tag(validator) || self.link == redact(link))
     }
 }
 
-/// What is written beside a part.
+/// What is stored beside a part.
 #[derive(Debug, Serialize, Deserialize)]
 struct Checkpoint {
     task: TaskId,
@@ -86,7 +86,7 @@ struct Checkpoint {
     sha256: String,
 }
 
-/// A part that this step writes; locked until it is dropped.
+/// A part that this step writes; locked until dropped.
 #[derive(Debug)]
 pub(crate) struct Part {
     name: PartName,
@@ -94,13 +94,13 @@ pub(crate) struct Part {
     file: File,
     sha256: Sha256,
     bytes: u64,
-    /// So many of them the checkpoint vouches for; none: there is no checkpoint.
+    /// How many bytes the checkpoint vouches for; `None` if there is no checkpoint.
     checkpointed: Option<u64>,
     is_adopted: bool,
 }
 
 impl Part {
-    /// An empty one.
+    /// An empty part.
     pub(crate) fn create(name: PartName) -> io::Result<Self> {
         Disk::Output.is_writable()?;
         let file = File::create(name.path(PART))?;
@@ -111,8 +111,8 @@ impl Part {
         Ok(Self { name, source, file, sha256: Sha256::new(), bytes: 0, checkpointed: None, is_adopted: false })
     }
 
-    /// What an earlier step of the same task left of this file, now in this step's name; `None` if there is nothing to
-    /// go on with.
+    /// What an earlier step of the same task left of this file, now under this step's name; `None` if there is nothing to
+    /// resume.
     pub(crate) fn adopt(name: &PartName) -> io::Result<Option<Self>> {
         let mut best: Option<(PathBuf, Checkpoint)> = None;
         for entry in fs::read_dir(&name.folder)?.flatten() {
@@ -134,37 +134,34 @@ impl Part {
         }
     }
 
-    /// How many bytes are there.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// What is there, as it was written.
+    /// The content so far.
     pub(crate) fn content(&self) -> Content {
         Content { bytes: self.bytes, sha256: hex(self.sha256.clone()) }
     }
 
-    /// Where they came from.
     pub(crate) fn source(&self) -> &Source {
         &self.source
     }
 
-    /// Whether they are all there are.
+    /// Whether the file is complete.
     pub(crate) fn is_whole(&self) -> bool {
         self.bytes > 0 && self.source.total == Some(self.bytes)
     }
 
-    /// Where it is.
     pub(crate) fn path(&self) -> PathBuf {
         self.name.path(PART)
     }
 
     /// What follows comes from `source`.
-    pub(crate) fn goes_on(&mut self, source: Source) {
+    pub(crate) fn continue_from(&mut self, source: Source) {
         self.source = source;
     }
 
-    /// Forgets what is there: the file starts over.
+    /// Discards the content: the file starts over.
     pub(crate) fn start_over(&mut self) -> io::Result<()> {
         self.remove_checkpoint();
         self.file.set_len(0)?;
@@ -173,7 +170,7 @@ impl Part {
         Ok(())
     }
 
-    /// Takes what comes next.
+    /// Appends `chunk`.
     pub(crate) fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
         Disk::Output.write(&mut self.file, chunk)?;
         self.sha256.update(chunk);
@@ -181,7 +178,7 @@ impl Part {
         if self.bytes - self.checkpointed.unwrap_or_default() >= CHECKPOINT_EVERY { self.keep() } else { Ok(()) }
     }
 
-    /// Makes what is there durable, and adoptable by a later step.
+    /// Makes the content durable, so that a later step can resume.
     pub(crate) fn keep(&mut self) -> io::Result<()> {
         if self.bytes == 0 || self.checkpointed == Some(self.bytes) {
             return Ok(());
@@ -195,24 +192,24 @@ impl Part {
         Ok(())
     }
 
-    /// Nothing more comes: makes the file durable and says what it is. If others wrote to it before, it is read again
-    /// as a whole.
+    /// Makes the complete file durable and returns its content. If other steps wrote a part of it, the whole file is read
+    /// again.
     pub(crate) fn seal(&mut self) -> io::Result<Content> {
         Disk::Output.sync(&self.file)?;
-        let content = self.content();
-        if self.is_adopted && crate::save::output::content(&self.path())?.as_ref() != Some(&content) {
+        let written = self.content();
+        if self.is_adopted && content(&self.path())?.as_ref() != Some(&written) {
             return Err(io::Error::other("the part file was changed by somebody else"));
         }
-        Ok(content)
+        Ok(written)
     }
 
-    /// Removes it; a full disk is no place for leftovers.
+    /// Removes the part and its checkpoint.
     pub(crate) fn discard(mut self) {
         drop(fs::remove_file(self.path()));
         self.remove_checkpoint();
     }
 
-    /// To be called once the file has its name: what the checkpoint said is no longer of use.
+    /// To be called once the file was renamed: the checkpoint is no longer needed.
     pub(crate) fn remove_checkpoint(&mut self) {
         if self.checkpointed.take().is_some() {
             drop(fs::remove_file(self.name.path(CHECKPOINT)));
@@ -220,17 +217,17 @@ impl Part {
     }
 }
 
-/// Makes the part beside the checkpoint at `path` this step's own, if nobody writes it any more and it is as the checkpoint says.
+/// Adopts the part beside the checkpoint at `path`, if nobody writes it any more and it matches the checkpoint.
 fn take_over(name: &PartName, path: &Path, checkpoint: Checkpoint) -> io::Result<Option<Part>> {
     let old = path.with_extension(PART.trim_start_matches('.'));
     let mut file = File::options().read(true).write(true).open(&old)?;
     if let Err(error) = file.try_lock() {
-        debug!(%error, "somebody may still be writing an earlier part file: starting anew");
+        debug!(%error, "an earlier part file may still be written: starting over");
         return Ok(None);
     }
     let (read, sha256) = digest((&mut file).take(checkpoint.bytes))?;
     if read != checkpoint.bytes || hex(sha256.clone()) != checkpoint.sha256 {
-        warn!("an earlier part file is not what its checkpoint says: starting anew");
+        warn!("an earlier part file does not match its checkpoint: starting over");
         return Ok(None);
     }
     Disk::Output.is_writable()?;
@@ -260,7 +257,7 @@ pub(crate) fn remove_all(folder: &Path, stem: &str) {
     }
 }
 
-/// Whether a file of this name is passing.
+/// Whether a file of this name is temporary.
 pub(crate) fn is_temporary(name: &str) -> bool {
     name.starts_with('.') && (name.ends_with(PART) || name.ends_with(CHECKPOINT))
 }
@@ -273,12 +270,12 @@ fn is_part_of(name: &str, stem: &str, number: usize, ending: &str) -> bool {
     number_of(name, stem, ending) == Some(number)
 }
 
-/// The number in `.<stem>.<fence><ending>` or `.<stem>.<fence>.<number><ending>`; `None` for another stem whose name begins
-/// like this one.
+/// The number in `.<stem>.<fence><ending>` or `.<stem>.<fence>.<number><ending>`; `None` for another stem that begins like
+/// this one.
 fn number_of(name: &str, stem: &str, ending: &str) -> Option<usize> {
     let rest = name.strip_prefix('.')?.strip_prefix(stem)?.strip_prefix('.')?.strip_suffix(ending)?;
     let (fence, number) = rest.split_once('.').unwrap_or((rest, "1"));
-    // 64 random bits, and on Redis which of the claims of one call it was.
+    // 64 random bits; on Redis followed by the index of the claim within its call.
     let is_fence = fence.len() >= 16 && fence.bytes().all(|byte| byte.is_ascii_hexdigit());
     number.parse().ok().filter(|_| is_fence && number.len() < 4)
 }

@@ -1,7 +1,7 @@
-//! `<job>.json` beside the videos: what was asked for, which task made it, and what its files are.
+//! `<job>.json` beside the videos: what was requested, which task made it, and which files it has.
 //!
-//! For people and their programs; and for the next step of the same job, which tells by it whose a file is. Without the
-//! secrets of links.
+//! For people and their programs; and for the next step of the same job, which recognises by it to which task a file belongs.
+//! Without the secrets of links.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,24 +14,25 @@ use veobatch_core::{Resolution, Spec, Task, TaskId, Timestamp};
 use veobatch_ledger::{Fence, Stored};
 
 use crate::runtime::disk::Disk;
+use crate::save::content::{Content, content};
 use crate::save::mp4::Measured;
-use crate::save::output::{self, Content, Placed};
+use crate::save::output::{self, Placed};
 
-/// A sidecar's content. Members may be added, never changed.
+/// The content of a sidecar. Members may be added, never changed.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Sidecar {
     pub(crate) batch: String,
     pub(crate) job: String,
-    /// Null where the ledger does not know it any more: for a task that turned up beside a job that is compact.
+    /// Null if the ledger no longer knows it: for a stray of a compact job.
     pub(crate) prompt: Option<String>,
-    /// What else was asked for, spelled as in prompt files; empty where the prompt is null.
+    /// The other request parameters, spelled as in prompt files; empty if the prompt is null.
     parameters: Map<String, Value>,
     pub(crate) task_id: TaskId,
     pub(crate) attempt: u32,
     submitted_at: String,
     saved_at: String,
     pub(crate) files: Vec<FileEntry>,
-    /// What a person should know.
+    /// A remark for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) remark: Option<String>,
 }
@@ -41,7 +42,7 @@ pub(crate) struct Sidecar {
 pub(crate) struct FileEntry {
     /// In the sidecar's own folder.
     pub(crate) name: String,
-    /// Where it came from, without the query.
+    /// The link it came from, without the query.
     pub(crate) source: String,
     bytes: u64,
     sha256: String,
@@ -49,7 +50,7 @@ pub(crate) struct FileEntry {
     width: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     height: Option<u32>,
-    /// Why there are no width and height.
+    /// Why width and height are missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     size_unknown: Option<String>,
 }
@@ -90,10 +91,10 @@ impl Sidecar {
         }
     }
 
-    /// True if every file it names is there, as it says.
-    pub(crate) fn holds(&self, folder: &Path) -> io::Result<bool> {
+    /// Whether every file it names exists with this content.
+    pub(crate) fn matches(&self, folder: &Path) -> io::Result<bool> {
         for file in &self.files {
-            let there = output::content(&folder.join(&file.name))?;
+            let there = content(&folder.join(&file.name))?;
             if there != Some(Content { bytes: file.bytes, sha256: file.sha256.clone() }) {
                 return Ok(false);
             }
@@ -101,8 +102,8 @@ impl Sidecar {
         Ok(!self.files.is_empty())
     }
 
-    /// Whether every file it names is there, as long as it says. Their content is not read.
-    pub(crate) fn are_there(&self, folder: &Path) -> io::Result<bool> {
+    /// Whether every file it names exists with this length. Their content is not read.
+    pub(crate) fn has_files(&self, folder: &Path) -> io::Result<bool> {
         for file in &self.files {
             match fs::metadata(folder.join(&file.name)) {
                 Ok(there) if there.len() == file.bytes => {}
@@ -114,7 +115,7 @@ impl Sidecar {
         Ok(!self.files.is_empty())
     }
 
-    /// Writes it under `stem`, whole or not at all; replaces an earlier one of the same task.
+    /// Writes it under `stem`, atomically; replaces an earlier one of the same task.
     pub(crate) fn write(&self, folder: &Path, stem: &str, fence: &Fence) -> io::Result<Placed> {
         let part = folder.join(format!(".{stem}.{fence}.json.part"));
         let mut text = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;
@@ -135,15 +136,13 @@ impl Sidecar {
     }
 }
 
-/// What is in a sidecar's place.
+/// What was found in place of a sidecar.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// Nothing.
     Nothing,
-    /// One of ours.
     Sidecar(Box<Sidecar>),
-    /// Something else.
-    Stranger,
+    /// A file that is not a sidecar.
+    Other,
 }
 
 /// The sidecar of `stem`.
@@ -151,9 +150,7 @@ pub(crate) fn read(folder: &Path, stem: &str) -> io::Result<Found> {
     Disk::Output.is_there();
     match fs::read(path(folder, stem)) {
         Ok(text) if text.is_empty() => Ok(Found::Nothing),
-        Ok(text) => {
-            Ok(serde_json::from_slice(&text).map_or(Found::Stranger, |sidecar| Found::Sidecar(Box::new(sidecar))))
-        }
+        Ok(text) => Ok(serde_json::from_slice(&text).map_or(Found::Other, |sidecar| Found::Sidecar(Box::new(sidecar)))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
         Err(error) => Err(error),
     }
@@ -163,7 +160,7 @@ fn path(folder: &Path, stem: &str) -> PathBuf {
     folder.join(format!("{stem}.json"))
 }
 
-/// What was asked for beside the prompt, in the spelling of prompt files; what was left to the service is left out.
+/// What was requested besides the prompt, spelled as in prompt files. What was left to the service is omitted.
 fn parameters(spec: &Spec) -> Map<String, Value> {
     let Spec {
         prompt: _,
@@ -200,7 +197,7 @@ fn parameters(spec: &Spec) -> Map<String, Value> {
     parameters
 }
 
-/// What a person should know about a picture: another shape than asked for, or a smaller size, or that nobody can tell.
+/// A remark about a picture that has another shape or a smaller size than requested, or whose size is unknown.
 pub(crate) fn remark(spec: &Spec, picture: Measured) -> Option<String> {
     use veobatch_core::AspectRatio::{Auto, Landscape, Portrait};
     let picture = match picture {

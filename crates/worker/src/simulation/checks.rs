@@ -6,21 +6,21 @@ use std::path::Path;
 use veobatch_core::{FailureKind, Record, State, StateName, Stray, StrayState};
 use veobatch_ledger::{JobFilter, Stored};
 
-use super::person::File;
-use super::process::Scene;
-use super::service::{Orders, Task, TaskEnd, content};
 use crate::journal::line::findings;
+use crate::simulation::prompt_file::PromptFile;
+use crate::simulation::scene::Scene;
+use crate::simulation::state::service::{Orders, Task, TaskEnd, content};
 
-/// Looks at everything; each violation breaks the world.
-pub(super) async fn check(scene: &Scene, files: &[File]) {
+/// Looks at everything; each violation breaks the state.
+pub(super) async fn check(scene: &Scene, files: &[PromptFile]) {
     for file in files {
         let jobs = scene.ledger.page(&file.batch, JobFilter::All, None, 1000).await.unwrap();
         if jobs.len() != file.jobs.len() {
-            scene.world.violated(format!("{} of {} jobs are in the ledger", jobs.len(), file.jobs.len()));
+            scene.state.violated(format!("{} of {} jobs are in the ledger", jobs.len(), file.jobs.len()));
         }
         for stored in &jobs {
             if let Err(words) = job(scene, stored) {
-                scene.world.violated(format!("{}: {words}; {:?}", stored.key, stored.record));
+                scene.state.violated(format!("{}: {words}; {:?}", stored.key, stored.record));
             }
         }
         recount(scene, file, &jobs).await;
@@ -28,7 +28,7 @@ pub(super) async fn check(scene: &Scene, files: &[File]) {
     for dir in fs::read_dir(&scene.dir).unwrap().flatten() {
         let is_state = dir.file_name().to_string_lossy().starts_with("state-");
         if is_state && left_open(&dir.path(), scene.rewinds) > 0 {
-            scene.world.violated(format!("a journal is left in {}", dir.path().display()));
+            scene.state.violated(format!("a journal is left in {}", dir.path().display()));
         }
     }
 }
@@ -41,25 +41,25 @@ pub(super) fn left_open(dir: &Path, rewinds: bool) -> usize {
     journals.filter(|journal| !rewinds || is_open(&journal.path())).count()
 }
 
-async fn recount(scene: &Scene, file: &File, jobs: &[Stored]) {
+async fn recount(scene: &Scene, file: &PromptFile, jobs: &[Stored]) {
     let batches = scene.ledger.batches().await.unwrap();
     let summary = batches.iter().find(|batch| batch.batch == file.batch).unwrap();
     for state in StateName::ALL {
         let count = jobs.iter().filter(|stored| stored.record.state.name() == *state).count() as u64;
         if summary.count(*state) != count {
-            scene.world.violated(format!("{count} jobs are {state}, and {} are counted", summary.count(*state)));
+            scene.state.violated(format!("{count} jobs are {state}, and {} are counted", summary.count(*state)));
         }
     }
     let doubted = jobs.iter().filter(|stored| stored.record.state.name() == StateName::InDoubt).count();
     let flying = scene.ledger.account(0).await.unwrap().in_flight;
     if jobs.iter().all(|stored| stored.record.state.name().is_settled()) && doubted == 0 && flying > 100 {
-        scene.world.violated(format!("{flying} are counted in flight"));
+        scene.state.violated(format!("{flying} are counted in flight"));
     }
 }
 
 fn job(scene: &Scene, stored: &Stored) -> Result<(), String> {
     let record = &stored.record;
-    let service = scene.world.service.lock().unwrap();
+    let service = scene.state.service.lock().unwrap();
     let name = stored.key.job.as_str();
     let orders = service.orders.get(name).cloned().unwrap_or_default();
     let tasks: Vec<&Task> = service.tasks.iter().filter(|task| task.job == name).collect();
@@ -70,7 +70,7 @@ fn job(scene: &Scene, stored: &Stored) -> Result<(), String> {
         return Err(format!("a step panicked: {}", words.1));
     }
     for task in &tasks {
-        let delivered = service.delivered.iter().any(|(id, owner)| *id == task.id && !scene.world.was_killed(*owner));
+        let delivered = service.delivered.iter().any(|(id, owner)| *id == task.id && !scene.state.was_killed(*owner));
         let is_known = delivered || service.is_known(&task.id);
         owned(record, task, &orders, is_known)?;
     }
@@ -85,7 +85,7 @@ fn job(scene: &Scene, stored: &Stored) -> Result<(), String> {
             Ok(())
         }
         State::InDoubt { attempt, .. } => {
-            let killed = service.sent.get(&attempt.token).is_none_or(|owner| scene.world.was_killed(*owner));
+            let killed = service.sent.get(&attempt.token).is_none_or(|owner| scene.state.was_killed(*owner));
             let answered = tasks.iter().any(|task| task.token == attempt.token && service.is_known(&task.id));
             if answered {
                 Err(format!("is in doubt although a journal has its answer (killed: {killed})"))
@@ -164,5 +164,5 @@ fn whole(scene: &Scene, name: &str, task: &str) -> Result<(), String> {
 
 /// Tasks that were made, of these jobs.
 pub(super) fn made(scene: &Scene) -> usize {
-    scene.world.service.lock().unwrap().tasks.iter().filter(|task| task.end == TaskEnd::Made).count()
+    scene.state.service.lock().unwrap().tasks.iter().filter(|task| task.end == TaskEnd::Made).count()
 }

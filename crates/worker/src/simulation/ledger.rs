@@ -15,17 +15,20 @@ use veobatch_ledger::{
     SharedLedger, Staged, Stored, SubmissionClaim, TemplateAdvance, Unreadable, UpgradeClaim, Version, WorkerStart,
 };
 
-use super::stage::Owner;
-use super::world::World;
+use crate::simulation::state::SimState;
+use crate::simulation::state::processes::Owner;
 
 /// How long a call or its answer is on its way at most, in ms.
 pub(super) const LONGEST_WAY: u64 = 45_000;
 
+/// How often a grant stops the process that has it, where processes are stopped.
+const STALL_CHANCE: f64 = 0.2;
+
 /// The line of one process to the ledger.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct LedgerLine {
     pub(super) ledger: SharedLedger,
-    pub(super) world: Arc<World>,
+    pub(super) state: Arc<SimState>,
     pub(super) owner: Owner,
     pub(super) leases: Arc<Leases>,
 }
@@ -67,15 +70,15 @@ impl Leases {
 
 type Answer<T> = Result<T, LedgerError>;
 
-impl Line {
+impl LedgerLine {
     /// Makes `call` over the line.
     async fn through<T: Debug>(&self, name: &str, call: impl Future<Output = Answer<T>> + Send) -> Answer<T> {
         self.way().await?;
         let answer = call.await;
         // Where a result is stored is where it hurts to be killed.
         if name != "claim" && name != "list" {
-            self.world.say(|| format!("p{} {name}: {}", self.owner, short(&answer)));
-            self.world.matters(self.owner);
+            self.state.say(|| format!("p{} {name}: {}", self.owner, short(&answer)));
+            self.state.matters(self.owner);
         }
         self.way().await?;
         answer
@@ -83,9 +86,9 @@ impl Line {
 
     /// What is answered instead of a grant, after the ledger went back in time; but a grant that is there is repeated.
     async fn recovering(&self, token: &Token, stall: Duration) -> Answer<Option<SubmissionClaim>> {
-        let now = self.world.timestamp();
+        let now = self.state.timestamp();
         let wait = stall + Duration::from_secs(10);
-        let Some(until) = self.world.recovery.lock().unwrap().begin(now, wait) else { return Ok(None) };
+        let Some(until) = self.state.recovery.lock().unwrap().begin(now, wait) else { return Ok(None) };
         if self.ledger.owner(Lookup::Token(token)).await?.is_some() {
             return Ok(None);
         }
@@ -93,29 +96,29 @@ impl Line {
     }
 
     fn granted(&self, token: &Token, claimed: &Claimed) {
-        let mut service = self.world.service.lock().unwrap();
+        let mut service = self.state.service.lock().unwrap();
         let job = claimed.stored.key.job.as_str();
         service.granted(job, token, &claimed.stored.record.earlier);
         service.started(claimed.stored.key.batch.as_str(), claimed.stored.now);
-        self.world.stalls.granted(&self.world, job, self.owner);
+        self.state.stalls.granted(job, self.owner, || self.state.faults().stops && self.state.chance(STALL_CHANCE));
         if let Some(broken) = service.broken.clone() {
             drop(service);
-            self.world.violated(broken);
+            self.state.violated(broken);
         }
     }
 
     /// There or back: now, late, or never.
     async fn way(&self) -> Answer<()> {
-        let weather = self.world.weather();
-        if self.world.chance(weather.slow) {
-            let longest = if weather.rewinds { 12_000 } else { LONGEST_WAY };
-            let wait = self.world.roll(|dice| dice.one_of(&[100, 3_000, 12_000, longest]));
+        let faults = self.state.faults();
+        if self.state.chance(faults.slow) {
+            let longest = if faults.rewinds { 12_000 } else { LONGEST_WAY };
+            let wait = self.state.random(|rng| rng.one_of(&[100, 3_000, 12_000, longest]));
             sleep(Duration::from_millis(wait)).await;
-        } else if self.world.chance(0.5) {
+        } else if self.state.chance(0.5) {
             tokio::task::yield_now().await;
         }
-        let is_out = *self.world.outage.lock().unwrap() > self.world.now();
-        if is_out || self.world.chance(weather.ledger / 2.0) {
+        let is_out = *self.state.outage.lock().unwrap() > self.state.now();
+        if is_out || self.state.chance(faults.ledger / 2.0) {
             return Err(LedgerError::Unavailable("the line is bad".to_owned()));
         }
         Ok(())
@@ -137,7 +140,7 @@ fn is_doubted_again(put: &Put) -> bool {
 macro_rules! through {
     ($(async fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $answer:ty;)+) => {
         #[async_trait]
-        impl Ledger for Line {
+        impl Ledger for LedgerLine {
             $(async fn $name(&self $(, $arg: $type)*) -> Answer<$answer> {
                 self.through(stringify!($name), self.ledger.$name($($arg),*)).await
             })+
@@ -206,7 +209,7 @@ macro_rules! through {
 
             async fn account(&self, slot_hours: u32) -> Answer<Account> {
                 let account = async {
-                    let recovering_until = self.world.recovery.lock().unwrap().until(self.world.timestamp());
+                    let recovering_until = self.state.recovery.lock().unwrap().until(self.state.timestamp());
                     Ok(Account { recovering_until, ..self.ledger.account(slot_hours).await? })
                 };
                 self.through("account", account).await
@@ -215,16 +218,16 @@ macro_rules! through {
             async fn put(&self, put: &Put) -> Answer<Version> {
                 if let (Some(task), Some(_)) = (&put.task, &put.settle) {
                     // Who tells the ledger of an answer has it on disk.
-                    self.world.service.lock().unwrap().journaled.insert(task.clone());
+                    self.state.service.lock().unwrap().journaled.insert(task.clone());
                 }
                 let stored = async {
                     let version = self.ledger.put(put).await?;
-                    self.world.service.lock().unwrap().stored(&put.body);
+                    self.state.service.lock().unwrap().stored(&put.body);
                     if !self.leases.allow(put) {
-                        self.world.violated(format!("a put without its lease was taken: {put:?}"));
+                        self.state.violated(format!("a put without its lease was taken: {put:?}"));
                     }
                     if is_doubted_again(put) {
-                        self.world.violated(format!("a doubt that was settled is raised again: {put:?}"));
+                        self.state.violated(format!("a doubt that was settled is raised again: {put:?}"));
                     }
                     Ok(version)
                 };

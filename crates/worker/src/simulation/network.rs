@@ -16,11 +16,9 @@ use tokio::time::sleep;
 use veobatch_api::simulated::{Answer, Lost, Network, Sent};
 use veobatch_core::{TaskId, Token};
 
-use super::postman;
-use super::process::Scene;
-use super::service::{Said, envelope, file};
-use super::stage::{Owner, WORLD};
-use super::world::World;
+use crate::simulation::state::SimState;
+use crate::simulation::state::processes::Owner;
+use crate::simulation::state::service::{Said, envelope, file};
 
 /// Submissions on their way, by the time of their arrival.
 #[derive(Debug, Default)]
@@ -30,36 +28,33 @@ pub(super) struct Inbox {
     news: Notify,
 }
 
+/// A submission that is on its way.
 #[derive(Debug)]
-struct Arriving {
-    token: Token,
-    body: Vec<u8>,
-    answer: oneshot::Sender<Said>,
+pub(super) struct Arriving {
+    pub(super) token: Token,
+    pub(super) body: Vec<u8>,
+    pub(super) answer: oneshot::Sender<Said>,
 }
 
 impl Inbox {
-    /// The service takes what arrives, when it arrives. Runs for ever.
-    pub(super) async fn serve(self: Arc<Self>, scene: Scene) {
-        let world = Arc::clone(&scene.world);
-        loop {
-            let first = self.arriving.lock().unwrap().first_key_value().map(|(key, _)| *key);
-            match first {
-                Some((at, number)) if at <= world.now() => {
-                    let arriving = self.arriving.lock().unwrap().remove(&(at, number)).unwrap();
-                    take(&scene, at, arriving);
-                }
-                Some((at, _)) => {
-                    let wait = Duration::from_millis(at - world.now());
-                    let _ = tokio::time::timeout(wait, self.news.notified()).await;
-                }
-                None => self.news.notified().await,
-            }
-        }
+    /// Time has jumped: what was to arrive meanwhile has arrived.
+    pub(super) fn wake(&self) {
+        self.news.notify_one();
     }
 
-    /// Time has jumped: what was to arrive meanwhile has arrived.
-    pub(super) fn look(&self) {
-        self.news.notify_one();
+    /// The arrival time of the next submission.
+    pub(super) fn next(&self) -> Option<u64> {
+        self.arriving.lock().unwrap().first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// Takes out the next submission.
+    pub(super) fn take(&self) -> Option<Arriving> {
+        self.arriving.lock().unwrap().pop_first().map(|(_, arriving)| arriving)
+    }
+
+    /// Resolves when a submission was sent, or time has jumped.
+    pub(super) async fn changed(&self) {
+        self.news.notified().await;
     }
 
     fn send(&self, at: u64, token: Token, body: Vec<u8>) -> oneshot::Receiver<Said> {
@@ -71,36 +66,17 @@ impl Inbox {
     }
 }
 
-fn take(scene: &Scene, at: u64, arriving: Arriving) {
-    let world = &scene.world;
-    let Arriving { token, body, answer } = arriving;
-    let weather = world.weather();
-    let turns_away = world.chance(weather.payments / 10.0);
-    let mut service = world.service.lock().unwrap();
-    let said = service.submitted(at, &token, &body, weather.failures, turns_away);
-    let (broken, callback) = (service.broken.clone(), service.callback.take());
-    drop(service);
-    world.say(|| format!("the service takes {token} (at {at}): {}", said.1));
-    if let Some(broken) = broken {
-        world.violated(broken);
-    }
-    if let Some((task, url, ready, end)) = callback {
-        scene.stage.enter(WORLD, "callback", postman::call(scene.clone(), task, url, ready, end));
-    }
-    let _ = answer.send(said);
-}
-
 /// The wire of one process.
 #[derive(Debug)]
 pub(super) struct Wire {
-    pub(super) world: Arc<World>,
+    pub(super) state: Arc<SimState>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) owner: Owner,
 }
 
 impl Network for Wire {
     fn carry(&self, sent: Sent) -> Pin<Box<dyn Future<Output = Result<Answer, Lost>> + Send>> {
-        let wire = Self { world: Arc::clone(&self.world), inbox: Arc::clone(&self.inbox), owner: self.owner };
+        let wire = Self { state: Arc::clone(&self.state), inbox: Arc::clone(&self.inbox), owner: self.owner };
         Box::pin(async move {
             match sent.attempt.clone() {
                 Some(token) if sent.url.path().ends_with("/veo/generate") => wire.pay(token, sent).await,
@@ -112,50 +88,50 @@ impl Network for Wire {
 }
 
 impl Wire {
-    /// A span with a long tail in bad weather: mostly quick, as a network is.
+    /// A span with a long tail in bad faults: mostly quick, as a network is.
     fn way(&self, trouble: f64) -> Duration {
-        self.world.roll(|dice| if dice.chance(trouble / 2.0) { dice.ms(100, 20_000) } else { dice.ms(30, 50) })
+        self.state.random(|rng| if rng.chance(trouble / 2.0) { rng.ms(100, 20_000) } else { rng.ms(30, 50) })
     }
 
     async fn pay(&self, token: Token, sent: Sent) -> Result<Answer, Lost> {
-        let (world, owner) = (&self.world, self.owner);
-        let trouble = world.weather().payments;
-        world.service.lock().unwrap().sent.insert(token.clone(), owner);
-        world.say(|| format!("p{owner} pays for {token}"));
-        if !world.is_written_down(owner, &token) {
-            world.violated(format!("p{owner} pays for {token}, which its journal does not say"));
+        let (state, owner) = (&self.state, self.owner);
+        let trouble = state.faults().payments;
+        state.service.lock().unwrap().sent.insert(token.clone(), owner);
+        state.say(|| format!("p{owner} pays for {token}"));
+        if !state.processes.is_written_down(owner, &token) {
+            state.violated(format!("p{owner} pays for {token}, which its journal does not say"));
         }
-        if world.chance(trouble / 4.0) {
+        if state.chance(trouble / 4.0) {
             sleep(self.way(trouble)).await;
             return Err(Lost::NotSent("connection refused".to_owned()));
         }
-        world.matters(owner);
-        if world.chance(trouble / 4.0) {
+        state.matters(owner);
+        if state.chance(trouble / 4.0) {
             self.silence().await;
             return Err(Lost::NoAnswer("connection reset on the way there".to_owned()));
         }
-        let at = world.now() + u64::try_from(self.way(trouble).as_millis()).unwrap();
+        let at = state.now() + u64::try_from(self.way(trouble).as_millis()).unwrap();
         let answered = self.inbox.send(at, token.clone(), sent.body);
         let said = answered.await.map_err(|_| Lost::NoAnswer("the service is gone".to_owned()))?;
         sleep(self.way(trouble)).await;
-        if world.chance(trouble / 3.0) {
+        if state.chance(trouble / 3.0) {
             self.silence().await;
             return Err(Lost::NoAnswer("connection reset on the way back".to_owned()));
         }
         let (status, body, cut) = self.garbled(said, trouble);
-        world.say(|| format!("p{owner} is answered about {token}: {status} {body}"));
+        state.say(|| format!("p{owner} is answered about {token}: {status} {body}"));
         if let Some(task) = named(&body) {
-            world.service.lock().unwrap().delivered.push((task, owner));
+            state.service.lock().unwrap().delivered.push((task, owner));
         }
-        world.matters(owner);
+        state.matters(owner);
         Ok(whole(status, Vec::new(), body.into_bytes(), cut))
     }
 
     /// What arrives of an answer to a paid call.
     fn garbled(&self, (status, body): Said, trouble: f64) -> (u16, String, bool) {
-        let (kind, end) = self.world.roll(|dice| {
-            let kind = if dice.chance(trouble / 2.0) { dice.below(7) } else { u64::MAX };
-            (kind, dice.below(body.len() as u64) as usize)
+        let (kind, end) = self.state.random(|rng| {
+            let kind = if rng.chance(trouble / 2.0) { rng.below(7) } else { u64::MAX };
+            (kind, rng.below(body.len() as u64) as usize)
         });
         match kind {
             0 => (502, "<html><title>Bad gateway</title></html>".to_owned(), false),
@@ -170,10 +146,10 @@ impl Wire {
     }
 
     async fn ask(&self, sent: Sent) -> Result<Answer, Lost> {
-        let trouble = self.world.weather().calls;
+        let trouble = self.state.faults().calls;
         sleep(self.way(trouble)).await;
-        if self.world.chance(trouble) {
-            let kind = self.world.below(8);
+        if self.state.chance(trouble) {
+            let kind = self.state.below(8);
             let page = |status, body: &str| Ok(whole(status, Vec::new(), body, false));
             return match kind {
                 0 => Err(Lost::NotSent("connection refused".to_owned())),
@@ -186,27 +162,27 @@ impl Wire {
                 _ => page(200, &envelope(455, "Maintenance").1),
             };
         }
-        let (status, body) = self.world.service.lock().unwrap().asked(self.world.now(), &sent.url, &sent.body);
-        self.world.say(|| format!("p{} asks {}: {body}", self.owner, sent.url.path()));
+        let (status, body) = self.state.service.lock().unwrap().asked(self.state.now(), &sent.url, &sent.body);
+        self.state.say(|| format!("p{} asks {}: {body}", self.owner, sent.url.path()));
         sleep(self.way(trouble)).await;
         Ok(whole(status, Vec::new(), body.into_bytes(), false))
     }
 
     async fn fetch(&self, sent: Sent) -> Result<Answer, Lost> {
-        let trouble = self.world.weather().files;
+        let trouble = self.state.faults().files;
         sleep(self.way(trouble)).await;
-        let kind = if self.world.chance(trouble) { self.world.below(6) } else { u64::MAX };
+        let kind = if self.state.chance(trouble) { self.state.below(6) } else { u64::MAX };
         match kind {
             0 => return Err(Lost::NoAnswer("connection reset".to_owned())),
             1 => return Ok(whole(200, Vec::new(), "<html>not a video</html>", false)),
             2 => return Ok(whole(503, Vec::new(), Vec::new(), false)),
             _ => {}
         }
-        let found = file(self.world.now(), &sent.url);
-        self.world.say(|| {
+        let found = file(self.state.now(), &sent.url);
+        self.state.say(|| {
             format!("p{} fetches {} from {}: {:?}", self.owner, sent.url, sent.from, found.as_ref().map(Vec::len))
         });
-        self.world.matters(self.owner);
+        self.state.matters(self.owner);
         let file = match found {
             Ok(file) => file,
             Err(status) => return Ok(whole(status, Vec::new(), Vec::new(), false)),
@@ -222,10 +198,10 @@ impl Wire {
 
     /// A connection that says nothing more, or ends.
     async fn silence(&self) {
-        if self.world.chance(0.5) {
+        if self.state.chance(0.5) {
             pending::<()>().await;
         }
-        let wait = self.world.roll(|dice| dice.ms(0, 30_000));
+        let wait = self.state.random(|rng| rng.ms(0, 30_000));
         sleep(wait).await;
     }
 }

@@ -1,8 +1,8 @@
-//! Many jobs in a row that are refused for the same reason: a mistake in what the whole batch asks for. The batch is paused,
-//! so that a night does not turn all of it into failures.
+//! Pauses a batch when many of its jobs in a row are refused for the same reason: a mistake in the whole batch, which would
+//! otherwise turn all of it into failures overnight.
 //!
-//! Counted in this process, batch by batch, in the order of the answers: refusals for the job's own sake with the same code
-//! and words, and none accepted in between. Other answers (the account's, or none) say nothing about it.
+//! Counted in this process, per batch, in the order of the answers: refusals that concern the job itself, with the same code
+//! and message, and no accepted job in between. Other answers do not count.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,46 +11,45 @@ use tracing::{error, warn};
 use veobatch_core::{BatchId, Outcome, Refusal, RefusalKind, Timestamp};
 use veobatch_ledger::{BatchFlag, BatchSummary, Ledger, LedgerError};
 
-/// So many in a row.
-const MANY: u32 = 10;
+/// Consecutive identical refusals that pause a batch.
+const MAX_STREAK: u32 = 10;
 
-/// Longest reason that is kept with the batch.
-const REASON: usize = 300;
+/// Longest reason stored with the batch, in characters.
+const MAX_REASON: usize = 300;
 
-/// What was refused lately.
+/// The current streak of each batch.
 #[derive(Debug, Default)]
 pub(crate) struct RefusalStreaks(Mutex<HashMap<String, Streak>>);
 
-/// Of one batch.
 #[derive(Debug, Default)]
 struct Streak {
     code: u16,
     message: String,
     count: u32,
-    /// It is being paused, once.
+    /// The batch is being paused, once.
     is_pausing: bool,
-    /// Attempts of before the last pause do not count.
+    /// Attempts from before the last pause do not count.
     since: Timestamp,
 }
 
 impl RefusalStreaks {
-    /// Takes the end of an attempt of `batch`, begun `at`, into account, and pauses the batch if it is one too many.
-    pub(crate) async fn weigh(&self, ledger: &dyn Ledger, batch: &BatchId, at: Timestamp, outcome: &Outcome) {
+    /// Counts the outcome of an attempt of `batch` that began `at`, and pauses the batch if the streak is too long.
+    pub(crate) async fn record(&self, ledger: &dyn Ledger, batch: &BatchId, at: Timestamp, outcome: &Outcome) {
         let Some(because) = self.count(batch, at, outcome) else { return };
         match pause(ledger, batch, because.clone()).await {
             Ok(now) => {
-                warn!(%batch, %because, "the batch is paused: correct it, or go on with `veobatch resume`");
+                warn!(%batch, %because, "paused the batch: correct it, or continue with `veobatch resume`");
                 self.forget(batch, now);
             }
             Err(error) => {
-                error!(%batch, %error, %because, "the batch could not be paused; the next refusal tries it again");
+                error!(%batch, %error, %because, "the batch could not be paused; the next refusal tries again");
                 self.streaks().entry(batch.folded()).or_default().is_pausing = false;
             }
         }
     }
 
-    /// What is paused begins anew when it is resumed, whoever paused it.
-    pub(crate) fn look(&self, batches: &[BatchSummary]) {
+    /// Resets the streaks of paused batches: once resumed, they are counted anew.
+    pub(crate) fn reset_paused(&self, batches: &[BatchSummary]) {
         let mut streaks = self.streaks();
         if !streaks.is_empty() {
             for batch in batches.iter().filter(|batch| batch.paused) {
@@ -61,7 +60,7 @@ impl RefusalStreaks {
         }
     }
 
-    /// Why the batch is to be paused, if it is.
+    /// The reason to pause the batch, if its streak is too long.
     fn count(&self, batch: &BatchId, at: Timestamp, outcome: &Outcome) -> Option<String> {
         let mut streaks = self.streaks();
         match outcome {
@@ -74,8 +73,8 @@ impl RefusalStreaks {
                     (streak.code, streak.message, streak.count) = (*code, message.clone(), 0);
                 }
                 streak.count += 1;
-                streak.is_pausing = streak.count >= MANY;
-                let words: String = message.chars().take(REASON).collect();
+                streak.is_pausing = streak.count >= MAX_STREAK;
+                let words: String = message.chars().take(MAX_REASON).collect();
                 streak.is_pausing.then(|| format!("{} jobs in a row were refused: {words} ({code})", streak.count))
             }
             Outcome::Accepted(_) => {
@@ -97,7 +96,7 @@ impl RefusalStreaks {
     }
 }
 
-/// Returns when it was paused: everything that was granted by then was granted before.
+/// Returns when it was paused: everything granted by then was granted before the pause.
 async fn pause(ledger: &dyn Ledger, batch: &BatchId, because: String) -> Result<Timestamp, LedgerError> {
     ledger.update_batch(batch, &BatchFlag::PausedBecause(because).into()).await?;
     Ok(ledger.info().await?.now)
@@ -182,9 +181,9 @@ mod tests {
             terms: BatchSettings::default(),
             credits: Credits::default(),
         };
-        refusals.look(&[summary(true)]);
+        refusals.reset_paused(&[summary(true)]);
         assert_eq!(paused_after(&refusals, "n", &vec![no.clone(); 9]), None);
-        refusals.look(&[summary(false)]);
+        refusals.reset_paused(&[summary(false)]);
         assert_eq!(paused_after(&refusals, "n", &[no]), Some(1));
     }
 }

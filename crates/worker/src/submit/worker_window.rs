@@ -1,7 +1,7 @@
 //! When this process submits for batches that have no window of their own (`worker --window`).
 //!
-//! While it is closed, submissions are claimed for batches with a window of their own only; if there is none, nothing is
-//! asked for. Which batches those are is looked at by the maintenance, the time right before each claim.
+//! While the window is closed, submissions are claimed only for batches with a window of their own; if there are none,
+//! nothing is claimed. Which batches those are is refreshed periodically, the time is checked right before each claim.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,7 +9,7 @@ use tracing::info;
 use veobatch_core::{BatchId, Schedule, TimeRange, Timestamp, Window};
 use veobatch_ledger::BatchSummary;
 
-/// The hours of one process.
+/// The window of one process.
 #[derive(Debug)]
 pub(crate) struct WorkerWindow {
     window: Option<Window>,
@@ -18,20 +18,19 @@ pub(crate) struct WorkerWindow {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// The present stretch, or the next one.
+    /// The current opening, or the next one.
     range: Option<TimeRange>,
     /// Batches with a window of their own.
     own: Vec<BatchId>,
-    /// Whether it was open when somebody asked last.
+    /// Whether it was open at the last check.
     was_open: Option<bool>,
 }
 
 /// For which batches submissions may be claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Allowed {
-    /// For all.
     All,
-    /// For these, until the hours begin.
+    /// Only for these, until the window opens at this time.
     Only(Vec<BatchId>, Timestamp),
 }
 
@@ -40,13 +39,13 @@ impl WorkerWindow {
         Self { window, known: Mutex::default() }
     }
 
-    /// Whether it ever matters what time it is.
+    /// Whether there is a window.
     pub(crate) fn is_limited(&self) -> bool {
         self.window.is_some()
     }
 
-    /// Takes note of which batches have a window of their own.
-    pub(crate) fn look(&self, batches: &[BatchSummary]) {
+    /// Refreshes which batches have a window of their own.
+    pub(crate) fn refresh(&self, batches: &[BatchSummary]) {
         if self.window.is_none() {
             return;
         }
@@ -58,7 +57,7 @@ impl WorkerWindow {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).own = own;
     }
 
-    /// For which batches submissions may be claimed at `now`; says it once when the hours begin and end.
+    /// For which batches submissions may be claimed at `now`. Logs once when the window opens and closes.
     pub(crate) fn allowed(&self, now: Timestamp) -> Allowed {
         let Some(window) = &self.window else { return Allowed::All };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,9 +66,9 @@ impl WorkerWindow {
         let is_open = range.contains(now);
         if known.was_open.replace(is_open) != Some(is_open) {
             if is_open {
-                info!(%window, "this worker's hours have begun: it submits for every batch");
+                info!(%window, "this worker's window is open: it submits for every batch");
             } else {
-                info!(%window, "outside of this worker's hours it submits only for batches with a window of their own");
+                info!(%window, "this worker's window is closed: it submits only for batches with a window of their own");
             }
         }
         if is_open { Allowed::All } else { Allowed::Only(known.own.clone(), range.from) }
@@ -104,17 +103,22 @@ mod tests {
 
     #[test]
     fn outside_of_its_hours_a_worker_submits_for_batches_with_a_window_of_their_own_only() {
-        let hours = WorkerWindow::new(Some(Window::parse("22:00-06:00 Europe/Berlin").unwrap()));
+        let window = WorkerWindow::new(Some(Window::parse("22:00-06:00 Europe/Berlin").unwrap()));
         let day = at("2026-11-23T12:00:00Z");
         let opens = at("2026-11-23T21:00:00Z");
-        assert_eq!(hours.allowed(day), Allowed::Only(Vec::new(), opens));
+        assert_eq!(window.allowed(day), Allowed::Only(Vec::new(), opens));
         let started = "start 2026-11-23 10:00 UTC";
-        hours.look(&[batch("a", ""), batch("b", "window 09:00-17:00 UTC"), batch("c", started), batch("d", "broken")]);
-        assert_eq!(hours.allowed(day), Allowed::Only(vec![BatchId::parse("b").unwrap()], opens));
-        assert_eq!(hours.allowed(opens), Allowed::All);
-        assert_eq!(hours.allowed(at("2026-11-24T04:59:59Z")), Allowed::All);
+        window.refresh(&[
+            batch("a", ""),
+            batch("b", "window 09:00-17:00 UTC"),
+            batch("c", started),
+            batch("d", "broken"),
+        ]);
+        assert_eq!(window.allowed(day), Allowed::Only(vec![BatchId::parse("b").unwrap()], opens));
+        assert_eq!(window.allowed(opens), Allowed::All);
+        assert_eq!(window.allowed(at("2026-11-24T04:59:59Z")), Allowed::All);
         assert_eq!(
-            hours.allowed(at("2026-11-24T05:00:00Z")),
+            window.allowed(at("2026-11-24T05:00:00Z")),
             Allowed::Only(vec![BatchId::parse("b").unwrap()], at("2026-11-24T21:00:00Z"))
         );
         assert_eq!(WorkerWindow::new(None).allowed(day), Allowed::All);

@@ -1,31 +1,31 @@
 //! Makes finished jobs compact once they are old enough, in bounded steps that any number of workers may take at once.
 //!
-//! Nothing is scanned: the ledger lists the done jobs that are not compact, in file order, which is about the order in
-//! which they were done. A pass over a batch ends at the first that is not old enough.
+//! Nothing is scanned: the ledger lists the done jobs that are not compact, in file order, which is roughly the order in which
+//! they were done. A pass through a batch ends at the first job that is not old enough.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 use veobatch_core::{BatchId, JobId, StateName, Timestamp, millis};
-use veobatch_ledger::{BatchSummary, Batches, Compaction, JobFilter, Ledger, LedgerError, Stored};
+use veobatch_ledger::{BatchSummary, Compaction, JobFilter, Ledger, LedgerError, SharedLedger, Stored};
 
-use crate::runtime::worker::Worker;
-use crate::upkeep::PeriodicTask;
-use crate::upkeep::maintenance::{SELDOM, SHORT};
+use crate::runtime::supervise::{IDLE_INTERVAL, PeriodicTask, SHORT_TICK_LIMIT};
+use crate::upkeep::batches::Batches;
 
-/// Jobs that are read and made compact at a time.
+/// Jobs read and made compact per page.
 const PAGE: usize = 200;
 
-/// Pages and batches that one step looks at: a worker looks every few seconds.
-const STEP: usize = 16;
+/// Pages per tick.
+const PAGES_PER_TICK: usize = 16;
 
-/// Between two ways round, unless jobs are old enough sooner.
-const REST: Duration = Duration::from_secs(60);
+/// Interval between two rounds through the batches, unless jobs are old enough sooner.
+const ROUND_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Makes every job of `batch` compact that is done for `age`, and returns how many this call made so. Those with strays
+/// Makes every job of `batch` compact that has been done for `age`, and returns how many this call made so. Jobs with strays
 /// are left as they are.
 pub async fn compact(ledger: &dyn Ledger, batch: &BatchId, age: Duration) -> Result<u64, LedgerError> {
     let (mut compacted, mut after) = (0, None);
@@ -39,7 +39,7 @@ pub async fn compact(ledger: &dyn Ledger, batch: &BatchId, age: Duration) -> Res
     }
 }
 
-/// Makes one page compact. Returns how many were, and the job to go on after if there may be more.
+/// Makes one page compact. Returns how many jobs it made compact, and the job to continue after if there may be more.
 async fn page(
     ledger: &dyn Ledger,
     batch: &BatchId,
@@ -60,47 +60,50 @@ fn compaction(stored: &Stored) -> Option<Compaction> {
     Some(Compaction { job: stored.job, version: stored.version, body })
 }
 
-/// One worker's way round the batches in which something may be old enough.
+/// Makes old jobs compact, round by round.
 #[derive(Debug)]
 pub(crate) struct Compactor {
+    ledger: SharedLedger,
+    batches: Arc<Batches>,
     age: Option<Duration>,
-    /// What is left of this way round; the first from `after` one of its jobs on.
+    /// Batches left in this round; the first is continued after the job `after`.
     left: VecDeque<BatchId>,
     after: Option<JobId>,
-    /// When the next way round begins.
+    /// When the next round begins.
     begin: Instant,
 }
 
 impl Compactor {
-    pub(crate) fn new(age: Option<Duration>) -> Self {
-        Self { age, left: VecDeque::new(), after: None, begin: Instant::now() }
+    pub(crate) fn new(ledger: SharedLedger, batches: Arc<Batches>, age: Option<Duration>) -> Self {
+        Self { ledger, batches, age, left: VecDeque::new(), after: None, begin: Instant::now() }
     }
 
-    /// Looks at some batches, from where the last step ended: those that are `active`, and those that are at rest for so
-    /// long that all of them is old enough. Also clears away what forgotten ones left behind.
-    async fn step(&mut self, ledger: &dyn Ledger, active: &[BatchSummary]) {
+    /// Continues where the last step ended, with the active batches and those at rest for so long that all of their jobs are
+    /// old enough. Also clears what forgotten batches left behind.
+    async fn step(&mut self) {
         if self.left.is_empty() && Instant::now() < self.begin {
             return;
         }
-        if let Err(error) = self.walk(ledger, active).await {
-            // Nobody waits for it, and all else goes on.
+        if let Err(error) = self.walk().await {
+            // Nobody waits for it.
             warn!(%error, "finished jobs could not be made compact");
             self.left.clear();
-            self.begin = Instant::now() + REST;
+            self.begin = Instant::now() + ROUND_INTERVAL;
         } else if self.left.is_empty() {
-            self.begin = Instant::now() + self.age.map_or(REST, |age| age.min(REST));
+            self.begin = Instant::now() + self.age.map_or(ROUND_INTERVAL, |age| age.min(ROUND_INTERVAL));
         }
     }
 
-    async fn walk(&mut self, ledger: &dyn Ledger, active: &[BatchSummary]) -> Result<(), LedgerError> {
+    async fn walk(&mut self) -> Result<(), LedgerError> {
+        let ledger = self.ledger.as_ref();
         if self.left.is_empty() {
             clear(ledger).await?;
         }
         let Some(age) = self.age else { return Ok(()) };
         if self.left.is_empty() {
-            (self.left, self.after) = (candidates(ledger, active, age).await?, None);
+            (self.left, self.after) = (candidates(ledger, &self.batches.latest(), age).await?, None);
         }
-        for _ in 0..STEP {
+        for _ in 0..PAGES_PER_TICK {
             let Some(batch) = self.left.front() else { break };
             let (compacted, next) = page(ledger, batch, self.after.as_ref(), age).await?;
             if compacted > 0 {
@@ -115,23 +118,23 @@ impl Compactor {
     }
 }
 
-/// Batches in which some done job may be older than `age`.
+/// Batches in which a done job may be older than `age`.
 async fn candidates(
     ledger: &dyn Ledger,
     active: &[BatchSummary],
     age: Duration,
 ) -> Result<VecDeque<BatchId>, LedgerError> {
     let now = ledger.info().await?.now;
-    // As old as that counts.
+    // A job that is exactly that old counts.
     let before = Timestamp::from_millis((now.as_millis() + 1).saturating_sub(millis(age)));
-    let rested = ledger.list(&Batches::Whole { before }).await?;
+    let rested = ledger.list(&veobatch_ledger::Batches::Whole { before }).await?;
     let active = active.iter().filter(|batch| batch.count(StateName::Done) > 0);
     Ok(active.chain(&rested).map(|batch| batch.batch.clone()).collect())
 }
 
-/// Clears away some of what forgotten batches left behind, if whoever had them forgotten did not come so far.
+/// Clears some of what forgotten batches left behind, in case the process that forgot them did not finish.
 async fn clear(ledger: &dyn Ledger) -> Result<(), LedgerError> {
-    for _ in 0..STEP {
+    for _ in 0..PAGES_PER_TICK {
         if !ledger.forget(None).await? {
             break;
         }
@@ -145,18 +148,18 @@ impl PeriodicTask for Compactor {
         "make finished jobs compact"
     }
 
-    /// A step goes on where the last one ended, or was cut off.
-    fn limit(&self) -> Duration {
-        4 * SHORT
+    /// A step continues where the last one ended or was cancelled.
+    fn time_limit(&self) -> Duration {
+        4 * SHORT_TICK_LIMIT
     }
 
-    async fn turn(&mut self, worker: &Worker) -> Result<Duration, LedgerError> {
-        self.step(worker.ledger.as_ref(), &worker.batches.latest()).await;
-        Ok(SELDOM)
+    async fn tick(&mut self) -> Result<Duration, LedgerError> {
+        self.step().await;
+        Ok(IDLE_INTERVAL)
     }
 
-    /// What ended with the worker itself.
-    async fn last(&mut self, worker: &Worker) {
-        self.step(worker.ledger.as_ref(), &worker.batches.latest()).await;
+    /// What finished last may be old enough as well.
+    async fn on_shutdown(&mut self) {
+        self.step().await;
     }
 }

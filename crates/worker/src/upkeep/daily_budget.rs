@@ -1,55 +1,49 @@
-//! Says when the days of the daily budget begin and end.
+//! Begins the days of the daily budget.
 //!
-//! The ledger holds what a day may cost exactly, and knows no time zones: once the day that it counts is over it grants
-//! nothing until a worker says when the present one ends. Any worker does, and all of them say the same.
+//! The ledger enforces exactly what a day may cost, and knows no time zones: once its current day is over, it grants nothing
+//! until a worker tells it when the next one ends. Any worker may, and all of them say the same.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::Instant;
 use tracing::{error, info};
 use veobatch_core::Zone;
 use veobatch_ledger::{Account, AccountUpdate, Day, LedgerError};
 
-use crate::runtime::worker::Worker;
-use crate::upkeep::PeriodicTask;
-use crate::upkeep::maintenance::{SELDOM, SHORT};
+use crate::runtime::context::Context;
+use crate::runtime::supervise::{IDLE_INTERVAL, PeriodicTask, SHORT_TICK_LIMIT};
 
-/// Between two looks at a day that is over.
-const SOON: Duration = Duration::from_secs(1);
+/// Shortest interval, while a day is over.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// When the day that is counted is over, as far as this process knows.
-#[derive(Debug, Default)]
+/// Begins days.
+#[derive(Debug)]
 pub(crate) struct DailyBudget {
-    over: Option<Instant>,
+    context: Arc<Context>,
 }
 
 impl DailyBudget {
-    /// Begins the present day, if the one that is counted is over.
-    async fn step(&mut self, worker: &Worker, account: &Account) -> Result<(), LedgerError> {
-        let Some(daily) = &account.daily else {
-            self.over = None;
-            return Ok(());
-        };
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
+    /// Begins the current day, if the one in the ledger is over. Returns how much was left of that.
+    async fn begin_day(&self, account: &Account) -> Result<Option<Duration>, LedgerError> {
+        let Some(daily) = &account.daily else { return Ok(None) };
         let left = daily.day.until.since(account.calendar);
-        self.over = Some(Instant::now() + left.max(SOON));
         if !left.is_zero() {
-            return Ok(());
+            return Ok(Some(left));
         }
         let name = &daily.budget.zone;
         let Some(range) = Zone::parse(name).ok().and_then(|zone| zone.day_of(account.calendar)) else {
-            error!(zone = %name, "the days of the daily budget cannot be told; set it anew with --daily-budget");
-            return Ok(());
+            error!(zone = %name, "the days of the daily budget cannot be computed; set it again with --daily-budget");
+            return Ok(Some(left));
         };
         let day = Some(Day { zone: name.clone(), range });
-        worker.ledger.update_account(&AccountUpdate { day, ..AccountUpdate::default() }).await?;
-        info!(budget = %daily.budget.credits, zone = %name, until = %range.until, "a new day of the daily budget");
-        Ok(())
-    }
-
-    /// How long until a look at it is worth while, if it is before `gap` has passed.
-    fn within(&self, gap: Duration) -> Duration {
-        self.over.map_or(gap, |over| over.saturating_duration_since(Instant::now()).min(gap))
+        self.context.ledger.update_account(&AccountUpdate { day, ..AccountUpdate::default() }).await?;
+        info!(budget = %daily.budget.credits, zone = %name, until = %range.until, "a new day of the daily budget begins");
+        Ok(Some(left))
     }
 }
 
@@ -59,13 +53,13 @@ impl PeriodicTask for DailyBudget {
         "begin the days of the daily budget"
     }
 
-    fn limit(&self) -> Duration {
-        SHORT
+    fn time_limit(&self) -> Duration {
+        SHORT_TICK_LIMIT
     }
 
-    async fn turn(&mut self, worker: &Worker) -> Result<Duration, LedgerError> {
-        let account = worker.ledger.account(0).await?;
-        self.step(worker, &account).await?;
-        Ok(self.within(SELDOM))
+    async fn tick(&mut self) -> Result<Duration, LedgerError> {
+        let account = self.context.ledger.account(0).await?;
+        let left = self.begin_day(&account).await?;
+        Ok(left.map_or(IDLE_INTERVAL, |left| left.clamp(MIN_INTERVAL, IDLE_INTERVAL)))
     }
 }

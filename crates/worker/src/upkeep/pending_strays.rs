@@ -1,27 +1,27 @@
-//! Whether tasks beside their jobs' own are still followed or saved, once the jobs themselves are at rest.
+//! Whether strays are still being followed or saved, once the jobs themselves are at rest.
 //!
-//! The counts of a batch do not tell. What is due in a lane does, for the whole ledger; only if that is something, and only
-//! some batches are asked about, their settled jobs are looked through, once.
+//! The counts of a batch do not show that. What is due in a lane does, for the whole ledger; only if something is due, and only
+//! certain batches matter, their settled jobs are read, once.
 
 use veobatch_core::{BatchId, JobKey, Lane, StateName};
 use veobatch_ledger::{JobFilter, Ledger, LedgerError, Lookup};
 
 use crate::runtime::leases::LEASE;
 
-/// Jobs that are read at a time.
+/// Jobs read per page.
 const PAGE: usize = 200;
 
-/// The jobs with strays that somebody waits for, once they were looked for.
+/// The jobs with open strays in the awaited batches, once they were searched for.
 #[derive(Debug, Default)]
 pub(crate) struct PendingStrays(Option<Vec<JobKey>>);
 
 impl PendingStrays {
-    /// The batches move again: what was found is no longer all.
+    /// The batches move again: there may be more strays.
     pub(crate) fn forget(&mut self) {
         self.0 = None;
     }
 
-    /// True if nothing of `batches` (all, if none are named) is followed or saved any more. They are at rest.
+    /// Whether nothing of `batches` (`None`: all) is being followed or saved any more. Their jobs are at rest.
     pub(crate) async fn are_over(
         &mut self,
         ledger: &dyn Ledger,
@@ -44,7 +44,7 @@ impl PendingStrays {
     }
 }
 
-/// Whether anything is due, now or later, in the lanes of what is paid for. A claim of nothing tells.
+/// Whether anything is due, now or later, in the lanes of paid tasks. A claim of zero jobs tells.
 async fn is_anything_due(ledger: &dyn Ledger) -> Result<bool, LedgerError> {
     for lane in [Lane::Follow, Lane::Save] {
         if ledger.claim(lane, 0, LEASE).await?.1.is_some() {

@@ -18,7 +18,7 @@ fn before(now: Timestamp, ago: Duration) -> Timestamp {
     Timestamp::from_millis(now.as_millis() - millis(ago))
 }
 
-/// WorkerWindow in which the present minute lies, or does not.
+/// Hours in which the present minute lies, or does not.
 fn window(now: Timestamp, is_open: bool) -> Window {
     let minutes = |ahead: u64| (now.as_millis() / 60_000 + ahead) % 1440;
     let clock = |minutes: u64| format!("{:02}:{:02}", minutes / 60, minutes % 60);

@@ -66,9 +66,9 @@ async fn an_index_is_found_wherever_it_is_and_little_else_is_fetched() {
     assert_eq!((picture, parts), (Some(UHD), vec!["0-65535".to_owned()]));
     let (picture, parts) = read(file(&[media.clone(), index()]), true).await;
     let at = 24 + media.len();
-    assert_eq!((picture, parts), (Some(UHD), vec!["0-65535".to_owned(), format!("{at}-{}", at + SOME - 1)]));
+    assert_eq!((picture, parts), (Some(UHD), vec!["0-65535".to_owned(), format!("{at}-{}", at + READ_BYTES - 1)]));
     // One that begins in what was fetched, and ends behind it.
-    let filler = part(b"free", &vec![0; SOME - 100]);
+    let filler = part(b"free", &vec![0; READ_BYTES - 100]);
     let (picture, parts) = read(file(&[filler, index(), media]), true).await;
     assert_eq!((picture, parts.len()), (Some(UHD), 2));
 }

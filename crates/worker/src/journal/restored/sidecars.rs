@@ -11,7 +11,7 @@ use veobatch_core::{
 use veobatch_ledger::{Change, Changed, Ledger, LedgerError, Lookup, change};
 
 use crate::WorkError;
-use crate::journal::replay::Told;
+use crate::journal::replay::Replayed;
 use crate::runtime::backoff::Backoff;
 use crate::runtime::{blocking, random};
 use crate::save::sidecar::{self, Found, Sidecar};
@@ -22,13 +22,13 @@ pub(super) async fn tell(
     policy: &PollPolicy,
     output: &Path,
     backoff: &mut Backoff,
-) -> Result<Told, WorkError> {
+) -> Result<Replayed, WorkError> {
     let unreadable = |error: io::Error| {
         WorkError::Directory(format!("the sidecars in {} cannot be read: {error}", output.display()))
     };
     let root = output.to_owned();
     let folders = blocking::run(move || folders(&root)).await.flatten().map_err(unreadable)?;
-    let mut told = Told::everything();
+    let mut told = Replayed::everything();
     for (batch, folder) in folders {
         let at = folder.clone();
         let saved = blocking::run(move || saved_in(&at, &batch)).await.flatten().map_err(unreadable)?;
@@ -76,7 +76,7 @@ fn saved_in(folder: &Path, batch: &BatchId) -> io::Result<Vec<Saved>> {
         let Found::Sidecar(sidecar) = sidecar::read(folder, stem)? else { continue };
         let Some(job) = JobId::parse(&sidecar.job).ok().filter(|_| sidecar.batch == batch.as_str()) else { continue };
         let is_own = stem == job.as_str();
-        let is_whole = is_own && sidecar.are_there(folder)?;
+        let is_whole = is_own && sidecar.has_files(folder)?;
         saved.push((!is_own, Saved { key: JobKey { batch: batch.clone(), job }, sidecar: *sidecar, is_whole }));
     }
     saved.sort_by_key(|(is_beside, _)| *is_beside);
@@ -88,7 +88,7 @@ async fn tell_one(
     policy: &PollPolicy,
     saved: &Saved,
     backoff: &mut Backoff,
-    told: &mut Told,
+    told: &mut Replayed,
 ) -> Result<(), WorkError> {
     let Saved { key, sidecar, is_whole } = saved;
     let stored = match ledger.find(Lookup::Name(key)).await {

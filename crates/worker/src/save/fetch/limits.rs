@@ -1,16 +1,16 @@
-//! How much of a file host is put up with: a file that never ends, and one that comes in drops.
+//! Limits on downloads, against files that never end and hosts that send almost nothing.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 use veobatch_api::DownloadError;
 
-use crate::Downloads;
+use crate::options::Downloads;
 
-/// A video of some seconds has a few dozen MB; 30 s of 4k may have ten times as much. Four GiB are no video of this service.
+/// A video of a few seconds has some dozen MB; 30 s of 4k may have ten times as much. No video of this service has 4 GiB.
 ///
-/// The lowest rate is that of a bad telephone line, and the whole time is enough for 4 GiB at 600 KiB/s. Where a file host
-/// knows ranges, what comes too late is not lost: the next try goes on where the last one ended.
+/// The lowest rate is that of a poor telephone line, and the total time suffices for 4 GiB at 600 KiB/s. If the file host
+/// supports ranges, nothing is lost at the time limit: the next try resumes.
 impl Default for Downloads {
     fn default() -> Self {
         Self {
@@ -22,7 +22,7 @@ impl Default for Downloads {
     }
 }
 
-/// How one download keeps the limits. Only the waiting for the host counts against its rate.
+/// Watches one download. Only the time spent waiting for the host counts against its rate.
 #[derive(Debug)]
 pub(super) struct Watch<'a> {
     limits: &'a Downloads,
@@ -36,17 +36,17 @@ impl<'a> Watch<'a> {
         Self { limits, began: Instant::now(), waited: Duration::ZERO, came: 0 }
     }
 
-    /// Whether the time for the whole is over.
+    /// Whether the total time is over.
     pub(super) fn is_over(&self) -> bool {
         self.began.elapsed() > self.limits.within
     }
 
-    /// Whether `bytes` are more than a file may have.
+    /// Whether a file of `bytes` is too large.
     pub(super) fn is_too_much(&self, bytes: u64) -> bool {
         bytes > self.limits.largest
     }
 
-    /// So many bytes came after so long a wait.
+    /// `bytes` arrived after waiting for `waited`.
     pub(super) fn came(&mut self, bytes: u64, waited: Duration) -> Result<(), DownloadError> {
         let transfer = |message| Err(DownloadError::Transfer { message, retry_after: None });
         if self.is_over() {
@@ -58,19 +58,19 @@ impl<'a> Watch<'a> {
         }
         let (waited, came) = (std::mem::take(&mut self.waited), std::mem::take(&mut self.came));
         if u128::from(came) * 1000 < u128::from(self.limits.slowest) * waited.as_millis() {
-            return transfer(format!("it comes in drops: {} KiB in {} s", came >> 10, waited.as_secs()));
+            return transfer(format!("the host is too slow: {} KiB in {} s", came >> 10, waited.as_secs()));
         }
         Ok(())
     }
 }
 
-/// Why a file of so many `bytes`, or more of them, is not fetched; `None` if it is not too large.
+/// Why a file of at least `bytes` is not fetched; `None` if it is not too large.
 pub(super) fn too_large(limits: &Downloads, bytes: u64) -> Option<String> {
     let (has, most) = (size(bytes), size(limits.largest));
     (bytes > limits.largest).then(|| format!("it has {has} or more, and --max-download-size is {most}"))
 }
 
-/// In whole units, rounded up.
+/// A size in whole units, rounded up.
 fn size(bytes: u64) -> String {
     if bytes < 10 << 20 {
         format!("{} KiB", bytes.div_ceil(1 << 10))

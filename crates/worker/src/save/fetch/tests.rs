@@ -63,7 +63,7 @@ async fn a_file_that_is_too_large_is_not_fetched_further_than_that_is_known() {
     let told = ("content-length: 4000000", Vec::new(), true);
     for (line, file, is_more) in [(CLOSE, file.clone(), false), (CLOSE, file, true), told] {
         let too_large = fetched(dir.path(), (line, file, is_more), &limits);
-        let too_large = tokio::time::timeout(SILENCE / 2, too_large).await.expect("it waits for more");
+        let too_large = tokio::time::timeout(READ_TIMEOUT / 2, too_large).await.expect("it waits for more");
         let (Err(SaveError::Transfer(why)), 1) = too_large else { panic!() };
         assert!(why.contains("the file is not fetched") && why.contains("--max-download-size"), "{why}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing of it is left");

@@ -1,14 +1,25 @@
-//! The boxes that an MP4 is made of: each has its size, a kind of four letters, and content, often boxes again.
+//! The boxes that an MP4 is made of: each has a size, a four-letter kind, and content, often boxes again.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 
-use super::CheckError::{self, NotAVideo};
+use self::CheckError::NotAVideo;
 
-/// Boxes that are looked at in one box; a real file has dozens, a fragmented one thousands.
-const MOST_BOXES: usize = 100_000;
+/// Why a file was not accepted as a video.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CheckError {
+    /// It is not a video, or not a complete one. Completes "the data is not a whole video: it …".
+    #[error("{0}")]
+    NotAVideo(&'static str),
+    /// It could not be read.
+    #[error("{0}")]
+    Unreadable(#[from] io::Error),
+}
 
-/// Largest table that is read; one of an hour of video has 1 MiB.
-const LARGEST_TABLE: u64 = 64 << 20;
+/// Most boxes in one box; a real file has dozens, a fragmented one thousands.
+const MAX_BOXES: usize = 100_000;
+
+/// Largest table that is read, in bytes; that of an hour of video has 1 MiB.
+const MAX_TABLE: u64 = 64 << 20;
 
 pub(super) const BROKEN: CheckError = NotAVideo("is cut off, or its parts do not add up");
 
@@ -21,14 +32,14 @@ pub(super) struct Part {
     pub(super) end: u64,
 }
 
-/// Calls `visit` for each box in `parent`, which they must fill exactly.
+/// Calls `visit` for each box in `parent`, which the boxes must fill exactly.
 pub(super) fn each<R: Read + Seek>(
     file: &mut R,
     parent: Part,
     mut visit: impl FnMut(&mut R, Part) -> Result<(), CheckError>,
 ) -> Result<(), CheckError> {
     let mut at = parent.begin;
-    for _ in 0..MOST_BOXES {
+    for _ in 0..MAX_BOXES {
         if at == parent.end {
             return Ok(());
         }
@@ -46,7 +57,7 @@ pub(super) fn each<R: Read + Seek>(
         visit(file, Part { kind, start: at, begin: at + header, end: at + size })?;
         at += size;
     }
-    Err(NotAVideo("has more parts than any video"))
+    Err(NotAVideo("has more boxes than any video"))
 }
 
 /// The `N` bytes at `at`.
@@ -57,7 +68,7 @@ pub(super) fn read<R: Read + Seek, const N: usize>(file: &mut R, at: u64) -> Res
     Ok(bytes)
 }
 
-/// The fields of one box, read from its first to its last. Nothing is there beyond its end.
+/// The fields of one box, read in order. Reading beyond its end yields `None`.
 #[derive(Debug)]
 pub(super) struct Fields {
     bytes: Vec<u8>,
@@ -65,10 +76,9 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// Those of `part`.
     pub(super) fn of<R: Read + Seek>(file: &mut R, part: Part) -> Result<Self, CheckError> {
         let length = part.end - part.begin;
-        if length > LARGEST_TABLE {
+        if length > MAX_TABLE {
             return Err(NotAVideo("has a larger index than any video"));
         }
         let mut bytes = Vec::new();
@@ -103,20 +113,20 @@ impl Fields {
         self.next().map(u64::from_be_bytes)
     }
 
-    /// A version, and flags.
+    /// The version and the flags.
     pub(super) fn version(&mut self) -> Option<(u8, u32)> {
         let word = self.u32()?;
         let [version, ..] = word.to_be_bytes();
         Some((version, word & 0x00ff_ffff))
     }
 
-    /// Leaves out so many bytes.
+    /// Skips `bytes`.
     pub(super) fn skip(&mut self, bytes: usize) -> Option<()> {
         self.at = self.at.checked_add(bytes).filter(|at| *at <= self.bytes.len())?;
         Some(())
     }
 
-    /// How many bytes are left.
+    /// Bytes that are left.
     pub(super) fn left(&self) -> usize {
         self.bytes.len().saturating_sub(self.at)
     }

@@ -1,4 +1,4 @@
-//! The samples of a fragmented file: pieces, each with an index of its own (`moof`) before its media data.
+//! The samples of a fragmented file: fragments, each with an index of its own (`moof`) before its media data.
 //!
 //! ```text
 //! moov [ mvex [ trex (usual size) ] ] │ moof [ traf [ tfhd (track, usual size, base) │ trun (sizes) … ] … ] │ mdat │ moof …
@@ -7,17 +7,16 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 
-use super::CheckError;
-use super::boxes::{BROKEN, Fields, Part, each};
+use super::boxes::{BROKEN, CheckError, Fields, Part, each};
 use super::samples::Media;
 
 /// The usual size of a sample, by track (`trex`).
 pub(super) type Usual = BTreeMap<u32, u32>;
 
-/// How many samples were found, by track.
+/// Number of samples found, by track.
 pub(super) type Counts = BTreeMap<u32, u64>;
 
-/// What a `moov` says of the fragments that follow.
+/// The usual sample sizes that a `moov` gives for the fragments that follow.
 pub(super) fn usual<R: Read + Seek>(file: &mut R, movie: Part) -> Result<Usual, CheckError> {
     let mut usual = Usual::new();
     each(file, movie, |file, part| match &part.kind {
@@ -27,7 +26,7 @@ pub(super) fn usual<R: Read + Seek>(file: &mut R, movie: Part) -> Result<Usual, 
                 let mut read = || {
                     fields.version()?;
                     let track = fields.u32()?;
-                    // Which description, and how long a sample lasts.
+                    // Sample description and duration.
                     fields.skip(8)?;
                     Some((track, fields.u32()?))
                 };
@@ -41,7 +40,7 @@ pub(super) fn usual<R: Read + Seek>(file: &mut R, movie: Part) -> Result<Usual, 
     Ok(usual)
 }
 
-/// Counts the samples of the fragment `moof`, all of whose data `media` holds.
+/// Counts the samples of the fragment `moof`; fails unless `media` contains all of their data.
 pub(super) fn check<R: Read + Seek>(
     file: &mut R,
     moof: Part,
@@ -49,7 +48,7 @@ pub(super) fn check<R: Read + Seek>(
     media: &Media,
     counts: &mut Counts,
 ) -> Result<(), CheckError> {
-    // Where nothing else is said, a track's data follow those of the one before.
+    // By default, a track's data follow those of the track before.
     let mut after = moof.start;
     each(file, moof, |file, part| {
         if part.kind != *b"traf" {
@@ -66,7 +65,7 @@ pub(super) fn check<R: Read + Seek>(
                 b"trun" => {
                     let header = of.as_ref().ok_or(BROKEN)?;
                     let run = Run::read(Fields::of(file, part)?, header, after).ok_or(BROKEN)?;
-                    media.holds(run.at, run.bytes)?;
+                    media.require(run.at, run.bytes)?;
                     after = run.at.checked_add(run.bytes).ok_or(BROKEN)?;
                     if run.bytes > 0 {
                         *counts.entry(header.track).or_default() += run.samples;
@@ -79,7 +78,7 @@ pub(super) fn check<R: Read + Seek>(
     })
 }
 
-/// What holds for all runs of a track in one fragment.
+/// What applies to all runs of a track in one fragment.
 struct Header {
     track: u32,
     base: u64,
@@ -107,7 +106,7 @@ impl Header {
     }
 }
 
-/// Samples that follow each other.
+/// Consecutive samples.
 struct Run {
     at: u64,
     bytes: u64,

@@ -1,4 +1,4 @@
-//! Where a track's samples are, by its tables, and whether all of that is there.
+//! Where a track's samples are according to its tables, and whether their data are there.
 //!
 //! ```text
 //! stsz: size of each sample    stsc: samples in each chunk    stco, co64: where each chunk begins
@@ -6,7 +6,7 @@
 
 use std::io::{Read, Seek};
 
-use super::CheckError::{self, NotAVideo};
+use super::boxes::CheckError::{self, NotAVideo};
 use super::boxes::{BROKEN, Fields, Part};
 
 /// The media data of a file: the contents of its `mdat` boxes.
@@ -22,8 +22,8 @@ impl Media {
         self.0.is_empty()
     }
 
-    /// An error unless the `length` bytes at `at` are among them.
-    pub(super) fn holds(&self, at: u64, length: u64) -> Result<(), CheckError> {
+    /// Fails unless the media data contain the `length` bytes at `at`.
+    pub(super) fn require(&self, at: u64, length: u64) -> Result<(), CheckError> {
         let end = at.checked_add(length);
         let is_in = |(from, to): &(u64, u64)| *from <= at && end.is_some_and(|end| end <= *to);
         if length == 0 || self.0.iter().any(is_in) {
@@ -37,24 +37,24 @@ impl Media {
 /// The sizes of samples.
 #[derive(Debug)]
 enum Sizes {
-    /// All alike: how many, and their size.
-    Alike(u64, u64),
+    /// All of the same size: their number and the size.
+    Same(u64, u64),
     Each(Vec<u64>),
 }
 
 impl Sizes {
     fn count(&self) -> u64 {
         match self {
-            Self::Alike(count, _) => *count,
+            Self::Same(count, _) => *count,
             Self::Each(sizes) => sizes.len() as u64,
         }
     }
 
-    /// The bytes of `count` samples from number `first` on; `None` if there are not so many.
+    /// The bytes of `count` samples starting with number `first`; `None` if there are too few.
     fn sum(&self, first: u64, count: u64) -> Option<u64> {
         let end = first.checked_add(count).filter(|end| *end <= self.count())?;
         match self {
-            Self::Alike(_, size) => count.checked_mul(*size),
+            Self::Same(_, size) => count.checked_mul(*size),
             Self::Each(sizes) => {
                 let sizes = sizes.get(usize::try_from(first).ok()?..usize::try_from(end).ok()?)?;
                 sizes.iter().try_fold(0_u64, |sum, size| sum.checked_add(*size))
@@ -63,17 +63,17 @@ impl Sizes {
     }
 }
 
-/// The tables of a track, as far as they were met.
+/// The tables of a track that were read so far.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     sizes: Option<Sizes>,
-    /// From which chunk on (from 1) how many samples are in each.
+    /// First chunk (from 1) of a run, and the samples in each of its chunks.
     runs: Vec<(u64, u64)>,
     offsets: Vec<u64>,
 }
 
 impl Tables {
-    /// Takes the box `part` of an `stbl`, if it is one of the tables.
+    /// Reads the box `part` of an `stbl`, if it is one of the tables.
     pub(super) fn take<R: Read + Seek>(&mut self, file: &mut R, part: Part) -> Result<(), CheckError> {
         let read = match &part.kind {
             b"stsz" | b"stz2" | b"stsc" | b"stco" | b"co64" => Fields::of(file, part)?,
@@ -95,7 +95,7 @@ impl Tables {
                     let count = entries(&fields, count, 32)?;
                     Sizes::Each((0..count).map_while(|_| fields.u32().map(u64::from)).collect())
                 } else {
-                    Sizes::Alike(count.into(), size.into())
+                    Sizes::Same(count.into(), size.into())
                 });
             }
             b"stz2" => {
@@ -135,7 +135,7 @@ impl Tables {
         Some(())
     }
 
-    /// How many samples with data there are by these tables, all of whose data `media` holds.
+    /// The number of samples with data according to these tables; fails unless `media` contains all of their data.
     pub(super) fn check(&self, media: &Media) -> Result<u64, CheckError> {
         let Some(sizes) = self.sizes.as_ref().filter(|sizes| sizes.count() > 0) else { return Ok(0) };
         let mut total = 0_u64;
@@ -146,7 +146,7 @@ impl Tables {
             }
             let count = in_each.ok_or(BROKEN)?;
             let bytes = sizes.sum(sample, count).ok_or(BROKEN)?;
-            media.holds(*offset, bytes)?;
+            media.require(*offset, bytes)?;
             sample += count;
             total = total.saturating_add(bytes);
         }

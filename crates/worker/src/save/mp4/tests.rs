@@ -159,7 +159,7 @@ fn tables_of_every_form_are_understood() {
 fn a_track_without_samples_is_no_video() {
     let header = tkhd(0, STRAIGHT, 1280, 720);
     let of = |tables: Vec<Vec<u8>>| file(|_| vec![trak(&header, b"vide", &tables)], &[7; 50]);
-    let empty = "has a video track without a picture in it";
+    let empty = "has a video track without samples";
     assert_eq!(why(&of(Vec::new())), empty);
     assert_eq!(why(&of(vec![table(b"stsz", &[0, 0])])), empty);
     assert_eq!(why(&file(|at| vec![trak(&header, b"vide", &chunk(at, &[0, 0]))], &[7; 50])), empty);
@@ -189,7 +189,7 @@ fn samples_of_a_fragment_have_the_size_that_the_index_calls_usual_where_nothing_
 
 #[test]
 fn samples_of_no_byte_are_no_picture() {
-    assert_eq!(why(&in_a_fragment(0, 3, 300)), "has a video track without a picture in it");
+    assert_eq!(why(&in_a_fragment(0, 3, 300)), "has a video track without samples");
 }
 
 #[test]

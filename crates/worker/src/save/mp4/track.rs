@@ -1,10 +1,10 @@
-//! What an index (`moov`) says of the tracks: what each is for, how large its picture is shown, where its samples are.
+//! The tracks in an index (`moov`): what each contains, the size of its picture, where its samples are.
 
 use std::io::{Read, Seek};
 
-use super::boxes::{BROKEN, Fields, Part, each};
+use super::boxes::{BROKEN, CheckError, Fields, Part, each};
+use super::picture::{Measured, Picture};
 use super::samples::Tables;
-use super::{CheckError, Measured, Picture};
 
 /// One track.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(super) struct Track {
     pub(super) tables: Tables,
 }
 
-/// The tracks in `movie`, in its order.
+/// The tracks in `movie`, in order.
 pub(super) fn all<R: Read + Seek>(file: &mut R, movie: Part) -> Result<Vec<Track>, CheckError> {
     let mut tracks = Vec::new();
     each(file, movie, |file, part| {
@@ -27,7 +27,7 @@ pub(super) fn all<R: Read + Seek>(file: &mut R, movie: Part) -> Result<Vec<Track
     Ok(tracks)
 }
 
-/// What is read of one track, box by box.
+/// What was read of one track so far.
 #[derive(Debug, Default)]
 struct Found {
     header: Option<Header>,
@@ -42,7 +42,7 @@ fn track<R: Read + Seek>(file: &mut R, track: Part) -> Result<Track, CheckError>
     let Found { header, handler, coded, tables } = found;
     let picture = match (&header, coded) {
         (Some(Header { shown: Some(shown), .. }), _) => Ok(*shown),
-        // As it is coded is how it is shown, unless the header says otherwise.
+        // The coded size is the displayed size, unless the header says otherwise.
         (Some(Header { is_turned: true, .. }), Some(coded)) => Ok(coded.turned()),
         (_, Some(coded)) => Ok(coded),
         (Some(_), None) => Err("neither the header of its track nor the description of its samples names one"),
@@ -51,7 +51,7 @@ fn track<R: Read + Seek>(file: &mut R, track: Part) -> Result<Track, CheckError>
     Ok(Track { id: header.map_or(0, |header| header.id), is_video: handler == Some(*b"vide"), picture, tables })
 }
 
-/// Takes what `part`, a box in one of the kind `parent`, says of their track.
+/// Reads `part`, a box in a box of kind `parent`, into `found`.
 fn inside<R: Read + Seek>(file: &mut R, parent: [u8; 4], part: Part, found: &mut Found) -> Result<(), CheckError> {
     match (&parent, &part.kind) {
         (b"trak", b"mdia") | (b"mdia", b"minf") | (b"minf", b"stbl") => {
@@ -63,7 +63,7 @@ fn inside<R: Read + Seek>(file: &mut R, parent: [u8; 4], part: Part, found: &mut
         }
         (b"mdia", b"hdlr") => {
             let mut fields = Fields::of(file, part)?;
-            // Version and flags, a reserved field, then what the track is for.
+            // Version and flags, a reserved field, then the kind of the track.
             found.handler = Some(fields.skip(8).and_then(|()| fields.next()).ok_or(BROKEN)?);
             Ok(())
         }
@@ -76,20 +76,20 @@ fn inside<R: Read + Seek>(file: &mut R, parent: [u8; 4], part: Part, found: &mut
     }
 }
 
-/// Which track, and how its picture is shown.
+/// The id of a track, and how its picture is displayed.
 #[derive(Debug)]
 struct Header {
     id: u32,
     shown: Option<Picture>,
-    /// By a quarter.
+    /// By 90°.
     is_turned: bool,
 }
 
 impl Header {
-    /// Width and height are 16.16 fixed point, and swapped if the matrix turns the picture by a quarter.
+    /// Width and height are 16.16 fixed point, and swapped if the matrix rotates the picture by 90°.
     fn read(mut fields: Fields) -> Option<Self> {
         let (version, _) = fields.version()?;
-        // When it was made and changed; which track; a reserved field, and how long it is.
+        // Creation and modification time; track id; a reserved field and the duration.
         let times = if version == 1 { 8 } else { 4 };
         fields.skip(2 * times)?;
         let id = fields.u32()?;
@@ -104,10 +104,10 @@ impl Header {
     }
 }
 
-/// The picture as the first description of samples (`stsd`) has it, if they are pictures.
+/// The size of the picture in the first sample description (`stsd`), if the samples are pictures.
 fn coded(mut fields: Fields) -> Option<Picture> {
     fields.version()?;
-    // How many there are; size and kind of the first; reserved fields and where its data are; reserved fields.
+    // Their number; size and kind of the first; reserved fields and data reference; reserved fields.
     fields.skip(4 + 8 + 8 + 16)?;
     Picture::of(fields.u16()?.into(), fields.u16()?.into())
 }

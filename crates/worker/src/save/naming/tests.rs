@@ -4,7 +4,7 @@ use veobatch_core::{BatchId, JobId, JobKey, Record, Spec, Stray, Token};
 use veobatch_ledger::{JobRef, Version};
 
 use super::*;
-use crate::save::output::Content;
+use crate::save::content::Content;
 
 struct Scene {
     dir: tempfile::TempDir,
@@ -140,6 +140,6 @@ fn a_file_that_went_missing_is_put_down_again() {
     scene.save("t1", &["one"]).unwrap();
     fs::remove_file(scene.dir.path().join("cat.mp4")).unwrap();
     assert_eq!(scene.save("t1", &["one"]), Ok(Files::Usual(1)));
-    let there = output::content(&scene.dir.path().join("cat.mp4")).unwrap();
+    let there = content(&scene.dir.path().join("cat.mp4")).unwrap();
     assert!(matches!(there, Some(Content { bytes: 3, .. })));
 }

@@ -15,7 +15,7 @@ impl Scene {
     /// A step that wrote `text` of ten bytes and broke off.
     fn broken_off(&self, task: &str, text: &str) -> Part {
         let mut part = Part::create(self.name(task)).unwrap();
-        part.goes_on(Source::new("https://host/v.mp4?sig=secret", Some("\"tag\"".into()), Some(10)));
+        part.continue_from(Source::new("https://host/v.mp4?sig=secret", Some("\"tag\"".into()), Some(10)));
         part.write(text.as_bytes()).unwrap();
         part.keep().unwrap();
         part
@@ -40,7 +40,7 @@ fn a_later_step_goes_on_where_an_earlier_one_broke_off_and_vouches_for_the_whole
     part.write(b"56789").unwrap();
     let content = part.seal().unwrap();
     assert!(part.is_whole());
-    assert_eq!(Some(content), crate::save::output::content(&part.path()).unwrap());
+    assert_eq!(Some(content), crate::save::content::content(&part.path()).unwrap());
     assert_eq!(fs::read(part.path()).unwrap(), b"0123456789");
     part.discard();
     assert_eq!(scene.files(), 0);
@@ -95,7 +95,7 @@ fn a_part_that_starts_over_is_no_longer_vouched_for() {
     let mut part = scene.broken_off("t1", "01234");
     part.start_over().unwrap();
     part.write(b"abc").unwrap();
-    assert_eq!(part.seal().unwrap(), crate::save::output::content(&part.path()).unwrap().unwrap());
+    assert_eq!(part.seal().unwrap(), crate::save::content::content(&part.path()).unwrap().unwrap());
     drop(part);
     assert!(scene.adopt("t1").is_none());
 }

@@ -1,4 +1,4 @@
-//! The stage: every simulated part is a future here, and at each turn one of those that were woken is polled, drawn by
+//! The scheduler: every simulated part is a future here, and at each turn one of those that were woken is polled, drawn by
 //! the seed. So the interleaving follows from the seed, and so does where a process is killed: after any poll, that is
 //! at any await, by dropping all of its futures.
 
@@ -11,12 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::world::World;
-
-/// A process. The first is the world itself, which is never killed.
-pub(super) type Owner = u32;
-
-pub(super) const WORLD: Owner = 0;
+use super::crash::killed;
+use crate::simulation::state::SimState;
+use crate::simulation::state::processes::{ENVIRONMENT, Owner};
 
 /// So many turns without the clock moving on: something runs in circles.
 const MOST_TURNS: u32 = 200_000;
@@ -31,22 +28,22 @@ struct Part {
 /// Wakes one part, and the stage with it.
 struct Awake {
     woken: AtomicBool,
-    stage: Arc<Mutex<Option<Waker>>>,
+    scheduler: Arc<Mutex<Option<Waker>>>,
 }
 
 impl Wake for Awake {
     fn wake(self: Arc<Self>) {
         self.woken.store(true, Ordering::Relaxed);
-        let stage = self.stage.lock().unwrap().clone();
-        if let Some(stage) = stage {
-            stage.wake();
+        let scheduler = self.scheduler.lock().unwrap().clone();
+        if let Some(scheduler) = scheduler {
+            scheduler.wake();
         }
     }
 }
 
 /// All parts, and what is about to become of their processes.
-pub(super) struct Stage {
-    world: Arc<World>,
+pub(super) struct Scheduler {
+    state: Arc<SimState>,
     parts: RefCell<Vec<Part>>,
     entering: RefCell<Vec<Part>>,
     /// Stopped processes, which are not polled.
@@ -56,10 +53,10 @@ pub(super) struct Stage {
     turns: Cell<u32>,
 }
 
-impl Stage {
-    pub(super) fn new(world: Arc<World>) -> Rc<Self> {
+impl Scheduler {
+    pub(super) fn new(state: Arc<SimState>) -> Rc<Self> {
         Rc::new(Self {
-            world,
+            state,
             parts: RefCell::default(),
             entering: RefCell::default(),
             stopped: RefCell::default(),
@@ -70,8 +67,8 @@ impl Stage {
     }
 
     /// A new part of `owner`. It outlives nothing of it.
-    pub(super) fn enter(&self, owner: Owner, name: &'static str, future: impl Future<Output = ()> + 'static) {
-        let awake = Arc::new(Awake { woken: AtomicBool::new(true), stage: Arc::clone(&self.waker) });
+    pub(super) fn spawn(&self, owner: Owner, name: &'static str, future: impl Future<Output = ()> + 'static) {
+        let awake = Arc::new(Awake { woken: AtomicBool::new(true), scheduler: Arc::clone(&self.waker) });
         // The budget of tokio's own scheduler is not ours.
         let future = Box::pin(tokio::task::unconstrained(future));
         self.entering.borrow_mut().push(Part { owner, name, future, awake });
@@ -101,11 +98,11 @@ impl Stage {
         }
     }
 
-    /// Runs until `end` is over or the world is broken.
+    /// Runs until `end` is over or something is broken.
     pub(super) async fn run(&self, end: impl Future<Output = ()> + 'static) {
         let over = Rc::new(Cell::new(false));
         let is_over = Rc::clone(&over);
-        self.enter(WORLD, "director", async move {
+        self.spawn(ENVIRONMENT, "director", async move {
             end.await;
             is_over.set(true);
         });
@@ -113,15 +110,15 @@ impl Stage {
         poll_fn(|cx| {
             *self.waker.lock().unwrap() = Some(cx.waker().clone());
             loop {
-                if over.get() || self.world.is_broken() {
+                if over.get() || self.state.is_broken() {
                     return Poll::Ready(());
                 }
                 if !self.turn() {
                     return Poll::Pending;
                 }
-                self.turns.set(if at.replace(self.world.now()) == self.world.now() { self.turns.get() + 1 } else { 0 });
+                self.turns.set(if at.replace(self.state.now()) == self.state.now() { self.turns.get() + 1 } else { 0 });
                 if self.turns.get() > MOST_TURNS {
-                    self.world.violated("something runs in circles without time going on".to_owned());
+                    self.state.violated("something runs in circles without time going on".to_owned());
                 }
             }
         })
@@ -138,7 +135,7 @@ impl Stage {
         self.parts.borrow_mut().append(&mut entering);
         let Some(mut part) = self.draw() else { return false };
         part.awake.woken.store(false, Ordering::Relaxed);
-        self.world.polled(part.owner, part.name);
+        self.state.polled(part.owner, part.name);
         let waker = Waker::from(Arc::clone(&part.awake));
         let ended = part.future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
         let owner = part.owner;
@@ -147,7 +144,7 @@ impl Stage {
         } else {
             self.parts.borrow_mut().push(part);
         }
-        if owner != WORLD && self.world.strikes(owner) {
+        if owner != ENVIRONMENT && self.state.strikes(owner) {
             self.doomed.borrow_mut().push(owner);
         }
         true
@@ -162,7 +159,7 @@ impl Stage {
         if woken == 0 {
             return None;
         }
-        let chosen = self.world.below(woken as u64) as usize;
+        let chosen = self.state.below(woken as u64) as usize;
         let at = parts.iter().enumerate().filter(|(_, part)| can(part)).nth(chosen).unwrap().0;
         Some(parts.remove(at))
     }
@@ -181,7 +178,7 @@ impl Stage {
                 continue;
             }
             self.stopped.borrow_mut().remove(&owner);
-            self.world.killed(owner, move || drop((playing, entering)));
+            killed(&self.state, owner, move || drop((playing, entering)));
         }
     }
 }

@@ -1,20 +1,19 @@
-//! The spans in which the lines of a step name their job.
+//! Tracing spans that name the job in the log lines of a step.
 //!
-//! A span is built and written down whether a line follows or not. A poll says nothing as a rule, and there are
-//! thousands of them a second: so the follow lane has no span around a step unless the log wants the words of a step in
-//! which nothing happened; the few lines that it does write get one each.
+//! A span costs time whether or not a line is logged in it. Most polls log nothing, and there may be thousands per second:
+//! so in the follow lane a step has no span unless debug lines are logged; each of the few other lines gets its own.
 
 use tracing::{Level, Span, enabled, info_span};
 use veobatch_core::Lane;
 
 use crate::runtime::claim::Claim;
 
-/// Around a whole step; none if its lines have their own.
+/// The span of a whole step; none if its lines have their own.
 pub(crate) fn around(claim: &Claim) -> Span {
     if is_terse(claim.lane) { Span::none() } else { of(claim) }
 }
 
-/// Around one line of a step; none if the whole step has one.
+/// The span of one line of a step; none if the whole step has one.
 pub(crate) fn for_a_line(claim: &Claim) -> Span {
     if is_terse(claim.lane) { of(claim) } else { Span::none() }
 }
@@ -50,9 +49,9 @@ mod tests {
         let stored = Stored { key, job, spec, compacted: false, record, version: Version(0), now, leased_until: None };
         let lease = Lease { job, fence: Fence::random() };
         let hold = Arc::new(Leases::default()).hold(lease.clone(), lane);
-        let slot = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let claimed = Box::new(Claimed { stored, lease, deliveries: 1, grant: None });
-        Claim { lane, claimed, permit: None, settle: OnceLock::new(), hold, _slot: slot }
+        Claim { lane, claimed, permit: None, settle: OnceLock::new(), hold, _room: room }
     }
 
     #[tokio::test]
@@ -64,7 +63,7 @@ mod tests {
                 let log = log.with_writer(Mutex::new(file.reopen().unwrap())).finish();
                 let claim = claim(lane);
                 with_default(log, || {
-                    around(&claim).in_scope(|| for_a_line(&claim).in_scope(|| tracing::warn!("said")));
+                    around(&claim).in_scope(|| for_a_line(&claim).in_scope(|| tracing::warn!("trouble")));
                 });
                 let line = std::fs::read_to_string(file.path()).unwrap();
                 assert_eq!(line.matches("job=cat-01").count(), 1, "{lane} at {level}: {line}");

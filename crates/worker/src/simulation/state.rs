@@ -1,4 +1,11 @@
-//! What all parts of a simulation share: chance, the clock, the weather, the log, and what was found to be broken.
+//! What all parts of a simulation share: chance, the clock, the faults, the log, and what was found to be broken.
+
+pub(super) mod faults;
+pub(super) mod processes;
+pub(super) mod recovery;
+pub(super) mod rng;
+pub(super) mod service;
+pub(super) mod stalls;
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -9,93 +16,26 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use veobatch_core::Timestamp;
 
-use super::dice::Dice;
-use super::past::Recovery;
-use super::process::Berths;
-use super::service::Service;
-use super::stage::Owner;
-use super::stall::Stalls;
 use crate::runtime::disk::Disk;
 use crate::runtime::disk::fault::Fault;
+use crate::simulation::state::faults::Faults;
+use crate::simulation::state::processes::Owner;
+use crate::simulation::state::processes::Processes;
+use crate::simulation::state::recovery::Recovery;
+use crate::simulation::state::rng::Rng;
+use crate::simulation::state::service::Service;
+use crate::simulation::state::stalls::Stalls;
 
 /// When every simulation begins.
 const BEGINNING: u64 = 1_800_000_000_000;
 
-/// How bad it gets.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Weather {
-    /// How often a call that is free meets trouble.
-    pub(super) calls: f64,
-    /// How often a paid call meets trouble.
-    pub(super) payments: f64,
-    /// How often a download meets trouble.
-    pub(super) files: f64,
-    /// How often the ledger does not answer.
-    pub(super) ledger: f64,
-    /// How often it answers late.
-    pub(super) slow: f64,
-    /// How often a process is killed after a poll.
-    pub(super) kills: f64,
-    /// How often a process is killed soon after something that matters.
-    pub(super) strikes: f64,
-    /// How often a kill takes what was not synced with it.
-    pub(super) power: f64,
-    /// Whether processes are stopped and asked to end.
-    pub(super) stops: bool,
-    /// Whether this machine sleeps.
-    pub(super) sleeps: bool,
-    /// How often a task fails.
-    pub(super) failures: f64,
-    /// How often the wall clock of a machine is set, wrong by minutes.
-    pub(super) clocks: f64,
-    /// How often a disk is full or read-only for a while.
-    pub(super) disks: f64,
-    /// How often the service refuses the key for a while.
-    pub(super) locked_out: f64,
-    /// Whether the ledger goes back in time.
-    pub(super) rewinds: bool,
-    /// How often a callback is heard a second time, long after the first.
-    pub(super) replays: f64,
-}
-
-impl Weather {
-    /// Every seed has its own: most kinds of trouble are absent from most seeds, so that each is also met alone.
-    pub(super) fn of(dice: &mut Dice) -> Self {
-        let mut some = |level: &[f64]| if dice.chance(0.5) { dice.one_of(level) } else { 0.0 };
-        let weather = Self {
-            calls: some(&[0.05, 0.3, 0.7]),
-            payments: some(&[0.1, 0.3, 0.6]),
-            files: some(&[0.1, 0.4]),
-            ledger: some(&[0.01, 0.1, 0.3]),
-            slow: some(&[0.02, 0.2]),
-            kills: some(&[0.0005, 0.003]),
-            strikes: some(&[0.02, 0.1, 0.25]),
-            power: some(&[0.5, 1.0]),
-            stops: some(&[1.0]) > 0.0,
-            sleeps: some(&[1.0]) > 0.0,
-            failures: some(&[0.15, 0.5]),
-            clocks: some(&[0.5, 1.0]),
-            disks: some(&[0.5, 1.0]),
-            locked_out: some(&[0.5, 1.0]),
-            replays: some(&[0.3, 0.7]),
-            rewinds: some(&[0.5]) > 0.0 && some(&[0.5]) > 0.0,
-        };
-        if !weather.rewinds {
-            return weather;
-        }
-        // Whoever cannot tell what it knows for all of the pause is another story.
-        let (ledger, slow) = (weather.ledger.min(0.1), weather.slow.min(0.02));
-        Self { ledger, slow, sleeps: false, disks: 0.0, locked_out: 0.0, ..weather }
-    }
-}
-
 #[derive(Debug)]
-pub(super) struct World {
+pub(super) struct SimState {
     start: Instant,
     /// By how much the wall clock ran on while the machine was asleep, in milliseconds.
     slept: Mutex<u64>,
-    dice: Mutex<Dice>,
-    weather: Mutex<Weather>,
+    rng: Mutex<Rng>,
+    faults: Mutex<Faults>,
     pub(super) service: Mutex<Service>,
     log: Mutex<Log>,
     broken: Mutex<Option<String>>,
@@ -106,7 +46,7 @@ pub(super) struct World {
     owners: Mutex<Owner>,
     calm: AtomicBool,
     closing: AtomicBool,
-    pub(super) berths: Berths,
+    pub(super) processes: Processes,
     died: tokio::sync::Notify,
     /// Until when the ledger cannot be reached at all.
     pub(super) outage: Mutex<u64>,
@@ -150,17 +90,17 @@ impl Outcome {
     }
 }
 
-impl World {
+impl SimState {
     pub(super) fn new(seed: u64, trace: bool) -> Self {
-        let mut dice = Dice::new(seed);
-        let weather = Weather::of(&mut dice);
-        let service = Service::new(&mut dice);
+        let mut rng = Rng::new(seed);
+        let faults = Faults::of(&mut rng);
+        let service = Service::new(&mut rng);
         let log = Log { trace, hash: DefaultHasher::new(), kills: 0, polls: 0 };
-        let world = Self {
+        let state = Self {
             start: Instant::now(),
             slept: Mutex::default(),
-            dice: Mutex::new(dice),
-            weather: Mutex::new(weather),
+            rng: Mutex::new(rng),
+            faults: Mutex::new(faults),
             service: Mutex::new(service),
             log: Mutex::new(log),
             broken: Mutex::default(),
@@ -169,7 +109,7 @@ impl World {
             owners: Mutex::default(),
             calm: AtomicBool::new(false),
             closing: AtomicBool::new(false),
-            berths: Berths::default(),
+            processes: Processes::default(),
             died: tokio::sync::Notify::new(),
             outage: Mutex::default(),
             recovery: Mutex::default(),
@@ -179,8 +119,8 @@ impl World {
             machines: Mutex::default(),
             playing: AtomicU32::default(),
         };
-        world.say(|| format!("{:?}", world.weather()));
-        world
+        state.say(|| format!("{:?}", state.faults()));
+        state
     }
 
     /// Milliseconds of true time since the beginning.
@@ -201,13 +141,17 @@ impl World {
     }
 
     /// The machine whose process is at work, if one is.
+    pub(super) fn count_kill(&self) {
+        self.log.lock().unwrap().kills += 1;
+    }
+
     fn playing_machine(&self) -> Option<usize> {
         self.machines.lock().unwrap().get(&self.playing.load(Ordering::Relaxed)).copied()
     }
 
     /// For a while a disk is full, or cannot be written: that of a machine's state directory, or of the output.
     pub(super) fn spoil(&self, machine: Option<usize>, how_long: Duration) {
-        let fault = self.roll(|dice| if dice.chance(0.5) { Fault::ReadOnly } else { Fault::Full(0) });
+        let fault = self.random(|rng| if rng.chance(0.5) { Fault::ReadOnly } else { Fault::Full(0) });
         let until = self.now() + u64::try_from(how_long.as_millis()).unwrap();
         self.bad_disks.lock().unwrap().insert(machine, (fault, until));
         self.say(|| format!("the disk of {machine:?} is {fault:?} for {how_long:?}"));
@@ -234,7 +178,7 @@ impl World {
 
     /// Some machine's wall clock is set, wrongly.
     pub(super) fn set_clock(&self, machine: usize) {
-        let skew = self.roll(|dice| i64::try_from(dice.below(600_000)).unwrap() - 300_000);
+        let skew = self.random(|rng| i64::try_from(rng.below(600_000)).unwrap() - 300_000);
         let mut skews = self.skews.lock().unwrap();
         let machines = skews.len().max(machine + 1);
         skews.resize(machines, 0);
@@ -248,31 +192,31 @@ impl World {
         self.say(|| format!("the machine was asleep for {how_long:?}"));
     }
 
-    pub(super) fn roll<T>(&self, roll: impl FnOnce(&mut Dice) -> T) -> T {
-        roll(&mut self.dice.lock().unwrap())
+    pub(super) fn random<T>(&self, random: impl FnOnce(&mut Rng) -> T) -> T {
+        random(&mut self.rng.lock().unwrap())
     }
 
     pub(super) fn below(&self, end: u64) -> u64 {
-        self.roll(|dice| dice.below(end))
+        self.random(|rng| rng.below(end))
     }
 
     pub(super) fn chance(&self, often: f64) -> bool {
-        often > 0.0 && self.roll(|dice| dice.chance(often))
+        often > 0.0 && self.random(|rng| rng.chance(often))
     }
 
-    pub(super) fn weather(&self) -> Weather {
-        self.weather.lock().unwrap().clone()
+    pub(super) fn faults(&self) -> Faults {
+        self.faults.lock().unwrap().clone()
     }
 
     /// No more faults.
     pub(super) fn calm_down(&self) {
-        let failures = self.weather().failures;
-        *self.weather.lock().unwrap() = Weather { failures, ..Weather::default() };
+        let failures = self.faults().failures;
+        *self.faults.lock().unwrap() = Faults { failures, ..Faults::default() };
         self.calm.store(true, Ordering::Relaxed);
         self.struck.lock().unwrap().clear();
         *self.outage.lock().unwrap() = 0;
         self.bad_disks.lock().unwrap().clear();
-        self.say(|| "the weather is calm from here on".to_owned());
+        self.say(|| "no more faults from here on".to_owned());
     }
 
     /// A line of the log.
@@ -294,9 +238,9 @@ impl World {
 
     /// Something happened in `owner` that matters: perhaps it is killed at one of its next awaits.
     pub(super) fn matters(&self, owner: Owner) {
-        let strikes = self.weather().strikes;
+        let strikes = self.faults().strikes;
         if self.chance(strikes) {
-            let polls = self.roll(|dice| dice.between(1, 12));
+            let polls = self.random(|rng| rng.between(1, 12));
             self.struck.lock().unwrap().entry(owner).or_insert(polls);
         }
     }
@@ -312,25 +256,12 @@ impl World {
             }
         }
         drop(struck);
-        let kills = self.weather().kills;
+        let kills = self.faults().kills;
         self.chance(kills)
     }
 
-    /// `owner` was killed; `fall` drops what is left of it.
-    pub(super) fn killed(&self, owner: Owner, fall: impl FnOnce()) {
-        self.say(|| format!("p{owner} is killed"));
-        self.log.lock().unwrap().kills += 1;
-        super::process::falls(self, owner, fall);
-        self.gone(owner, true);
-    }
-
-    /// `owner` came to its own end.
-    pub(super) fn ended(&self, owner: Owner) {
-        super::process::falls(self, owner, || {});
-        self.gone(owner, false);
-    }
-
-    fn gone(&self, owner: Owner, killed: bool) {
+    /// `owner` is gone, killed or by itself.
+    pub(super) fn gone(&self, owner: Owner, killed: bool) {
         self.deaths.lock().unwrap().insert(owner, killed);
         self.struck.lock().unwrap().remove(&owner);
         self.died.notify_waiters();

@@ -8,15 +8,14 @@ use serde_json::{Value, json};
 use url::Url;
 use veobatch_core::{MAX_PRESUMED_ATTEMPTS, Stray, TaskId, Timestamp, Token};
 
-use super::dice::Dice;
-use super::terms::Bound;
+use crate::simulation::state::rng::Rng;
 
 /// The account's window, in milliseconds.
-pub(super) const WINDOW: u64 = 10_000;
+pub(crate) const WINDOW: u64 = 10_000;
 
 /// What becomes of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TaskEnd {
+pub(crate) enum TaskEnd {
     Made,
     Failed,
     Refused,
@@ -24,15 +23,15 @@ pub(super) enum TaskEnd {
 
 /// Something that was paid for.
 #[derive(Clone, Debug)]
-pub(super) struct Task {
-    pub(super) id: TaskId,
-    pub(super) token: Token,
-    pub(super) job: String,
-    pub(super) end: TaskEnd,
+pub(crate) struct Task {
+    pub(crate) id: TaskId,
+    pub(crate) token: Token,
+    pub(crate) job: String,
+    pub(crate) end: TaskEnd,
     /// The service has said that it failed.
-    pub(super) told: bool,
+    pub(crate) told: bool,
     /// The ledger knows it.
-    pub(super) stored: bool,
+    pub(crate) stored: bool,
     at: u64,
     ready: u64,
     /// When the larger version is there, once it was asked for.
@@ -43,57 +42,66 @@ pub(super) struct Task {
 
 /// What a person did that explains payments of a job, or that it was not made.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Orders {
-    pub(super) retries: u64,
-    pub(super) resubmits: u64,
-    pub(super) cancels: u64,
-    pub(super) given_up: u64,
+pub(crate) struct Orders {
+    pub(crate) retries: u64,
+    pub(crate) resubmits: u64,
+    pub(crate) cancels: u64,
+    pub(crate) given_up: u64,
     /// Attempts that were given up as in doubt, by anybody: as the ledger said when it granted a later one.
-    pub(super) doubted: BTreeSet<Token>,
+    pub(crate) doubted: BTreeSet<Token>,
     /// Attempts whose tasks a person was told of before he ordered another one, or that were there when he settled a doubt
     /// again, which he had settled before them.
-    pub(super) overruled: BTreeSet<Token>,
+    pub(crate) overruled: BTreeSet<Token>,
+}
+
+/// A batch's terms, as far as they bind.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct BatchLimits {
+    /// So many videos may be paid for: the most that was ever allowed.
+    pub(crate) videos: Option<u64>,
+    /// Nothing is granted before.
+    pub(crate) start: Option<Timestamp>,
 }
 
 /// An answer's status and body.
-pub(super) type Said = (u16, String);
+pub(crate) type Said = (u16, String);
 
 #[derive(Debug)]
-pub(super) struct Service {
+pub(crate) struct Service {
     /// Submissions in [`WINDOW`] that are taken.
-    pub(super) rate: usize,
+    pub(crate) rate: usize,
     /// How often a job may be paid for by itself.
-    pub(super) max_attempts: u64,
+    pub(crate) max_attempts: u64,
     arrivals: VecDeque<u64>,
-    pub(super) tasks: Vec<Task>,
-    pub(super) orders: BTreeMap<String, Orders>,
+    pub(crate) tasks: Vec<Task>,
+    pub(crate) orders: BTreeMap<String, Orders>,
     /// Jobs that are never accepted.
     refused: BTreeSet<String>,
     /// Jobs that were told so.
-    pub(super) told_refused: BTreeSet<String>,
+    pub(crate) told_refused: BTreeSet<String>,
     /// Tokens whose calls were begun.
-    pub(super) sent: BTreeMap<Token, u32>,
+    pub(crate) sent: BTreeMap<Token, u32>,
     /// Task ids that a process was told, or its journal holds: by token, and by which process.
-    pub(super) delivered: Vec<(TaskId, u32)>,
-    pub(super) journaled: BTreeSet<TaskId>,
+    pub(crate) delivered: Vec<(TaskId, u32)>,
+    pub(crate) journaled: BTreeSet<TaskId>,
     /// Task ids that the ledger was told by callbacks: only it knows them.
-    pub(super) called: BTreeSet<TaskId>,
+    pub(crate) called: BTreeSet<TaskId>,
     turned_away: Option<u16>,
     /// Jobs in doubt are submitted again by a policy.
-    pub(super) has_policy: bool,
-    pub(super) broken: Option<String>,
+    pub(crate) has_policy: bool,
+    pub(crate) broken: Option<String>,
     /// Whom to call about the task that was made last, and when.
-    pub(super) callback: Option<(TaskId, Url, u64, TaskEnd)>,
+    pub(crate) callback: Option<(TaskId, Url, u64, TaskEnd)>,
     /// By batch, as its jobs' names begin.
-    bounds: BTreeMap<String, Bound>,
-    dice: Dice,
+    bounds: BTreeMap<String, BatchLimits>,
+    rng: Rng,
 }
 
 impl Service {
-    pub(super) fn new(dice: &mut Dice) -> Self {
+    pub(crate) fn new(rng: &mut Rng) -> Self {
         Self {
-            rate: dice.between(2, 6) as usize,
-            max_attempts: dice.one_of(&[1, 1, 2, 3]),
+            rate: rng.between(2, 6) as usize,
+            max_attempts: rng.one_of(&[1, 1, 2, 3]),
             arrivals: VecDeque::new(),
             tasks: Vec::new(),
             orders: BTreeMap::new(),
@@ -108,12 +116,12 @@ impl Service {
             broken: None,
             callback: None,
             bounds: BTreeMap::new(),
-            dice: Dice::new(dice.next()),
+            rng: Rng::new(rng.next()),
         }
     }
 
     /// With which code submissions are refused: for want of credits, for maintenance, for the key.
-    pub(super) fn turn_away(&mut self, code: Option<u16>) {
+    pub(crate) fn turn_away(&mut self, code: Option<u16>) {
         self.turned_away = code;
     }
 
@@ -123,12 +131,12 @@ impl Service {
     }
 
     /// Whether a journal or a callback's answer says that `task` is known.
-    pub(super) fn is_known(&self, task: &TaskId) -> bool {
+    pub(crate) fn is_known(&self, task: &TaskId) -> bool {
         self.journaled.contains(task) || self.called.contains(task)
     }
 
     /// The ledger took a body: it knows the tasks in it.
-    pub(super) fn stored(&mut self, body: &[u8]) {
+    pub(crate) fn stored(&mut self, body: &[u8]) {
         let text = String::from_utf8_lossy(body);
         for task in self.tasks.iter_mut().filter(|task| !task.stored) {
             task.stored = text.contains(task.id.as_str());
@@ -137,7 +145,7 @@ impl Service {
 
     /// The ledger granted another payment of `job`, of which `doubted` attempts were given up as in doubt. It must know
     /// of none that is under way, or was made: but a person may order anything.
-    pub(super) fn granted(&mut self, job: &str, token: &Token, doubted: &[Token]) {
+    pub(crate) fn granted(&mut self, job: &str, token: &Token, doubted: &[Token]) {
         let orders = self.orders(job);
         orders.doubted.extend(doubted.iter().cloned());
         if orders.retries + orders.resubmits > 0 {
@@ -154,7 +162,7 @@ impl Service {
     /// is told to him first, so it speaks no longer against a payment. If that was ordered and granted before, the
     /// ledger went back and forgot it, and what was paid for meanwhile is told beside the job. To pay once more is the
     /// person's decision: what is there by now speaks no longer against a payment, and whatever comes later does.
-    pub(super) fn ordered(&mut self, job: &str, token: &Token, beside: &[Stray]) {
+    pub(crate) fn ordered(&mut self, job: &str, token: &Token, beside: &[Stray]) {
         let paid: Vec<_> = self.tasks.iter().filter(|task| task.job == job).map(|task| task.token.clone()).collect();
         let orders = self.orders(job);
         orders.overruled.extend(beside.iter().map(|stray| stray.token.clone()));
@@ -164,27 +172,27 @@ impl Service {
     }
 
     /// What binds a batch.
-    pub(super) fn bound(&mut self, batch: &str) -> &mut Bound {
+    pub(crate) fn bound(&mut self, batch: &str) -> &mut BatchLimits {
         self.bounds.entry(batch.to_owned()).or_default()
     }
 
     /// The ledger granted a payment at `now`: its batch must have started.
-    pub(super) fn started(&mut self, batch: &str, now: Timestamp) {
+    pub(crate) fn started(&mut self, batch: &str, now: Timestamp) {
         if let Some(start) = self.bound(batch).start.filter(|start| now < *start) {
             self.violated(format!("a job of {batch} was granted at {now}, before it starts at {start}"));
         }
     }
 
     /// From now on `job` is refused.
-    pub(super) fn refuse(&mut self, job: &str) {
+    pub(crate) fn refuse(&mut self, job: &str) {
         self.refused.insert(job.to_owned());
     }
 
-    pub(super) fn paid(&self) -> u64 {
+    pub(crate) fn paid(&self) -> u64 {
         self.tasks.len() as u64
     }
 
-    pub(super) fn orders(&mut self, job: &str) -> &mut Orders {
+    pub(crate) fn orders(&mut self, job: &str) -> &mut Orders {
         self.orders.entry(job.to_owned()).or_default()
     }
 
@@ -193,7 +201,7 @@ impl Service {
     }
 
     /// A submission arrives; accepted or not, this is the answer.
-    pub(super) fn submitted(&mut self, now: u64, token: &Token, body: &[u8], failures: f64, turns_away: bool) -> Said {
+    pub(crate) fn submitted(&mut self, now: u64, token: &Token, body: &[u8], failures: f64, turns_away: bool) -> Said {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let Some(job) = body["prompt"].as_str().and_then(|prompt| prompt.strip_prefix("a video of ")) else {
             self.violated(format!("a submission without a prompt of ours: {body}"));
@@ -246,15 +254,15 @@ impl Service {
         if count + 1 > most {
             self.violated(format!("{job} was paid for {} times, more often than anybody wanted", count + 1));
         }
-        let id = TaskId::parse(&format!("{:016x}{:03}", self.dice.next(), self.tasks.len())).unwrap();
+        let id = TaskId::parse(&format!("{:016x}{:03}", self.rng.next(), self.tasks.len())).unwrap();
         let batch = job.split('-').next().unwrap_or_default();
         let spent = 1 + self.tasks.iter().filter(|task| task.job.starts_with(&format!("{batch}-"))).count() as u64;
         if let Some(videos) = self.bound(batch).videos.filter(|videos| spent > *videos) {
             self.violated(format!("{spent} videos of {batch} were paid for, and its budget is for {videos}"));
         }
-        let fails = self.dice.chance(failures);
+        let fails = self.rng.chance(failures);
         let end =
-            if fails { self.dice.one_of(&[TaskEnd::Failed, TaskEnd::Failed, TaskEnd::Refused]) } else { TaskEnd::Made };
+            if fails { self.rng.one_of(&[TaskEnd::Failed, TaskEnd::Failed, TaskEnd::Refused]) } else { TaskEnd::Made };
         self.tasks.push(Task {
             id: id.clone(),
             token: token.clone(),
@@ -263,23 +271,23 @@ impl Service {
             told: false,
             stored: false,
             at: now,
-            ready: now + self.dice.between(5_000, 70_000),
+            ready: now + self.rng.between(5_000, 70_000),
             larger: None,
-            only_base: self.dice.chance(0.2),
+            only_base: self.rng.chance(0.2),
         });
         id
     }
 
     /// A call that is free.
-    pub(super) fn asked(&mut self, now: u64, url: &Url, body: &[u8]) -> Said {
+    pub(crate) fn asked(&mut self, now: u64, url: &Url, body: &[u8]) -> Said {
         if let Some(said) = self.locked_out() {
             return said;
         }
         let wanted = url.query_pairs().find(|(name, _)| name == "taskId").map(|(_, id)| id.into_owned());
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let wanted = wanted.or_else(|| body["taskId"].as_str().map(str::to_owned)).unwrap_or_default();
-        let lifetime = self.dice.one_of(&[8_000, 60_000, 600_000]);
-        let odd = self.dice.chance(0.3);
+        let lifetime = self.rng.one_of(&[8_000, 60_000, 600_000]);
+        let odd = self.rng.chance(0.3);
         let known = self.tasks.iter_mut().find(|task| task.id.as_str() == wanted);
         match (url.path().trim_start_matches("/api/v1/"), known) {
             ("veo/record-info", Some(task)) => task.info(now, now + lifetime, odd),
@@ -295,7 +303,7 @@ impl Service {
 }
 
 /// The file at `url`, or the status that is answered instead.
-pub(super) fn file(now: u64, url: &Url) -> Result<Vec<u8>, u16> {
+pub(crate) fn file(now: u64, url: &Url) -> Result<Vec<u8>, u16> {
     let until = url.query_pairs().find_map(|(name, at)| (name == "until").then(|| at.parse::<u64>().ok())?);
     if until.is_none_or(|until| until < now) {
         return Err(403);
@@ -359,7 +367,7 @@ impl Task {
     }
 }
 
-pub(super) fn envelope(code: u16, words: &str) -> Said {
+pub(crate) fn envelope(code: u16, words: &str) -> Said {
     json_envelope(code, words, Value::Null)
 }
 
@@ -368,7 +376,7 @@ fn json_envelope(code: u16, words: &str, data: impl Into<Value>) -> Said {
 }
 
 /// The bytes of a task's video: an MP4 as far as its structure and picture's size go, and no two the same.
-pub(super) fn content(task: &str, version: &str) -> Vec<u8> {
+pub(crate) fn content(task: &str, version: &str) -> Vec<u8> {
     let (width, height) = if version == "larger" { (1920, 1080) } else { (1280, 720) };
     crate::save::mp4::made::video_of(width, height, format!("{version} of {task} ").repeat(20).as_bytes())
 }
