@@ -6,9 +6,12 @@
 //!            └ claimer ─▶ save ───▶ part file ─▶ <batch>/<job>.mp4 ─────┘
 //! ```
 //!
-//! A step is always the same: a job is due, `plan` says what to do, it is done once, and what happened is put. Nobody
-//! sleeps in a step: "come back at T" is a due time. Everything that could be told twice is harmless to tell twice, but
-//! for the paid call, which is made once for each intent in the ledger, between two lines of the journal.
+//! A step is always the same: a job is due, `plan` says what to do, it is done once, and the result is put. No step sleeps:
+//! "come back at T" is a due time. Everything may safely be done twice, except for the paid call, which is made once per
+//! intent in the ledger, between two lines of the journal.
+//!
+//! `work` puts a worker together and runs it; `lane` runs the steps of `submit`, `follow` and `save`; `upkeep` is what runs
+//! periodically. All of them stand on `account`, `journal`, `callback` and `runtime`, and never the other way round.
 
 mod account;
 mod callback;

@@ -16,33 +16,33 @@ pub struct Options {
     pub output: PathBuf,
     /// Where the journal of paid calls is kept.
     pub state_dir: PathBuf,
-    /// Which kinds of work it does.
+    /// The lanes it works in.
     pub lanes: Vec<Lane>,
-    /// Paid calls, polls and downloads at a time.
+    /// Concurrent paid calls, polls and downloads.
     pub concurrency: Concurrency,
-    /// How often to look.
+    /// How often to poll.
     pub policy: PollPolicy,
     /// Submits for these batches only; follows and saves everything.
     pub only: Option<Vec<BatchId>>,
-    /// Its hours: outside of them it submits only for batches that have a window of their own.
+    /// Its window: outside of it, it submits only for batches that have a window of their own.
     pub window: Option<Window>,
-    /// When it ends by itself.
+    /// When it ends without being told to.
     pub until: Until,
     /// Free bytes on the output's file system below which nothing is submitted.
     pub min_free: u64,
-    /// What is put up with from file hosts.
+    /// Limits on downloads.
     pub downloads: Downloads,
-    /// Fetch files from private and loopback addresses too (the API base is one itself).
+    /// Also fetch files from private and loopback addresses (because the API base is one).
     pub private_hosts: bool,
     /// Submit although the ledger may lose paid work.
     pub accept_data_loss: bool,
-    /// What a person says about the ledger's past.
+    /// What a person decided about the ledger's past.
     pub past: Past,
-    /// Callbacks, if they are to be asked for and heard.
+    /// Callbacks, if they are to be requested and received.
     pub callbacks: Option<Callbacks>,
-    /// What becomes of jobs in doubt, in the batches that it submits for.
+    /// What happens to jobs in doubt, in the batches it submits for.
     pub in_doubt: InDoubtPolicy,
-    /// Jobs that are done for so long are made compact; `None`: never.
+    /// Jobs that have been done for this long are made compact; `None`: never.
     pub compact_after: Option<Duration>,
 }
 
@@ -57,29 +57,29 @@ pub struct Callbacks {
     pub key: Option<WebhookKey>,
 }
 
-/// What is put up with from file hosts.
+/// Limits on downloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Downloads {
-    /// Most bytes of a file.
+    /// Largest file, in bytes.
     pub largest: u64,
-    /// Fewest bytes a second, on the average of [`Self::over`].
+    /// Lowest rate in bytes per second, averaged over [`Self::over`].
     pub slowest: u64,
-    /// So long a host may send less than that.
+    /// How long a host may send less than that.
     pub over: Duration,
-    /// Longest time of one try.
+    /// Time limit of one try.
     pub within: Duration,
 }
 
-/// What a person says about a ledger that may not know its own past.
+/// What a person decided about a ledger that may not know its own past.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Past {
-    /// It took the place of those whose journals are in the state directory: it is told what they know.
+    /// It replaced the ledgers whose journals are in the state directory: they are replayed into it.
     pub adopt_journals: bool,
-    /// It was restored from a backup, and may submit once it was told what it forgot.
+    /// It was restored from a backup, and may submit once what it forgot was replayed.
     pub accept_restored: bool,
 }
 
-/// Steps at a time, by lane.
+/// Concurrent steps, by lane.
 #[derive(Clone, Copy, Debug)]
 pub struct Concurrency {
     /// Paid calls.
@@ -90,14 +90,14 @@ pub struct Concurrency {
     pub save: usize,
 }
 
-/// Submissions wait for their answers at 2 per second, polls take a fraction of a second, downloads are few and long.
+/// At 2 submissions per second some wait for their answers, polls take a fraction of a second, downloads are few and long.
 impl Default for Concurrency {
     fn default() -> Self {
         Self { submit: 32, follow: 64, save: 8 }
     }
 }
 
-/// When a worker ends by itself.
+/// When a worker ends without being told to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Until {
     /// Never.
@@ -111,23 +111,23 @@ pub enum Until {
 /// Why a worker ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkerExit {
-    /// Its [`Until`] came true.
+    /// Its [`Until`] was reached.
     Finished,
     /// It was told to stop.
     Stopped,
 }
 
-/// Why a worker could not go on.
+/// Why a worker could not continue.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkError {
     /// Files cannot be fetched or written: the output or state directory, or the HTTP client. Found before anything is
-    /// submitted; with a hint.
+    /// submitted; the message has a hint.
     #[error("{0}")]
     Directory(String),
-    /// Callbacks cannot be listened for.
-    #[error("callbacks cannot be listened for: {0}")]
+    /// The listener for callbacks cannot be opened.
+    #[error("cannot listen for callbacks: {0}")]
     Listen(String),
-    /// The service refuses the key, and did so again when it was asked for the balance.
+    /// The service refuses the key, and refused it again for the balance.
     #[error("the service refuses the API key: {0}")]
     KeyRefused(String),
     /// The ledger may lose paid work.
@@ -138,11 +138,11 @@ pub enum WorkError {
     Ledger(#[from] LedgerError),
 }
 
-/// Tells a worker to stop: first gracefully, then at once.
+/// Tells a worker to stop, gracefully or at once.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
-    /// No new claims; calls under way are waited for, 75 s at most.
+    /// No new claims; calls in progress are waited for, 75 s at most.
     pub graceful: tokio_util::sync::CancellationToken,
-    /// Do not wait: calls under way may be left in doubt.
+    /// Do not wait: calls in progress may be left in doubt.
     pub now: tokio_util::sync::CancellationToken,
 }

@@ -1,34 +1,34 @@
-//! A deterministic simulation: several processes, commands, a person and the service as one program that a seed decides.
+//! A deterministic simulation: several processes, commands, an operator and the service as one program, decided by a seed.
 //!
 //! ```text
-//! seed ─▶ stage ─▶ polls one woken part at a time: claimers, steps, lease keepers, maintenance, replays; the service;
-//!                  a person; what befalls machines. Kills a process after any poll, by dropping its futures.
+//! seed ─▶ scheduler ─▶ polls one woken part at a time: claimers, steps, periodic tasks, replays; the service; an operator;
+//!                      mishaps of machines. Kills a process after any poll, by dropping its futures.
 //!
-//! product ── wire (api's `Line`) ─▶ network ─▶ service, with a bill          loses, delays, garbles, turns away
-//! product ── `Ledger` ───────────▶ line ─────▶ the real SQLite ledger        fails before and after, delays, goes back
-//! product ── `Disk` ─────────────────────────▶ real directories              full or read-only for a while
-//! product ── clock ──────────────▶ tokio's paused time, and a wall clock that runs on while the machine sleeps
+//! product ── wire (api's `Network`) ─▶ network ─▶ service, with a bill       loses, delays, garbles, rejects
+//! product ── `Ledger` ───────────────▶ ledger ──▶ the real SQLite ledger     fails before and after, delays, goes back
+//! product ── `Disk` ────────────────────────────▶ real directories           full or read-only for a while
+//! product ── clock ─────────────────────────────▶ tokio's paused time, and a wall clock that runs while the machine sleeps
 //! ```
 //!
 //! All of it runs on one thread, and all randomness follows from the seed, so a seed is the same story every time; a test
-//! holds that. What is real: everything from the bytes on the wire to the files on disk and the SQL; left out is apalis,
-//! which only runs the lanes. Each seed has its own faults, with most kinds of trouble absent, so that each is met
-//! alone too. After a storm it is calm, and everything must come to rest; then `checks` looks. While it runs, every
-//! payment needs an excuse (the service's own word that the last attempt failed, a person's order, or a doubt that
-//! `--in-doubt` gave up, up to three payments) and stands in its process's journal on disk; none is granted while the
-//! ledger knows of another task of that job, none is made twice for one token, no put is taken from whoever lost the lease,
-//! a batch is granted nothing before it starts and no more than its budget, and the account's rate is never exceeded.
+//! holds that. Real is everything from the bytes on the wire to the files on disk and the SQL; left out is apalis, which only
+//! runs the lanes. Each seed has its own faults, with most kinds absent, so that each kind is also met alone. At the end of a
+//! story the faults stop, and everything must come to rest; then `checks` runs. During the story, every payment needs a
+//! justification (the service said that the last attempt failed, a person ordered it, or `--in-doubt` gave a doubt up, with up
+//! to three payments) and is in its process's journal on disk. None is granted while the ledger knows of another task of that
+//! job, none is made twice for one token, no put succeeds without the lease, a batch is granted nothing before it starts and
+//! no more than its budget, and the account's rate is never exceeded.
 //!
-//! A ledger that went back in time (`past`) forgets no paid task whose journal is there, and pays for none twice.
+//! A ledger that went back in time (`rewind`) forgets no paid task whose journal exists, and pays for none twice.
 //!
-//! What it was seen to find, each within 50 seeds: an unknown outcome that is queued again, the journal's `sending` left out
-//! or not synced, its `answer` left out, a failed poll taken for a failed task, a put whose fence is not looked at, `done`
-//! before the rename, a start of a batch that is not looked at, no pause after the ledger went back, journals not told
-//! again, strays forgotten; within 100 seeds a budget that looks at what is spent and not at the next price; and within 120
-//! evidence that is taken without comparing its token (`stall`). Not found in 300: a process that asks for no submission, and
-//! does not look whether the ledger recovers; `tests/work` holds that. What it does not look at: Redis, real sockets and
-//! TLS, files that a power cut takes, a ledger that goes back under a worker that is stopped or cut off for the whole pause,
-//! recurring batches, the budget of a day.
+//! Faults of the product that it was seen to find, each within 50 seeds: an unknown outcome that is queued again; the
+//! journal's `sending` missing or not synced, its `answer` missing; a failed poll taken for a failed task; a put whose fence
+//! is not checked; `done` before the rename; a batch's start that is not checked; no pause after the ledger went back;
+//! journals not replayed again; strays forgotten. Within 100 seeds: a budget that ignores the next price. Within 120:
+//! evidence that is taken without comparing its token (`stall`). Not found in 300: a process that claims no submissions and
+//! does not notice that the ledger recovers; `tests/work` holds that. Not covered: Redis, real sockets and TLS, files lost
+//! in a power cut, a ledger that goes back under a worker that is stopped or disconnected for the whole pause, recurring
+//! batches, the daily budget.
 //!
 //! A failing seed prints the command that replays it with its log: `cargo xtask simulate --seed N --trace`.
 
@@ -143,7 +143,7 @@ async fn simulate(seed: u64, trace: bool, dir: &Path) -> Outcome {
     state.outcome()
 }
 
-/// Costly to make, and the same for all.
+/// Expensive to make, and the same for all.
 fn file_host() -> FileHost {
     thread_local! {
         static HOST: FileHost = FileHost::new(&FileHostConfig {
@@ -156,7 +156,7 @@ fn file_host() -> FileHost {
     HOST.with(Clone::clone)
 }
 
-/// One story from its beginning to the last look.
+/// One story from its beginning to the last check.
 async fn direct(scene: Scene) {
     let state = Arc::clone(&scene.state);
     let (rate, max_attempts) = {
@@ -229,7 +229,7 @@ fn files(state: &SimState, max_attempts: u64) -> Vec<PromptFile> {
     files
 }
 
-/// Everybody is let go on, everything is admitted; then all of it must come to rest.
+/// Everything may continue, everything is admitted; then all of it must come to rest.
 async fn drain(scene: &Scene, files: &[PromptFile]) {
     let line = scene.line(ENVIRONMENT);
     for file in files {
@@ -290,7 +290,7 @@ async fn is_anything_due(scene: &Scene, files: &[PromptFile]) -> bool {
     false
 }
 
-/// Long after the storm a file more is worked, and heard: only that makes a silence mean something.
+/// Long after the faults another file is worked on, with callbacks: only then silence means something.
 async fn later(scene: &Scene, files: &[PromptFile]) -> Vec<PromptFile> {
     scene.state.sleep(CALLED_BACK_WITHIN);
     scene.inbox.wake();

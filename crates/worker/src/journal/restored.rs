@@ -1,11 +1,11 @@
-//! A ledger that was restored from a backup: it does not know what was paid for since, and would pay again.
+//! Recognises a ledger that was restored from a backup: it does not know what was paid for since, and would pay again.
 //!
 //! ```text
 //! granted by the ledger < high-water mark of the state directory
-//!    ─▶ tell it the journals, their history, the sidecars ─▶ a person agrees ─▶ it counts as many grants ─▶ submit
+//!    ─▶ replay journals, history and sidecars ─▶ a person agrees ─▶ it counts as many grants ─▶ submit
 //! ```
 //!
-//! Until a person agrees nothing is submitted. What the ledger knows by then is followed and saved.
+//! Nothing is submitted until a person agrees. What the ledger knows is followed and saved.
 
 mod sidecars;
 
@@ -26,27 +26,27 @@ use crate::runtime::backoff::Backoff;
 use crate::runtime::blocking;
 use crate::{Options, WorkError};
 
-/// What is known of a ledger that is older than this machine's last payment with it.
+/// What is known about a ledger that is older than this machine's last payment with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
     /// Submissions that the ledger has granted.
     pub grants: u64,
-    /// Submissions that it had granted once, as this machine knows.
+    /// Submissions that it had granted, as far as this machine knows.
     pub known: u64,
     /// It was imported from an export of a ledger that is lost.
     pub is_copy: bool,
-    /// Jobs that it was told are paid for, or may be.
+    /// Jobs of which it learned now that they were or may have been paid for.
     pub told: u64,
-    /// Jobs that were paid for and are not in it at all, by batch.
+    /// Jobs that were paid for and are not in it, by batch.
     pub missing: BTreeMap<BatchId, u64>,
     state_dir: PathBuf,
 }
 
-/// Looks whether the ledger was restored from a backup; if it was, tells it everything that this machine knows of its
-/// payments, and returns what came of that. Submits nothing, and may be repeated.
+/// Checks whether the ledger was restored from a backup; if it was, replays everything that this machine knows about its
+/// payments, and returns the result. Submits nothing, and may be repeated.
 ///
 /// # Errors
-/// If the state or output directory cannot be read, or the ledger does not take what it is told.
+/// If the state or output directory cannot be read, or the ledger does not store what is replayed.
 pub async fn reconcile(ledger: &dyn Ledger, options: &Options) -> Result<Option<Restored>, WorkError> {
     let identity = ledger.info().await?.identity;
     let unusable = |error: &dyn fmt::Display| unusable(&options.state_dir, error);
@@ -66,7 +66,7 @@ pub async fn reconcile(ledger: &dyn Ledger, options: &Options) -> Result<Option<
         .map_err(|error| unusable(&error))?;
     let past = blocking::run(move || history::of(&place.dir, &place.ledger)).await.flatten();
     told.and(replay_findings(ledger, policy, &past.map_err(|error| unusable(&error))?, &mut backoff).await);
-    told.and(sidecars::tell(ledger, policy, &options.output, &mut backoff).await?);
+    told.and(sidecars::replay(ledger, policy, &options.output, &mut backoff).await?);
     if !told.all {
         let words = "it did not take everything that the journals know of paid calls";
         return Err(LedgerError::Unavailable(words.to_owned()).into());
@@ -80,13 +80,13 @@ pub async fn reconcile(ledger: &dyn Ledger, options: &Options) -> Result<Option<
     Ok(Some(Restored { grants, known, is_copy, told: moved.len() as u64, missing, state_dir }))
 }
 
-/// Finds out whether this worker may submit: `Some` says why not.
+/// Why this worker may not submit, if so.
 pub(crate) async fn hold(ledger: &dyn Ledger, options: &Options) -> Result<Option<String>, WorkError> {
     let Some(restored) = reconcile(ledger, options).await? else { return Ok(None) };
     let words = restored.in_short();
     if options.past.accept_restored {
         warn!("{words}; it was told what is known, and a person agreed to go on");
-        // From now on an older copy of the ledger is known by its count again.
+        // From now on an older copy of the ledger is recognised by its count again.
         let accept_restored = Some(restored.known);
         ledger.update_account(&AccountUpdate { accept_restored, ..AccountUpdate::default() }).await?;
         return Ok(None);

@@ -1,4 +1,4 @@
-//! The sidecars of the output directory, told to a ledger that forgot: the job is done with the task that they name.
+//! Replays the sidecars of the output directory into a ledger that forgot them: the job is done with the task they name.
 
 use std::fs;
 use std::io;
@@ -16,8 +16,8 @@ use crate::runtime::backoff::Backoff;
 use crate::runtime::{blocking, random};
 use crate::save::sidecar::{self, Found, Sidecar};
 
-/// Tells the ledger every sidecar below `output`.
-pub(super) async fn tell(
+/// Replays every sidecar below `output`.
+pub(super) async fn replay(
     ledger: &dyn Ledger,
     policy: &PollPolicy,
     output: &Path,
@@ -33,17 +33,17 @@ pub(super) async fn tell(
         let at = folder.clone();
         let saved = blocking::run(move || saved_in(&at, &batch)).await.flatten().map_err(unreadable)?;
         for one in saved {
-            tell_one(ledger, policy, &one, backoff, &mut told).await?;
+            replay_one(ledger, policy, &one, backoff, &mut told).await?;
         }
     }
     Ok(told)
 }
 
-/// What a sidecar says.
+/// A sidecar that was found.
 struct Saved {
     key: JobKey,
     sidecar: Sidecar,
-    /// It is the job's own, and its files are there.
+    /// It is the job's own, and its files exist.
     is_whole: bool,
 }
 
@@ -63,8 +63,7 @@ fn folders(root: &Path) -> io::Result<Vec<(BatchId, PathBuf)>> {
     Ok(folders)
 }
 
-/// The sidecars of a batch's folder: those that are a job's own first, since what lies beside them matters only to a job
-/// that has none.
+/// The sidecars in a batch's folder. A job's own come first, since those of strays matter only to a job without one.
 fn saved_in(folder: &Path, batch: &BatchId) -> io::Result<Vec<Saved>> {
     let mut saved = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -83,7 +82,7 @@ fn saved_in(folder: &Path, batch: &BatchId) -> io::Result<Vec<Saved>> {
     Ok(saved.into_iter().map(|(_, saved)| saved).collect())
 }
 
-async fn tell_one(
+async fn replay_one(
     ledger: &dyn Ledger,
     policy: &PollPolicy,
     saved: &Saved,
@@ -97,11 +96,11 @@ async fn tell_one(
             told.gone.insert(key.clone());
             return Ok(());
         }
-        // It is not granted, so it is not paid for again either.
+        // It is not granted, so it is not paid for again.
         Err(LedgerError::Unreadable { .. }) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    // Forgotten, and enqueued again with another content: another job's video.
+    // Forgotten and enqueued again with another content: this is another job's video.
     let is_another = sidecar.prompt.as_ref().is_some_and(|prompt| !stored.compacted && *prompt != stored.spec.prompt);
     if is_another || matches!(stored.record.state, State::Done { .. }) {
         return Ok(());
@@ -122,12 +121,12 @@ async fn tell_one(
             Err(error) => return Err(error.into()),
         }
     }
-    info!(job = %key, %task, "told by its sidecar");
+    info!(job = %key, %task, "replayed from its sidecar");
     Ok(())
 }
 
-/// What happened, as far as a sidecar tells: the attempt was accepted; and if its files are there, they were made, in the size
-/// that was asked for or as near to it as there is, and saved. No larger version is paid for again.
+/// What happened according to a sidecar: the attempt was accepted; and if its files exist, they were made, in the requested
+/// size or the nearest one, and saved. No larger version is paid for again.
 fn events(record: &Record, sidecar: &Sidecar, is_whole: bool) -> Vec<Event> {
     let (task, token) = (sidecar.task_id.clone(), token_of(&record.state, sidecar));
     let mut events = vec![Event::Submission { token, outcome: Outcome::Accepted(task.clone()) }];
@@ -146,7 +145,7 @@ fn events(record: &Record, sidecar: &Sidecar, is_whole: bool) -> Vec<Event> {
     events
 }
 
-/// The open attempt's token, if the sidecar is of that very attempt; else one that the job does not know.
+/// The token of the open attempt, if the sidecar belongs to it; otherwise one that the job does not know.
 fn token_of(state: &State, sidecar: &Sidecar) -> Token {
     match state {
         State::Submitting { attempt: Attempt { token, number, .. } }
