@@ -132,6 +132,14 @@ impl Scene {
         command
     }
 
+    /// A shell that runs `script`, in which `$0` is the program.
+    pub fn shell(&self, script: &str) -> Command {
+        let mut command = Command::new("bash");
+        command.args(["-c", script, self.program]);
+        self.furnish(&mut command);
+        command
+    }
+
     fn furnish(&self, command: &mut Command) {
         command.current_dir(self.folder.path()).env_clear().env("HOME", self.folder.path());
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin").stdin(std::process::Stdio::null());

@@ -62,10 +62,10 @@ fn is_apart(words: &[&str], ended: &Ended) -> Result<()> {
 /// The commands that the program lists in its help.
 async fn commands(scene: &Scene) -> Result<BTreeSet<String>> {
     let help = scene.run(&["--help"]).await?.with_code(0)?.stdout;
-    let (_, list) = help.split_once("\nCommands:\n").context("no list of commands")?;
-    let list = list.lines().take_while(|line| !line.is_empty());
+    let (_, list) = help.split_once("\nMake videos:\n").context("no list of commands")?;
+    let (list, _) = list.split_once("\nOptions:\n").context("no end of the list")?;
     let name = |line: &str| Some(line.strip_prefix("  ")?.split_once("  ")?.0.to_owned());
-    Ok(list.filter_map(name).filter(|name| !name.is_empty() && name != "help").collect())
+    Ok(list.lines().filter_map(name).filter(|name| !name.is_empty()).collect())
 }
 
 /// With JSON logs everything on standard error is a JSON object a line, also errors; with `--json` standard output is one
@@ -86,9 +86,10 @@ async fn words_and_json_never_share_a_stream_of_any_command() -> Result<()> {
         ("enqueue garden.yaml --json", 0),
         ("account --json", 0),
         ("account set --max-in-flight 50 --json", 0),
-        ("arrange garden --weight 3 --json", 0),
-        ("priority garden 3 --json", 0),
-        ("priority garden 3 job-1 --json", 0),
+        ("update garden --weight 3 --priority 3 --json", 0),
+        ("update garden job-1 --priority 3 --json", 0),
+        ("update garden --json", 2),
+        ("update garden job-1 --weight 3 --json", 2),
         ("pause garden --json", 0),
         ("resume garden --json", 0),
         ("run garden.yaml --json", 1),
@@ -146,7 +147,7 @@ async fn status_says_where_a_list_is_cut() -> Result<()> {
         let json = scene.run(&[words, &["--json"]].concat()).await?.with_code(0)?.stdout;
         Ok((said, serde_json::from_str(&json)?))
     };
-    let (failed, beside) = ("the first 1,000 of each batch were looked at", "among the first 1,000 jobs of each batch");
+    let (failed, beside) = ("the first 1,000 of each batch were checked", "among the first 1,000 jobs of each batch");
     // As many as are looked at, and then one more.
     for (count, is_cut) in [(1_000, false), (1_001, true)] {
         scene.prompts("garden.yaml", &Prompts::numbered("garden", count))?;

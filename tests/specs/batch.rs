@@ -51,7 +51,7 @@ async fn a_check_spends_nothing_and_stores_nothing() -> Result<()> {
     assert_eq!(keys, ["batches", "l", "log", "meta"], "a check left something in Redis");
     scene.run(&["enqueue", "garden.yaml", "--limit", "2"]).await?.with_code(0)?;
     let told = scene.run(&["check", "garden.yaml"]).await?.with_code(0)?.stdout;
-    ensure!(told.contains("garden: 5 new, 2 known") && told.contains("costs about 300 credits"), "{told}");
+    ensure!(told.contains("garden: 5 new, 2 known") && told.contains("estimated cost: 300 credits"), "{told}");
     assert_eq!((scene.counts("garden").await?.total, scene.bill().await.submissions), (2, 0));
     Ok(())
 }
@@ -106,12 +106,12 @@ async fn lines_inserted_at_the_top_are_the_only_new_jobs() -> Result<()> {
 async fn the_same_prompt_on_two_lines_is_two_jobs() -> Result<()> {
     let scene = on_sqlite(quick()).await?;
     scene.write("garden.jsonl", "{\"prompt\": \"a cat\"}\n{\"prompt\": \"a cat\"}\n")?;
-    let words = "warning: garden.jsonl: 1 job asks for the same as an earlier one; both are made and paid for";
+    let words = "warning: garden.jsonl: 1 job has the same content as an earlier one; both are made and paid for";
     for command in ["check", "enqueue", "run", "run"] {
         scene.run(&[command, "garden.jsonl"]).await?.with_code(0)?.saying(words)?;
     }
     let check = scene.run(&["check", "garden.jsonl", "--json"]).await?.with_code(0)?.stdout;
-    ensure!(check.contains("1 job asks for the same as an earlier one"), "{check}");
+    ensure!(check.contains("1 job has the same content as an earlier one"), "{check}");
     assert_eq!(scene.bill().await.submissions, 2);
     Ok(())
 }
@@ -147,14 +147,14 @@ async fn a_forecast_counts_what_is_admitted_at_the_pace_that_is_named() -> Resul
         .run(&["enqueue", "garden.yaml", "--limit", "2"])
         .await?
         .with_code(0)?
-        .saying("garden: 2 jobs to submit; at")?;
+        .saying("garden: 2 jobs to submit, at")?;
     let pace = ["--rate", "3/60s", "--max-in-flight", "2"];
     let told = scene.run(&[&["check", "garden.yaml"], &pace[..]].concat()).await?.with_code(0)?.stdout;
-    ensure!(told.contains("garden: 5 jobs to submit; at 3 in 1 min and 2 in flight"), "{told}");
+    ensure!(told.contains("garden: 5 jobs to submit, at 3 per 1 min and 2 in flight"), "{told}");
     let stored = scene.run(&["check", "garden.yaml"]).await?.with_code(0)?.stdout;
     ensure!(stored.contains("at 200 in 1 s and 100 in flight"), "a check stores nothing: {stored}");
     let told = scene.run(&[&["enqueue", "garden.yaml"], &pace[..]].concat()).await?.with_code(0)?.stderr;
-    ensure!(told.contains("garden: 5 jobs to submit; at 3 in 1 min and 2 in flight"), "{told}");
+    ensure!(told.contains("garden: 5 jobs to submit, at 3 per 1 min and 2 in flight"), "{told}");
     Ok(())
 }
 
@@ -162,7 +162,7 @@ async fn a_forecast_counts_what_is_admitted_at_the_pace_that_is_named() -> Resul
 async fn a_budget_that_is_not_enough_is_told_before_and_after() -> Result<()> {
     let scene = on_sqlite(quick()).await?;
     scene.prompts("garden.yaml", &Prompts::numbered("garden", 5))?;
-    let short = "; its budget of 150 credits is enough for about 2 of them";
+    let short = "; its budget of 150 credits covers about 2 of them";
     let limited = ["garden.yaml", "--budget", "150"];
     let told = scene.run(&[&["check"], &limited[..]].concat()).await?.with_code(0)?.stdout;
     ensure!(told.contains(short), "{told}");
@@ -171,7 +171,7 @@ async fn a_budget_that_is_not_enough_is_told_before_and_after() -> Result<()> {
     ensure!(told.contains(short), "{told}");
     let told = scene.run(&["check", "garden.yaml"]).await?.with_code(0)?.stdout;
     ensure!(!told.contains("budget"), "nothing is new: {told}");
-    scene.run(&["arrange", "garden", "--budget", "300"]).await?.with_code(0)?;
+    scene.run(&["update", "garden", "--budget", "300"]).await?.with_code(0)?;
     let told = scene.run(&["status"]).await?.with_code(0)?.stdout;
     ensure!(!told.contains("is enough for"), "all of them fit: {told}");
     Ok(())
@@ -183,10 +183,10 @@ async fn what_a_recurring_batch_costs_is_told_per_run() -> Result<()> {
     scene.prompts("daily.yaml", &Prompts::numbered("daily", 2))?;
     let daily = ["daily.yaml", "--cron", "0 22 * * * UTC", "--budget", "100"];
     let told = scene.run(&[&["check"], &daily[..]].concat()).await?.with_code(0)?.stdout;
-    ensure!(told.contains("what is new costs about 120 credits (US$0.60) per run\n"), "{told}");
-    ensure!(told.contains("of 2 jobs; its budget of 100 credits is enough for about 1 of them"), "{told}");
+    ensure!(told.contains("estimated cost: 120 credits (US$0.60) per run\n"), "{told}");
+    ensure!(told.contains("of 2 jobs; its budget of 100 credits covers about 1 of them"), "{told}");
     let told = scene.run(&[&["enqueue"], &daily[..]].concat()).await?.with_code(0)?.stderr;
-    ensure!(told.contains("2 jobs to submit, about 120 credits (US$0.60) per run"), "{told}");
+    ensure!(told.contains("2 jobs to submit; estimated cost: 120 credits (US$0.60) per run"), "{told}");
     Ok(())
 }
 

@@ -77,12 +77,12 @@ async fn two_workers_never_spend_more_than_a_batch_s_budget_and_what_is_refused_
     assert_eq!((bill.accepted.len(), bill.charged, bill.turned_away.get(&422)), (7, 490, Some(&2)), "{bill:?}");
 
     // A worker that knows no other prices than its own changes nothing; a person does.
-    let ended = scene.run(&["arrange", "garden", "--budget", "700"]).await?.with_code(0)?;
+    let ended = scene.run(&["update", "garden", "--budget", "700"]).await?.with_code(0)?;
     ensure!(ended.stderr.contains("budget 700 (was 520)"), "{}", ended.stderr);
     scene.until("garden", "three more", |counts| counts.done == 10).await?;
     waits_for(&scene, "job-30", "budget", "700 of 700 credits").await?;
     assert_eq!(scene.bill().await.charged, 700);
-    scene.run(&["arrange", "garden", "--budget", "none"]).await?.with_code(0)?;
+    scene.run(&["update", "garden", "--budget", "none"]).await?.with_code(0)?;
     scene.until("garden", "the rest", |counts| counts.done == 28).await?;
     for worker in workers {
         worker.terminate().await?;
@@ -96,7 +96,7 @@ async fn two_workers_never_spend_more_than_a_batch_s_budget_and_what_is_refused_
 async fn a_run_whose_budget_is_used_up_waits_and_says_so() -> Result<()> {
     let left = "250 of 310 credits, and the next job costs 250";
     for (option, word, words) in [
-        ("--budget", "budget", format!("garden: its budget is used up ({left}); veobatch arrange garden --budget")),
+        ("--budget", "budget", format!("garden: its budget is used up ({left}); veobatch update garden --budget")),
         ("--daily-budget", "daily_budget", format!("the daily budget is used up ({left}): waiting for the next day")),
     ] {
         let scene = on_sqlite(quick()).await?;
@@ -167,7 +167,7 @@ async fn a_day_s_budget_holds_for_every_batch_until_the_day_is_over_or_somebody_
         let daily = &account["daily_budget"];
         assert_eq!((daily["spent"].as_f64(), daily["zone"].as_str()), (Some(240.0), Some(zone)), "{daily}");
         let words = scene.run(&["status"]).await?.with_code(0)?.stdout;
-        ensure!(words.contains("240 of 250 credits of the day are used, until"), "{words}");
+        ensure!(words.contains("240 of 250 credits used today, until"), "{words}");
         waits_for(&scene, "job-3", "daily_budget", "240 of 250 credits").await?;
         scene.run(&["enqueue", "garden.yaml", "--daily-budget", "310"]).await?.with_code(0)?;
         if zone == "UTC" {
@@ -199,15 +199,15 @@ async fn priorities_reorder_batches_and_the_queued_jobs_of_one() -> Result<()> {
         scene.prompts("late.yaml", &late)?;
         scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
         scene.run(&["enqueue", "late.yaml"]).await?.with_code(0)?;
-        scene.run(&["priority", "garden", "7", "job-4", "job-2"]).await?.with_code(0)?;
-        scene.run(&["priority", "garden", "-3", "job-1"]).await?.with_code(0)?;
-        scene.run(&["priority", "late", "10"]).await?.with_code(0)?;
-        scene.run(&["priority", "late", "101"]).await?.with_code(2)?;
+        scene.run(&["update", "garden", "job-4", "job-2", "--priority", "7"]).await?.with_code(0)?;
+        scene.run(&["update", "garden", "job-1", "--priority", "-3"]).await?.with_code(0)?;
+        scene.run(&["update", "late", "--priority", "10"]).await?.with_code(0)?;
+        scene.run(&["update", "late", "--priority", "101"]).await?.with_code(2)?;
         let shown = json(&scene, &["show", "garden", "job-1", "--json"]).await?;
         assert_eq!(shown["priority"], -3, "{shown}");
         scene.run(&["worker", "--until-idle", "--concurrency-submit", "1"]).await?.with_code(0)?;
         assert_eq!(order(&scene.bill().await), [21, 22, 2, 4, 3, 5, 1]);
-        let ended = scene.run(&["priority", "garden", "5", "job-1", "--json"]).await?.with_code(1)?;
+        let ended = scene.run(&["update", "garden", "job-1", "--priority", "5", "--json"]).await?.with_code(1)?;
         ensure!(ended.stderr.contains("is done"), "{}", ended.stderr);
     }
     Ok(())
@@ -290,9 +290,9 @@ async fn a_job_says_what_it_waits_for() -> Result<()> {
     scene.prompts("garden.yaml", &Prompts::numbered("garden", 4))?;
     scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
     waits_for(&scene, "job-1", "turn", "when its turn comes").await?;
-    scene.run(&["arrange", "garden", "--start-at", "2099-01-01 08:00 UTC"]).await?.with_code(0)?;
-    waits_for(&scene, "job-1", "start", "1 January, 08:00 (UTC)").await?;
-    scene.run(&["arrange", "garden", "--start-at", "none"]).await?.with_code(0)?;
+    scene.run(&["update", "garden", "--start-at", "2099-01-01 08:00 UTC"]).await?.with_code(0)?;
+    waits_for(&scene, "job-1", "start", "1 Jan, 08:00 UTC").await?;
+    scene.run(&["update", "garden", "--start-at", "none"]).await?.with_code(0)?;
     scene.run(&["pause", "garden"]).await?.with_code(0)?;
     waits_for(&scene, "job-1", "paused", "veobatch resume garden").await?;
     scene.run(&["resume", "garden"]).await?.with_code(0)?;
@@ -300,7 +300,7 @@ async fn a_job_says_what_it_waits_for() -> Result<()> {
     let worker = scene.start(&["worker", "--max-in-flight", "2"])?;
     scene.until("garden", "two in flight", |counts| counts.generating == 2).await?;
     waits_for(&scene, "job-4", "cap", "2 videos are in flight").await?;
-    waits_for(&scene, "job-1", "poll", "the next look is due in").await?;
+    waits_for(&scene, "job-1", "poll", "the next poll is due in").await?;
 
     let mut poor = scene.simulator.config();
     poor.credits = 0;
@@ -308,7 +308,7 @@ async fn a_job_says_what_it_waits_for() -> Result<()> {
     scene.run(&["enqueue", "garden.yaml", "--max-in-flight", "3"]).await?.with_code(0)?;
     scene.until_billed("an empty account", |bill| bill.turned_away.contains_key(&402)).await?;
     scene.until("garden", "the refusal to be told", |counts| counts.queued == 2).await?;
-    waits_for(&scene, "job-4", "gate", "no credits to spend").await?;
+    waits_for(&scene, "job-4", "gate", "no credits left").await?;
     worker.kill().await?;
     Ok(())
 }

@@ -214,7 +214,7 @@ async fn late(scene: impl Future<Output = Result<Scene>>) -> Result<()> {
     scene.run(&forget).await?.with_code(1)?.saying(&first)?.saying("not saved yet")?;
     assert_eq!(scene.counts(BATCH).await?.done, 1, "nothing was forgotten");
     let status = scene.run(&["status", BATCH]).await?.with_code(0)?.stdout;
-    ensure!(status.contains(&first) && status.contains("made, to be saved"), "{status}");
+    ensure!(status.contains(&first) && status.contains("made, waiting to be saved"), "{status}");
 
     config.faults.download.clear();
     scene.simulator.update(config)?;

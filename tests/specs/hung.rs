@@ -81,7 +81,7 @@ async fn a_second_ctrl_c_ends_a_run_whose_output_directory_hangs_within_seconds(
         let asked = Instant::now();
         tokio::time::sleep(Duration::from_millis(1_100)).await; // sooner it would be the same order
         run.interrupt().await?;
-        run.wait(SECONDS).await?.with_code(130)?.saying("the same command goes on from here")?;
+        run.wait(SECONDS).await?.with_code(130)?.saying("the same command continues from here")?;
         ensure!(asked.elapsed() < SECONDS, "{:?}", asked.elapsed());
         std::fs::remove_file(scene.path("hangs"))?;
     }

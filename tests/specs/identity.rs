@@ -68,7 +68,7 @@ async fn a_rank_that_a_person_gave_stays_until_the_file_gives_another() -> Resul
     };
     scene.prompts("garden.yaml", &Prompts::numbered("garden", 3))?;
     scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
-    scene.run(&["priority", "garden", "10", "job-2"]).await?.with_code(0)?;
+    scene.run(&["update", "garden", "job-2", "--priority", "10"]).await?.with_code(0)?;
     scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
     assert_eq!(rank().await?, Some(10), "an unchanged file undid it");
     scene.prompts("garden.yaml", &Prompts::numbered("garden", 3).defaults("{ max_attempts: 2 }"))?;

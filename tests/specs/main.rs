@@ -12,6 +12,8 @@ mod batch;
 mod callbacks;
 /// Budgets, ranks, orders to everything at once, and why a job is not moving.
 mod controls;
+/// The commands in README.md and docs/.
+mod documents;
 /// What is known of a doubt, what a policy may do about it, and what comes late.
 mod doubt;
 /// Killed at every edge between what a step does and what it does next.

@@ -79,7 +79,7 @@ async fn a_task_of_another_prompt_does_not_settle_a_doubt() -> Result<()> {
     // Somebody's task on the same account, which no job here owns: only the comparison of the prompts can refuse it.
     let other = scene.submit_beside("a dog in the rain").await?;
     let refused = scene.run(&["resolve", "garden", "job-1", "--task-id", &other]).await?.with_code(2)?;
-    refused.saying("its prompt is another one: \"a dog in the rain\"")?;
+    refused.saying("its prompt is different: \"a dog in the rain\"")?;
     assert_eq!(scene.counts("garden").await?.in_doubt, 1);
     // The same way with the right task is open.
     let own = scene.bill().await.accepted.first().context("the task")?.task_id.clone();

@@ -32,7 +32,7 @@ async fn retry_tells_jobs_and_credits_and_asks_and_only_a_yes_changes_anything()
     let words = ["retry", "garden"];
     for no in ["n", "", "yeah"] {
         let seen = asked(&scene, &words, "retry 2 jobs? [y/N]", no, 1).await?;
-        let told = "garden: 2 failed jobs to retry; 2 jobs to submit, about 120 credits (US$0.60)";
+        let told = "garden: 2 failed jobs to retry; 2 jobs to submit; estimated cost: 120 credits (US$0.60)";
         ensure!(seen.contains(told) && seen.contains("nothing was retried"), "{seen}");
         assert_eq!(everything(&scene).await?, before, "after {no:?}");
     }
@@ -66,7 +66,7 @@ async fn a_second_payment_is_asked_for_and_a_no_exits_with_1_and_leaves_the_doub
     }
     assert_eq!(scene.counts("garden").await?.in_doubt, 1);
     let seen = asked(&scene, &words, "submit it again? [y/N]", "yes", 0).await?;
-    ensure!(seen.contains("is in the queue again"), "{seen}");
+    ensure!(seen.contains("is queued again"), "{seen}");
     assert_eq!(scene.counts("garden").await?.queued, 1);
     scene.run(&["run", "garden.yaml"]).await?.with_code(0)?;
     assert_eq!(scene.bill().await.accepted.len(), 2);
@@ -80,7 +80,7 @@ async fn cancelling_everything_and_forgetting_a_batch_are_asked_for() -> Result<
     scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
     let before = everything(&scene).await?;
     let words = ["cancel", "--all"];
-    let seen = asked(&scene, &words, "cancel everything (2 queued jobs)? [y/N]", "n", 1).await?;
+    let seen = asked(&scene, &words, "cancel every batch (2 queued jobs)? [y/N]", "n", 1).await?;
     ensure!(seen.contains("nothing was cancelled"), "{seen}");
     assert_eq!(everything(&scene).await?, before);
     asked(&scene, &words, "[y/N]", "y", 0).await?;
@@ -88,7 +88,7 @@ async fn cancelling_everything_and_forgetting_a_batch_are_asked_for() -> Result<
 
     let before = everything(&scene).await?;
     let words = ["purge", "garden", "--forget"];
-    let seen = asked(&scene, &words, "forget batch garden? [y/N]", "n", 1).await?;
+    let seen = asked(&scene, &words, "forget garden? [y/N]", "n", 1).await?;
     ensure!(seen.contains("is paid for again") && seen.contains("nothing was forgotten"), "{seen}");
     assert_eq!(everything(&scene).await?, before);
     asked(&scene, &words, "[y/N]", "y", 0).await?;

@@ -174,7 +174,7 @@ async fn on_a_terminal_it_is_asked_whether_a_restored_ledger_may_submit() -> Res
     scene.run(&["enqueue", "more.yaml"]).await?.with_code(0)?;
     for (answer, code, submissions) in [("n", 1, 3), ("y", 0, 5)] {
         let mut terminal = scene.start_on_a_terminal(&["worker", "--until-idle"])?;
-        terminal.until_seen("Submit what is still queued? [y/N]").await?;
+        terminal.until_seen("submit what is still queued? [y/N]").await?;
         ensure!(terminal.seen().contains("restored from a backup"), "{}", terminal.seen());
         terminal.answer(answer).await?;
         terminal.wait(PATIENCE).await?.with_code(code)?;

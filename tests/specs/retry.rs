@@ -34,7 +34,7 @@ async fn what_a_person_cancelled_stays_cancelled_unless_that_is_said() -> Result
         scene.prompts("garden.yaml", &Prompts::numbered("garden", 3))?;
         scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
         scene.run(&["cancel", "garden"]).await?.with_code(0)?;
-        let left = "3 jobs stay cancelled; to take those up too: veobatch retry garden --state cancelled";
+        let left = "3 jobs stay cancelled; to retry them too: veobatch retry garden --state cancelled";
         scene.run(&["retry", "garden"]).await?.with_code(0)?.saying(left)?;
         assert_eq!(states(&scene).await?, ["cancelled"; 3]);
         let ended = scene.run(&["retry", "garden", "job-2", "--json"]).await?.with_code(1)?;
@@ -43,10 +43,10 @@ async fn what_a_person_cancelled_stays_cancelled_unless_that_is_said() -> Result
             (told["changed"].as_array().map(Vec::len), told["left"][0]["state"].as_str()),
             (Some(0), Some("cancelled"))
         );
-        ended.saying("job-2 was left as it was: it was cancelled: `--state cancelled` takes it up again")?;
+        ended.saying("job-2 is unchanged: it was cancelled: use --state cancelled")?;
         scene.run(&["retry", "garden", "job-2", "--state", "cancelled"]).await?.with_code(0)?;
         assert_eq!(states(&scene).await?, ["cancelled", "queued", "cancelled"]);
-        let told = "garden: 2 cancelled jobs to retry; 2 jobs to submit, about 120 credits (US$0.60)";
+        let told = "garden: 2 cancelled jobs to retry; 2 jobs to submit; estimated cost: 120 credits (US$0.60)";
         scene.run(&["retry", "garden", "--state", "cancelled"]).await?.with_code(0)?.saying(told)?;
         assert_eq!(states(&scene).await?, ["queued"; 3]);
     }
@@ -57,7 +57,7 @@ async fn what_a_person_cancelled_stays_cancelled_unless_that_is_said() -> Result
 async fn a_code_and_a_reason_narrow_a_retry_and_its_cost_is_told() -> Result<()> {
     let scene = arranged(on_sqlite(quick()).await?).await?;
     scene.run(&["retry", "garden", "--code", "402"]).await?.with_code(0)?.saying("no job can be retried")?;
-    let told = "garden: 1 failed job to retry; 1 job to submit, about 60 credits (US$0.30)";
+    let told = "garden: 1 failed job to retry; 1 job to submit; estimated cost: 60 credits (US$0.30)";
     scene.run(&["retry", "garden", "--code", "422"]).await?.with_code(0)?.saying(told)?;
     assert_eq!(states(&scene).await?, ["queued", "failed", "done", "cancelled"]);
     scene.run(&["retry", "garden", "job-1", "--code", "422"]).await?.with_code(1)?.saying("it has not failed")?;
@@ -82,7 +82,7 @@ async fn a_retry_tells_whose_price_is_not_known() -> Result<()> {
     let scene = on_sqlite(config).await?;
     scene.prompts("garden.yaml", &Prompts::numbered("garden", 2).defaults("{ model: veo9 }"))?;
     scene.run(&["run", "garden.yaml"]).await?.with_code(1)?;
-    let told = "and 2 jobs of veo9/720p, whose price is not known";
+    let told = "plus 2 jobs of veo9/720p, whose price is unknown";
     scene.run(&["retry", "garden"]).await?.with_code(0)?.saying(told)?;
     Ok(())
 }
@@ -92,9 +92,9 @@ async fn a_retry_tells_whose_price_is_not_known() -> Result<()> {
 async fn hints_that_name_retry_are_right() -> Result<()> {
     let scene = arranged(on_sqlite(quick()).await?).await?;
     let status = scene.run(&["status"]).await?.with_code(0)?.stdout;
-    ensure!(status.contains("try them again: veobatch retry garden   ("), "{status}");
+    ensure!(status.contains("retry them: veobatch retry garden   ("), "{status}");
     let hint = "is cancelled: `veobatch retry --state cancelled` puts it back";
-    scene.run(&["priority", "garden", "3", "job-4"]).await?.with_code(1)?.saying(hint)?;
+    scene.run(&["update", "garden", "job-4", "--priority", "3"]).await?.with_code(1)?.saying(hint)?;
     scene.run(&["retry", "garden"]).await?.with_code(0)?;
     scene.run(&["retry", "garden", "--state", "cancelled"]).await?.with_code(0)?;
     scene.run(&["run", "garden.yaml"]).await?.with_code(0)?;

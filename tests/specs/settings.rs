@@ -18,6 +18,7 @@ async fn a_flag_that_a_command_does_not_obey_is_refused_with_2_and_says_who_does
     let hint = "--daily-budget belongs to: veobatch run, veobatch enqueue, veobatch worker, veobatch account set";
     ended.saying("unexpected argument '--daily-budget'")?.saying(hint)?;
     scene.run(&["completions", "bash", "--json"]).await?.with_code(2)?.saying("does not use --json")?;
+    scene.run(&["priority", "garden", "10"]).await?.with_code(2)?.saying("use `veobatch update`")?;
     Ok(())
 }
 
@@ -43,7 +44,8 @@ async fn the_account_is_shown_and_changed_for_every_worker_and_an_environment_ch
         let ended = ended.saying("pace: 5 submissions in 2 s, 42 in flight (was 200 in 1 s, 42)")?;
         ended.saying("polls: 9 per second (was 1000)")?.saying("5000 credits a day in Europe/Berlin (was none)")?;
         let shown = scene.run(&["account"]).await?.with_code(0)?.stdout;
-        for line in ["0 of 42 in flight; 5 submissions per 2 s", "polls:   9 per second", "price:   veo3_fast/720p 71"]
+        for line in
+            ["0 of 42 in flight; 5 submissions per 2 s", "polls:   at most 9 per second", "price:   veo3_fast/720p 71"]
         {
             ensure!(shown.contains(line), "{line}: {shown}");
         }

@@ -21,7 +21,11 @@ async fn a_run_asks_before_it_admits_and_no_ends_it_with_1_and_nothing_paid() ->
     for answer in ["n", "", "yeah"] {
         let mut terminal = scene.start_on_a_terminal(&["run", "garden.yaml"])?;
         terminal.until_seen("admit 3 new jobs? [y/N]").await?;
-        ensure!(terminal.seen().contains("about 180 credits"), "asked without the price:\n{}", terminal.seen());
+        ensure!(
+            terminal.seen().contains("estimated cost: 180 credits"),
+            "asked without the price:\n{}",
+            terminal.seen()
+        );
         terminal.answer(answer).await?;
         terminal.wait(PATIENCE).await?.with_code(1)?.saying("nothing was admitted")?;
     }
@@ -92,7 +96,7 @@ async fn a_retry_asks_with_its_price_and_no_leaves_the_jobs_as_they_are() -> Res
     for answer in ["n", ""] {
         let mut terminal = scene.start_on_a_terminal(&["retry", "garden"])?;
         terminal.until_seen("retry 2 jobs? [y/N]").await?;
-        let price = "garden: 2 failed jobs to retry; 2 jobs to submit, about 120 credits (US$0.60)";
+        let price = "garden: 2 failed jobs to retry; 2 jobs to submit; estimated cost: 120 credits (US$0.60)";
         ensure!(terminal.seen().contains(price), "asked without the price:\n{}", terminal.seen());
         terminal.answer(answer).await?;
         terminal.wait(PATIENCE).await?.with_code(1)?.saying("nothing was retried")?;

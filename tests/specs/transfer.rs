@@ -55,7 +55,7 @@ async fn jobs_under_way_move_from_a_file_to_a_server_and_nothing_is_paid_for_twi
     scene.run(&["ledger", "export", "all.jsonl"]).await?.with_code(2)?.saying("it is there already")?;
     let paid = scene.bill().await.submissions;
     let imported = scene.run(&["ledger", "import", "all.jsonl", "--ledger", &server]).await?.with_code(0)?;
-    imported.saying("changes no more")?.saying("imported 30 jobs of 1 batch")?;
+    imported.saying("refuses all changes")?.saying("imported 30 jobs of 1 batch")?;
     assert_eq!(scene.bill().await.submissions, paid);
 
     for refused in [&["run", "garden.yaml"][..], &["worker", "--until-idle"], &["enqueue", "garden.yaml"]] {
@@ -82,7 +82,7 @@ async fn what_a_killed_worker_paid_for_is_known_to_the_new_ledger() -> Result<()
     run.kill().await?;
     let paid = scene.bill().await.submissions;
     scene.run(&["ledger", "export", "all.jsonl"]).await?.with_code(0)?;
-    scene.run(&["ledger", "import", "all.jsonl", "--ledger", &server]).await?.with_code(0)?.saying("went along")?;
+    scene.run(&["ledger", "import", "all.jsonl", "--ledger", &server]).await?.with_code(0)?.saying("of paid calls")?;
     // The old directory is not needed any more.
     fs::remove_dir_all(scene.path("veobatch.state"))?;
     comes_to_its_end(&scene, &server, 30).await?;
@@ -154,7 +154,7 @@ async fn an_export_of_a_ledger_that_is_lost_submits_nothing_until_a_person_agree
         drop(fs::remove_file(scene.path(file)));
     }
     scene.run(&lost[..5]).await?.with_code(2)?.saying("--source-is-lost")?;
-    scene.run(&lost).await?.with_code(0)?.saying("until a person agreed")?;
+    scene.run(&lost).await?.with_code(0)?.saying("until you agree")?;
     let held = scene.run(&["worker", "--until-idle", "--ledger", &server]).await?.with_code(0)?;
     held.saying("one that is lost")?;
     assert_eq!(scene.bill().await.submissions, paid, "nobody agreed");

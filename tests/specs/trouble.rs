@@ -55,7 +55,7 @@ async fn a_key_that_is_refused_during_the_night_stops_the_worker_with_3_and_lose
     scene.simulator.update(Config { keys: vec!["another-key-0123456789".to_owned()], ..good.clone() })?;
     worker.wait(PATIENCE).await?.with_code(3)?.saying("refuses the API key")?;
     let status = scene.run(&["status"]).await?.with_code(0)?.stdout;
-    ensure!(status.contains("as the service refused its key"), "{status}");
+    ensure!(status.contains("because the service refused its key"), "{status}");
     let left = scene.counts("garden").await?;
     assert_eq!((left.failed, left.in_doubt, left.total), (0, 0, 12), "{left:?}");
 
@@ -202,7 +202,7 @@ async fn nothing_is_submitted_while_the_disk_is_nearly_full() -> Result<()> {
     ensure!(worker.said().contains("nearly full"), "{}", worker.said());
     let status = scene.run(&["status"]).await?.with_code(0)?.stdout;
     ensure!(
-        status.contains("worker:  one submits nothing for now: the output directory's disk is nearly full"),
+        status.contains("worker:  one submits nothing at present: the output directory's disk is nearly full"),
         "{status}"
     );
     assert_eq!(scene.bill().await.submissions, 0);
@@ -285,10 +285,10 @@ async fn a_firewalls_page_among_the_polls_of_six_videos_ends_no_run() -> Result<
 #[tokio::test]
 async fn a_key_that_travels_in_clear_text_is_warned_of() -> Result<()> {
     let scene = on_sqlite(quick()).await?;
-    let words = "the API key travels to http://veobatch.invalid/ in clear text";
+    let words = "the API key is sent to http://veobatch.invalid/ unencrypted";
     scene.run(&["credits", "--api-base", "http://veobatch.invalid"]).await?.saying(words)?;
     let here = scene.run(&["credits"]).await?.with_code(0)?;
-    ensure!(!here.stderr.contains("clear text"), "{}", here.stderr);
+    ensure!(!here.stderr.contains("unencrypted"), "{}", here.stderr);
     Ok(())
 }
 

@@ -33,20 +33,20 @@ async fn a_spec_of_an_unknown_size_stops_no_worker_and_its_job_comes_back_by_its
     assert_eq!(scene.bill().await.accepted.len(), 2);
 
     let status = scene.run(&["status"]).await?.with_code(0)?.stdout;
-    for words in ["cannot be read by this program", "garden/a (queued)", "8k", "newer veobatch", "0 of"] {
+    for words in ["cannot be read by this version", "garden/a (queued)", "8k", "newer version of veobatch", "0 of"] {
         ensure!(status.contains(words), "{words}: {status}");
     }
     let shown = scene.run(&["show", "garden", "a"]).await?.with_code(0)?.stdout;
-    ensure!(shown.contains("8k") && shown.contains("newer veobatch"), "{shown}");
+    ensure!(shown.contains("8k") && shown.contains("newer version of veobatch"), "{shown}");
     let listed = scene.run(&["jobs", "garden"]).await?.with_code(0)?.stdout;
     ensure!(listed.lines().count() == 3 && listed.contains("8k"), "{listed}");
     let listed = scene.run(&["jobs", "garden", "--state", "queued", "--json"]).await?.with_code(0)?.stdout;
     ensure!(listed.contains(r#""job":"a""#) && listed.contains(r#""unreadable":true"#), "{listed}");
     // `run` does not wait for it either, and does not call the batch done.
     scene.write("more.yaml", "batch: garden\njobs: [{ id: d, prompt: a fox }]")?;
-    scene.run(&["run", "more.yaml", "--yes"]).await?.with_code(1)?.saying("cannot be read by this program")?;
+    scene.run(&["run", "more.yaml", "--yes"]).await?.with_code(1)?.saying("cannot be read by this version")?;
     // Its own file names another content than what is stored now.
-    scene.run(&["run", "garden.yaml"]).await?.with_code(1)?.saying("newer veobatch")?;
+    scene.run(&["run", "garden.yaml"]).await?.with_code(1)?.saying("newer version of veobatch")?;
 
     resize(&scene, "8k", "1080p")?;
     scene.run(&["worker", "--until-idle"]).await?.with_code(0)?;
@@ -63,8 +63,8 @@ async fn a_batch_that_is_cancelled_does_not_submit_what_could_not_be_read() -> R
     scene.write("garden.yaml", FILE)?;
     scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
     resize(&scene, "1080p", "8k")?;
-    scene.run(&["cancel", "garden", "a"]).await?.with_code(1)?.saying("newer veobatch")?;
-    scene.run(&["cancel", "garden"]).await?.with_code(0)?.saying("cannot be read by this program")?;
+    scene.run(&["cancel", "garden", "a"]).await?.with_code(1)?.saying("newer version of veobatch")?;
+    scene.run(&["cancel", "garden"]).await?.with_code(0)?.saying("cannot be read by this version")?;
     scene.run(&["worker", "--until-idle"]).await?.with_code(0)?;
     let counts = scene.counts("garden").await?;
     assert_eq!((counts.cancelled, counts.queued), (2, 1), "{counts:?}");

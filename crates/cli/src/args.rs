@@ -2,6 +2,7 @@
 
 pub(crate) mod batch_options;
 pub(crate) mod files;
+pub(crate) mod page;
 pub(crate) mod parse;
 pub(crate) mod settings;
 
@@ -18,11 +19,11 @@ use crate::environment;
 use crate::exit;
 use crate::output::ui;
 
-const OVERVIEW: &str = "\
-A durable batch queue for Veo 3 videos: prompt files in, verified video files out.
+const OVERVIEW: &str = "A durable batch queue for Veo 3: prompt files in, verified videos out.";
 
-Each line of a prompt file becomes a job that is paid for once, followed until its video is there, and saved; \
-across crashes, restarts and network trouble.";
+const DETAILS: &str = "\
+Each line of a prompt file becomes a job that is paid for once, followed until its video is there, and saved; across \
+crashes, restarts and network trouble.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,13 +32,25 @@ Examples:
   veobatch run jobs.yaml                make the videos (needs KIE_API_KEY)
   veobatch status                       how far everything is
 
-The API key is read from KIE_API_KEY, or from the file that KIE_API_KEY_FILE names.
-`veobatch help COMMAND` tells more about one command, and lists its settings.";
+The API key is read from KIE_API_KEY, or from the file that KIE_API_KEY_FILE names.";
+
+/// The commands in the order in which they are needed; the folders of `commands` are the same groups.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("Make videos", &["run", "check", "enqueue", "worker"]),
+    ("Watch", &["status", "jobs", "show"]),
+    ("Steer", &["pause", "resume", "cancel", "update", "retry"]),
+    ("Settle", &["resolve", "purge"]),
+    ("Set up", &["account", "ledger", "credits", "simulate", "completions"]),
+];
+
+/// Examples that `-h` shows; only one for a command with more than [`MANY`] arguments of its own.
+const SHORT_EXAMPLES: usize = 2;
+const MANY: usize = 7;
 
 /// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "veobatch", version, about = OVERVIEW, after_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
-#[command(max_term_width = 110, propagate_version = true, disable_help_subcommand = false)]
+#[command(name = "veobatch", version, about = OVERVIEW, long_about = format!("{OVERVIEW}\n\n{DETAILS}"))]
+#[command(after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP), max_term_width = 110)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: commands::Command,
@@ -83,11 +96,47 @@ pub(crate) fn command() -> Command {
         let hidden = unused.filter_map(|id| everywhere.iter().find(|arg| arg.get_id() == *id)).cloned();
         command.args(hidden.map(|arg| arg.hide(true)))
     });
-    // What an environment says for many commands is no order to change what is stored.
+    // An environment that is set for many commands is no order to change what is stored.
     let root = root.mut_subcommand("account", |account| {
-        account.mut_subcommand("set", |set| set.mut_args(|arg| arg.env(Resettable::Reset)))
+        account.mut_subcommand("set", |set| set.mut_args(|arg| arg.env(Resettable::Reset).hide_short_help(false)))
     });
-    without_empty(root)
+    let root = root.mut_subcommand("update", |update| update.mut_args(|arg| arg.hide_short_help(false)));
+    let template = format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{}\nOptions:\n{{options}}{{after-help}}",
+        grouped(&root)
+    );
+    let root = root.mut_args(env_in_long_help).mut_subcommands(in_two_lengths);
+    without_empty(root.help_template(template))
+}
+
+/// The list of commands, by group.
+fn grouped(root: &Command) -> String {
+    let mut list = String::new();
+    for (group, names) in GROUPS {
+        list.push_str(&format!("{group}:\n"));
+        for command in names.iter().filter_map(|name| root.find_subcommand(name)) {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            list.push_str(&format!("  {:<11}  {about}\n", command.get_name()));
+        }
+        list.push('\n');
+    }
+    list.truncate(list.len().saturating_sub(1));
+    list
+}
+
+/// `-h` fits one screen: it has the first examples only, and no environment variables.
+fn in_two_lengths(command: Command) -> Command {
+    let examples = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+    let arguments = command.get_arguments().filter(|arg| !arg.is_hide_short_help_set()).count();
+    let most = if arguments > MANY { 1 } else { SHORT_EXAMPLES };
+    let short: Vec<&str> = examples.lines().take_while(|line| !line.is_empty()).take(1 + most).collect();
+    command.mut_args(env_in_long_help).after_help(short.join("\n")).mut_subcommands(in_two_lengths)
+}
+
+fn env_in_long_help(arg: Arg) -> Arg {
+    let Some(env) = arg.get_env().map(|env| env.to_string_lossy().into_owned()) else { return arg };
+    let help = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
+    arg.hide_env(true).long_help(format!("{help}\n\n[env: {env}]"))
 }
 
 /// `VEOBATCH_RATE=` in a compose file means "not set".
@@ -122,13 +171,16 @@ fn refuse_unused(matches: &ArgMatches) -> Result<(), clap::Error> {
     Ok(())
 }
 
-/// Which commands take the flag that `error` is about, if others do.
+/// What else may help with `error`: the commands that take its flag, or the one that replaced its command.
 fn elsewhere(error: &clap::Error) -> Option<String> {
-    let (ErrorKind::UnknownArgument, Some(ContextValue::String(flag))) =
-        (error.kind(), error.get(ContextKind::InvalidArg))
-    else {
-        return None;
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
     };
+    if matches!(context(ContextKind::InvalidSubcommand), Some("arrange" | "priority")) {
+        return Some("use `veobatch update`".to_owned());
+    }
+    let flag = context(ContextKind::InvalidArg).filter(|_| error.kind() == ErrorKind::UnknownArgument)?;
     let long = flag.strip_prefix("--")?.split('=').next()?;
     let takers = takers(&command(), long, "");
     (!takers.is_empty()).then(|| format!("--{long} belongs to: {}", takers.join(", ")))
@@ -159,6 +211,41 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         command().debug_assert();
+    }
+
+    /// Calls `with` for every command beneath `command`, which is called `path`.
+    fn each(command: &mut Command, path: &str, with: &mut dyn FnMut(&str, &mut Command)) {
+        with(path, command);
+        let beneath =
+            command.get_subcommands_mut().filter(|command| !command.is_hide_set() && command.get_name() != "help");
+        beneath.for_each(|command| each(command, &format!("{path} {}", command.get_name()), with));
+    }
+
+    #[test]
+    fn the_short_help_of_every_command_fits_one_screen_and_the_long_one_has_its_examples() {
+        let mut root = command().term_width(80);
+        root.build();
+        each(&mut root, "veobatch", &mut |path, command| {
+            let most = if path == "veobatch" { 40 } else { 24 };
+            let help = command.render_help().to_string();
+            assert!(help.lines().count() <= most, "{path} -h has more than {most} lines:\n{help}");
+            let wide: Vec<&str> = help.lines().filter(|line| line.chars().count() > 80).collect();
+            assert!(wide.is_empty(), "{path} -h has lines of more than 80 columns: {wide:#?}");
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(about.chars().count() <= 80, "{path}: {about}");
+            assert!(command.render_long_help().to_string().contains("\nExample"), "{path} --help has no example");
+        });
+    }
+
+    #[test]
+    fn every_command_is_in_one_group_of_the_help() {
+        let mut grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| *names).copied().collect();
+        grouped.sort_unstable();
+        let root = command();
+        let shown = root.get_subcommands().filter(|command| !command.is_hide_set());
+        let mut all: Vec<&str> = shown.map(Command::get_name).collect();
+        all.sort_unstable();
+        assert_eq!(grouped, all);
     }
 
     #[test]
@@ -239,14 +326,5 @@ mod tests {
         }
         let commands::Command::Worker(worker) = parse("worker --lanes follow,save").unwrap().command else { panic!() };
         assert_eq!(worker.lanes.len(), 2);
-    }
-
-    #[test]
-    fn every_command_has_help_with_an_example() {
-        for command in command().get_subcommands_mut() {
-            let name = command.get_name().to_owned();
-            let help = command.render_long_help().to_string();
-            assert!(help.contains("xample") || name == "help", "{name}: {help}");
-        }
     }
 }

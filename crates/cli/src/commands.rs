@@ -18,11 +18,10 @@ mod settle {
     pub(crate) mod resolve;
 }
 mod steer {
-    pub(crate) mod arrange;
     pub(crate) mod cancel;
     pub(crate) mod pause;
-    pub(crate) mod priority;
     pub(crate) mod retry;
+    pub(crate) mod update;
 }
 mod watch {
     pub(crate) mod jobs;
@@ -32,14 +31,17 @@ mod watch {
 
 use clap::Subcommand;
 
+use crate::args::page;
 use crate::args::settings::Settings;
+use crate::exit::DONE;
 use crate::failure::Result;
+use crate::output::ui;
 use crate::signals::Signals;
 
 use make::{check, enqueue, run, worker};
 use set_up::{account, completions, credits, ledger, simulate};
 use settle::{purge, resolve};
-use steer::{arrange, cancel, pause, priority, retry};
+use steer::{cancel, pause, retry, update};
 use watch::{jobs, show, status};
 
 /// One command, with what only it takes.
@@ -52,19 +54,21 @@ pub(crate) enum Command {
     Status(status::Status),
     Jobs(jobs::Jobs),
     Show(show::Show),
+    Update(update::Update),
     Retry(retry::Retry),
     Cancel(cancel::Cancel),
     Pause(pause::Pause),
     Resume(pause::Resume),
     Resolve(resolve::Resolve),
-    Priority(priority::Priority),
-    Arrange(arrange::Arrange),
     Account(account::AccountCommand),
     Ledger(ledger::LedgerCommand),
     Purge(purge::Purge),
     Credits(credits::Credits),
     Simulate(simulate::Simulate),
     Completions(completions::Completions),
+    /// Print docs/settings.md
+    #[command(hide = true)]
+    SettingsPage,
 }
 
 impl Command {
@@ -95,13 +99,16 @@ impl Command {
             Self::Pause(pause) => signals.unless(pause.run(settings)).await,
             Self::Resume(resume) => signals.unless(resume.run(settings)).await,
             Self::Resolve(resolve) => signals.unless(resolve.run(settings)).await,
-            Self::Priority(priority) => signals.unless(priority.run(settings)).await,
-            Self::Arrange(arrange) => signals.unless(arrange.run(settings)).await,
+            Self::Update(update) => signals.unless(update.run(settings)).await,
             Self::Account(account) => signals.unless(account.run(settings)).await,
             Self::Ledger(ledger) => signals.unless(Box::pin(ledger.run(settings))).await,
             Self::Purge(purge) => signals.unless(purge.run(settings)).await,
             Self::Credits(credits) => signals.unless(credits.run(settings)).await,
             Self::Completions(completions) => completions.run(&mut command_line()),
+            Self::SettingsPage => {
+                ui::raw(page::settings(&command_line()).as_bytes())?;
+                Ok(DONE)
+            }
         }
     }
 }

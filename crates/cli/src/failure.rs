@@ -17,8 +17,8 @@ use crate::exit::{BAD_INPUT, DONE, INTERRUPTED, UNAVAILABLE, UNFINISHED};
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
 /// What to do about a job that this program cannot read.
-pub(crate) const UNREADABLE: &str = "a newer veobatch may have written it: use that version on this machine too, and the job \
-     goes on by itself; otherwise it is damaged, and a backup of the ledger may still have it. Nothing is paid for it meanwhile";
+pub(crate) const UNREADABLE: &str = "a newer version of veobatch may have written it: install that version here too, and the job \
+     continues by itself; otherwise it is damaged, and a backup of the ledger may still have it. Nothing is paid for it meanwhile";
 
 /// The end of a command that did not do what it was asked for.
 #[derive(Debug)]
@@ -75,39 +75,39 @@ impl Failure {
             | LedgerError::Damaged(_) => Self::unavailable(what).because(error),
             LedgerError::Format { found, known } if found.parse::<u32>().is_ok_and(|found| found < *known) => {
                 Self::unavailable(what).because(error).hint(
-                    "it went back to a time before it was brought to this version; start the command again, which does that anew",
+                    "it was set back to a time before it was migrated to this version; run the command again, which migrates it",
                 )
             }
             LedgerError::Format { .. } => Self::unavailable(what).because(error).hint(
-                "a newer version of veobatch has used this ledger: use that version, or a newer one, on every machine",
+                "a newer version of veobatch has used this ledger; install that version, or a newer one, on every machine",
             ),
             LedgerError::Outdated { .. } => Self::unavailable(what).because(error).hint(
-                "stop those workers (Ctrl-C, and wait for them to end), then type the same command again; nothing was changed",
+                "stop those workers (Ctrl-C, and wait for them to end), then run the same command again; nothing was changed",
             ),
             LedgerError::Busy { .. } => {
-                Self::unavailable(what).because(error).hint("wait for it to end, then type the same command again")
+                Self::unavailable(what).because(error).hint("wait for it to end, then run the same command again")
             }
             LedgerError::WorkerPresent => Self::unavailable(what).because(error).hint(
-                "one worker at a time works on a SQLite file; see what it does with `veobatch status`, \
-                 or use Redis for many: --ledger redis://HOST:6379/0",
+                "a SQLite file takes one worker at a time; watch it with `veobatch status`, or use Redis for several: \
+                 --ledger redis://HOST:6379/0",
             ),
             LedgerError::Bound { .. } => Self::bad_input(what).because(error).hint(
-                "use the key and the API base it was first used with; for another account, another ledger \
-                 (--ledger sqlite:OTHER.db), which knows nothing of what was paid for with this one",
+                "use the key and the API base that it was first used with; for another account, use another ledger \
+                 (--ledger sqlite:OTHER.db), which does not know what was paid for with this one",
             ),
             LedgerError::UnknownBatch(_) => {
                 Self::bad_input(what).because(error).hint("list the batches: veobatch status")
             }
             LedgerError::Moved { to } => Self::bad_input(what)
                 .because(error)
-                .hint(format!("work with that one: --ledger '{to}' (with its password, if it has one)")),
+                .hint(format!("use that one: --ledger '{to}' (with its password, if it has one)")),
             LedgerError::Importing => Self::unavailable(what)
                 .because(error)
                 .hint("finish it with the same command: veobatch ledger import FILE"),
             LedgerError::Transfer(_) => Self::unfinished(what).because(error),
             LedgerError::Unsettled(batch) => Self::unfinished(what)
                 .because(error)
-                .hint(format!("see what is still to come of it: veobatch status {batch}")),
+                .hint(format!("see what is left of it: veobatch status {batch}")),
             LedgerError::Unreadable { .. } => Self::unfinished(what).because(error).hint(UNREADABLE),
             LedgerError::Url(_) | LedgerError::TaskTaken { .. } => Self::bad_input(what).because(error),
         }

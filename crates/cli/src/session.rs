@@ -41,9 +41,9 @@ impl Session {
             match (&url, failure.has_hint()) {
                 (_, true) => failure,
                 (LedgerUrl::Redis(_), false) => {
-                    failure.hint("is Redis running there? Without one, use a file: --ledger sqlite:veobatch.db")
+                    failure.hint("start Redis there, or use a file: --ledger sqlite:veobatch.db")
                 }
-                (LedgerUrl::Sqlite(_), false) => failure.hint("name another file: --ledger sqlite:PATH"),
+                (LedgerUrl::Sqlite(_), false) => failure.hint("use another file: --ledger sqlite:PATH"),
             }
         })?;
         Ok(Self { url, ledger })
@@ -59,7 +59,7 @@ impl Session {
                     session.ledger.account(0).await.map_err(|error| Failure::ledger("read the ledger", &error))?;
                 if let Some(to) = account.moved_to {
                     ui::message(format_args!(
-                        "note: the jobs of this ledger were moved to {to}: what follows is as it was then"
+                        "note: the jobs of this ledger were moved to {to}; this is their state at that time"
                     ));
                 }
                 Ok(Some(session))
@@ -102,8 +102,8 @@ impl Session {
 pub(crate) fn nothing_there(settings: &Settings) -> Result<Failure> {
     let shown = url(settings)?.shown();
     Ok(Failure::bad_input(format!("open the ledger {shown}"))
-        .since("there is no such file, so no job was admitted to it yet")
-        .hint("admit jobs first: veobatch run FILE   (or name the ledger: --ledger sqlite:PATH)"))
+        .since("there is no such file: no job has been admitted to it yet")
+        .hint("admit jobs first: veobatch run FILE   (another ledger: --ledger sqlite:PATH)"))
 }
 
 /// Where the journal of paid calls of a ledger is kept, unless a person says otherwise.

@@ -94,7 +94,7 @@ impl BatchOptions {
             | Shape::Unrepresentable(_) => {
                 let unquoted =
                     shown.trim().parse::<f64>().ok().map(|_| format!("write it without quotes: {}", shown.trim()));
-                let problem = Problem::new(format!("`{field}` has to be a number, not {}", node.kind()));
+                let problem = Problem::new(format!("`{field}` must be a number, not {}", node.kind()));
                 Err(Box::new(problem.text_if(node.shown()).hint_if(unquoted)))
             }
         };
@@ -106,7 +106,7 @@ impl BatchOptions {
             | Shape::List(_)
             | Shape::Map(_)
             | Shape::Unrepresentable(_) => {
-                let problem = Problem::new(format!("`{field}` has to be a text, not {}", node.kind()));
+                let problem = Problem::new(format!("`{field}` must be text, not {}", node.kind()));
                 Err(Box::new(problem.text_if(node.shown())))
             }
         };
@@ -114,7 +114,7 @@ impl BatchOptions {
             let problem = Problem::new(format!("`{field}`: {}", error.message)).text(&shown);
             Box::new(problem.hint_if(error.hint))
         };
-        let range = |message: String| Box::new(Problem::new(format!("`{field}` has to be {message}")).text(&shown));
+        let range = |message: String| Box::new(Problem::new(format!("`{field}` must be {message}")).text(&shown));
         match field {
             "weight" => self.weight = Some(parse_weight(&number()?).map_err(range)?),
             "priority" => self.priority = Some(parse_priority(&number()?).map_err(range)?),
@@ -140,13 +140,17 @@ impl BatchOptions {
         FIELDS.iter().zip(same).filter(|(_, same)| !same).map(|(field, _)| *field).collect()
     }
 
-    /// Why `batch` cannot have these terms.
-    pub(crate) fn against(&self, batch: &BatchId) -> Option<Problem> {
+    /// Whether `batch` can have these settings.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn check(&self, batch: &BatchId) -> Result<(), Box<Problem>> {
         let room = MAX_NAME_BYTES - MAX_STAMP_BYTES;
-        let is_long = matches!(self.cron, Setting::Set(_)) && batch.as_str().len() > room;
-        let problem =
-            Problem::new(format!("the name of a recurring batch has {room} bytes at most")).text(batch.as_str());
-        is_long.then(|| problem.hint("each of its runs has the date after it"))
+        if !matches!(self.cron, Setting::Set(_)) || batch.as_str().len() <= room {
+            return Ok(());
+        }
+        let problem = Problem::new(format!("the name of a recurring batch has at most {room} bytes"));
+        Err(Box::new(problem.text(batch.as_str()).hint("the date is added to it for each run; choose a shorter name")))
     }
 
     /// The schedule that a batch has from now on, if it had `before`.
@@ -177,20 +181,20 @@ impl BatchOptions {
     }
 }
 
-/// Reads a share. The error completes "has to be …".
+/// Reads a share. The error completes "must be …".
 pub fn parse_weight(text: &str) -> Result<u16, String> {
     let weight = text.trim().parse().ok().filter(|weight| (1..=MAX_WEIGHT).contains(weight));
     weight.ok_or_else(|| format!("a whole number from 1 to {MAX_WEIGHT}"))
 }
 
-/// Reads a rank among batches. The error completes "has to be …".
+/// Reads a rank among batches. The error completes "must be …".
 pub fn parse_priority(text: &str) -> Result<i16, String> {
     let range = -MAX_BATCH_PRIORITY..=MAX_BATCH_PRIORITY;
     let priority = text.trim().parse().ok().filter(|priority| range.contains(priority));
     priority.ok_or_else(|| format!("a whole number from -{MAX_BATCH_PRIORITY} to {MAX_BATCH_PRIORITY}"))
 }
 
-/// Reads a budget in credits. The error completes "has to be …".
+/// Reads a budget in credits. The error completes "must be …".
 pub fn parse_budget(text: &str) -> Result<Credits, String> {
     let credits = text.trim().parse().ok().filter(|credits: &f64| (0.0..=MAX_BUDGET).contains(credits));
     credits.map(Credits::from_f64).ok_or_else(|| "an amount of credits, such as 5000, or none".to_owned())

@@ -51,7 +51,7 @@ pub fn check_with(sources: &[Source], defaults: Defaults) -> Result<Checked, Pro
         });
         intake.begin(&report.file);
         let read = if sources.iter().take(n).any(|other| same(other, source)) {
-            report.problem(None, Problem::new("this is given twice").hint("name it once"));
+            report.problem(None, Problem::new("this file is named twice").hint("name it once"));
             Ok(())
         } else {
             match source {
@@ -141,7 +141,7 @@ fn document(path: &Path, node: Node<'_>, report: &mut Report, intake: &mut Intak
         Some(given) => match BatchId::parse(&given.value) {
             Ok(batch) => intake.batch(&batch, Some(given.at), report),
             Err(error) => {
-                let words = format!("a batch becomes a folder's name, and this one {error}");
+                let words = format!("a batch name becomes a folder name, and this one {error}");
                 report.problem(given.at, Problem::new(words).text(&given.value));
                 NO_BATCH
             }

@@ -86,7 +86,7 @@ pub(crate) fn advice(unknown: &str) -> Option<String> {
         "batch" => return Some("a line cannot name its batch: the file's name is the batch's".to_owned()),
         "weight" | "budget" | "startat" | "window" | "cron" => {
             return Some(
-                "it holds for a whole batch: write it at the top of a YAML or JSON document, or as an option of \
+                "it applies to a whole batch: write it at the top of a YAML or JSON document, or as an option of \
                  `run` or `enqueue`"
                     .to_owned(),
             );

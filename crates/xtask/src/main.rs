@@ -5,6 +5,7 @@
 mod bench;
 mod chaos;
 mod command;
+mod docs;
 mod lint;
 mod redis;
 mod simulate;
@@ -21,6 +22,7 @@ usage: cargo xtask COMMAND
   lint      formatting, clippy, documentation, dependencies, the compose file
   ci        lint, then test: what must pass before a change lands
   bench     measures the ledgers, files, lanes, workers, sizes and costs (release build)
+  docs      writes docs/settings.md from the program's own settings
   size      counts the lines of product code, by crate; `--help` says which lines count
   chaos     workers, Redis and the network harmed at random, then the bill; `--minutes M`, `--seed S`
   simulate  runs the simulation of CI; `--seed N` or `--seeds FROM..TO` only those, `--trace` with everything that happens
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         "lint" => lint::run_all(),
         "ci" => lint::run_all().and_then(|()| test::run(&[])),
         "bench" => bench::run(&rest),
+        "docs" => docs::run(),
         "size" => size::run(&rest),
         "chaos" => chaos::run(&rest),
         "simulate" => simulate::run(&rest),

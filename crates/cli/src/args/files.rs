@@ -9,7 +9,7 @@ use super::batch_options::BatchOptionArgs;
 /// Prompt files.
 #[derive(Args, Debug)]
 pub(crate) struct PromptFiles {
-    /// Prompt files: YAML, JSON lines or JSON; `-` reads JSON lines from standard input
+    /// YAML, JSON or JSON lines; - reads JSON lines from standard input
     #[arg(value_name = "FILE", required = true)]
     pub(crate) paths: Vec<PathBuf>,
 
@@ -24,14 +24,14 @@ pub(crate) struct PromptFiles {
 /// Prompt files that are admitted.
 #[derive(Args, Debug)]
 pub(crate) struct Admissible {
-    #[command(flatten)]
-    pub(crate) files: PromptFiles,
-
-    /// Admit the first N new jobs only
+    /// Admit only the first N new jobs
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,
 
     /// Do not ask before money is spent
     #[arg(short, long)]
     pub(crate) yes: bool,
+
+    #[command(flatten)]
+    pub(crate) files: PromptFiles,
 }

@@ -26,13 +26,13 @@ pub(crate) fn parse_rate(text: &str) -> Result<Rate, String> {
     let per = if per.starts_with(|c: char| c.is_ascii_digit()) { per.to_owned() } else { format!("1{per}") };
     let per = parse_duration(&per)?;
     if count == 0 {
-        return Err("a rate of 0 never submits anything: use `veobatch pause`".to_owned());
+        return Err("a rate of 0 submits nothing: use `veobatch pause`".to_owned());
     }
     if per > MAX_WINDOW {
-        return Err("the time of a rate is an hour at most".to_owned());
+        return Err("the time of a rate is at most an hour".to_owned());
     }
     if count > 10_000 {
-        return Err("a rate counts 10000 at most in its time".to_owned());
+        return Err("a rate is at most 10000 in its time".to_owned());
     }
     Ok(Rate { count, per })
 }
@@ -107,7 +107,7 @@ pub(crate) fn parse_daily(text: &str) -> std::result::Result<Setting<DailyBudget
     Setting::parse(text, |text| {
         let (credits, zone) = text.trim().split_once(char::is_whitespace).unwrap_or((text, "UTC"));
         let credits =
-            parse_budget(credits).map_err(|words| format!("it has to be {words}, and perhaps a time zone"))?;
+            parse_budget(credits).map_err(|words| format!("it must be {words}, optionally with a time zone"))?;
         let zone = Zone::parse(zone.trim()).map_err(|error| error.to_string())?;
         Ok(DailyBudget { credits, zone: zone.to_string() })
     })
@@ -126,7 +126,7 @@ pub(crate) fn parse_in_doubt(text: &str) -> std::result::Result<InDoubtPolicy, S
             }
             Ok(InDoubtPolicy::Silence(time))
         }
-        None | Some(_) => Err("it is hold, resubmit, or silence=TIME, such as silence=2h".to_owned()),
+        None | Some(_) => Err("it must be hold, resubmit, or silence=TIME, such as silence=2h".to_owned()),
     }
 }
 

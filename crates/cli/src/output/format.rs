@@ -52,9 +52,11 @@ pub(crate) fn rounded(n: u64) -> u64 {
     if n < 100 { n } else { n / 10 * 10 }
 }
 
-/// `23 November, 22:00`.
+/// `23 Nov, 22:00 Europe/Berlin`.
 pub(crate) fn moment(zone: &Zone, at: Timestamp) -> String {
-    format!("{}, {}", zone.day(at), zone.time(at))
+    let day = zone.day(at);
+    let (number, month) = day.split_once(' ').unwrap_or((&day, ""));
+    format!("{number} {}, {} {zone}", month.get(..3).unwrap_or(month), zone.time(at))
 }
 
 #[cfg(test)]

@@ -45,14 +45,14 @@ pub(crate) fn present_notes(account: &Account) -> impl Iterator<Item = &Note> {
 /// Why a worker submits nothing for now.
 pub(crate) fn braked(account: &Account) -> Option<String> {
     let note = present_notes(account).find(|note| note.kind == NoteKind::Braked)?;
-    Some(format!("one submits nothing for now: {}", plain(&note.words, REASON)))
+    Some(format!("one submits nothing at present: {}", plain(&note.words, REASON)))
 }
 
 /// That a worker ended because the service refused its key.
 fn refused(account: &Account) -> Option<String> {
     let note = present_notes(account).find(|note| note.kind == NoteKind::KeyRefused)?;
     let ago = duration(account.now.since(note.at));
-    Some(format!("one ended {ago} ago, as the service refused its key: {}", plain(&note.words, REASON)))
+    Some(format!("one ended {ago} ago because the service refused its key: {}", plain(&note.words, REASON)))
 }
 
 /// How much of the daily budget is used, if there is one.
@@ -62,18 +62,18 @@ fn daily(account: &Account) -> Option<String> {
     let until = if account.calendar < daily.day.from {
         day_to_come(&moment(&zone, daily.day.from))
     } else if daily.day.contains(account.calendar) {
-        format!("until {} ({zone})", moment(&zone, daily.day.until))
+        format!("until {}", moment(&zone, daily.day.until))
     } else {
-        format!("that day is over; a worker begins the next one ({zone})")
+        format!("that day is over; a worker starts the next one ({zone})")
     };
-    Some(format!("budget:  {} of {} credits of the day are used, {until}", daily.spent, daily.budget.credits))
+    Some(format!("budget:  {} of {} credits used today, {until}", daily.spent, daily.budget.credits))
 }
 
 /// Why nothing is granted before a day of the daily budget that a wrong clock began too early.
 pub(crate) fn day_to_come(from: &str) -> String {
     format!(
-        "a clock that was ahead began a day that is still to come: nothing is submitted before {from}, or until the daily budget \
-         is set anew (--daily-budget none, then the budget)"
+        "a clock that was ahead started a day that is still to come: nothing is submitted before {from}, or until the daily \
+         budget is set again (--daily-budget none, then the budget)"
     )
 }
 
@@ -82,8 +82,8 @@ fn clocks(account: &Account) -> Option<String> {
     let ahead = account.now.since(account.calendar);
     (ahead >= Duration::from_secs(60)).then(|| {
         format!(
-            "clock:   it is {} here and {} in the ledger, which was used with a clock that was ahead by {}; due times go by the \
-             ledger's, windows and days by this machine's",
+            "clock:   it is {} here and {} in the ledger, which was used with a clock that was ahead by {}; due times follow the \
+             ledger's clock, windows and days this machine's",
             account.calendar,
             account.now,
             duration(ahead)
@@ -95,7 +95,7 @@ fn clocks(account: &Account) -> Option<String> {
 pub(crate) fn recovery(account: &Account) -> Option<String> {
     let until = account.recovering_until?;
     Some(format!(
-        "submissions wait {} more: the Redis server is another one, or was started anew, and workers tell it first what they know",
+        "submissions wait {} more: the Redis server was restarted or replaced, and workers first report what they know",
         duration(until.since(account.now))
     ))
 }
@@ -105,12 +105,12 @@ pub(crate) fn gate(account: &Account) -> Option<String> {
     let Gate::Closed { until, why, no_credits, .. } = &account.gate else { return None };
     let wait = until.since(account.now);
     let when = if wait.is_zero() {
-        "one submission tries it now".to_owned()
+        "one submission is testing it".to_owned()
     } else {
         format!("next try in {}", duration(wait))
     };
     // The account's balance (402) or the key's own limit (433): the service's words tell which.
-    let what = if *no_credits { "no credits to spend" } else { "closed" };
+    let what = if *no_credits { "no credits left" } else { "closed" };
     Some(format!("gate:    {what}: {}; {when} (finished videos are still saved)", plain(why, REASON)))
 }
 
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(clocks(&account(59_000, 0)), None);
         let words = clocks(&account(7_200_000, 0)).unwrap();
         assert!(words.contains("2026-11-22T17:30:05Z here and 2026-11-22T19:30:05Z"), "{words}");
-        assert!(daily(&account(7_200_000, 0)).unwrap().contains("of the day are used, until"));
+        assert!(daily(&account(7_200_000, 0)).unwrap().contains("used today, until"));
         let words = daily(&account(7_200_000, 3_600_000)).unwrap();
         assert!(words.contains("still to come") && words.contains("--daily-budget none"), "{words}");
     }

@@ -36,29 +36,25 @@ impl Blocked {
         let waiting = match &record.state {
             State::Queued { due } => return Some(queued(stored, batch, account, *due)),
             State::Done { .. } | State::Failed { .. } | State::Cancelled => return None,
-            State::Submitting { .. } => {
-                Self::new("orphaned", "its worker is gone: the next one to look finds it in doubt")
-            }
-            State::Generating { due: at, .. } => due("poll", "the next look", *at),
-            State::Upscaling { due: at, .. } => due("poll", "the next look at the larger version", *at),
+            State::Submitting { .. } => Self::new("orphaned", "its worker is gone: the next poll puts it in doubt"),
+            State::Generating { due: at, .. } => due("poll", "the next poll", *at),
+            State::Upscaling { due: at, .. } => due("poll", "the next poll of the larger version", *at),
             State::Downloading { due: at, .. } => due("download", "the download", *at),
             State::InDoubt {
                 called: Some(Called { task: Some(task), comparison: Some(Comparison { due: at, .. }) }),
                 ..
-            } => {
-                due("comparison", &format!("a callback named task {task}: a worker's look whether it is its own"), *at)
-            }
+            } => due("comparison", &format!("a callback named task {task}: the comparison with this job"), *at),
             State::InDoubt { .. } => {
                 let key = &stored.key;
                 let orders = "--task-id ID, --resubmit or --give-up";
-                let words = format!("it waits for a person: veobatch resolve {} {} {orders}", key.batch, key.job);
+                let words = format!("a person has to decide: veobatch resolve {} {} {orders}", key.batch, key.job);
                 return Some(Self::new("person", words));
             }
         };
         let held = stored.leased_until.filter(|until| *until > now);
         Some(held.map_or(waiting, |until| {
             let left = duration(until.since(now));
-            Self::new("lease", format!("a worker has it, for {left} more unless it goes on"))
+            Self::new("lease", format!("a worker holds it for {left} more, unless it renews its lease"))
         }))
     }
 }
@@ -80,8 +76,8 @@ fn queued(stored: &Stored, batch: &BatchSummary, account: &Account, due: Option<
         .unwrap_or_else(|| {
             Blocked::new(
                 "turn",
-                "nothing is in its way: it is submitted when its turn comes, if a worker runs (its log says if that waits \
-                 for its hours)",
+                "nothing is in its way: it is submitted when its turn comes, if a worker is running (whose log tells if it \
+                 waits for its hours)",
             )
         })
 }
@@ -100,9 +96,9 @@ fn stopped(batch: &BatchSummary) -> Option<Blocked> {
 fn unscheduled(batch: &BatchSummary, now: Timestamp) -> Option<Blocked> {
     let schedule = Schedule::parse(&batch.terms.schedule).ok()?;
     let zone = schedule.zone();
-    let at = |time| format!("{} ({zone})", moment(&zone, time));
+    let at = |time| moment(&zone, time);
     if let Some(cron) = &schedule.cron {
-        let next = next_run(&schedule, now).map(|run| format!("; the next one at {}", at(run))).unwrap_or_default();
+        let next = next_run(&schedule, now).map(|run| format!("; next run {}", at(run))).unwrap_or_default();
         return Some(Blocked::new("recurring", format!("it is copied into each run of its batch ({cron}){next}")));
     }
     let span = schedule.open_range(now);
@@ -124,8 +120,8 @@ fn unaffordable(stored: &Stored, batch: &BatchSummary, account: &Account) -> Opt
     let class = stored.spec.price_class();
     let Some(&price) = account.prices.get(&class) else {
         let words = format!(
-            "there is a budget, and the price of {class} is not known: name it with --prices FILE (looked at again \
-             within ten minutes)"
+            "there is a budget, and the price of {class} is unknown: set it with --prices FILE (checked again within \
+             ten minutes)"
         );
         return Some(Blocked::new("price", words));
     };
@@ -142,19 +138,16 @@ fn unaffordable(stored: &Stored, batch: &BatchSummary, account: &Account) -> Opt
         return Some(Blocked::new("daily_budget", format!("the daily budget: {}", account::day_to_come(&from))));
     }
     if !daily.day.contains(account.calendar) {
-        return Some(Blocked::new(
-            "daily_budget",
-            "the daily budget: a worker has yet to say that a new day has begun",
-        ));
+        return Some(Blocked::new("daily_budget", "the daily budget: no worker has started the new day yet"));
     }
     let until = moment(&zone, daily.day.until);
     let short = short(daily.spent, daily.budget.credits)?;
-    Some(Blocked::new("daily_budget", format!("the daily budget is used up, until {until} ({zone}): {short}")))
+    Some(Blocked::new("daily_budget", format!("the daily budget is used up until {until}: {short}")))
 }
 
 fn gate(account: &Account) -> Option<Blocked> {
     let Gate::Closed { until, why, no_credits, .. } = &account.gate else { return None };
-    let what = if *no_credits { "the key has no credits to spend" } else { "the account's gate is closed" };
+    let what = if *no_credits { "the key has no credits left" } else { "the account's gate is closed" };
     let next = when(*until, account.now);
     Some(Blocked::new("gate", format!("{what}: {}; the next try is {next}", plain(why, REASON))))
 }
@@ -163,7 +156,7 @@ fn gate(account: &Account) -> Option<Blocked> {
 fn crowded(account: &Account) -> Option<Blocked> {
     if account.in_flight >= account.pace.max_in_flight {
         let words = format!(
-            "{} videos are in flight, which is as many as may be (one in doubt counts for half an hour)",
+            "{} videos are in flight, and no more are allowed (one in doubt counts for half an hour)",
             account.in_flight
         );
         return Some(Blocked::new("cap", words));

@@ -28,12 +28,12 @@ impl Scarce {
 
     /// In words, as the end of a line about the jobs.
     pub(crate) fn words(&self) -> String {
-        let what = if self.is_used { "what is left of its budget" } else { "its budget" };
+        let what = if self.is_used { "the rest of its budget" } else { "its budget" };
         let jobs = match self.jobs {
             0 => "none".to_owned(),
             jobs => format!("about {}", number(rounded(jobs))),
         };
-        format!("{what} of {} credits is enough for {jobs} of them", credits(self.budget))
+        format!("{what} of {} credits covers {jobs} of them", credits(self.budget))
     }
 }
 
@@ -77,7 +77,7 @@ fn short(batch: &BatchSummary, account: &Account, next: Option<Credits>) -> Opti
     }
     let used = short(batch.credits, batch.terms.budget?)?;
     let name = &batch.batch;
-    let order = format!("veobatch arrange {name} --budget CREDITS, or veobatch cancel {name}");
+    let order = format!("veobatch update {name} --budget CREDITS, or veobatch cancel {name}");
     Some(format!("{name}: its budget is used up {used}; {order}"))
 }
 
@@ -131,7 +131,7 @@ mod tests {
     fn a_budget_is_used_up_once_the_batch_s_own_next_job_does_not_fit() {
         let words = |batch, account, next: Option<i64>| short(&batch, &account, next.map(Credits::whole));
         let used = "garden: its budget is used up (250 of 300 credits, and the next job costs 250); \
-                    veobatch arrange garden --budget CREDITS, or veobatch cancel garden";
+                    veobatch update garden --budget CREDITS, or veobatch cancel garden";
         assert_eq!(words(batch(250, Some(300)), account(None), Some(250)).as_deref(), Some(used));
         assert_eq!(words(batch(250, Some(300)), account(None), Some(30)), None);
         assert_eq!(words(batch(250, None), account(None), Some(250)), None);
@@ -151,12 +151,12 @@ mod tests {
             let [budget, used, each] = [budget, used, each].map(Credits::whole);
             Scarce::of(budget, used, each, jobs).map(|scarce| scarce.words())
         };
-        let few = "its budget of 5,000 credits is enough for about 83 of them";
+        let few = "its budget of 5,000 credits covers about 83 of them";
         assert_eq!(words(5000, 0, 60, 84).as_deref(), Some(few));
         assert_eq!(words(5000, 0, 60, 83), None);
-        let left = "what is left of its budget of 5,000 credits is enough for about 3 of them";
+        let left = "the rest of its budget of 5,000 credits covers about 3 of them";
         assert_eq!(words(5000, 4800, 60, 20).as_deref(), Some(left));
-        let none = "its budget of 50 credits is enough for none of them";
+        let none = "its budget of 50 credits covers none of them";
         assert_eq!(words(50, 0, 60, 1).as_deref(), Some(none));
         assert!(words(50, 90, 60, 1).unwrap().contains("none"));
         assert_eq!(words(50, 0, 0, 1), None);

@@ -60,15 +60,15 @@ impl Costs {
     }
 }
 
-/// `about 480 credits (US$2.40)`.
+/// `480 credits (US$2.40)`.
 impl fmt::Display for Costs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nothing = Credits::default();
-        let told = |credits: Credits| format!("about {credits} credits ({})", dollars(credits));
+        let told = |credits: Credits| format!("{credits} credits ({})", dollars(credits));
         match (self.once, self.per_run) {
             (once, none) if none == nothing => f.write_str(&told(once)),
             (none, per_run) if none == nothing => write!(f, "{} per run", told(per_run)),
-            (once, per_run) => write!(f, "{}, and {} per run of what recurs", told(once), told(per_run)),
+            (once, per_run) => write!(f, "{}, and {} per recurring run", told(once), told(per_run)),
         }
     }
 }
@@ -83,9 +83,9 @@ mod tests {
             let [once, per_run] = [once, per_run].map(Credits::whole);
             Costs { once, per_run }.to_string()
         };
-        assert_eq!(words(480, 0), "about 480 credits (US$2.40)");
-        assert_eq!(words(0, 120), "about 120 credits (US$0.60) per run");
-        let both = "about 480 credits (US$2.40), and about 120 credits (US$0.60) per run of what recurs";
+        assert_eq!(words(480, 0), "480 credits (US$2.40)");
+        assert_eq!(words(0, 120), "120 credits (US$0.60) per run");
+        let both = "480 credits (US$2.40), and 120 credits (US$0.60) per recurring run";
         assert_eq!(words(480, 120), both);
     }
 }

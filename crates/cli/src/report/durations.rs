@@ -18,7 +18,7 @@ pub(crate) fn words(known: &[Known]) -> Vec<String> {
 fn line((kind, table): &Known) -> Option<String> {
     let [lower, median, upper] = quartiles(table)?;
     Some(format!(
-        "learned: videos of {kind} take {} (half of them between {} and {}; the last {})",
+        "durations: {kind} takes {} (middle half {} to {}; last {} videos)",
         duration(median),
         duration(lower),
         duration(upper),
@@ -57,8 +57,7 @@ mod tests {
         }
         let known =
             [(VideoKind::default(), table), (VideoKind::from_stored("veo3+frames".into()), Durations::default())];
-        let line =
-            "learned: videos of veo3_fast take 1 min 28 s (half of them between 1 min 10 s and 1 min 51 s; the last 8)";
+        let line = "durations: veo3_fast takes 1 min 28 s (middle half 1 min 10 s to 1 min 51 s; last 8 videos)";
         assert_eq!(words(&known), [line]);
         let told = json(&known);
         let [one] = told.as_array().unwrap().as_slice() else { panic!("{told}") };

@@ -48,11 +48,11 @@ pub(crate) fn terms(batch: &BatchSummary) -> Option<String> {
 
 /// What became of a task beside its job's own.
 pub(crate) fn stray(stray: &Stray, key: &JobKey) -> String {
-    let trouble = stray.trouble.as_ref().map(|trouble| format!("; in the way: {}", plain(trouble, REASON)));
+    let trouble = stray.trouble.as_ref().map(|trouble| format!("; last trouble: {}", plain(trouble, REASON)));
     let trouble = trouble.unwrap_or_default();
     match &stray.fate {
-        StrayState::Awaited { .. } => format!("followed once its job is at rest{trouble}"),
-        StrayState::Made { .. } => format!("made, to be saved{trouble}"),
+        StrayState::Awaited { .. } => format!("followed once its job has ended{trouble}"),
+        StrayState::Made { .. } => format!("made, waiting to be saved{trouble}"),
         StrayState::Saved(files) => format!("saved as {}", files.names(key).join(", ")),
         StrayState::Gone(why) => format!("given up: {}", plain(why, REASON)),
     }

@@ -39,7 +39,7 @@ fn lowered(account: &Account) -> Option<String> {
     (account.allowance < all * 1000).then(|| {
         let now = f64::from(account.allowance) / 1000.0;
         format!(
-            "pace:    lowered to {now:.1} of {all}, since the service said \"too many\"; it is found again bit by bit"
+            "pace:    lowered to {now:.1} of {all} after \"too many requests\" answers; it rises again step by step"
         )
     })
 }
@@ -55,7 +55,7 @@ fn line(slots: &SlotUse, period: &str) -> Option<String> {
         .collect();
     let unused = if why.is_empty() { String::new() } else { format!("; not used: {}", why.join(", ")) };
     let used = whole(slots.used);
-    Some(format!("slots:   in {period} {used} used, {share:.1} % of those that could have been{unused}"))
+    Some(format!("slots:   {used} used in {period}, {share:.1} % of those available{unused}"))
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of slots in some days")]
@@ -66,16 +66,16 @@ fn whole(count: f64) -> String {
 /// Why slots went by; completes "not used: 12 …".
 fn spoken(why: Unused) -> &'static str {
     match why {
-        Unused::Work => "without work",
-        Unused::Cap => "with as many in flight as the cap allows",
+        Unused::Work => "without queued jobs",
+        Unused::Cap => "with the cap reached",
         Unused::Gate => "while the gate was closed",
-        Unused::Window => "outside of the windows",
+        Unused::Window => "outside the windows",
         Unused::Budget => "with a budget used up",
-        Unused::Recovery => "while journals were told to another Redis server",
+        Unused::Recovery => "while journals were replayed",
         Unused::Answers => "because of slow answers",
         Unused::Unasked => "that no worker asked for in time",
-        Unused::Lost => "lost with their workers",
-        Unused::Unsent => "for which nothing was sent",
+        Unused::Lost => "lost with a worker",
+        Unused::Unsent => "claimed but not sent",
     }
 }
 
@@ -101,7 +101,7 @@ mod tests {
         let slots = SlotUse { used: 1197.0, unused };
         assert_eq!(
             line(&slots, "the last two hours").unwrap(),
-            "slots:   in the last two hours 1,197 used, 99.8 % of those that could have been; not used: \
+            "slots:   1,197 used in the last two hours, 99.8 % of those available; not used: \
              50 while the gate was closed, 3 that no worker asked for in time"
         );
         assert_eq!(line(&SlotUse::default(), "the last two hours"), None);

@@ -21,7 +21,7 @@ pub(crate) async fn tell(ledger: &dyn Ledger, batches: &[BatchSummary], output: 
             for line in forecasts.lines(std::slice::from_ref(batch)) {
                 ui::message(line);
             }
-            ui::message("  its runs are made, and worked on, by: veobatch worker");
+            ui::message("  a worker makes its runs: veobatch worker");
             continue;
         }
         let because = batch.paused_because.as_ref().map(|why| format!(" ({})", plain(why, 300))).unwrap_or_default();

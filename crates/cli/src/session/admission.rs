@@ -42,7 +42,7 @@ pub(crate) fn sources(files: &[PathBuf], batch: Option<&str>) -> Result<Vec<Sour
     let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
     if batch.is_some() && !files.iter().any(is_stdin) {
         return Err(Failure::bad_input("use --batch")
-            .since("it names the batch of standard input; a file names its own with `batch: NAME`")
+            .since("it names the batch of standard input; a file sets its own with `batch: NAME`")
             .hint("veobatch enqueue - --batch NAME < jobs.jsonl"));
     }
     let source = |path: &PathBuf| {
@@ -51,7 +51,7 @@ pub(crate) fn sources(files: &[PathBuf], batch: Option<&str>) -> Result<Vec<Sour
         }
         let name = batch.ok_or_else(|| {
             Failure::bad_input("read standard input")
-                .since("it needs a name for its batch")
+                .since("its batch needs a name")
                 .hint("veobatch enqueue - --batch NAME < jobs.jsonl")
         })?;
         let batch = BatchId::parse(name)
@@ -70,8 +70,8 @@ pub(crate) async fn read(sources: Vec<Source>) -> Result<std::result::Result<Che
 
 /// Adds what the command line asks for.
 pub(crate) fn set_options(checked: &mut Checked, options: &BatchOptionArgs) -> Result<()> {
-    checked.set_options(&options.options()).map_err(|problem| {
-        let failure = Failure::bad_input("ask that for the batch").since(problem.message);
+    checked.set_options(&options.options()?).map_err(|problem| {
+        let failure = Failure::bad_input("use the batch options").since(problem.message);
         problem.hint.into_iter().fold(failure, Failure::hint)
     })
 }
@@ -79,8 +79,8 @@ pub(crate) fn set_options(checked: &mut Checked, options: &BatchOptionArgs) -> R
 /// The failure that tells every problem.
 pub(crate) fn wrong(problems: &Problems) -> Failure {
     ui::message(problems);
-    Failure::bad_input(format!("take the prompt files: {}", counted(problems.total(), "problem")))
-        .hint("correct the lines above; nothing was admitted   (look again: veobatch check FILE)")
+    Failure::bad_input(format!("use the prompt files: {}", counted(problems.total(), "problem")))
+        .hint("correct the lines above, then check again: veobatch check FILE   (nothing was admitted)")
 }
 
 /// An admission by one command.
@@ -107,7 +107,7 @@ impl Admission<'_> {
         }
         self.tell(&comparison).await?;
         if comparison.admitted() == 0 {
-            self.arrange(&checked).await?;
+            self.update(&checked).await?;
             let policy = self.restate(&checked, &comparison).await?;
             return Ok(AdmissionOutcome { batches, policy });
         }
@@ -158,13 +158,13 @@ impl Admission<'_> {
         Ok(())
     }
 
-    /// Changes the terms of batches that have no new jobs.
-    async fn arrange(&self, checked: &Checked) -> Result<()> {
-        let arranged = veobatch_producer::update_batches(&*self.session.ledger, checked)
+    /// Changes the settings of batches that have no new jobs.
+    async fn update(&self, checked: &Checked) -> Result<()> {
+        let updated = veobatch_producer::update_batches(&*self.session.ledger, checked)
             .await
-            .map_err(|error| Failure::ledger("change the terms of the batches", &error))?;
-        for arranged in arranged {
-            ui::message(format_args!("{}: {}", arranged.batch, arranged.changes.join(", ")));
+            .map_err(|error| Failure::ledger("change the settings of the batches", &error))?;
+        for updated in updated {
+            ui::message(format_args!("{}: {}", updated.batch, updated.changes.join(", ")));
         }
         Ok(())
     }
@@ -217,7 +217,7 @@ impl Admission<'_> {
         let stored: u64 = admitted.iter().map(|batch| batch.new).sum();
         ui::message(format_args!("{} admitted to {}", counted(stored, "job"), self.session.url.shown()));
         if stored != new {
-            ui::message("(somebody else admitted some of them meanwhile)");
+            ui::message("(another process admitted some of them meanwhile)");
         }
         Ok(admitted)
     }
@@ -227,17 +227,17 @@ impl Admission<'_> {
 fn cost(new: u64, estimate: &Estimate, costs: Costs, balance: Option<Credits>, is_simulated: bool) -> String {
     let (jobs, credits) = (counted(new, "job"), estimate.credits);
     if is_simulated {
-        return format!("{jobs} to submit, {credits} credits of simulated money: nothing is paid");
+        return format!("{jobs} to submit; simulated cost: {credits} credits, nothing is paid");
     }
-    let mut words = vec![format!("{jobs} to submit, {costs}")];
+    let mut words = vec![format!("{jobs} to submit; estimated cost: {costs}")];
     words.extend(estimate.unpriced.iter().map(|(model, count)| {
-        format!("and {} of model {model}, whose price is not known (--prices)", counted(*count, "job"))
+        format!("plus {} of model {model}, whose price is unknown (--prices)", counted(*count, "job"))
     }));
     words.extend(balance.map(|balance| format!("balance: {balance} credits")));
     let mut words = words.join("; ");
     if balance.is_some_and(|balance| balance < credits) {
         words.push_str(
-            "\nwarning: the balance does not cover that; submissions stop when it is used up, and go on when it is back",
+            "\nwarning: the balance does not cover that; submissions stop when it is used up, and continue when it is topped up",
         );
     }
     words
@@ -247,14 +247,14 @@ fn failed(error: &AdmitError) -> Failure {
     match error {
         AdmitError::Conflicts(problems) => {
             ui::message(problems);
-            Failure::bad_input("take the prompt files: some ids are known already, with other content")
-                .hint("give changed jobs new ids; nothing was admitted")
+            Failure::bad_input("use the prompt files: some ids are known already, with other content")
+                .hint("give changed jobs new ids   (nothing was admitted)")
         }
         AdmitError::Busy(_) => Failure::unavailable("admit the jobs").because(error),
         AdmitError::Ledger(error) => Failure::ledger("admit the jobs", error),
         AdmitError::Spool(_) => Failure::unavailable("admit the jobs")
             .because(error)
-            .hint("is there space left in the temporary directory?"),
+            .hint("free some space in the temporary directory, then run the command again"),
     }
 }
 
@@ -303,7 +303,7 @@ mod tests {
         let costs = Costs { once: Credits::whole(480), ..Costs::default() };
         assert_eq!(
             cost(8, &estimate, costs, Some(Credits::whole(500)), false),
-            "8 jobs to submit, about 480 credits (US$2.40); balance: 500 credits"
+            "8 jobs to submit; estimated cost: 480 credits (US$2.40); balance: 500 credits"
         );
         assert!(cost(8, &estimate, costs, Some(Credits::whole(5)), false).contains("does not cover"));
         assert!(cost(8, &estimate, costs, None, true).contains("nothing is paid"));

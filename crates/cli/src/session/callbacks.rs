@@ -17,9 +17,7 @@ pub(crate) fn of(work: &WorkSettings) -> Result<Option<Callbacks>> {
     let (listen, url) = match (&work.callback_listen, &work.callback_url) {
         (None, None) => {
             return match work.in_doubt {
-                InDoubtPolicy::Silence(_) => Err(refused()
-                    .since("--in-doubt silence=… needs callbacks: only what should have been called back can be missed")
-                    .hint(hint)),
+                InDoubtPolicy::Silence(_) => Err(refused().since("--in-doubt silence=… needs callbacks").hint(hint)),
                 InDoubtPolicy::Hold | InDoubtPolicy::Resubmit => Ok(None),
             };
         }
@@ -53,11 +51,11 @@ pub(crate) fn check(settings: &Settings, service: &Service, work: &WorkSettings)
     let url = &callbacks.url;
     if remote::is_private(url) || matches!(url.host(), Some(Host::Domain("localhost"))) {
         ui::message(format_args!(
-            "warning: {url} is an address of this machine or its network: the service cannot call back there"
+            "warning: {url} is on this machine or its network, where the service cannot reach it"
         ));
     } else if url.scheme() == "http" {
         ui::message(format_args!(
-            "warning: callbacks to {url} are not encrypted: whoever reads one on its way can repeat it; use https"
+            "warning: callbacks to {url} are not encrypted, and can be read and repeated by others; use https"
         ));
     }
     Ok(())

@@ -32,7 +32,7 @@ pub(crate) struct Meant {
     /// The batch
     pub(crate) batch: String,
 
-    /// Only these jobs; without any, the whole batch
+    /// Only these jobs
     pub(crate) jobs: Vec<String>,
 }
 
@@ -141,7 +141,7 @@ impl Outcome {
             match changed {
                 Changed::Moved { to, .. } => self.changed.push((key, to.state.name())),
                 Changed::Same(why) => self.left.push((key, state, why)),
-                Changed::Lost => self.left.push((key, state, "is being worked on by somebody else")),
+                Changed::Lost => self.left.push((key, state, "is being worked on by another process")),
             }
         }
         Ok(())
@@ -159,11 +159,11 @@ impl Outcome {
             ui::message(format_args!("{key}: {done}; now {}", messages::spoken(*state)));
         }
         if self.changed.len() > LINES {
-            ui::message(format_args!("… {} {done} in all", counted(self.changed.len() as u64, "job")));
+            ui::message(format_args!("… {} {done} in total", counted(self.changed.len() as u64, "job")));
         }
         if self.left.len() <= LINES {
             for (key, _, why) in &self.left {
-                ui::message(format_args!("{key} was left as it was: it {why}"));
+                ui::message(format_args!("{key} is unchanged: it {why}"));
             }
         } else {
             let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
@@ -171,7 +171,7 @@ impl Outcome {
                 *reasons.entry(why).or_default() += 1;
             }
             for (why, count) in reasons {
-                ui::message(format_args!("{} left: each {why}", counted(count, "job")));
+                ui::message(format_args!("{} unchanged: each {why}", counted(count, "job")));
             }
         }
         Ok(if self.left.is_empty() { DONE } else { UNFINISHED })

@@ -13,14 +13,17 @@ use crate::session::work;
 /// What a person says about the ledger's past.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Past {
-    /// Tell this ledger what the journals of other ledgers in the state directory know of paid calls: for a ledger that was
-    /// emptied or made anew, once its files are enqueued again
-    #[arg(long)]
+    /// Take over what the journals of other ledgers know of paid calls
+    ///
+    /// For a ledger that was emptied or created anew, once its files are enqueued again; reads the state directory.
+    #[arg(long, hide_short_help = true)]
     adopt_journals: bool,
 
-    /// Submit with a ledger that was restored from a backup, once it was told what the journals and sidecars know of paid
-    /// calls (without this you are asked; where nobody can be asked, nothing is submitted)
-    #[arg(long)]
+    /// Submit with a ledger that was restored from a backup
+    ///
+    /// It first takes over what journals and sidecars know of paid calls. Without this flag you are asked; if nobody can be
+    /// asked, nothing is submitted.
+    #[arg(long, hide_short_help = true)]
     accept_restored_ledger: bool,
 }
 
@@ -43,9 +46,9 @@ impl Past {
         }
         if !ui::can_ask() {
             ui::message(
-                "nothing is submitted; what is paid for is followed and saved. CompactAfter you are sure: --accept-restored-ledger",
+                "nothing is submitted; what is paid for is followed and saved. To submit again: --accept-restored-ledger",
             );
-        } else if confirm::confirmed("Submit what is still queued?").await? {
+        } else if confirm::confirmed("submit what is still queued?").await? {
             options.past.accept_restored = true;
         } else {
             ui::message("nothing was submitted");

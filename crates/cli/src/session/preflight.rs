@@ -18,12 +18,14 @@ pub(crate) async fn check(directory: &Path, flag: &str) -> Result<()> {
     let path = directory.to_owned();
     let tried = match timeout(WITHIN, spawn_blocking(move || attempt(&path))).await {
         Ok(tried) => tried.map_err(io::Error::other).flatten(),
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "it does not answer; is it a network disk that hangs?")),
+        Err(_) => {
+            Err(io::Error::new(io::ErrorKind::TimedOut, "it does not respond; it may be a network disk that hangs"))
+        }
     };
     tried.map_err(|error| {
         Failure::bad_input(format!("use the directory {}", directory.display()))
             .because(&error)
-            .hint(format!("make it writable, or name another one: {flag} DIR"))
+            .hint(format!("make it writable, or use another one: {flag} DIR"))
     })
 }
 

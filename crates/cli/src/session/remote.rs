@@ -48,9 +48,7 @@ impl Account {
         }
         let base = base(service)?;
         if base.scheme() == "http" && !is_loopback(&base) {
-            ui::message(format_args!(
-                "warning: the API key travels to {base} in clear text, where everybody on the way can read it; use https"
-            ));
+            ui::message(format_args!("warning: the API key is sent to {base} unencrypted; use https"));
         }
         Ok(Self::Real { base, key: environment::api_key()? })
     }
@@ -82,7 +80,7 @@ impl Account {
             Balance::Credits(_) | Balance::Later(_) => Ok(()),
             Balance::Unreachable(why) => Err(Failure::unavailable("reach the service")
                 .since(why)
-                .hint("nothing was changed: check --api-base and the network, then type the same command again")),
+                .hint("nothing was changed: check --api-base and the network, then run the same command again")),
         }
     }
 
@@ -99,8 +97,8 @@ impl Account {
                     && !session.has_place().await?
                 {
                     return Err(Failure::unavailable("start the simulated service")
-                        .since("another veobatch process simulates with this ledger right now")
-                        .hint("wait for it to end, then type the same command again"));
+                        .since("another veobatch process is simulating with this ledger")
+                        .hint("wait for it to end, then run the same command again"));
                 }
                 let simulator = simulator(session).await?;
                 let base = simulator.base_url();
@@ -186,7 +184,7 @@ async fn simulator(session: Option<&Session>) -> Result<Simulator> {
         let place = store.map_or("memory".to_owned(), |store| store.display().to_string());
         Failure::unavailable("start the simulated service")
             .because(&error)
-            .hint(format!("it keeps its tasks in {place}; is that writable?"))
+            .hint(format!("make sure that {place}, where it keeps its tasks, can be written"))
     })
 }
 

@@ -96,8 +96,8 @@ async fn obey(session: &Session, stop: &Stop, signals: &mut Signals) {
     signals.next().await;
     stop.now.cancel();
     ui::message(
-        "stopping at once: a paid call that was under way may leave its job in doubt; see `veobatch status`, \
-         and settle it with `veobatch resolve`",
+        "stopping at once: a paid call in progress may leave its job in doubt; see `veobatch status`, and settle it \
+         with `veobatch resolve`",
     );
     drop(timeout(AT_ONCE, signals.next()).await);
 }
@@ -132,7 +132,7 @@ impl Shown<'_> {
             Ok::<_, Failure>((summaries, hindrance))
         };
         let Ok(Ok((summaries, hindrance))) = timeout(TICK * 5, read).await else {
-            self.progress.show(&[], Some("the ledger cannot be reached; waiting for it"));
+            self.progress.show(&[], Some("the ledger cannot be reached; waiting"));
             return false;
         };
         self.progress.show(&summaries, hindrance.as_deref());
@@ -161,7 +161,7 @@ async fn under_way(session: &Session) -> String {
     let some = |n, one| (n > 0).then(|| counted(n, one));
     let both: Vec<String> = [some(calls, "paid call"), some(files, "download")].into_iter().flatten().collect();
     if both.is_empty() {
-        "finishing what is under way".to_owned()
+        "finishing what is in progress".to_owned()
     } else {
         format!("waiting for {}", both.join(" and "))
     }
@@ -185,14 +185,16 @@ pub(crate) fn failed(error: &WorkError, output: &std::path::Path) -> Failure {
     match error {
         WorkError::Directory(why) => Failure::bad_input(format!("work with the output directory {}", output.display()))
             .since(why.clone())
-            .hint("make it writable, or name others: --output DIR, --state-dir DIR"),
+            .hint("make it writable, or use others: --output DIR, --state-dir DIR"),
         WorkError::Listen(why) => Failure::bad_input("listen for callbacks")
             .since(why.clone())
-            .hint("is another process listening there? Name another address: --callback-listen 0.0.0.0:PORT"),
-        WorkError::KeyRefused(why) => Failure::unavailable("go on working")
-            .since(format!("the service refuses the API key: {why}"))
-            .hint("check KIE_API_KEY with `veobatch credits`; what is paid for is kept, and the same command goes on"),
-        WorkError::Unsafe(why) => Failure::unavailable("start to submit")
+            .hint("use another address if a process listens there already: --callback-listen 0.0.0.0:PORT"),
+        WorkError::KeyRefused(why) => {
+            Failure::unavailable("continue working").since(format!("the service refuses the API key: {why}")).hint(
+                "check KIE_API_KEY with `veobatch credits`; what is paid for is kept, and the same command continues",
+            )
+        }
+        WorkError::Unsafe(why) => Failure::unavailable("start submitting")
             .since(format!("the ledger may lose the record of paid work: {why}"))
             .hint("turn on Redis's append-only file (appendonly yes), or accept it: --accept-data-loss"),
         WorkError::Ledger(error) => Failure::ledger("work on the ledger", error),

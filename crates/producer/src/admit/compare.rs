@@ -166,13 +166,13 @@ pub(crate) async fn explain(
             problems.push(unrecognizable(batch).place(file, Some(*at)));
             continue;
         }
-        let mut words = format!("batch {batch} knows this id with other content");
+        let mut words = format!("this id exists in batch {batch} with other content");
         if problems.as_slice().len() < EXPLAINED {
             let key = JobKey { batch: batch.clone(), job: id.clone() };
             // Of a compacted job there is nothing left to name.
             let known = ledger.find(Lookup::Name(&key)).await?.filter(|stored| !stored.compacted);
             if let (Some(stored), Some((job, _))) = (known, place) {
-                words = format!("batch {batch} knows this id {}", difference(&stored.key.job, &stored.spec, job));
+                words = format!("this id exists in batch {batch} {}", difference(&stored.key.job, &stored.spec, job));
             }
         }
         let problem = Problem::new(words).text(id.as_str()).hint("give a changed job a new id");
@@ -198,7 +198,7 @@ fn unrecognizable(batch: &BatchId) -> Problem {
     ))
 }
 
-/// Completes "… knows this id …".
+/// Completes "this id exists in batch …".
 fn difference(id: &veobatch_core::JobId, known: &Spec, job: &NewJob) -> String {
     let spec = &job.spec;
     let fields = [

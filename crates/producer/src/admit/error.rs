@@ -10,7 +10,7 @@ use crate::problem::Problems;
 /// Why nothing was admitted.
 #[derive(Debug, thiserror::Error)]
 pub enum AdmitError {
-    /// Known ids with other content: the files have to be changed. Nothing is visible.
+    /// Known ids with other content: the files must be changed. Nothing is visible.
     #[error("some ids are known already, with other content:\n{0}")]
     Conflicts(Problems),
     /// Another admission to the same batch did not end. Try again later.

@@ -48,9 +48,7 @@ impl Checked {
     pub fn set_options(&mut self, options: &BatchOptions) -> Result<(), Box<Problem>> {
         for (batch, known) in self.batches.iter().zip(&mut self.options) {
             *known = options.or(known);
-            if let Some(problem) = known.against(batch) {
-                return Err(Box::new(problem));
-            }
+            known.check(batch)?;
         }
         Ok(())
     }

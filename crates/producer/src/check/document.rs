@@ -64,7 +64,7 @@ impl<'a> Document<'a> {
                 self.batch = Some(Given { at: node.at, value: number.to_string().into() });
             }
             ("batch", _) => {
-                report.problem(node.at, Problem::new("`batch` has to be a text").hint("put it into quotes"));
+                report.problem(node.at, Problem::new("`batch` must be text").hint("put it into quotes"));
             }
             ("defaults", shape @ Shape::Map(_)) => {
                 if let Some(defaults) = Draft::read(Node::new(node.at, shape), report) {
@@ -76,12 +76,12 @@ impl<'a> Document<'a> {
                     self.defaults = Draft { id: None, ..defaults };
                 }
             }
-            ("defaults", _) => report.problem(node.at, Problem::new("`defaults` has to be a mapping of fields")),
+            ("defaults", _) => report.problem(node.at, Problem::new("`defaults` must be a mapping of fields")),
             ("jobs", _) if !self.jobs.is_empty() => twice(key, report),
             ("jobs", Shape::List(jobs)) => self.jobs = jobs,
             ("jobs", _) => {
                 let hint = "begin each job with `- `";
-                report.problem(node.at, Problem::new("`jobs` has to be a list").hint(hint));
+                report.problem(node.at, Problem::new("`jobs` must be a list").hint(hint));
             }
             (name, shape) => {
                 if let Some(field) = FIELDS.iter().find(|field| **field == name) {

@@ -57,7 +57,7 @@ impl<'a> Draft<'a> {
         } else if matches!(node.shape, Shape::Text(_)) || node.not_as_written(true).is_some() {
             draft.set(Field::Prompt, node, report);
         } else {
-            let problem = Problem::new(format!("a job is a mapping, or a text (its prompt), not {}", node.kind()));
+            let problem = Problem::new(format!("a job is a mapping, or text (its prompt), not {}", node.kind()));
             report.problem(node.at, problem.text_if(node.shown()));
             return None;
         }

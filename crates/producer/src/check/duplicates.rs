@@ -111,7 +111,7 @@ fn digest(batch: u32, name: &str) -> [u8; 15] {
 /// Most that are looked up; the others are too many to be read anyway.
 const FOUND: usize = 100_000;
 
-/// Warns of the jobs of each file that ask for the same as an earlier one, by the number of each file's first job. They are
+/// Warns of the jobs of each file that have the same content as an earlier one, by the number of each file's first job. They are
 /// meant, as far as anybody can tell; but money is spent on each.
 pub(crate) fn warn(twins: &[(u32, u32)], starts: &[u64], reports: &mut [Report]) {
     let before = |start: u64| twins.partition_point(|(job, _)| u64::from(*job) < start);
@@ -120,8 +120,8 @@ pub(crate) fn warn(twins: &[(u32, u32)], starts: &[u64], reports: &mut [Report])
         let until = starts.get(n + 1).map_or(twins.len(), |start| before(*start));
         let words = match until.saturating_sub(from) {
             0 => continue,
-            1 => "1 job asks for the same as an earlier one; both are made and paid for".to_owned(),
-            jobs => format!("{jobs} jobs ask for the same as an earlier one; each is made and paid for"),
+            1 => "1 job has the same content as an earlier one; both are made and paid for".to_owned(),
+            jobs => format!("{jobs} jobs have the same content as an earlier one; each is made and paid for"),
         };
         report.warning(None, Problem::new(words));
     }
@@ -149,8 +149,7 @@ pub(crate) fn report(
         let elsewhere = files.get(first.file as usize).filter(|_| first.file != again.file);
         let line = first.at.line;
         let place = elsewhere.map_or_else(|| format!("line {line}"), |file| format!("{file}, line {line}"));
-        let mut problem =
-            Problem::new(format!("this id is taken already, in {place}")).text(shorten(again.id.as_str()));
+        let mut problem = Problem::new(format!("this id is already used in {place}")).text(shorten(again.id.as_str()));
         if first.id != again.id {
             problem = problem.hint(format!("it is the same file as {} on some systems", first.id));
         }

@@ -1,4 +1,4 @@
-//! Image URLs: the service fetches them itself, so they have to be public.
+//! Image URLs: the service fetches them itself, so they must be public.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -68,12 +68,12 @@ impl Intake {
         let (Some(name), Some(known)) = (self.batches.get(n), self.options.get_mut(n)) else { return };
         let place = |field: &str| document.options_at.iter().find(|(given, _)| *given == field).map(|(_, at)| *at);
         for field in known.contradicts(&document.options) {
-            let words = format!("batch {name} is given another `{field}` by another file");
-            report.problem(place(field), Problem::new(words).hint("say it once"));
+            let words = format!("batch {name} has a different `{field}` in another file");
+            report.problem(place(field), Problem::new(words).hint("keep one of them"));
         }
         *known = known.or(&document.options);
-        if let Some(problem) = document.options.against(name) {
-            report.problem(place("cron"), problem);
+        if let Err(problem) = document.options.check(name) {
+            report.problem(place("cron"), *problem);
         }
     }
 

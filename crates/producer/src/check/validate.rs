@@ -55,7 +55,7 @@ pub(crate) fn warn(draft: &Draft<'_>, report: &mut Report) {
         && !report.warnings.iter().any(|warning| warning.text.as_deref() == Some(given.value.as_ref()))
         && let Some(known) = nearest(&given.value, MODELS.iter().map(|model| (*model, *model)))
     {
-        let problem = Problem::new("this model is not known, it is passed on as it is").text(&given.value);
+        let problem = Problem::new("unknown model; it is passed on as it is").text(&given.value);
         report.warning(given.at, problem.hint(format!("did you mean `{known}`?")));
     }
     if let Some(given) = &draft.prompt
@@ -72,7 +72,7 @@ fn id(job: &Draft<'_>, report: &mut Report) -> Option<Given<JobId>> {
     match JobId::parse(&given.value) {
         Ok(value) => Some(Given { at: given.at, value }),
         Err(error) => {
-            let problem = Problem::new(format!("an id becomes a file's name, and this one {error}")).text(&given.value);
+            let problem = Problem::new(format!("an id becomes a file name, and this one {error}")).text(&given.value);
             report.problem(given.at, problem);
             None
         }

@@ -111,9 +111,9 @@ impl<'a> Reader<'a> {
         let hint = if error.is_eof() {
             Some("a quote, a brace or a bracket is not closed")
         } else if words.starts_with("key must be a string") {
-            Some("names stand in double quotes")
+            Some("put keys in double quotes")
         } else if words.starts_with("trailing comma") {
-            Some("take the last comma away")
+            Some("remove the last comma")
         } else {
             None
         };

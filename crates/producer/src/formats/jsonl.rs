@@ -53,7 +53,7 @@ pub(crate) fn read(
 
 /// A file without content, or without anything in its content.
 pub(crate) fn empty(bytes: bool) -> Problem {
-    Problem::new(if bytes { "the file is empty" } else { "there is nothing in it but blank lines" })
+    Problem::new(if bytes { "the file is empty" } else { "the file has only blank lines" })
 }
 
 fn job<'a>(text: &'a str, number: u32, report: &mut Report) -> Option<Node<'a>> {

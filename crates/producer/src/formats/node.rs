@@ -67,14 +67,14 @@ impl Node<'_> {
         self.misread.as_deref().filter(|misread| is_free || misread.how != Misreading::Comment)
     }
 
-    /// What it is, in words: "a text", "a list" …
+    /// What it is, in words: "text", "a list" …
     pub(crate) fn kind(&self) -> &'static str {
         match &self.shape {
             Shape::Null => "nothing",
             Shape::Bool(_) => "true or false",
             Shape::Number(number) if number.is_f64() => "a number with a fraction",
             Shape::Number(_) => "a number",
-            Shape::Text(_) => "a text",
+            Shape::Text(_) => "text",
             Shape::List(_) => "a list",
             Shape::Map(_) => "a mapping",
             Shape::Unrepresentable(_) => "a value that JSON does not have",

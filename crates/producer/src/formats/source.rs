@@ -66,7 +66,7 @@ pub(crate) fn stdin() -> io::Result<impl BufRead> {
 pub(crate) fn batch(path: &Path) -> Result<BatchId, Box<Problem>> {
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     BatchId::parse(&stem).map_err(|error| {
-        let problem = Problem::new(format!("the batch is named for the file, and this name {error}")).text(&stem);
+        let problem = Problem::new(format!("the batch is named after the file, and this name {error}")).text(&stem);
         Box::new(problem.hint("rename the file, or write `batch: NAME` into it (YAML, JSON)"))
     })
 }

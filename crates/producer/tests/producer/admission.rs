@@ -73,7 +73,7 @@ async fn a_known_id_with_other_content_is_told_with_its_place_and_nothing_is_vis
     let told = compare(&*ledger, &checked).await.unwrap().conflicts.to_string();
     let Err(AdmitError::Conflicts(conflicts)) = admit(&ledger, checked, None, |_| ()).await else { panic!() };
     assert_eq!(conflicts.to_string(), told);
-    assert!(told.contains("a.jsonl:2:7: batch a knows this id with another prompt: \"one\""), "{told}");
+    assert!(told.contains("a.jsonl:2:7: this id exists in batch a with another prompt: \"one\""), "{told}");
     assert_eq!(prompts(&ledger, "a").await, ["x"]);
     assert_eq!(ledger.batches().await.unwrap().len(), 1);
 }

@@ -62,7 +62,7 @@ fn every_mistake_in_a_value_is_told_with_its_place() {
         (r#"{"prompt": "x", "seed": 12345, "seeds": 12345}"#, 32, "given twice"),
         (r#"{"id": "a"}"#, 1, "no prompt"),
         (r#"{"prompt": "  "}"#, 12, "empty"),
-        (r#"{"prompt": 7}"#, 12, "has to be a text, not a number: \"7\" (put it into quotes"),
+        (r#"{"prompt": 7}"#, 12, "must be text, not a number: \"7\" (put it into quotes"),
         (r#"{"prompt": "ä", "duration": "8"}"#, 29, "write it without quotes: 8"),
         (r#"{"prompt": "x", "duration": 5}"#, 29, "4, 6 or 8"),
         (r#"{"prompt": "x", "seed": 9999}"#, 25, "from 10000 to 99999"),
@@ -74,7 +74,7 @@ fn every_mistake_in_a_value_is_told_with_its_place() {
         (r#"{"prompt": "x", "enable_translation": "yes"}"#, 39, "write true, without quotes"),
         (r#"{"prompt": "x", "priority": 40000}"#, 29, "from -32768 to 32767"),
         (r#"{"prompt": "x", "max_attempts": 0}"#, 33, "from 1 to 10"),
-        (r#"{"prompt": "x", "watermark": []}"#, 30, "a text, not a list"),
+        (r#"{"prompt": "x", "watermark": []}"#, 30, "text, not a list"),
         (r#"{"prompt": "x", "model": ""}"#, 26, "empty"),
     ] {
         assert_told(line, column, words);
@@ -109,9 +109,9 @@ fn what_does_not_fit_together_is_told_with_its_place() {
         ),
         (r#"{"prompt": "x", "id": "a/b"}"#, 23, "contains '/'"),
         (r#"{"prompt": "x", "id": "cat.2"}"#, 23, "ends with a dot and digits"),
-        (r#"{"prompt": "x", "id": true}"#, 23, "a text, not true or false"),
+        (r#"{"prompt": "x", "id": true}"#, 23, "text, not true or false"),
         (r#"{"prompt": "x", "extra": {"seeds": 1}}"#, 27, "write `seed` beside `extra`"),
-        (r#"{"prompt": "x", "extra": {"callBackUrl": "https://e.com"}}"#, 27, "veobatch's own"),
+        (r#"{"prompt": "x", "extra": {"callBackUrl": "https://e.com"}}"#, 27, "sets the callback itself"),
         (r#"{"prompt": "x", "callBackUrl": "https://e.com"}"#, 17, "leave it out"),
         (r#"{"prompt": "x", "extra": []}"#, 26, "a mapping, not a list"),
         (r#"{"prompt": "x", "extra": {"n": 1e999}}"#, 32, "JSON has no such value"),
@@ -200,7 +200,7 @@ fn empty_missing_and_unnameable_files_are_problems_of_the_file() {
         (files.write("a.yaml", ""), "is empty"),
         (files.write("b.jsonl", ""), "is empty"),
         (files.write("c.jsonl", "\n  \r\n"), "blank lines"),
-        (files.write("d.yaml", "# a comment\n"), "nothing in it but comments"),
+        (files.write("d.yaml", "# a comment\n"), "only comments"),
         (files.write("e.yaml", "jobs: []\n"), "no jobs"),
         (files.write("f.yaml", "just words\n"), "neither a list"),
         (files.write("night.2.jsonl", "{\"prompt\": \"x\"}"), "rename the file"),
@@ -261,7 +261,7 @@ fn aliases_that_would_expand_to_gigabytes_are_refused_before_they_do() {
     let problems = check(&[files.write("bomb.yaml", bomb)]).unwrap_err();
     assert!(problems.to_string().contains("far more than is written"), "{problems}");
     let snake = files.write("snake.yaml", "jobs: &a [*a]\n");
-    assert!(check(&[snake]).unwrap_err().to_string().contains("a part of"));
+    assert!(check(&[snake]).unwrap_err().to_string().contains("value that contains it"));
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn a_source_given_twice_and_batches_that_differ_only_in_case_are_refused() {
     let files = Files::new();
     let one = files.write("a.jsonl", "{\"prompt\": \"x\"}");
     let problems = check(&[one.clone(), one]).unwrap_err();
-    assert!(problems.to_string().contains("given twice"));
+    assert!(problems.to_string().contains("named twice"));
     let (a, b) = (files.write("b.yaml", "batch: cats\njobs: [x]"), files.write("c.yaml", "batch: Cats\njobs: [y]"));
     assert!(check(&[a, b]).unwrap_err().to_string().contains("only in case"));
 }
@@ -315,17 +315,17 @@ fn a_document_says_what_it_asks_for_its_batch() {
 fn every_mistake_in_a_batchs_terms_is_told_with_its_place() {
     let files = Files::new();
     for (line, column, words) in [
-        ("weight: 0", 9, "`weight` has to be a whole number from 1 to 1000: \"0\""),
+        ("weight: 0", 9, "`weight` must be a whole number from 1 to 1000: \"0\""),
         ("weight: 2.5", 9, "from 1 to 1000"),
         ("weight: \"3\"", 9, "write it without quotes: 3"),
         ("priority: 101", 11, "from -100 to 100"),
         ("budget: -1", 9, "an amount of credits"),
-        ("budget: much", 9, "has to be a number, not a text"),
+        ("budget: much", 9, "must be a number, not text"),
         ("start_at: tomorrow", 11, "write it like \"2026-11-23 22:00 Europe/Berlin\""),
         ("start_at: 2026-11-23 22:00", 11, "a time without its zone"),
         ("window: 22:00-06:00", 9, "names no time zone"),
         ("window: 22:00-06:00 Berlin", 9, "did you mean Europe/Berlin?"),
-        ("window: 22", 9, "has to be a text, not a number"),
+        ("window: 22", 9, "must be text, not a number"),
         ("window: 25:00-06:00 UTC", 9, "write HH:MM"),
         ("cron: 0 22 * *", 7, "five fields"),
         ("cron: 0 22 30 2 * UTC", 7, "never happens"),
@@ -351,7 +351,7 @@ fn two_files_of_one_batch_must_not_ask_for_different_things() {
     let two = files.write("b.yaml", "batch: night\nweight: 2\nwindow: 23:00-06:00 UTC\njobs: [a dog]\n");
     let problems = check(&[one.clone(), two]).unwrap_err();
     assert_eq!(places(&problems), [(3, 9)]);
-    assert!(problems.to_string().contains("another `window`"), "{problems}");
+    assert!(problems.to_string().contains("different `window`"), "{problems}");
     let more = files.write("c.yaml", "batch: night\npriority: 7\njobs: [a bird]\n");
     let mut checked = check(&[one, more]).unwrap();
     checked.set_options(&BatchOptions { weight: Some(9), ..BatchOptions::default() }).unwrap();
@@ -370,9 +370,9 @@ fn jobs_without_a_name_that_ask_for_the_same_are_counted_for_each_file() {
     let checked = check(&[one, two, three]).unwrap();
     let warnings: Vec<String> = checked.warnings().iter().map(ToString::to_string).collect();
     let [first, second] = warnings.as_slice() else { panic!("{warnings:?}") };
-    let words = "one.jsonl: 2 jobs ask for the same as an earlier one; each is made and paid for";
+    let words = "one.jsonl: 2 jobs have the same content as an earlier one; each is made and paid for";
     assert!(first.ends_with(words), "{warnings:?}");
     // In the same batch; what has a name of its own is meant.
-    let words = "two.yaml: 1 job asks for the same as an earlier one; both are made and paid for";
+    let words = "two.yaml: 1 job has the same content as an earlier one; both are made and paid for";
     assert!(second.ends_with(words), "{warnings:?}");
 }

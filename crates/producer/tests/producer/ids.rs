@@ -61,7 +61,7 @@ fn files_of_one_batch_join_and_share_their_names() {
     let c = files.write("c.yaml", "batch: both\njobs:\n- y\n- {id: ONE, prompt: q}\n");
     let problems = check(&[a, c]).unwrap_err();
     let shown = problems.to_string();
-    assert!(shown.contains("c.yaml:4:8: this id is taken already, in ") && shown.contains("a.yaml, line 4"), "{shown}");
+    assert!(shown.contains("c.yaml:4:8: this id is already used in ") && shown.contains("a.yaml, line 4"), "{shown}");
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_given_name_that_another_job_gets_from_its_content_is_told() {
         let lines =
             format!("{{\"prompt\":\"a cat\"}}\n{{\"prompt\":\"a cat\"}}\n{{\"prompt\":\"y\",\"id\":\"{id}\"}}\n");
         let problems = check(&[files.write("a.jsonl", lines)]).unwrap_err();
-        assert!(problems.to_string().contains("taken already"), "{problems}");
+        assert!(problems.to_string().contains("already used"), "{problems}");
     }
 }
 

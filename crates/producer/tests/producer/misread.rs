@@ -185,7 +185,7 @@ fn infinities_and_reserved_characters_are_told() {
         ("? cat", "not valid YAML"),
         ("|cat", "not valid YAML"),
         ("'a' cat", "not valid YAML"),
-        ("a: cat", "put a text that contains `: ` into quotes"),
+        ("a: cat", "put text that contains `: ` in quotes"),
     ] {
         let files = Files::new();
         let problems = check(&[files.write("a.yaml", format!("- prompt: {value}\n"))]).unwrap_err().to_string();
@@ -214,9 +214,9 @@ fn a_line_that_joined_the_text_above_it_and_a_name_without_a_value_are_told() {
         ("- A cat\n - A dog\n", (2, 2), "this line continues the text above it"),
         ("- prompt: A cat\n    seed:12345\n", (2, 5), "this line continues the text above it"),
         ("- prompt: A cat\n    and a dog\n    - A bird\n", (3, 5), "this line continues the text above it"),
-        ("defaults: {resolution: 4k}\njobs:\n- {prompt: red, resolution}\n", (3, 27), "a name without a value"),
-        ("- {prompt: red, id}\n", (1, 19), "a name without a value"),
-        ("- prompt: x\n  extra: {look, n: 1}\n", (2, 15), "a name without a value"),
+        ("defaults: {resolution: 4k}\njobs:\n- {prompt: red, resolution}\n", (3, 27), "a key without a value"),
+        ("- {prompt: red, id}\n", (1, 19), "a key without a value"),
+        ("- prompt: x\n  extra: {look, n: 1}\n", (2, 15), "a key without a value"),
     ] {
         assert_told(yaml, place, words);
     }
@@ -229,8 +229,8 @@ fn a_line_that_joined_the_text_above_it_and_a_name_without_a_value_are_told() {
 #[test]
 fn what_two_readers_understand_differently_is_told() {
     // For one of them U+0085 ends a line, so that a comment begins; for the other it is a character like any.
-    assert_told("- prompt: a\u{85}#b\n", (1, 11), "not every reader of YAML");
-    assert_told("- prompt: \"a\u{85}b\"\n", (1, 11), "not every reader of YAML");
+    assert_told("- prompt: a\u{85}#b\n", (1, 11), "YAML parsers read this text in different ways");
+    assert_told("- prompt: \"a\u{85}b\"\n", (1, 11), "YAML parsers read this text in different ways");
     let files = Files::new();
     let yaml = "- prompt: x\n  extra: {0x1F: 1, yes: 2, 1.10: 3, ~: 4}\n";
     let spec = check(&[files.write("a.yaml", yaml)]).unwrap().preview(1).remove(0).1;

@@ -81,7 +81,7 @@ async fn a_conflict_sets_nothing_and_never_is_one_of_how_to_work() {
     admit(&ledger, check(&[files.write("a.yaml", text("", "y"))]).unwrap(), None, |_| ()).await.unwrap();
     let other = check(&[files.write("a.yaml", text("max_attempts: 2", "other"))]).unwrap();
     let told = compare(&*ledger, &other).await.unwrap().conflicts.to_string();
-    assert!(told.contains("batch a knows this id with another prompt"), "{told}");
+    assert!(told.contains("this id exists in batch a with another prompt"), "{told}");
     assert!(!told.contains("max_attempts"), "{told}");
     admit(&ledger, other, None, |_| ()).await.unwrap_err();
     assert!(jobs(&ledger).await.iter().all(|job| job.record.max_attempts == 1));

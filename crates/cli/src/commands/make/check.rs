@@ -22,12 +22,12 @@ use crate::session::{admission, prices};
 /// Jobs that are shown as a sample.
 const SAMPLE: usize = 3;
 
-/// Say everything that is wrong with prompt files, or what they would do and cost
+/// Check prompt files, and estimate their cost
 ///
-/// Spends nothing, stores nothing and needs no API key. If there is a ledger, it also says what of the files is known
-/// to it already.
+/// Reports every mistake at once; without one, what the files would do. Spends nothing, stores nothing and needs no API key.
+/// If there is a ledger, it also reports which jobs are known already.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   veobatch check jobs.yaml
   veobatch check night/*.jsonl --json
 
@@ -117,9 +117,9 @@ fn tell(checked: &Checked, comparison: Option<&Comparison>, estimate: &Estimate,
             }
         }
     }
-    ui::data(format_args!("  what is new costs {costs}"))?;
+    ui::data(format_args!("  estimated cost: {costs}"))?;
     for (model, count) in &estimate.unpriced {
-        ui::data(format_args!("  and {} of model {model}, whose price is not known", counted(*count, "job")))?;
+        ui::data(format_args!("  plus {} of model {model}, whose price is unknown", counted(*count, "job")))?;
     }
     for (key, spec) in checked.preview(SAMPLE) {
         let shape = format!("{}, {}, {}", spec.model, spec.aspect_ratio.as_str(), spec.resolution.as_str());

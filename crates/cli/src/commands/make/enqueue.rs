@@ -13,20 +13,20 @@ use crate::session::Session;
 use crate::session::admission::{self, Admission};
 use crate::session::remote::Account;
 
-/// Admit prompt files to the ledger and return; a worker makes the videos
+/// Admit prompt files and return; a worker makes the videos
 ///
-/// A file that was admitted before adds nothing; lines that were added to it since are admitted. Without an API key the
-/// balance is not shown, and the jobs wait for a worker that has one.
+/// A file that was admitted before adds nothing, except for lines that are new in it. Without an API key the balance is not
+/// shown, and the jobs wait for a worker that has one.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   veobatch enqueue jobs.yaml
-  generate-prompts | veobatch enqueue - --batch night
   veobatch enqueue jobs.yaml --start-at '2026-11-23 22:00 Europe/Berlin'
+  generate-prompts | veobatch enqueue - --batch night
   veobatch enqueue daily.yaml --cron '0 22 * * 1-5 Europe/Berlin'
-  veobatch enqueue jobs.yaml --limit 10       the first ten only
+  veobatch enqueue jobs.yaml --limit 10       only the first ten
 
-Exits with 0 once everything is durable, 2 if a file is wrong (nothing of it is admitted then), 3 if the ledger cannot
-be reached or the key is refused.")]
+Exits with 0 once everything is durable, 2 if a file is wrong (then nothing is admitted), 3 if the ledger cannot be \
+reached or the key is refused.")]
 pub(crate) struct Enqueue {
     #[command(flatten)]
     files: Admissible,

@@ -33,20 +33,20 @@ use crate::signals::Signals;
 /// How often a process that only watches tries to take over.
 const TAKE_OVER: Duration = Duration::from_secs(2);
 
-/// Admit prompt files and make their videos: work until those batches end
+/// Make the videos of prompt files
 ///
-/// Checks the files, says what is new and what it will cost, admits it, then submits at the account's pace, follows
-/// every video and saves it. Interrupt it whenever you like: the same command goes on where it was, and never pays twice.
+/// Checks the files, shows what is new and what it is expected to cost, admits it, then submits at the account's pace, follows
+/// each video and saves it. You can interrupt it at any time: the same command continues where it was, and never pays twice.
 /// If another process works on the ledger already, this one admits its files and watches.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   veobatch run jobs.yaml --simulate
   veobatch run jobs.yaml
   veobatch run night/*.jsonl --output /srv/videos --yes
   veobatch run jobs.yaml --window '22:00-06:00 Europe/Berlin' --budget 5000
 
-Exits with 0 if every job of the files' batches is done, 1 if some ended otherwise or are paused, 2 if a file or a
-setting is wrong, 3 if the ledger or the API cannot be used, 130 when interrupted.")]
+Exits with 0 if every job of the files' batches is done, 1 if some ended otherwise or are paused, 2 if a file or a \
+setting is wrong, 3 if the ledger or the API cannot be used, 130 if interrupted.")]
 pub(crate) struct Run {
     #[command(flatten)]
     files: Admissible,
@@ -82,7 +82,7 @@ impl Start {
     /// Says what `batches` cost since then, and how long that took.
     fn tell_cost(&self, settings: &Settings, batches: &[BatchSummary]) {
         let spent = summary::spent(batches).saturating_sub(self.spent);
-        let money = if settings.simulate { "of simulated money".to_owned() } else { format!("({})", dollars(spent)) };
+        let money = if settings.simulate { "(simulated)".to_owned() } else { format!("({})", dollars(spent)) };
         ui::message(format_args!("spent {spent} credits {money} in {}", duration(self.began.elapsed())));
     }
 }
@@ -104,7 +104,7 @@ impl Run {
                     }
                     start.tell_cost(settings, &batches);
                 }
-                ui::message("interrupted: everything is recorded, and the same command goes on from here");
+                ui::message("interrupted: everything is recorded; the same command continues from here");
                 Ok(INTERRUPTED)
             }
         }
@@ -148,7 +148,7 @@ impl Run {
             if !is_told {
                 is_told = true;
                 ui::message(format_args!(
-                    "another veobatch process works on {}: watching it, and going on here when it ends",
+                    "another veobatch process is working on {}; watching it, and taking over when it ends",
                     start.session.url.shown()
                 ));
             }
@@ -157,7 +157,7 @@ impl Run {
                     break Ok(Work::Finished);
                 },
                 () = signals.next() => {
-                    ui::message("no longer watching; the jobs stay admitted, and the other process goes on");
+                    ui::message("no longer watching; the jobs stay admitted, and the other process continues");
                     break Ok(Work::Interrupted);
                 }
             }

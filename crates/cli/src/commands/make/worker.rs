@@ -14,32 +14,32 @@ use crate::session::remote::{Account, Remote};
 use crate::session::work::{self, Work};
 use crate::signals::Signals;
 
-/// Work on every batch in the ledger until told to stop: submit, follow, save
+/// Work on every batch in the ledger until stopped
 ///
-/// Its log is its voice; look from elsewhere with `veobatch status`. Ctrl-C, SIGTERM or SIGHUP once: calls under way are
-/// waited for, 75 s at most. Ctrl-C or SIGTERM twice: at once, which may leave jobs in doubt. A ledger in a file takes one worker at a
-/// time; one on Redis any number of them, on any number of machines.
+/// Submits, follows and saves, and logs what it does; watch it with `veobatch status`. Ctrl-C, SIGTERM or SIGHUP stops it
+/// gracefully: calls in progress are waited for, 75 s at most. A second Ctrl-C or SIGTERM stops it at once, which may leave
+/// jobs in doubt. A ledger in a file takes one worker at a time; one on Redis any number, on any number of machines.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   veobatch worker
   veobatch worker --until-idle
   veobatch worker --window '22:00-06:00 Europe/Berlin'
   veobatch worker --ledger redis://queue:6379/0 --lanes save --concurrency-save 8
 
-Exits with 0 once idle (--until-idle), whatever became of the jobs (see `veobatch status`), 2 if the output directory or
-the key is missing, 3 if the ledger or the API cannot be used, the key is refused, or another worker has the SQLite file,
-130 when it was told to stop.")]
+Exits with 0 once idle (--until-idle), whatever became of the jobs; 2 if the output directory or the key is missing; 3 if \
+the ledger or the API cannot be used, the key is refused, or another worker has the SQLite file; 130 if stopped.")]
 pub(crate) struct Worker {
-    /// End once nothing can move without a person: nothing is under way, and what is queued is paused
+    /// Exit once nothing can move without a person
     #[arg(long)]
     until_idle: bool,
 
-    /// This worker's hours, such as "22:00-06:00 Europe/Berlin": outside of them it submits only for batches that have a
-    /// window of their own; what is under way is followed and saved at any time
+    /// Submit only in these hours, such as "22:00-06:00 Europe/Berlin"
+    ///
+    /// Batches with a window of their own follow that one. What is in progress is followed and saved at any time.
     #[arg(long, value_name = "HOURS", env = "VEOBATCH_WINDOW", value_parser = Window::parse)]
     window: Option<Window>,
 
-    /// Which work this process does: submit, follow, save
+    /// Which work this process does
     #[arg(long, value_name = "LIST", env = "VEOBATCH_LANES", value_delimiter = ',', default_value = "submit,follow,save",
           value_parser = lane)]
     pub(crate) lanes: Vec<Lane>,

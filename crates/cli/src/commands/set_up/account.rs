@@ -11,15 +11,15 @@ use crate::output::ui;
 use crate::report::{account, json};
 use crate::session::Session;
 
-/// Show or change the account's settings: pace, cap, polls, daily budget, prices
+/// Show or change the account's pace, budget and prices
 ///
-/// They are stored in the ledger and hold for every worker from then on. `run`, `enqueue` and `worker` change them too,
-/// with the same flags or with environment variables (`VEOBATCH_RATE`, …).
+/// They are stored in the ledger and hold for every worker. `run`, `enqueue` and `worker` change them too, with the same flags
+/// or with environment variables (`VEOBATCH_RATE`, …).
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   veobatch account
-  veobatch account --json
   veobatch account set --rate 10/10s --max-in-flight 50
+  veobatch account --json
   veobatch account set --daily-budget '5000 Europe/Berlin'
 
 Exits with 2 if there is no ledger, 3 if it cannot be reached.")]
@@ -33,16 +33,16 @@ enum Which {
     Set(Box<Set>),
 }
 
-/// Change what is named, at once and for every worker; the rest stays
+/// Change the account's settings, for every worker
 ///
-/// Environment variables are not heeded here: only what is typed is changed.
+/// What is not named stays as it is. Environment variables are ignored here: only what is typed is changed.
 #[derive(Args, Debug)]
 #[command(
     arg_required_else_help = true,
-    after_help = "Examples:
+    after_long_help = "Examples:
   veobatch account set --rate 10/10s --max-in-flight 50
+  veobatch account set --daily-budget '5000 Europe/Berlin'    `none` removes it
   veobatch account set --poll-rate 20
-  veobatch account set --daily-budget '5000 Europe/Berlin'    (`none` removes it)
   veobatch account set --prices prices.yaml
 
 Exits with 2 if nothing is named or a value is wrong, 3 if the ledger cannot be reached."
@@ -71,7 +71,7 @@ impl Set {
         }
         let session = Session::open(settings).await?;
         if !session.configure(settings, asked).await? {
-            ui::message("nothing changed: the account has these settings already");
+            ui::message("nothing changed: these are the settings already");
         }
         if settings.json { show(settings, &session).await } else { Ok(DONE) }
     }
@@ -88,7 +88,7 @@ async fn show(settings: &Settings, session: &Session) -> Result<u8> {
     for line in account::lines(&account) {
         ui::data(line)?;
     }
-    ui::data(format_args!("polls:   {polls} per second at most, across all workers"))?;
+    ui::data(format_args!("polls:   at most {polls} per second, across all workers"))?;
     if account.daily.is_none() {
         ui::data("budget:  no daily budget")?;
     }

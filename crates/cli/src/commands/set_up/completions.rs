@@ -7,11 +7,13 @@ use crate::exit::DONE;
 use crate::failure::Result;
 use crate::output::ui;
 
-/// Print a script that makes a shell complete veobatch's command line
+/// Print a shell completion script
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  veobatch completions bash > ~/.local/share/bash-completion/completions/veobatch")]
+#[command(
+    after_long_help = "Example:\n  veobatch completions bash > ~/.local/share/bash-completion/completions/veobatch"
+)]
 pub(crate) struct Completions {
-    /// The shell that it is for
+    /// The shell
     shell: Shell,
 }
 

@@ -15,7 +15,7 @@ use crate::session::remote::{Account, Balance};
 ///
 /// Asks the API once; spends nothing. One credit is worth US$0.005.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   veobatch credits            812.5
   veobatch credits --json     {\"credits\": 812.5}
 

@@ -16,16 +16,16 @@ use crate::output::format::{counted, number};
 use crate::output::ui;
 use crate::session::{self, usual_state_dir};
 
-/// Export the ledger as lines of JSON, or import them into an empty ledger of either kind
+/// Export the ledger, or import it into another one
 ///
-/// An export is a backup, or the way from a file to Redis and back, with jobs under way. An import moves the jobs: the
-/// ledger that was exported changes no more from then on, so nothing is paid for twice.
+/// An export is a backup, or the way from a file to Redis and back, with jobs in progress. An import moves the jobs: the ledger
+/// that was exported refuses all changes from then on, so nothing is paid for twice.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   veobatch ledger export backup.jsonl
   veobatch ledger import backup.jsonl --ledger redis://localhost:6379/0
 
-The format of the lines is in docs/ledger-export.md.")]
+docs/ledger-export.md describes the format.")]
 pub(crate) struct LedgerCommand {
     #[command(subcommand)]
     which: Which,
@@ -37,56 +37,62 @@ enum Which {
     Import(Import),
 }
 
-/// Write everything that the ledger knows to a file, one JSON object a line
+/// Write everything that the ledger knows to a file, as JSON lines
 ///
-/// All of it is as of one moment, and nothing is changed: a worker may go on with a file meanwhile; with Redis the
-/// export is refused if something changed while it was written. The file holds prompts and no key.
+/// The export shows one moment and changes nothing: a worker may go on with a SQLite file meanwhile; with Redis the export is
+/// refused if something changed while it was written. The file holds prompts, but no key.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   veobatch ledger export backup.jsonl
   veobatch ledger export - | gzip > backup.jsonl.gz
 
-Exits with 1 if the ledger changed meanwhile or was moved, 2 if there is no ledger or the file is there already, 3 if the ledger
-cannot be reached.")]
+Exits with 1 if the ledger changed meanwhile or was moved, 2 if there is no ledger or the file exists already, 3 if the \
+ledger cannot be reached.")]
 struct Export {
     /// A new file; `-` for standard output
     file: PathBuf,
 }
 
-/// Read an export into an empty ledger (--ledger), and mark the ledger that was exported as moved
+/// Move an exported ledger into an empty one
 ///
-/// Stop the workers, export, import: the old ledger (known from the file, or named with --source) must not have changed since the
-/// export. From then on it refuses every change and says where its jobs went; it can still be read. Whatever happens meanwhile,
-/// the same command goes on where it ended, and until it has come to its end nothing can use the new ledger.
+/// Stop the workers, export, import: the old ledger (known from the file, or named with --source) must not have changed since
+/// the export. From then on it refuses every change and says where its jobs went; it can still be read. If the import is
+/// interrupted, the same command continues it; until it is complete, nothing can use the new ledger.
 ///
-/// What the old ledger's state directory knows of paid calls goes along. If workers ran on other machines, run `veobatch worker`
-/// with the new ledger and the old --state-dir once on each of them.
+/// What the old ledger's state directory knows of paid calls is moved too. If workers ran on other machines, run `veobatch
+/// worker` with the new ledger and the old --state-dir once on each of them.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   veobatch ledger import backup.jsonl --ledger redis://localhost:6379/0
-  veobatch ledger import backup.jsonl --ledger sqlite:new.db --source redis://:PASSWORD@host:6379/0
   veobatch ledger import backup.jsonl --ledger sqlite:new.db --source-is-lost
+  veobatch ledger import backup.jsonl --ledger sqlite:new.db --source redis://:PASSWORD@host:6379/0
 
-Exits with 1 if the old ledger changed since the export or the new one is in use, 2 if the old one is not found, 3 if one of them
-cannot be reached.")]
+Exits with 1 if the old ledger changed since the export or the new one is in use, 2 if the old one is not found, 3 if one \
+of them cannot be reached.")]
 struct Import {
     /// What `ledger export` wrote
     file: PathBuf,
 
-    /// Where the exported ledger is, if that is not what the file says or needs a password
+    /// URL of the exported ledger, if it moved or needs a password
     #[arg(long, value_name = "URL")]
     source: Option<String>,
 
-    /// The exported ledger is gone for good. The new one is treated as restored from a backup: it submits nothing until it was
-    /// told what journals and sidecars know, and a person agreed (--accept-restored-ledger)
+    /// The exported ledger is gone for good
+    ///
+    /// The new one is treated as restored from a backup: it submits nothing until it has taken over what journals and
+    /// sidecars know, and a person has agreed (--accept-restored-ledger).
     #[arg(long)]
     source_is_lost: bool,
 
-    /// The state directory of the exported ledger [default: beside its file; with Redis: .veobatch]
+    /// State directory of the exported ledger
+    ///
+    /// [default: beside its file; with Redis: .veobatch]
     #[arg(long, value_name = "DIR")]
     source_state_dir: Option<PathBuf>,
 
-    /// The state directory of the new ledger [default: beside its file; with Redis: .veobatch]
+    /// State directory of the new ledger
+    ///
+    /// [default: beside its file; with Redis: .veobatch]
     #[arg(long, value_name = "DIR", env = "VEOBATCH_STATE_DIR")]
     state_dir: Option<PathBuf>,
 }
@@ -117,8 +123,8 @@ impl Export {
         let unwritable = |error: &io::Error| Failure::bad_input(format!("write {shown}")).because(error);
         if self.file.exists() {
             return Err(Failure::bad_input(format!("write {shown}"))
-                .since("it is there already")
-                .hint("name a new file"));
+                .since("it exists already")
+                .hint("choose a new file name"));
         }
         // It has its name once all of it is there.
         let mut part = self.file.clone().into_os_string();
@@ -146,9 +152,7 @@ fn tell(Exported { batches, jobs, left_out }: Exported, to: &str) {
     ui::message(format_args!("exported {} of {} to {to}", counted(jobs, "job"), batches_of(batches)));
     if left_out > 0 {
         let jobs = counted(left_out, "job");
-        ui::message(format_args!(
-            "{jobs} that a command was admitting meanwhile are not in it: enqueue their file again"
-        ));
+        ui::message(format_args!("{jobs} that were being admitted are not in it; enqueue their file again"));
     }
 }
 
@@ -174,14 +178,18 @@ impl Import {
         let moving = Moving::begin(checked.clone(), from, &target).await;
         let Some(moving) = moving.map_err(|error| self.failed(what(), &error))? else {
             ui::message(format_args!(
-                "{} was imported into {} before: nothing to do",
+                "{} was imported into {} already; nothing to do",
                 self.file.display(),
                 target.shown()
             ));
             return Ok(DONE);
         };
         if from.is_some() {
-            ui::message(format_args!("{} changes no more: its jobs go to {}", source.shown(), target.shown()));
+            ui::message(format_args!(
+                "{} refuses all changes from now on: its jobs move to {}",
+                source.shown(),
+                target.shown()
+            ));
         }
         let journals = self.carry(&source, &target, &checked)?;
         let jobs = checked.jobs();
@@ -206,7 +214,9 @@ impl Import {
         if failure.has_hint() || self.source_is_lost || !matches!(error, LedgerError::Unavailable(_)) {
             return failure;
         }
-        failure.hint("type the same command again: it goes on where it ended (a ledger that is gone: --source-is-lost)")
+        failure.hint(
+            "run the same command again: it continues where it stopped (for a ledger that is gone: --source-is-lost)",
+        )
     }
 
     /// The ledger that was exported; none if it is lost.
@@ -218,7 +228,7 @@ impl Import {
             } else {
                 Err(Failure::bad_input(what())
                     .since("there is no such file")
-                    .hint("name it with --source; if it is gone for good, --source-is-lost"))
+                    .hint("name it with --source, or use --source-is-lost if it is gone for good"))
             };
         }
         if is_there(source)
@@ -228,7 +238,7 @@ impl Import {
             && ledger.info().await.is_ok_and(|found| found.identity.id == *checked.ledger())
         {
             return Err(Failure::bad_input(format!("do without the ledger {}", source.shown()))
-                .since("it is there, and would submit the same jobs")
+                .since("it still exists, and would submit the same jobs")
                 .hint("leave out --source-is-lost"));
         }
         Ok(None)
@@ -244,7 +254,7 @@ impl Import {
         carry_journals(&from, &to, checked.ledger(), grants).map_err(|error| {
             Failure::unavailable(format!("take the journals of paid calls from {} to {}", from.display(), to.display()))
                 .because(&error)
-                .hint("then type the same command again: it goes on where it ended")
+                .hint("then run the same command again: it continues where it stopped")
         })
     }
 
@@ -254,13 +264,11 @@ impl Import {
         if journals > 0 {
             let journals = counted(journals as u64, "journal");
             ui::message(format_args!(
-                "{journals} of paid calls went along: the next worker on this machine tells the ledger"
+                "moved {journals} of paid calls: the next worker on this machine reports them to the ledger"
             ));
         }
         if self.source_is_lost {
-            ui::message(
-                "nothing is submitted until a person agreed: start with `run` or `worker --accept-restored-ledger`",
-            );
+            ui::message("nothing is submitted until you agree: veobatch worker --accept-restored-ledger");
         }
     }
 }

@@ -15,24 +15,24 @@ use crate::signals::Signals;
 
 /// Serve a simulated Veo API on this machine, until interrupted
 ///
-/// A model of the service, with its limits, its dialects and its faults. It makes real video files, takes any key and
+/// A model of the service, with its limits, its dialects and its faults. It makes real video files, accepts any key and
 /// costs nothing. Any number of veobatch processes can share it.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   veobatch simulate --listen 127.0.0.1:4010 --store simulator.jsonl
   KIE_API_KEY=any veobatch run jobs.yaml --api-base http://127.0.0.1:4010 --ledger sqlite:try.db
 
-What it was asked and what it charged: GET /simulator/bill. How it behaves: GET, PUT or PATCH /simulator/config.")]
+GET /simulator/bill returns what it was asked and what it charged; GET, PUT or PATCH /simulator/config how it behaves.")]
 pub(crate) struct Simulate {
-    /// Where to listen; port 0 takes any free one
+    /// Where to listen; port 0 is any free one
     #[arg(long, value_name = "ADDR", env = "VEOBATCH_LISTEN", default_value = "127.0.0.1:4010")]
     listen: SocketAddr,
 
-    /// How it behaves, as YAML or JSON: its limits, speed, dialect and faults
+    /// Limits, speed, dialect and faults, as YAML or JSON
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Keep its tasks in this file over restarts
+    /// Keep its tasks in this file across restarts
     #[arg(long, value_name = "PATH")]
     store: Option<PathBuf>,
 }

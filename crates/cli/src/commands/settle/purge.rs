@@ -20,32 +20,31 @@ use crate::session::lookup;
 /// Jobs that are read at a time.
 const PAGE: usize = 500;
 
-/// Drop the details of a batch's finished jobs, to save memory; or forget the whole batch
+/// Drop the details of finished jobs, or forget a whole batch
 ///
-/// Without --forget: prompts, parameters and histories of the jobs that are done are dropped from the ledger (they are
-/// in the sidecar beside each video). Ids, tasks and file names stay, and the same file is never paid for again; a
-/// running worker does the same at the age of --compact-after.
+/// Without --forget: prompts, parameters and histories of jobs that are done are dropped from the ledger; they are in the
+/// sidecar beside each video. Ids, tasks and file names stay, and the same file is never paid for again. A running worker does
+/// the same after --compact-after.
 ///
-/// With --forget: the batch is forgotten with its ids, in whatever way its jobs ended. The videos stay where they are. IF
-/// THE SAME FILE IS ADMITTED AGAIN, ALL OF IT IS PAID FOR AGAIN. Refused while a job is queued, under way or in doubt, or
-/// a task that was paid for beside it is still followed or saved.
+/// With --forget: the batch is forgotten with its ids, however its jobs ended. The videos stay where they are. IF THE SAME FILE
+/// IS ADMITTED AGAIN, ALL OF IT IS PAID FOR AGAIN. Refused while a job is queued, in progress or in doubt, or while a task that
+/// was paid for beside it is still followed or saved.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   veobatch purge garden                    drop the details of all that is done
   veobatch purge garden --older-than 30d
-  veobatch purge garden --forget           asks first; --yes does not
+  veobatch purge garden --forget           asks first, unless --yes is given
 
-Exits with 1 if the batch cannot be forgotten yet, 2 if it is unknown or --yes is missing, 3 if the ledger cannot be
-reached.")]
+Exits with 1 if the batch cannot be forgotten yet, 2 if it is unknown or --yes is missing, 3 if the ledger cannot be reached.")]
 pub(crate) struct Purge {
     /// The batch
     batch: String,
 
-    /// Only jobs that are done for so long
+    /// Only jobs that have been done for this long
     #[arg(long, value_name = "TIME", value_parser = parse_age, conflicts_with = "forget")]
     older_than: Option<Duration>,
 
-    /// Forget the batch and its ids: the same file would be paid for again
+    /// Forget the batch and its ids; its file would be paid for again
     #[arg(long)]
     forget: bool,
 
@@ -75,7 +74,7 @@ impl Purge {
             ui::json(&json!({"batch": name, "compacted": compacted, "forgotten": false}))?;
         }
         ui::message(format_args!(
-            "batch {name}: the details of {} were dropped; ids and content stay known",
+            "dropped the details of {} of {name}; ids and content stay known",
             counted(compacted, "finished job")
         ));
         Ok(DONE)
@@ -87,12 +86,12 @@ impl Purge {
         let is_open = |state: &StateName| !is_over(*state) && batch.count(*state) > 0;
         if StateName::ALL.iter().any(is_open) {
             return Err(Failure::unfinished(format!("forget batch {name}"))
-                .since(format!("not all of its jobs are over: {}", messages::counts(batch)))
-                .hint(format!("see what is still to come of it: veobatch status {name}")));
+                .since(format!("some of its jobs have not ended: {}", messages::counts(batch)))
+                .hint(format!("see what is left of it: veobatch status {name}")));
         }
         if let Some((job, task)) = awaited(ledger, batch).await? {
             return Err(Failure::unfinished(format!("forget batch {name}"))
-                .since(format!("task {task} was paid for beside job {job}, and its video is not saved yet"))
+                .since(format!("task {task} of job {job} was paid for too, and its video is not saved yet"))
                 .hint(format!("veobatch show {name} {}", job.job)));
         }
         if !self.is_meant(batch).await? {
@@ -105,14 +104,14 @@ impl Purge {
         if settings.json {
             ui::json(&json!({"batch": name, "compacted": 0, "forgotten": true, "jobs": batch.total()}))?;
         }
-        ui::message(format_args!("batch {name} is forgotten, with the ids of its {}", counted(batch.total(), "job")));
+        ui::message(format_args!("forgot {name}, with the ids of its {}", counted(batch.total(), "job")));
         Ok(DONE)
     }
 
     async fn is_meant(&self, batch: &BatchSummary) -> Result<bool> {
         let name = &batch.batch;
         ui::message(format_args!(
-            "batch {name}, {}: if the same file is admitted again, every job of it is paid for again",
+            "{name} ({}): if the same file is admitted again, every job of it is paid for again",
             messages::counts(batch)
         ));
         if self.yes {
@@ -121,9 +120,9 @@ impl Purge {
         if !ui::can_ask() {
             return Err(Failure::bad_input(format!("forget batch {name}"))
                 .since("there is no terminal to ask on")
-                .hint(format!("if that is meant: veobatch purge {name} --forget --yes")));
+                .hint(format!("to forget it without a question: veobatch purge {name} --forget --yes")));
         }
-        confirm::confirmed(&format!("forget batch {name}?")).await
+        confirm::confirmed(&format!("forget {name}?")).await
     }
 }
 

@@ -15,20 +15,21 @@ use crate::session::lookup;
 use crate::session::orders::{Order, order};
 use crate::session::remote::Account;
 
-/// Settle a job in doubt: one whose paid call was cut off, so that it may or may not have been paid for
+/// Settle a job in doubt, which may or may not have been paid for
 ///
-/// Look for it in the service's log, <https://kie.ai/logs>, by its prompt and time. If it is there, give its task id: the video is then
-/// followed and saved, and nothing is paid again. The id is checked first: no other job may have it, and its prompt must
-/// be this job's.
+/// Its paid call was cut off. Search the service's log, <https://kie.ai/logs>, for its prompt and time. If it is there, pass
+/// its task id: the video is then followed and saved, and nothing is paid again. The id is checked first: no other job may
+/// have it, and its prompt must be this job's.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("verdict").required(true).args(["task_id", "resubmit", "give_up"]))]
-#[command(after_help = "Examples:
+#[command(override_usage = "veobatch resolve <BATCH> <JOB> <--task-id <ID>|--resubmit|--give-up>")]
+#[command(after_long_help = "Examples:
   veobatch resolve garden cat-01 --task-id 5f0c3d2e1b0a49788695a4b3c2d1e0ff
-  veobatch resolve garden cat-01 --resubmit      it is not in the logs: submit it again
+  veobatch resolve garden cat-01 --resubmit      it is not in the logs
   veobatch resolve garden cat-01 --give-up       let it go
 
-Exits with 1 if the job is not in doubt, was given up already or you say no, 2 if the task is not this job's, 3 if the API
-cannot be asked.")]
+Exits with 1 if the job is not in doubt, was given up already or you answer no, 2 if the task is not this job's, 3 if the \
+API cannot be asked.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Resolve {
     /// The batch
@@ -37,19 +38,19 @@ pub(crate) struct Resolve {
     /// The job
     job: String,
 
-    /// It was made: this is its task
+    /// It was made: the id of its task
     #[arg(long, value_name = "ID")]
     task_id: Option<String>,
 
-    /// Submit it again; if the first call did go through, it is paid for twice
+    /// Submit it again; it may be paid for twice
     #[arg(long)]
     resubmit: bool,
 
-    /// Let it go; if the call did go through, its video is lost
+    /// Give it up; if it was paid for, its video is lost
     #[arg(long)]
     give_up: bool,
 
-    /// Take the task although its prompt differs or cannot be asked for
+    /// Accept the task even if its prompt differs or is unknown
     #[arg(long, requires = "task_id")]
     force: bool,
 
@@ -93,7 +94,7 @@ impl Resolve {
         let key = &stored.key;
         let refused = || Failure::bad_input(format!("take task {id} for job {key}"));
         let task = TaskId::parse(id)
-            .ok_or_else(|| refused().since("that cannot be a task's id").hint("copy it from https://kie.ai/logs"))?;
+            .ok_or_else(|| refused().since("this is not a task id").hint("copy it from https://kie.ai/logs"))?;
         let owner = session.ledger.owner(Lookup::Task(&task)).await?;
         if let Some(owner) = owner {
             return Err(refused()
@@ -117,17 +118,17 @@ async fn compare(account: &Account, session: &Session, stored: &Stored, task: &T
     match (&info.prompt, &info.progress) {
         (Some(prompt), _) if prompt.trim() == stored.spec.prompt.trim() => Ok(()),
         (Some(prompt), _) => Err(refused()
-            .since(format!("its prompt is another one: {:?}", crate::output::table::plain(prompt, 120)))
-            .hint("look for the right task at https://kie.ai/logs; if this is it all the same: --force")),
+            .since(format!("its prompt is different: {:?}", crate::output::table::plain(prompt, 120)))
+            .hint("find the right task at https://kie.ai/logs; if this is the right one, use --force")),
         (None, Progress::Trouble(trouble)) => Err(Failure::unavailable(format!("ask the service about task {task}"))
             .since(trouble.message.clone())
-            .hint("try again in a minute, or take it unchecked: --force")),
-        (None, Progress::Missing(why)) => Err(refused().since(why.clone()).hint(
-            "is the id complete? The service may not know a young task yet: try again in a minute; --force does not ask",
-        )),
+            .hint("try again in a minute, or skip the check: --force")),
+        (None, Progress::Missing(why)) => Err(refused()
+            .since(why.clone())
+            .hint("check that the id is complete; a new task may be known in a minute; --force skips the check")),
         (None, Progress::Running | Progress::Made { .. } | Progress::NoOutput | Progress::Failed(_)) => Err(refused()
-            .since("the service does not tell its prompt, so it cannot be checked")
-            .hint("if you are sure that it is this job's: --force")),
+            .since("the service does not return its prompt, so it cannot be checked")
+            .hint("if you are sure that it belongs to this job: --force")),
     }
 }
 
@@ -136,7 +137,7 @@ async fn settle(ledger: &dyn Ledger, stored: Stored, verdict: Verdict, settings:
     match order(ledger, stored, Order::all(&Event::Resolve(verdict))).await? {
         Changed::Moved { to, .. } => ui::message(settled(&key, &to)),
         Changed::Same(why) => return Err(unchanged(&key, why)),
-        Changed::Lost => return Err(unchanged(&key, "is being worked on by somebody else")),
+        Changed::Lost => return Err(unchanged(&key, "is being worked on by another process")),
     }
     if settings.json
         && let Some(stored) = ledger.find(Lookup::Name(&key)).await?
@@ -149,10 +150,10 @@ async fn settle(ledger: &dyn Ledger, stored: Stored, verdict: Verdict, settings:
 /// What the job is now.
 fn settled(key: &JobKey, record: &Record) -> String {
     match &record.state {
-        State::Queued { .. } => format!("{key} is in the queue again: a worker submits it, possibly paid for twice"),
-        State::Failed { .. } => format!("{key} is given up; it may have been paid for"),
+        State::Queued { .. } => format!("{key} is queued again: a worker submits it, and it may be paid for twice"),
+        State::Failed { .. } => format!("gave up {key}; it may have been paid for"),
         State::InDoubt { attempt, .. } => format!(
-            "that is settled, but attempt {} of {key} may have been paid for too: `veobatch show {} {}`, then settle it as well",
+            "that is settled, but attempt {} of {key} may have been paid for too; settle it as well: veobatch show {} {}",
             attempt.number, key.batch, key.job
         ),
         State::Generating { task, .. } | State::Done { task, .. } => {

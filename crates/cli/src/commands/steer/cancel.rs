@@ -16,26 +16,26 @@ use crate::session::Session;
 use crate::session::lookup;
 use crate::session::orders::{self, Order, Outcome};
 
-/// Cancel a batch, or some of its jobs: nothing more is paid for them
+/// Cancel a batch, or some of its jobs: nothing more is paid for
 ///
-/// Queued jobs become `cancelled`. What is paid for already is still followed and saved: the service has no way to stop
-/// it, and it costs the same. Undo with `veobatch retry --state cancelled`. Of a recurring batch it ends all further runs.
+/// Queued jobs become `cancelled`. What is paid for already is still followed and saved: the service has no way to stop it.
+/// Undo with `veobatch retry --state cancelled`. A recurring batch makes no further runs.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   veobatch cancel garden             the whole batch
   veobatch cancel garden cat-01      this job
-  veobatch cancel --all              everything; asks first where somebody can answer, --yes does not
+  veobatch cancel --all              everything; asks first, unless --yes is given
 
-Exits with 1 if a named job was left as it was or you say no, 2 if a name is unknown, 3 if the ledger cannot be reached.")]
+Exits with 1 if a named job was left as it was or you answer no, 2 if a name is unknown, 3 if the ledger cannot be reached.")]
 pub(crate) struct Cancel {
     /// The batch
     #[arg(required_unless_present = "all")]
     batch: Option<String>,
 
-    /// Only these jobs; without any, the whole batch
+    /// Only these jobs
     jobs: Vec<String>,
 
-    /// Every batch that is there
+    /// Every batch
     #[arg(long, conflicts_with = "batch")]
     all: bool,
 
@@ -63,7 +63,7 @@ impl Cancel {
         batches.retain(|batch| over(batch) < batch.total());
         let queued = batches.iter().map(|batch| batch.count(StateName::Queued)).sum();
         if !self.yes && !batches.is_empty() && ui::can_ask() {
-            let question = format!("cancel everything ({})?", counted(queued, "queued job"));
+            let question = format!("cancel every batch ({})?", counted(queued, "queued job"));
             if !confirm::confirmed(&question).await? {
                 ui::message("nothing was cancelled");
                 return Err(Failure::silent(UNFINISHED));
@@ -111,15 +111,15 @@ async fn cancel(settings: &Settings, ledger: &dyn Ledger, batches: Vec<BatchSumm
 fn tell(before: &BatchSummary, after: &BatchSummary) {
     let cancelled = after.count(StateName::Cancelled).saturating_sub(before.count(StateName::Cancelled));
     ui::message(format_args!(
-        "batch {}: {} cancelled; now {}",
+        "cancelled {}: {}; now {}",
         after.batch,
         counted(cancelled, "job"),
         messages::counts(after)
     ));
     if after.cancelling {
         ui::message(format_args!(
-            "some of its jobs cannot be read by this program, and stay as they are; nothing of the batch is submitted until \
-             one that can read them has cancelled them: veobatch status {}",
+            "some of its jobs cannot be read by this version and stay as they are; nothing of the batch is submitted until a \
+             version that can read them has cancelled them: veobatch status {}",
             after.batch
         ));
     }
@@ -128,11 +128,11 @@ fn tell(before: &BatchSummary, after: &BatchSummary) {
         .into_iter()
         .sum();
     if paid > 0 {
-        ui::message(format_args!("{} paid for already: a worker still follows and saves that", number(paid)));
+        ui::message(format_args!("{} paid for already: a worker still follows and saves them", number(paid)));
     }
     if after.count(StateName::InDoubt) > 0 {
         ui::message(format_args!(
-            "{} in doubt, and may be paid for already: they get no further attempt, but stay in doubt: veobatch status {}",
+            "{} in doubt may be paid for already: no further attempt is made, but they stay in doubt: veobatch status {}",
             counted(after.count(StateName::InDoubt), "job"),
             after.batch
         ));

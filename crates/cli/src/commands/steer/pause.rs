@@ -14,13 +14,14 @@ use crate::report::json;
 use crate::session::Session;
 use crate::session::lookup;
 
-/// Pause a batch: no further submissions, at once and for every worker
+/// Pause a batch: no further submissions
 ///
-/// What is paid for is still followed and saved. Of a recurring batch no further run is made. Continue with `veobatch resume`.
+/// Takes effect at once, for every worker. What is paid for is still followed and saved. A recurring batch makes no further
+/// runs. Continue with `veobatch resume`.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   veobatch pause garden
-  veobatch pause --all        every batch that is there
+  veobatch pause --all        every batch
 
 Exits with 2 if the batch is unknown, 3 if the ledger cannot be reached.")]
 pub(crate) struct Pause {
@@ -36,7 +37,7 @@ impl Pause {
 
 /// Resume a paused batch
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   veobatch resume garden
   veobatch resume --all       every paused batch, whoever paused it
 
@@ -59,7 +60,7 @@ struct Whole {
     #[arg(required_unless_present = "all")]
     batch: Option<String>,
 
-    /// Every batch that is there
+    /// Every batch
     #[arg(long, conflicts_with = "batch")]
     all: bool,
 
@@ -73,7 +74,7 @@ async fn set(settings: &Settings, whole: &Whole, verb: &str, flag: BatchFlag) ->
     if !whole.jobs.is_empty() {
         let batch = whole.batch.as_deref().unwrap_or_default();
         return Err(Failure::bad_input(format!("{verb} single jobs"))
-            .since("only whole batches are paused and resumed")
+            .since("only whole batches can be paused and resumed")
             .hint(format!("veobatch {verb} {batch}   (single jobs can be cancelled and retried)")));
     }
     let session = Session::known(settings).await?;
@@ -111,23 +112,21 @@ async fn put(ledger: &dyn Ledger, before: &BatchSummary, verb: &str, flag: &Batc
     match ledger.update_batch(batch, &flag.clone().into()).await {
         Ok(()) => {}
         Err(LedgerError::UnknownBatch(_)) => {
-            ui::message(format_args!("batch {batch} was forgotten meanwhile"));
+            ui::message(format_args!("{batch} was forgotten meanwhile"));
             return Ok(None);
         }
         Err(error) => return Err(Failure::ledger(format!("{verb} batch {batch}"), &error)),
     }
     let queued = counted(before.count(StateName::Queued), "queued job");
     let (is_paused, words) = match flag {
-        BatchFlag::Paused(true) if before.paused => (true, format!("batch {batch} is paused already")),
+        BatchFlag::Paused(true) if before.paused => (true, format!("{batch} is paused already")),
         BatchFlag::Paused(true) => {
-            (true, format!("batch {batch} is paused: {queued} will wait; what is paid for is still followed and saved"))
+            (true, format!("paused {batch}: {queued} will wait; what is paid for is still followed and saved"))
         }
-        BatchFlag::Paused(false) if !before.paused && !before.cancelling => {
-            (false, format!("batch {batch} is not paused"))
-        }
-        BatchFlag::Paused(false) => (false, format!("batch {batch} goes on: {queued} may be submitted")),
+        BatchFlag::Paused(false) if !before.paused && !before.cancelling => (false, format!("{batch} is not paused")),
+        BatchFlag::Paused(false) => (false, format!("resumed {batch}: {queued} may be submitted")),
         BatchFlag::PausedBecause(_) | BatchFlag::Cancelling(_) => {
-            (before.paused, format!("batch {batch} is being cancelled"))
+            (before.paused, format!("{batch} is being cancelled"))
         }
     };
     ui::message(words);

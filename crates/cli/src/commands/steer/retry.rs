@@ -18,35 +18,34 @@ use crate::session::Session;
 use crate::session::lookup;
 use crate::session::orders::{self, Meant, Order, Outcome};
 
-/// Try failed jobs again, from the furthest paid point
+/// Try failed jobs again; shows the cost and asks first
 ///
-/// Says how many jobs that are and what they may cost, and asks before it goes on, as `run` does. A job is paid for again
-/// only if the service itself refused it or declared it failed; one whose video was made but never fetched is only
-/// fetched. Cancelled jobs stay cancelled without --state cancelled. Jobs in doubt are never touched: see `veobatch
-/// resolve`. A named job that waits (for a poll, a download) is polled now.
+/// A job is paid for again only if the service itself refused it or declared it failed; a video that was made but never
+/// fetched is only fetched. Cancelled jobs stay cancelled without --state cancelled. Jobs in doubt are never touched: see
+/// `veobatch resolve`. A named job that waits for a poll or a download is polled now.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   veobatch retry garden                        every failed job of the batch
   veobatch retry garden cat-01                 this one
   veobatch retry garden --code 422             those that failed with this code
-  veobatch retry garden --reason 'too long'    those that failed for a reason with this text
+  veobatch retry garden --reason 'too long'    those that failed for such a reason
   veobatch retry garden --state cancelled      cancelled ones too
 
-Exits with 1 if a job was left as it was or you say no, 2 if a name is unknown, 3 if the ledger cannot be reached.")]
+Exits with 1 if a job was left as it was or you answer no, 2 if a name is unknown, 3 if the ledger cannot be reached.")]
 pub(crate) struct Retry {
     #[command(flatten)]
     meant: Meant,
 
-    /// `cancelled` takes cancelled jobs too
+    /// `cancelled` includes cancelled jobs
     #[arg(long, value_name = "STATE", default_value = "failed",
           value_parser = PossibleValuesParser::new(["failed", "cancelled"]))]
     state: String,
 
-    /// Only jobs that failed with this code of the service
+    /// Only jobs that failed with this code
     #[arg(long, value_name = "C")]
     code: Option<u16>,
 
-    /// Only jobs that failed for a reason with this text, in whatever case
+    /// Only jobs whose reason contains this text (in any case)
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 
@@ -114,7 +113,7 @@ impl Retry {
                 let has_reason = self.reason.as_ref().is_none_or(|part| words().contains(&part.to_lowercase()));
                 (!is_of_code || !has_reason).then_some("failed for another reason")
             }
-            State::Cancelled if !takes_cancelled => Some("was cancelled: `--state cancelled` takes it up again"),
+            State::Cancelled if !takes_cancelled => Some("was cancelled: use --state cancelled"),
             State::Cancelled => None,
             State::Queued { .. }
             | State::Submitting { .. }
@@ -167,16 +166,16 @@ impl Retry {
         let (name, cancelled) = (&batch.batch, batch.count(StateName::Cancelled));
         if self.meant.jobs.is_empty() && !takes_cancelled && !self.is_narrowed() && cancelled > 0 {
             ui::message(format_args!(
-                "{} stay cancelled; to take those up too: veobatch retry {name} --state cancelled",
+                "{} stay cancelled; to retry them too: veobatch retry {name} --state cancelled",
                 counted(cancelled, "job")
             ));
         }
         if !outcome.is_empty() {
             ui::message(match (batch.paused, batch.cancelling) {
-                (_, true) => format!("batch {name} is still being cancelled; clear that first: veobatch resume {name}"),
-                (true, false) => format!("batch {name} is paused; let it go on: veobatch resume {name}"),
+                (_, true) => format!("{name} is still being cancelled; to stop that: veobatch resume {name}"),
+                (true, false) => format!("{name} is paused; to continue: veobatch resume {name}"),
                 (false, false) => {
-                    "a running worker takes them up; without one: veobatch worker --until-idle".to_owned()
+                    "a running worker picks them up; to start one: veobatch worker --until-idle".to_owned()
                 }
             });
         }
@@ -237,11 +236,11 @@ impl Plan {
         };
         let mut words = vec![match self.queued {
             0 => "nothing is paid for again".to_owned(),
-            queued => format!("{} to submit, {costs}", counted(queued, "job")),
+            queued => format!("{} to submit; estimated cost: {costs}", counted(queued, "job")),
         }];
         words.extend(self.unpriced.iter().map(|(class, count)| {
             format!(
-                "and {} of {class}, whose price is not known (veobatch account set --prices)",
+                "plus {} of {class}, whose price is unknown (veobatch account set --prices)",
                 counted(*count, "job")
             )
         }));

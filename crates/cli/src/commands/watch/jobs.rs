@@ -22,15 +22,15 @@ const PAGE: usize = 1000;
 /// Lines that people are shown unless they ask for more.
 const LINES: usize = 100;
 
-/// List the jobs of a batch, one line each, in file order
+/// List the jobs of a batch, in file order
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   veobatch jobs garden
   veobatch jobs garden --state failed
   veobatch jobs garden --after cat-100 --limit 100
   veobatch jobs garden --json | jq -r '.[] | select(.state == \"done\") | .files[]'
 
-Without --limit: all of them with --json, the first 100 otherwise.
+Without --limit: every job with --json, the first 100 otherwise.
 Exits with 2 if the batch is unknown, 3 if the ledger cannot be reached.")]
 pub(crate) struct Jobs {
     /// The batch
@@ -40,11 +40,11 @@ pub(crate) struct Jobs {
     #[arg(long, value_name = "STATE", value_parser = PossibleValuesParser::new(states()))]
     state: Option<String>,
 
-    /// At most so many
+    /// At most N jobs
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 
-    /// Only those after this job
+    /// Only jobs after this one
     #[arg(long, value_name = "JOB")]
     after: Option<String>,
 }
@@ -178,7 +178,7 @@ fn unreadable_table(jobs: &[Unreadable]) -> Table {
     let mut table = Table::new(usize::MAX);
     for job in jobs {
         let state = job.state.map_or("unknown", messages::spoken);
-        let detail = format!("cannot be read by this program: {}", plain(&job.why, 100));
+        let detail = format!("cannot be read by this version: {}", plain(&job.why, 100));
         table.row([job.key.job.to_string(), state.to_owned(), detail]);
     }
     table

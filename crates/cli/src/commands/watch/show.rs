@@ -22,9 +22,9 @@ use crate::session::lookup;
 
 use self::doubt::Doubt;
 
-/// Show one job: its state and history, its files, and why it is not moving
+/// Show one job: its history, its files, why it is not moving
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   veobatch show garden cat-01
   veobatch show garden cat-01 --json
 
@@ -77,7 +77,7 @@ fn tell_unreadable(settings: &Settings, key: &JobKey, why: &str) -> Result<u8> {
         ui::json(&json!({"batch": key.batch, "job": key.job, "unreadable": true, "error": why}))?;
         return Ok(DONE);
     }
-    ui::data(format_args!("{key}: cannot be read by this program, and is set aside"))?;
+    ui::data(format_args!("{key}: cannot be read by this version, and is set aside"))?;
     ui::data(format_args!("  {:<9} {}", "reason", plain(why, 500)))?;
     ui::data(format_args!("  {:<9} {UNREADABLE}", "to do"))?;
     Ok(DONE)
@@ -110,7 +110,7 @@ fn lines(stored: &Stored, why: Option<&Blocked>, doubt: Option<&Doubt>, output: 
         say("task", &format!("{} (submitted {})", task.id, task.at));
     }
     let (attempt, allowed) = (record.attempt(), record.max_attempts);
-    let by_hand = if attempt > allowed { ", ordered by hand" } else { "" };
+    let by_hand = if attempt > allowed { ", ordered by a person" } else { "" };
     say("attempt", &format!("{attempt} ({allowed} allowed by the file{by_hand})"));
     for file in json::files(stored) {
         say("file", &output.join(file).display().to_string());
@@ -131,7 +131,7 @@ fn lines(stored: &Stored, why: Option<&Blocked>, doubt: Option<&Doubt>, output: 
     }
     for stray in &record.strays {
         let became = messages::stray(stray, &stored.key);
-        say("stray", &format!("task {}, paid for beside this one ({}): {became}", stray.task, stray.at));
+        say("stray", &format!("task {}, paid for too ({}): {became}", stray.task, stray.at));
     }
     if !record.history.is_empty() {
         lines.push("  history".to_owned());

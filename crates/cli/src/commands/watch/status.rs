@@ -20,34 +20,33 @@ use crate::report::{account, durations, json, messages};
 use crate::session::lookup;
 use crate::session::{self, Session};
 
-/// Show how far the batches are, the account's gate and slots, and what needs a person
+/// Show the batches, the account, and what needs a person
 ///
-/// Reads the ledger only: works beside a running worker, and needs no API key. Batches that are at rest (nothing of them
-/// is queued, under way or in doubt) for more than 7 days are left out; --all lists every one, in pages.
+/// Reads the ledger only: it works beside a running worker and needs no API key. Batches that have been at rest (nothing
+/// queued, in progress or in doubt) for more than 7 days are left out; --all lists every batch, in pages.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   veobatch status
   veobatch status garden
-  veobatch status --all
   veobatch status --all --after daily-2026-11-23 --limit 50
   veobatch status --simulate              the simulated ledger
   veobatch status --json | jq '.batches[] | {batch, done, total}'
 
---all without --limit: every batch with --json, the first 100 otherwise.
+With --all and without --limit: every batch with --json, the first 100 otherwise.
 Exits with 2 if the batch is unknown, 3 if the ledger cannot be reached.")]
 pub(crate) struct Status {
     /// Only this batch
     batch: Option<String>,
 
-    /// Every batch, oldest first, however long it is at rest
+    /// Every batch, oldest first
     #[arg(long, conflicts_with = "batch")]
     all: bool,
 
-    /// At most so many
+    /// At most N batches
     #[arg(long, value_name = "N", requires = "all", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
 
-    /// Only those after this batch
+    /// Only batches after this one
     #[arg(long, value_name = "BATCH", requires = "all")]
     after: Option<String>,
 }
@@ -77,7 +76,7 @@ impl Status {
             if settings.json {
                 ui::json(&json!({"batches": []}))?;
             }
-            ui::message("no jobs yet: there is no ledger here; admit some with `veobatch run FILE`");
+            ui::message("no jobs yet: there is no ledger here; start with `veobatch run FILE`");
             return Ok(DONE);
         };
         let ledger = &*session.ledger;
@@ -149,9 +148,9 @@ impl Listed {
         match (&self.next, self.older) {
             (Some(last), _) => ui::message(format_args!("there are more: veobatch status --all --after {last}")),
             (None, true) => {
-                ui::message("batches that are at rest for more than 7 days are left out: veobatch status --all");
+                ui::message("batches at rest for more than 7 days are left out: veobatch status --all");
             }
-            (None, false) if self.batches.is_empty() => ui::message("no jobs yet: admit some with `veobatch run FILE`"),
+            (None, false) if self.batches.is_empty() => ui::message("no jobs yet; start with `veobatch run FILE`"),
             (None, false) => {}
         }
     }

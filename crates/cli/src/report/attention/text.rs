@@ -18,7 +18,7 @@ pub(crate) fn lines(attention: &Attention) -> Vec<String> {
         failed(&mut lines, &attention.failures);
     }
     if !attention.doubts.is_empty() {
-        lines.push("in doubt; each may have been paid for, so a person decides:".to_owned());
+        lines.push("in doubt: each may have been paid for, and a person has to decide:".to_owned());
         for doubt in attention.doubts.iter().take(SHOWN) {
             let others = if doubt.open > 1 { format!(" ({} attempts are open)", doubt.open) } else { String::new() };
             lines.push(format!("  {}: {}{others}", doubt.key, plain(&doubt.why, REASON)));
@@ -30,15 +30,15 @@ pub(crate) fn lines(attention: &Attention) -> Vec<String> {
         more(&mut lines, attention.doubts.len(), "job");
     }
     if !attention.unsaved.is_empty() {
-        lines.push("made, and not saved yet; tried again and again, nothing is lost:".to_owned());
+        lines.push("made but not saved yet; saving is retried, nothing is lost:".to_owned());
         for (reason, count, first) in attention.unsaved.iter().take(SHOWN) {
-            lines.push(format!("  {:>5} × {}, such as {first}", number(*count), plain(reason, REASON)));
+            lines.push(format!("  {:>5} × {}, for example {first}", number(*count), plain(reason, REASON)));
         }
         more(&mut lines, attention.unsaved.len(), "reason");
     }
     beside(&mut lines, attention);
     if !attention.strays.is_empty() {
-        lines.push("paid for beside their job's own video, and followed and saved like it:".to_owned());
+        lines.push("extra tasks that were paid for, followed and saved like their job's own:".to_owned());
         let strays = attention.strays.iter().take(SHOWN);
         lines.extend(strays.map(|(key, beside)| format!("  {key}: task {}: {}", beside.task, stray(beside, key))));
         more(&mut lines, attention.strays.len(), "task");
@@ -51,7 +51,10 @@ pub(crate) fn lines(attention: &Attention) -> Vec<String> {
 /// Attempts beside a job's own task that may have been paid for.
 fn beside(lines: &mut Vec<String>, attention: &Attention) {
     if !attention.open.is_empty() {
-        lines.push("may have been paid for beside their job's own video; kept for their callback, and no further attempt is made:".to_owned());
+        lines.push(
+            "extra attempts that may have been paid for; kept for their callbacks, no further attempt is made:"
+                .to_owned(),
+        );
         for (key, open) in attention.open.iter().take(SHOWN) {
             lines.push(format!("  {key}: attempt {}: {}", open.attempt.number, plain(&open.why, REASON)));
         }
@@ -63,7 +66,8 @@ fn beside(lines: &mut Vec<String>, attention: &Attention) {
 fn unreadable(lines: &mut Vec<String>, attention: &Attention) {
     if !attention.unreadable.is_empty() {
         lines.push(
-            "cannot be read by this program; set aside, nothing is paid for them, and all others go on:".to_owned(),
+            "cannot be read by this version; set aside, nothing is paid for them, other jobs are not affected:"
+                .to_owned(),
         );
         for job in attention.unreadable.iter().take(SHOWN) {
             let state = job.state.map_or("unknown", spoken);
@@ -80,7 +84,7 @@ fn failed(lines: &mut Vec<String>, failures: &[Failures]) {
     for failures in failures.iter().take(SHOWN) {
         let (first, reason) = (&failures.first, plain(&failures.reason, REASON));
         let kind = kind(failures.kind).replace('_', " ");
-        lines.push(format!("  {:>5} × {reason} ({kind}), such as {first}", number(failures.count)));
+        lines.push(format!("  {:>5} × {reason} ({kind}), for example {first}", number(failures.count)));
     }
     more(lines, failures.len(), "reason");
     // What was given up in doubt may have been paid for: `retry` leaves it.
@@ -88,12 +92,12 @@ fn failed(lines: &mut Vec<String>, failures: &[Failures]) {
     if let Some(failures) = failures.iter().find(|failures| !is_given_up(failures)) {
         let JobKey { batch, job } = &failures.first;
         lines.push(format!(
-            "  try them again: veobatch retry {batch}   (some: --code C, --reason TEXT; one: veobatch show {batch} {job})"
+            "  retry them: veobatch retry {batch}   (some: --code C, --reason TEXT; details: veobatch show {batch} {job})"
         ));
     }
     if let Some(failures) = failures.iter().find(is_given_up) {
         let JobKey { batch, job } = &failures.first;
-        lines.push(format!("  what was given up in doubt: veobatch resolve {batch} {job} --resubmit"));
+        lines.push(format!("  those given up while in doubt: veobatch resolve {batch} {job} --resubmit"));
     }
 }
 
@@ -102,14 +106,14 @@ fn cut(attention: &Attention) -> Vec<&'static str> {
     let mut lines = Vec::new();
     if attention.is_partial {
         lines.push(
-            "(more failed or are in doubt: the first 1,000 of each batch were looked at; all of them: veobatch jobs BATCH \
+            "(more failed or are in doubt: the first 1,000 of each batch were checked; all of them: veobatch jobs BATCH \
              --state STATE)",
         );
     }
     if attention.is_partial_beside {
         lines.push(
-            "(tasks beside a job, and videos that cannot be saved, were looked for among the first 1,000 jobs of each batch \
-             and state)",
+            "(extra tasks, and videos that cannot be saved, were searched for among the first 1,000 jobs of each batch and \
+             state)",
         );
     }
     lines

@@ -112,25 +112,20 @@ fn a_queued_job_says_the_first_thing_that_is_in_its_way() {
         (BatchSummary { cancelling: true, ..paused(None) }, closed(false), "cancelling", &["being cancelled"]),
         (paused(None), closed(false), "paused", &["is paused; veobatch resume garden"]),
         (paused(Some("10 jobs in a row")), account(), "paused", &["paused: 10 jobs in a row; veobatch resume garden"]),
-        (
-            scheduled("window 22:00-06:00 Europe/Berlin"),
-            closed(false),
-            "window",
-            &["22 November, 22:00 (Europe/Berlin)"],
-        ),
-        (scheduled("start 2026-11-24 08:00 UTC"), account(), "start", &["24 November, 08:00 (UTC)"]),
+        (scheduled("window 22:00-06:00 Europe/Berlin"), closed(false), "window", &["22 Nov, 22:00 Europe/Berlin"]),
+        (scheduled("start 2026-11-24 08:00 UTC"), account(), "start", &["24 Nov, 08:00 UTC"]),
         (scheduled("window 17:00-18:00 UTC"), account(), "turn", &[]),
         (limited(159), account(), "budget", &["100 of 159 credits", "costs 60"]),
         (limited(160), account(), "turn", &[]),
         (limited(500), Account { prices: BTreeMap::new(), ..account() }, "price", &["veo3_fast/720p", "--prices"]),
         (batch(), Account { prices: BTreeMap::new(), ..account() }, "turn", &[]),
         (batch(), Account { prices: BTreeMap::new(), ..a_day(0, later(9)) }, "price", &["veo3_fast/720p"]),
-        (batch(), a_day(441, later(19_795)), "daily_budget", &["23 November, 00:00 (Europe/Berlin)", "441 of 500"]),
+        (batch(), a_day(441, later(19_795)), "daily_budget", &["23 Nov, 00:00 Europe/Berlin", "441 of 500"]),
         (batch(), a_day(440, later(9)), "turn", &[]),
-        (batch(), a_day(0, NOW), "daily_budget", &["a new day"]),
+        (batch(), a_day(0, NOW), "daily_budget", &["the new day"]),
         (batch(), Account { recovering_until: Some(later(80)), ..closed(false) }, "recovery", &["1 min 20 s"]),
         (batch(), Account { in_flight: 100, ..closed(false) }, "gate", &["gate is closed: busy (455)", "in 40 s"]),
-        (batch(), closed(true), "gate", &["no credits to spend: busy (455)"]),
+        (batch(), closed(true), "gate", &["no credits left: busy (455)"]),
         (batch(), Account { next_slot: later(3), ..full }, "cap", &["100 videos are in flight"]),
         (batch(), Account { next_slot: later(3), ..account() }, "slot", &["due in 3 s"]),
     ];
@@ -151,10 +146,10 @@ fn a_gate_that_is_closed_for_money_is_told_in_words_for_both_reasons() {
         let gate = Gate::Closed { until: later(40), why: why.into(), no_credits: true, closings: 1 };
         let account = Account { gate, ..account() };
         let told = account::gate(&account).unwrap();
-        assert!(told.starts_with(&format!("gate:    no credits to spend: {why}; next try in 40 s")), "{told}");
+        assert!(told.starts_with(&format!("gate:    no credits left: {why}; next try in 40 s")), "{told}");
         assert_eq!(
             waits(&batch(), &account).1,
-            format!("the key has no credits to spend: {why}; the next try is due in 40 s")
+            format!("the key has no credits left: {why}; the next try is due in 40 s")
         );
     }
 }
@@ -166,7 +161,7 @@ fn a_template_is_copied_and_not_submitted() {
     let schedule = Schedule { cron: Some(cron), ..recurring }.to_string();
     let (word, words) = waits(&scheduled(&schedule), &account());
     assert_eq!(word, "recurring");
-    assert!(words.contains("22 November, 22:00 (UTC)"), "{words}");
+    assert!(words.contains("22 Nov, 22:00 UTC"), "{words}");
 }
 
 #[test]

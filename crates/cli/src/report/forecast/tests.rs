@@ -54,13 +54,13 @@ fn how_much_fits_into_the_night_is_told_in_the_words_of_its_zone() {
     let forecasts = forecasts("2026-11-23T17:00:00Z", vec![night.clone(), batch("small", 1_000, "")]);
     assert_eq!(
         forecasts.known(&night).unwrap().words(),
-        "night: at 20 in 10 s and 100 in flight about 31,000 of 50,000 jobs fit into tonight's window \
-         (22:00-06:00 Europe/Berlin); the last would be done on 25 November at about 02:46"
+        "night: about 31,000 of 50,000 jobs fit into tonight's window (22:00-06:00 Europe/Berlin), at 20 per 10 s and 100 \
+         in flight; estimated finish: 25 Nov, 02:46 Europe/Berlin"
     );
     let few = batch("few", 10, NIGHT);
     let words = forecasts.known(&few).unwrap().words();
     assert!(
-        words.contains("all of 10 jobs fit into tonight's window") && words.contains("23 November at about 22:01"),
+        words.contains("all of 10 jobs fit into tonight's window") && words.contains("estimated finish: 23 Nov, 22:01"),
         "{words}"
     );
     let json = forecasts.known(&night).unwrap().document();
@@ -71,7 +71,7 @@ fn how_much_fits_into_the_night_is_told_in_the_words_of_its_zone() {
 fn a_closed_window_is_told_while_it_is_waited_for() {
     let (day, night) = (at("2026-11-23T17:00:00Z"), at("2026-11-23T22:00:00Z"));
     let both = [batch("open", 5, ""), batch("night", 5, NIGHT)];
-    let words = "night: nothing is submitted before 23 November, 22:00 (Europe/Berlin)";
+    let words = "night: nothing is submitted before 23 Nov, 22:00 Europe/Berlin";
     assert_eq!(closed(&both, day).as_deref(), Some(words));
     assert_eq!(closed(&both, night), None);
     assert_eq!(closed(&[batch("night", 0, NIGHT), batch("t", 5, "cron 0 22 * * * UTC since 0")], day), None);
@@ -83,11 +83,11 @@ fn what_is_asked_for_a_new_batch_counts() {
     let window = veobatch_producer::Setting::parse("22:00-06:00 Europe/Berlin", veobatch_core::Window::parse).unwrap();
     let asked = BatchOptions { window, ..BatchOptions::default() };
     let words = forecasts.with(&BatchId::parse("night").unwrap(), 5, None, &asked).unwrap().words();
-    assert!(words.contains("all of 10 jobs fit into the present window"), "{words}");
+    assert!(words.contains("all of 10 jobs fit into the current window"), "{words}");
     let open = forecasts.with(&BatchId::parse("other").unwrap(), 5, None, &BatchOptions::default()).unwrap();
     assert_eq!(
         open.words(),
-        "other: 5 jobs to submit; at 20 in 10 s and 100 in flight the last would be done on 23 November at about 23:01 (UTC)"
+        "other: 5 jobs to submit, at 20 per 10 s and 100 in flight; estimated finish: 23 Nov, 23:01 UTC"
     );
     assert_eq!(open.document()["closes"], Value::Null);
 }
@@ -100,12 +100,9 @@ fn the_pace_that_is_named_is_the_one_that_is_reckoned_with() {
         forecasts.with(&BatchId::parse("few").unwrap(), 100, None, &BatchOptions::default()).unwrap().words()
     };
     let told = words("check few.yaml --rate 1/10s --max-in-flight 3");
-    assert!(
-        told.contains("at 1 in 10 s and 3 in flight the last would be done on 23 November at about 23:51"),
-        "{told}"
-    );
-    assert!(words("check few.yaml --rate 2/s").contains("at 2 in 1 s and 100 in flight"));
-    assert!(words("check few.yaml --max-in-flight 3").contains("at 20 in 10 s and 3 in flight"));
+    assert!(told.contains("at 1 per 10 s and 3 in flight; estimated finish: 23 Nov, 23:51"), "{told}");
+    assert!(words("check few.yaml --rate 2/s").contains("at 2 per 1 s and 100 in flight"));
+    assert!(words("check few.yaml --max-in-flight 3").contains("at 20 per 10 s and 3 in flight"));
 }
 
 #[test]
@@ -119,7 +116,7 @@ fn a_budget_that_ends_before_the_jobs_do_is_told() {
         let expected = forecasts.with(&BatchId::parse(name).unwrap(), 10, Some(Credits::whole(60)), asked).unwrap();
         (expected.words(), expected.document()["affordable"].as_u64())
     };
-    let left = "; what is left of its budget of 5,000 credits is enough for about 62 of them";
+    let left = "; the rest of its budget of 5,000 credits covers about 62 of them";
     let (words, jobs) = with(&forecasts, "night", &asked);
     assert!(words.ends_with(left) && jobs == Some(62), "{words}");
     for (name, asked) in [("night", &BatchOptions::default()), ("other", &asked)] {
@@ -166,14 +163,14 @@ fn a_template_tells_its_next_run() {
     let words = |batch: &BatchSummary| forecasts.known(batch).unwrap().words();
     assert_eq!(
         words(&template(3)),
-        "t: recurring (0 22 * * 1-5 Europe/Berlin): next run at 23 November, 22:00, of 3 jobs"
+        "t: recurring (0 22 * * 1-5 Europe/Berlin): next run 23 Nov, 22:00 Europe/Berlin, with 3 jobs"
     );
     assert!(words(&template(0)).contains("ended"));
     let terms = BatchSettings { budget: Some(Credits::whole(100)), ..template(3).terms };
     let limited = BatchSummary { terms, credits: Credits::whole(99), ..template(3) };
     forecasts.next.insert("t".to_owned(), Credits::whole(60));
     let words = forecasts.known(&limited).unwrap().words();
-    assert!(words.ends_with("of 3 jobs; its budget of 100 credits is enough for about 1 of them"), "{words}");
+    assert!(words.ends_with("with 3 jobs; its budget of 100 credits covers about 1 of them"), "{words}");
     let words = |batch: &BatchSummary| forecasts.known(batch).unwrap().words();
     assert!(words(&BatchSummary { paused: true, ..template(3) }).contains("paused"));
 }

@@ -1,6 +1,6 @@
 //! Forecasts in words.
 
-use veobatch_core::{Schedule, StateName, Timestamp, Zone};
+use veobatch_core::{Schedule, StateName, Timestamp};
 use veobatch_ledger::BatchSummary;
 
 use super::{BatchForecast, Forecasts, next_run};
@@ -29,12 +29,12 @@ impl BatchForecast<'_> {
         format!("{}: {words}{}", self.batch, scarce.unwrap_or_default())
     }
 
-    /// What is said of a batch that is no template.
+    /// Of a batch that is no template.
     fn submitted(&self) -> String {
         let Self { jobs, forecast, .. } = self;
         let pace = &self.forecasts.pace;
         let (count, per) = (number(pace.submissions.into()), duration(pace.per));
-        let speed = format!("at {count} in {per} and {} in flight", number(pace.max_in_flight.into()));
+        let pace = format!("at {count} per {per} and {} in flight", number(pace.max_in_flight.into()));
         let end = self.end();
         match (&self.schedule.window, &self.schedule.start_at) {
             (Some(window), _) => {
@@ -44,28 +44,28 @@ impl BatchForecast<'_> {
                     fits if fits >= *jobs => format!("all of {all} fit"),
                     fits => format!("about {} of {all} fit", number(rounded(fits))),
                 };
-                format!("{speed} {fits} into {which} ({window}); {end}")
+                format!("{fits} into {which} ({window}), {pace}; {end}")
             }
             (None, Some(start)) if self.forecasts.now < start.at() => {
-                format!("not before {start}; {speed} {end}")
+                format!("{} to submit, not before {start}, {pace}; {end}", counted(*jobs, "job"))
             }
-            (None, _) => format!("{} to submit; {speed} {end}", counted(*jobs, "job")),
+            (None, _) => format!("{} to submit, {pace}; {end}", counted(*jobs, "job")),
         }
     }
 
-    /// What is said of a template.
+    /// Of a template.
     fn recurring(&self) -> Option<String> {
         let cron = self.schedule.cron.as_ref()?;
         if self.jobs == 0 {
-            return Some(format!("recurring ({cron}), ended: none of its jobs is left"));
+            return Some(format!("recurring ({cron}), ended: it has no jobs left"));
         }
         if self.is_paused {
-            return Some(format!("recurring ({cron}), paused: no runs are made"));
+            return Some(format!("recurring ({cron}), paused"));
         }
         let zone = self.schedule.zone();
         let next = next_run(&self.schedule, self.forecasts.now).map_or_else(
             || "no run within four years".to_owned(),
-            |run| format!("next run at {}, of {}", moment(&zone, run), counted(self.jobs, "job")),
+            |run| format!("next run {}, with {}", moment(&zone, run), counted(self.jobs, "job")),
         );
         Some(format!("recurring ({cron}): {next}"))
     }
@@ -74,7 +74,7 @@ impl BatchForecast<'_> {
     fn which(&self) -> &'static str {
         let (zone, now, stretch) = (self.schedule.zone(), self.forecasts.now, self.forecast.stretch);
         if stretch.contains(now) {
-            "the present window"
+            "the current window"
         } else if zone.day(now) == zone.day(stretch.from) && *zone.time(stretch.from) >= *"17:00" {
             "tonight's window"
         } else {
@@ -83,18 +83,8 @@ impl BatchForecast<'_> {
     }
 
     fn end(&self) -> String {
-        match self.forecast.done {
-            Some(done) => {
-                let zone = self.schedule.zone();
-                format!(
-                    "the last would be done on {} at about {}{}",
-                    zone.day(done),
-                    zone.time(done),
-                    named(&self.schedule, &zone)
-                )
-            }
-            None => "the last would not be done within years".to_owned(),
-        }
+        let finish = self.forecast.done.map(|done| moment(&self.schedule.zone(), done));
+        format!("estimated finish: {}", finish.as_deref().unwrap_or("not within years"))
     }
 }
 
@@ -105,12 +95,7 @@ pub(crate) fn closed(batches: &[BatchSummary], now: Timestamp) -> Option<String>
         let schedule = moves.then(|| Schedule::parse(&batch.terms.schedule).ok()).flatten()?;
         let (range, zone) = (schedule.open_range(now), schedule.zone());
         let is_ahead = schedule.cron.is_none() && now < range.from;
-        is_ahead.then(|| format!("{}: nothing is submitted before {} ({zone})", batch.batch, moment(&zone, range.from)))
+        is_ahead.then(|| format!("{}: nothing is submitted before {}", batch.batch, moment(&zone, range.from)))
     };
     batches.iter().find_map(waits)
-}
-
-/// The zone, where nothing else names it.
-fn named(schedule: &Schedule, zone: &Zone) -> String {
-    if schedule.window.is_some() { String::new() } else { format!(" ({zone})") }
 }

@@ -71,11 +71,11 @@ pub(super) fn extra(node: &Node<'_>, report: &mut Report) -> Result<Option<Given
 /// Why a name cannot stand in `extra`.
 fn unfit(key: &Key<'_>, map: &Map<String, Value>) -> Option<Problem> {
     if let Some(field) = Field::parse(&key.name) {
-        let problem = Problem::new("`extra` names a field that has a name of its own");
+        let problem = Problem::new("this field does not belong in `extra`");
         return Some(problem.hint(format!("write `{}` beside `extra`, not in it", field.name())));
     }
     if key.name.replace('_', "").eq_ignore_ascii_case("callbackurl") {
-        return Some(Problem::new("the callback is veobatch's own").hint("leave it out"));
+        return Some(Problem::new("veobatch sets the callback itself").hint("leave it out"));
     }
     map.contains_key(key.name.as_ref()).then(|| Problem::new("a field is given twice"))
 }

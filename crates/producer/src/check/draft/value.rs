@@ -12,7 +12,7 @@ pub(super) type Refused = Box<(Place, Problem)>;
 
 /// `field` has a value of another type.
 pub(super) fn wrong(field: Field, wanted: &str, node: &Node<'_>, hint: Option<String>) -> Refused {
-    let problem = Problem::new(format!("`{}` has to be {wanted}, not {}", field.name(), node.kind()));
+    let problem = Problem::new(format!("`{}` must be {wanted}, not {}", field.name(), node.kind()));
     Box::new((node.at, problem.text_if(node.shown()).hint_if(hint)))
 }
 
@@ -29,7 +29,7 @@ pub(super) fn text(field: Field, node: Node<'_>) -> Result<Given<Cow<'_, str>>, 
         return Ok(Given { at: node.at, value: trimmed(value) });
     }
     let hint = node.shown().map(|text| format!("put it into quotes: \"{text}\""));
-    Err(wrong(field, "a text", &node, hint))
+    Err(wrong(field, "text", &node, hint))
 }
 
 fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
@@ -88,7 +88,7 @@ pub(super) fn word<T: Copy>(field: Field, node: &Node<'_>, words: &'static [(&st
     let (last, first) = all.split_last().map_or(("", String::new()), |(last, first)| (*last, first.join(", ")));
     let near = nearest(&node.shown().unwrap_or_default(), all.iter().map(|word| (*word, *word)));
     let hint = near.map(|word| format!("did you mean `{word}`?"));
-    let problem = Problem::new(format!("`{}` has to be {first} or {last}", field.name()));
+    let problem = Problem::new(format!("`{}` must be {first} or {last}", field.name()));
     Err(Box::new((node.at, problem.text_if(node.shown()).hint_if(hint))))
 }
 
@@ -104,7 +104,7 @@ pub(super) fn whole<T: TryFrom<i64>>(
     {
         let value = number.as_i64().filter(|n| fits(*n)).and_then(|n| T::try_from(n).ok());
         return value.map(|value| Given { at: node.at, value }).ok_or_else(|| {
-            let problem = Problem::new(format!("`{}` has to be {range}", field.name()));
+            let problem = Problem::new(format!("`{}` must be {range}", field.name()));
             Box::new((node.at, problem.text(number.to_string())))
         });
     }

@@ -122,7 +122,7 @@ impl<'de> Visitor<'de> for Load<'_> {
             // A name is what is written, whatever else YAML takes it for (`0x1F`, `no`, `~`).
             let written =
                 self.spans.scalar(self.part(2 * entries.len()).index).map(|scalar| scalar.written.to_string());
-            let name = written.ok_or_else(|| A::Error::custom("a list or a mapping stands where a name should"))?;
+            let name = written.ok_or_else(|| A::Error::custom("a list or a mapping where a key should be"))?;
             let key = Key { at: key.at, name: Cow::Owned(name) };
             let value = map.next_value_seed(self.value(2 * entries.len() + 1))?;
             entries.push((key, value));

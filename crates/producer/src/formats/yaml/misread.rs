@@ -1,6 +1,6 @@
 //! Texts without quotes that YAML took for something else.
 //!
-//! A prompt is paid for as it was read, so what was read has to be what a person wrote. A comment may have cut off its
+//! A prompt is paid for as it was read, so what was read must be what a person wrote. A comment may have cut off its
 //! end (`Take #3 of the cat`), a name may be a number in another notation (`0x1F`), a line may have joined the one above
 //! it. All that is legal YAML, and no reader complains. Here it is only noticed: whether it matters is the field's
 //! business (`duration: 8 # seconds` is fine).
@@ -80,8 +80,8 @@ pub(super) fn find(scalar: &Scalar, shape: &Shape<'_>, is_value: bool, lines: &L
 fn nothing(scalar: &Scalar, is_value: bool, lines: &Lines<'_>) -> Option<Misread> {
     let is_missing = is_value && scalar.is_blank() && !lines.split(scalar.at).1.trim_start().starts_with(':');
     is_missing.then(|| {
-        let problem = Problem::new("a name without a value stands here: in braces, a comma ends a text");
-        let hint = "put quotes around a text that contains a comma, or add the value";
+        let problem = Problem::new("a key without a value: in braces, a comma ends the text");
+        let hint = "put quotes around text that contains a comma, or add the value";
         Misread { how: Misreading::Text, at: scalar.at, problem: problem.hint(hint) }
     })
 }
@@ -121,7 +121,7 @@ fn other(scalar: &Scalar, shape: &Shape<'_>, lines: &Lines<'_>) -> Option<Misrea
     let read = match shape {
         Shape::Text(text) if **text == *written => return None,
         Shape::Text(_) => {
-            let problem = Problem::new("not every reader of YAML reads this text in the same way").text(written);
+            let problem = Problem::new("YAML parsers read this text in different ways").text(written);
             let hint = "put it into double quotes, in one line, with special characters as `\\u2028`";
             return Some(Misread { how: Misreading::Text, at: scalar.at, problem: problem.hint(hint) });
         }

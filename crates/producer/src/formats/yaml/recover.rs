@@ -14,7 +14,7 @@ pub(super) fn recover(text: &str, broken: &SyntaxError) -> Option<(String, Optio
     let reached = |text: &str| spans::parse(text).map_or_else(|broken| broken.at.line, |_| u32::MAX);
     match start.checked_sub(1).and_then(|line| without_item(text, line)) {
         Some((before, _)) if reached(&before) > reached(&here) => {
-            Some((before, Some("look at the item before it, too: a quote or a bracket may not be closed there")))
+            Some((before, Some("check the item before it, too: a quote or a bracket may not be closed there")))
         }
         Some(_) | None => Some((here, None)),
     }

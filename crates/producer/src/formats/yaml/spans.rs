@@ -190,7 +190,7 @@ impl Builder {
         let target = self.anchors.get(&anchor).copied();
         match target.and_then(|index| self.spans.spans.get_mut(index as usize).map(|span| (index, span))) {
             Some((_, NodeSpan { part: Part::Open, .. })) => {
-                Err(SyntaxError::new(at, "an alias refers to what it is a part of"))
+                Err(SyntaxError::new(at, "an alias refers to a value that contains it"))
             }
             Some((index, span)) => {
                 if let Part::Scalar(scalar) = &mut span.part {
@@ -224,13 +224,13 @@ impl Builder {
         }
     }
 
-    /// Adds a span to what is open; the key of a mapping has to be a scalar.
+    /// Adds a span to what is open; the key of a mapping must be a scalar.
     fn add(&mut self, at: Place, weight: u64, part: Part, anchor: usize) -> Result<(), SyntaxError> {
         let index = u32::try_from(self.spans.spans.len()).unwrap_or(u32::MAX);
         match self.open.last_mut() {
             Some((_, true, parts)) if parts.len() % 2 == 0 && !matches!(part, Part::Scalar(_) | Part::Alias(_)) => {
-                let mut error = SyntaxError::new(at, "a list or a mapping stands where a name should");
-                error.hint = Some("put quotes around a text that starts with `{` or `[`");
+                let mut error = SyntaxError::new(at, "a list or a mapping where a key should be");
+                error.hint = Some("put quotes around text that starts with `{` or `[`");
                 return Err(error);
             }
             Some((_, _, parts)) => parts.push(index),
@@ -245,7 +245,7 @@ impl Builder {
 
     fn finish(self) -> Result<Spans, SyntaxError> {
         let Some(root) = self.spans.get(self.spans.root) else {
-            return Err(SyntaxError::new(Place::default(), "there is nothing in it but comments"));
+            return Err(SyntaxError::new(Place::default(), "the file has only comments"));
         };
         if root.weight > self.written.saturating_mul(4).saturating_add(MAX_EXPANSION) {
             let mut error = SyntaxError::new(root.at, "its aliases expand to far more than is written");
@@ -260,7 +260,7 @@ fn syntax(error: &ScanError) -> SyntaxError {
     let at = place(error.marker());
     let words = error.info();
     let hint = if words.contains("mapping values are not allowed") {
-        Some("put a text that contains `: ` into quotes")
+        Some("put text that contains `: ` in quotes")
     } else if words.contains("tab") {
         Some("indent with spaces")
     } else if words.contains("quoted scalar") {

@@ -36,7 +36,7 @@ impl Doubt {
             self.callback(now),
         ];
         lines.extend(self.balance());
-        lines.push(format!("what the service knows of it: https://kie.ai/logs around {}", self.attempt.at));
+        lines.push(format!("search for it in the service's log: https://kie.ai/logs around {}", self.attempt.at));
         lines
     }
 
@@ -53,7 +53,7 @@ impl Doubt {
             (Some(before), Some(after), Some(spent)) => {
                 vec![format!("{before} and {after}: {}", difference(spent)), meaning(spent, *others)]
             }
-            (Some(before), ..) => vec![format!("{before}; what it was after it is not known")],
+            (Some(before), ..) => vec![format!("{before}; the balance after it is not known")],
             (None, Some(after), _) => vec![format!("the balance before it is not known; it was {after}")],
             (None, None, _) => vec!["the balance before and after it is not known".to_owned()],
         }
@@ -62,27 +62,27 @@ impl Doubt {
     fn callback(&self, now: Timestamp) -> String {
         match (&self.called, self.later()) {
             (Some(Called { task: Some(task), comparison: Some(_) }), _) => {
-                format!("the service called back: task {task}; the next look of a worker compares it")
+                format!("the service called back: task {task}; a worker compares it next")
             }
             (Some(Called { task: Some(task), comparison: None }), _) => {
-                format!("the service called back about task {task}, which was refused: see the history")
+                format!("the service called back about task {task}, which does not match: see the history")
             }
             (Some(Called { task: None, .. }), _) => {
                 "the service called back without a task id: it was made, and has most likely failed".to_owned()
             }
             (None, _) if !self.attempt.token.carries_callback() => {
-                "it was sent without a callback URL, so silence means nothing".to_owned()
+                "it was sent without a callback URL, so the lack of a callback means nothing".to_owned()
             }
             (None, Some(heard)) => format!(
-                "it was sent with a callback URL, and nobody called back; a later submission was, {}: it was most likely \
+                "it was sent with a callback URL, and no callback came; for a later submission one came, {}: it was most likely \
                  not made",
                 heard.at
             ),
             (None, None) if now.since(self.attempt.at) < CALLED_BACK_WITHIN => {
-                "it was sent with a callback URL, and may still be called back".to_owned()
+                "it was sent with a callback URL, and a callback may still come".to_owned()
             }
             (None, None) => {
-                "it was sent with a callback URL, and nobody called back; nor was any later submission".to_owned()
+                "it was sent with a callback URL, and no callback came, nor for any later submission".to_owned()
             }
         }
     }
