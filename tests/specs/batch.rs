@@ -36,7 +36,7 @@ async fn a_check_spends_nothing_and_stores_nothing() -> Result<()> {
     let scene = on_sqlite(quick()).await?;
     scene.prompts("garden.yaml", &Prompts::numbered("garden", 7))?;
     let told = scene.run(&["check", "garden.yaml"]).await?.with_code(0)?.stdout;
-    ensure!(told.contains("7 jobs in batch garden: good") && told.contains("costs about 420 credits"), "{told}");
+    ensure!(told.contains("7 jobs in batch garden: good") && told.contains("estimated cost: 420 credits"), "{told}");
     let left: Vec<_> = std::fs::read_dir(scene.path("."))?.map(|file| Ok(file?.file_name())).collect::<Result<_>>()?;
     assert_eq!(left.len(), 2, "the file, what was said, and nothing else: {left:?}");
 
