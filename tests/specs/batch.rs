@@ -152,7 +152,7 @@ async fn a_forecast_counts_what_is_admitted_at_the_pace_that_is_named() -> Resul
     let told = scene.run(&[&["check", "garden.yaml"], &pace[..]].concat()).await?.with_code(0)?.stdout;
     ensure!(told.contains("garden: 5 jobs to submit, at 3 per 1 min and 2 in flight"), "{told}");
     let stored = scene.run(&["check", "garden.yaml"]).await?.with_code(0)?.stdout;
-    ensure!(stored.contains("at 200 in 1 s and 100 in flight"), "a check stores nothing: {stored}");
+    ensure!(stored.contains("at 200 per 1 s and 100 in flight"), "a check stores nothing: {stored}");
     let told = scene.run(&[&["enqueue", "garden.yaml"], &pace[..]].concat()).await?.with_code(0)?.stderr;
     ensure!(told.contains("garden: 5 jobs to submit, at 3 per 1 min and 2 in flight"), "{told}");
     Ok(())
@@ -184,7 +184,7 @@ async fn what_a_recurring_batch_costs_is_told_per_run() -> Result<()> {
     let daily = ["daily.yaml", "--cron", "0 22 * * * UTC", "--budget", "100"];
     let told = scene.run(&[&["check"], &daily[..]].concat()).await?.with_code(0)?.stdout;
     ensure!(told.contains("estimated cost: 120 credits (US$0.60) per run\n"), "{told}");
-    ensure!(told.contains("of 2 jobs; its budget of 100 credits covers about 1 of them"), "{told}");
+    ensure!(told.contains("with 2 jobs; its budget of 100 credits covers about 1 of them"), "{told}");
     let told = scene.run(&[&["enqueue"], &daily[..]].concat()).await?.with_code(0)?.stderr;
     ensure!(told.contains("2 jobs to submit; estimated cost: 120 credits (US$0.60) per run"), "{told}");
     Ok(())

@@ -81,7 +81,7 @@ async fn a_batch_is_forgotten_only_if_that_is_meant_and_is_paid_for_again_then()
 
     scene.run(&["purge", "garden", "--forget"]).await?.with_code(2)?.saying("paid for again")?;
     assert_eq!(scene.counts("garden").await?.done, 2, "nobody said yes");
-    scene.run(&forget).await?.with_code(0)?.saying("forgotten")?;
+    scene.run(&forget).await?.with_code(0)?.saying("forgot garden")?;
     assert_eq!(scene.counts("garden").await?.total, 0);
     scene.run(&["purge", "garden"]).await?.with_code(2)?;
 

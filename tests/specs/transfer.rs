@@ -52,7 +52,7 @@ async fn jobs_under_way_move_from_a_file_to_a_server_and_nothing_is_paid_for_twi
     ensure!(before.queued > 0 && before.sent() > before.done, "some are under way: {before:?}");
 
     scene.run(&["ledger", "export", "all.jsonl"]).await?.with_code(0)?.saying("exported 30 jobs of 1 batch")?;
-    scene.run(&["ledger", "export", "all.jsonl"]).await?.with_code(2)?.saying("it is there already")?;
+    scene.run(&["ledger", "export", "all.jsonl"]).await?.with_code(2)?.saying("it exists already")?;
     let paid = scene.bill().await.submissions;
     let imported = scene.run(&["ledger", "import", "all.jsonl", "--ledger", &server]).await?.with_code(0)?;
     imported.saying("refuses all changes")?.saying("imported 30 jobs of 1 batch")?;
@@ -145,7 +145,7 @@ async fn an_export_of_a_ledger_that_is_lost_submits_nothing_until_a_person_agree
     scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
     scene.run(&["ledger", "export", "all.jsonl"]).await?.with_code(0)?;
     let lost = ["ledger", "import", "all.jsonl", "--ledger", &server, "--source-is-lost"];
-    scene.run(&lost).await?.with_code(2)?.saying("it is there")?;
+    scene.run(&lost).await?.with_code(2)?.saying("it still exists")?;
     let run = scene.start(&["run", "garden.yaml"])?;
     scene.until_billed("the middle", |bill| bill.submissions >= 3).await?;
     run.kill().await?;
