@@ -20,6 +20,8 @@ mod doubt;
 mod edges;
 /// Ledgers of older and of newer formats.
 mod formats;
+/// The house of each crate: circles, folders, and sources that are cited.
+mod house;
 /// An output directory that hangs, and files that are too large.
 mod hung;
 /// What makes a job another one, and what does not.
