@@ -111,17 +111,15 @@ pub(crate) fn command() -> Command {
 
 /// The list of commands, by group.
 fn grouped(root: &Command) -> String {
-    let mut list = String::new();
-    for (group, names) in GROUPS {
-        list.push_str(&format!("{group}:\n"));
-        for command in names.iter().filter_map(|name| root.find_subcommand(name)) {
-            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-            list.push_str(&format!("  {:<11}  {about}\n", command.get_name()));
-        }
-        list.push('\n');
-    }
-    list.truncate(list.len().saturating_sub(1));
-    list
+    let line = |command: &Command| {
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        format!("  {:<11}  {about}\n", command.get_name())
+    };
+    let groups = GROUPS.iter().map(|(group, names)| {
+        let lines = names.iter().filter_map(|name| root.find_subcommand(name)).map(line);
+        format!("{group}:\n{}", lines.collect::<String>())
+    });
+    groups.collect::<Vec<_>>().join("\n")
 }
 
 /// `-h` fits one screen: it has the first examples only, and no environment variables.

@@ -1,6 +1,6 @@
 //! Storing a change: version and fence compared, the old position taken out of all counters, the new one put in, the account settled; all or nothing.
 
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 use veobatch_core::{Lane, StateName};
 
 use super::account_state::{self, now_us};
@@ -14,8 +14,8 @@ use crate::ledger::job::{Put, Version};
 
 pub(super) fn put(tx: &mut Transaction<'_>, put: &Put) -> Result<Version, LedgerError> {
     let sql = tx.sql;
-    let id = id(put.job);
-    let row = row::load(sql, id)?.ok_or(LedgerError::Changed)?;
+    let job = id(put.job);
+    let row = row::load(sql, job)?.ok_or(LedgerError::Changed)?;
     let next = Version(put.version.0 + 1);
     if row.nonce == Some(put.nonce.0.cast_signed()) {
         return Ok(next);
@@ -32,15 +32,28 @@ pub(super) fn put(tx: &mut Transaction<'_>, put: &Put) -> Result<Version, Ledger
         return Err(LedgerError::Changed);
     }
     let (position, kept) = placed(tx, &row, put)?;
-    own_task(tx, put, id)?;
+    own_task(tx, put, job)?;
+    store(sql, put, &position, kept)?;
+    super::unreadable::was_read(tx, job)?;
+    super::account::needs_no_price(sql, job)?;
+    if let Some(spec) = &put.spec {
+        sql.prepare_cached("UPDATE spec SET spec = ? WHERE job = ?")?.execute((spec.to_bytes(), job))?;
+    }
+    count(tx, put, &row, &position)?;
+    settle(tx, put, &row, &position)?;
+    tx.wakes |= makes_something_due(tx, &row.position, &position) || put.settle.is_some();
+    Ok(next)
+}
 
+/// Writes the job's row as it is from now on; the lease is `kept` or ends.
+fn store(sql: &Connection, put: &Put, position: &Position, kept: bool) -> Result<(), LedgerError> {
     sql.prepare_cached(
         "UPDATE job SET state = ?2, rank = ?3, lane = ?4, due = ?5, flight = ?6, version = version + 1, nonce = ?7, \
          body = ?8, compact = 0, credits = ?12, fence = iif(?9, fence, NULL), deliveries = iif(?9, deliveries, 0), \
          token = iif(?10, token, NULL), at = iif(?10, at, NULL), writer = iif(?11, writer, NULL) WHERE id = ?1",
     )?
     .execute((
-        id,
+        id(put.job),
         put_state(position.state),
         position.rank,
         position.due.map(|due| due.0),
@@ -53,15 +66,7 @@ pub(super) fn put(tx: &mut Transaction<'_>, put: &Put) -> Result<Version, Ledger
         position.state == StateName::Submitting,
         put.facets.credits.as_millis(),
     ))?;
-    super::unreadable::was_read(tx, id)?;
-    super::account::needs_no_price(sql, id)?;
-    if let Some(spec) = &put.spec {
-        sql.prepare_cached("UPDATE spec SET spec = ? WHERE job = ?")?.execute((spec.to_bytes(), id))?;
-    }
-    count(tx, put, &row, &position)?;
-    settle(tx, put, &row, &position)?;
-    tx.wakes |= makes_something_due(tx, &row.position, &position) || put.settle.is_some();
-    Ok(next)
+    Ok(())
 }
 
 /// The counters of the batch, its rest, and what its attempts may have cost.

@@ -60,7 +60,7 @@ pub(crate) async fn a_trial_that_is_refused_closes_the_gate_for_twice_as_long(be
     let Gate::Closed { until, closings: 2, .. } = account.gate else { panic!("{:?}", account.gate) };
     let left = until.since(account.now);
     assert!(left > WAIT && left <= 2 * WAIT, "{left:?}");
-    // A trial in trouble close_gate it again as well.
+    // A trial in trouble closes it again as well.
     let again = crate::bench::until("the gate is half-open", async || {
         match ledger.claim_submission(&new_token(), None, LONG, LONG).await.unwrap() {
             SubmissionClaim::Granted(claimed) => Some(*claimed),

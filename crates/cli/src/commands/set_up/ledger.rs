@@ -39,7 +39,7 @@ enum Which {
 
 /// Write everything that the ledger knows to a file, as JSON lines
 ///
-/// The export shows one moment and changes nothing: a worker may go on with a SQLite file meanwhile; with Redis the export is
+/// The export shows one moment and changes nothing: a worker may go on with a file meanwhile; with Redis the export is
 /// refused if something changed while it was written. The file holds prompts, but no key.
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:
