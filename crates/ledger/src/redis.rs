@@ -11,7 +11,7 @@
 //! | `migration` | who brings the ledger to a new format | open | when that is done, or after ten seconds |
 //! | `l`, `log`, `batches` | nothing: keys of format 1 under another type, so that a program of that time stops at them | open | never |
 //! | `confirmed` | when claims were last confirmed; written only to have something to wait for | confirmation | never |
-//! | `names` | folded name → `n` | stage | abandon, of an empty one |
+//! | `names` | folded name → `n` | stage | forget; abandon, of an empty one |
 //! | `b<n>` | name, created, admitted, published, admission and since when, paused (and why), cancelling, weight, priority, schedule, from, until, budget, credits, `c:<state>` counts, `beside`: how many are over and due all the same, virtual time when not in `run` | all | with its name |
 //! | `b<n>:j` | seq → id, price class, line break, content; then, if the file says how to work at it, a line break and that | stage; put of what a file says anew | compact |
 //! | `b<n>:i` | folded id → seq | stage | clear: only a person forgets ids |
@@ -19,10 +19,10 @@
 //! | `b<n>:c<seq/32>` | compact jobs: id, digest of id, price class and content, version, body; 32 packed in one value | compact | clear |
 //! | `b<n>:u` | bitmap by seq: done and not compact | put, compact | clear |
 //! | `b<n>:m:<state>` | bitmap by seq, for pages | stage, grant, put | clear |
-//! | `b<n>:q` | bitmap by seq: ready, of priority 0 | stage, put, grant | never |
+//! | `b<n>:q` | bitmap by seq: ready, of priority 0 | stage, put, grant | clear |
 //! | `b<n>:r` | ready ones of other priorities, by priority and seq | stage, put, grant | when granted |
 //! | `b<n>:z` | folded ids of what is staged, to drop it | stage | publish |
-//! | `dead:<admission>:<batch>` | an admission that was dropped and must be told | stage | told, or a week |
+//! | `dead:<admission>:<batch>` | an admission that was dropped and must be told | stage, forget | when it was told, publish, or a week |
 //! | `run` | batches with ready jobs, by priority and virtual time | publish, put, grant, `update_batch` | when empty, paused, asleep or short |
 //! | `live` | published batches that are not at rest | publish, `update_batch`, put | forget |
 //! | `rest` | those that are, by since when | publish, `update_batch`, put | forget |
