@@ -226,7 +226,7 @@ async fn late(scene: impl Future<Output = Result<Scene>>) -> Result<()> {
         Movie::open(&scene.path("videos").join(file))?;
     }
     assert_eq!(scene.bill().await.submissions, 2);
-    scene.run(&forget).await?.with_code(0)?.saying("forgotten")?;
+    scene.run(&forget).await?.with_code(0)?.saying("forgot garden")?;
     Ok(())
 }
 

@@ -93,7 +93,8 @@ async fn a_second_ctrl_c_ends_a_run_whose_output_directory_hangs_within_seconds(
 
 async fn has_stored_its_pace(scene: &Scene) -> Result<bool> {
     let account = scene.run(&["account", "--json"]).await?.stdout;
-    Ok(serde_json::from_str::<serde_json::Value>(&account).is_ok_and(|account| account.get("submissions") == Some(&200.into())))
+    Ok(serde_json::from_str::<serde_json::Value>(&account)
+        .is_ok_and(|account| account.get("submissions") == Some(&200.into())))
 }
 
 /// A terminal that was stopped with Ctrl-S, or a pager that nobody scrolls: whoever has words for it waits for ever.

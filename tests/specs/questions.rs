@@ -51,6 +51,36 @@ async fn retry_tells_jobs_and_credits_and_asks_and_only_a_yes_changes_anything()
 }
 
 #[tokio::test]
+async fn update_asks_before_it_makes_the_jobs_of_a_template_payable() -> Result<()> {
+    let scene = on_sqlite(quick()).await?;
+    scene.prompts("garden.yaml", &Prompts::numbered("garden", 3))?;
+    scene.run(&["enqueue", "garden.yaml"]).await?.with_code(0)?;
+    let cron = async || {
+        let document = scene.run(&["status", "--json"]).await?.with_code(0)?.stdout;
+        let document: serde_json::Value = serde_json::from_str(&document)?;
+        anyhow::Ok(document.pointer("/batches/0/cron").cloned().unwrap_or_default())
+    };
+    let leap_days = "0 0 29 2 * UTC";
+    for (setting, told) in
+        [(leap_days, "each run pays for its 3 queued jobs"), ("none", "its 3 queued jobs may be submitted")]
+    {
+        let words = ["update", "garden", "--cron", setting];
+        let before = cron().await?;
+        let seen = asked(&scene, &words, "update garden? [y/N]", "n", 1).await?;
+        ensure!(seen.contains(told) && seen.contains("nothing was changed"), "{seen}");
+        assert_eq!(cron().await?, before);
+        asked(&scene, &words, "update garden? [y/N]", "y", 0).await?;
+        assert_ne!(cron().await?, before);
+    }
+    // What makes nothing payable is not asked, and with --yes nothing is.
+    for words in [&["update", "garden", "--weight", "3"][..], &["update", "garden", "--cron", leap_days, "--yes"]] {
+        let ended = scene.start_on_a_terminal(words)?.wait(PATIENCE).await?.with_code(0)?;
+        ensure!(!ended.stderr.contains("[y/N]"), "{}", ended.stderr);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_second_payment_is_asked_for_and_a_no_exits_with_1_and_leaves_the_doubt() -> Result<()> {
     let mut config = quick();
     config.faults.submit.push(Rule::nth(Fault::Close, [1]).after_accepting());

@@ -27,7 +27,7 @@
 //! | `live` | published batches that are not at rest | publish, `update_batch`, put | forget |
 //! | `rest` | those that are, by since when | publish, `update_batch`, put | forget |
 //! | `whole` | batches with done jobs that are not compact, by when the last one was done | put | compact, forget |
-//! | `asleep` | those whose span has not begun, by when it does; or is over | as `run` | as it begins |
+//! | `asleep` | those outside of their window: by when it opens; or it is over for good | as `run` | as it begins |
 //! | `short` | those whose budget is used up | grant | put of a refund, `update_batch` |
 //! | `unpriced` | queued jobs without a price, or unreadable, by when they are tried again | grant, account | grant |
 //! | `unreadable` | job → since when a program could not read it, and why | claims, pages | put, or listed and read |

@@ -103,7 +103,7 @@ pub enum Blocked {
     Cap,
     /// The gate is closed, or its one trial is under way.
     Gate,
-    /// Every batch with queued jobs is outside of its span.
+    /// Every batch with queued jobs is outside of its window.
     Window,
     /// What is left of the budgets is less than the next job's price.
     Budget,

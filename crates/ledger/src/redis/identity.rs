@@ -51,12 +51,17 @@ pub(super) async fn id(server: &Server) -> Result<LedgerId, LedgerError> {
 /// not be marked, and nobody has agreed yet that it goes on.
 pub(super) async fn info(server: &Server) -> Result<Info, LedgerError> {
     let mut asked = redis::pipe();
-    asked.cmd("HSETNX").arg(server.key("meta")).arg("id").arg(LedgerId::random()?.as_str()).ignore();
     asked.cmd("HMGET").arg(server.key("meta")).arg("id").arg("copy");
     asked.cmd("TIME");
-    let ((id, copy), (seconds, micros)): ((String, Option<String>), (u64, u64)) = server.ask_all(&asked).await?;
+    let ((known, copy), (seconds, micros)): ((Option<String>, Option<String>), (u64, u64)) =
+        server.ask_all(&asked).await?;
     let now = Timestamp::from_millis(seconds * 1000 + micros / 1000);
-    let identity = Identity { id: parse_id(&id)?, grants: None, is_copy: copy.is_some() };
+    // A server that refuses writes can still tell the time.
+    let id = match known {
+        Some(known) => parse_id(&known)?,
+        None => id(server).await?,
+    };
+    let identity = Identity { id, grants: None, is_copy: copy.is_some() };
     Ok(Info { now, calendar: now, identity })
 }
 

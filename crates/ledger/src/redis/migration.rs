@@ -66,6 +66,12 @@ pub(super) async fn migrate(server: &Server, found: &str) -> Result<(), LedgerEr
         reindex(server, &me, &format!("b{number}:i"), &format!("b{number}"), "buckets").await?;
         split_specs(server, &me, number).await?;
     }
+    // What a forgotten batch left behind is still to be cleared, by walking `t` from its beginning.
+    let gone: Vec<u32> = server.ask(Cmd::new().arg("SMEMBERS").arg(server.key("gone"))).await?;
+    for number in gone {
+        reindex(server, &me, &format!("b{number}:i"), &format!("b{number}"), "buckets").await?;
+        server.ask::<()>(Cmd::new().arg("HDEL").arg(server.key(&format!("b{number}"))).arg("cleared_tasks")).await?;
+    }
     reindex(server, &me, "t", "meta", "task_buckets").await?;
     let mut done = redis::pipe();
     done.atomic();

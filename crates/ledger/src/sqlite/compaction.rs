@@ -9,7 +9,7 @@ use super::transaction::Transaction;
 use crate::digest::of_content;
 use crate::{Compaction, LedgerError, STAGING_TIMEOUT};
 
-/// Jobs made compact in one tx.
+/// Jobs made compact in one transaction.
 pub(super) const CHUNK: usize = 200;
 
 /// Rows that one step of clearing away reads.

@@ -25,7 +25,7 @@ const CATCH_UP_LIMIT: Duration = Duration::from_secs(3600);
 
 /// The result of making a run.
 enum Run {
-    /// It exists, with so many jobs added by this context.
+    /// It exists, with so many jobs added by this worker.
     Made(u64),
     /// Another worker is making it, or this worker is shutting down: try again later.
     Later,

@@ -4,12 +4,13 @@ use clap::Args;
 use serde_json::json;
 use veobatch_core::{Event, Schedule, StateName};
 use veobatch_ledger::{BatchSummary, Ledger};
-use veobatch_producer::{BatchOptions, update_batch};
+use veobatch_producer::{BatchOptions, Setting, update_batch};
 
 use crate::args::batch_options::BatchOptionArgs;
 use crate::args::settings::Settings;
-use crate::exit::DONE;
+use crate::exit::{DONE, UNFINISHED};
 use crate::failure::{Failure, Result};
+use crate::output::confirm;
 use crate::output::format::counted;
 use crate::output::ui;
 use crate::report::json;
@@ -27,7 +28,9 @@ use crate::session::{Session, lookup};
   veobatch update garden --weight 3 --priority 10
   veobatch update garden --window '22:00-06:00 Europe/Berlin' --start-at none
 
-Exits with 1 if a named job was left as it was (only queued jobs have a rank), 2 if a name is unknown, 3 if the ledger \
+Asks before it makes queued jobs payable (--cron), if there is a terminal.
+
+Exits with 1 if a named job was left as it was (only queued jobs have a rank) or the answer is no, 2 if a name is unknown, 3 if the ledger \
 cannot be reached.")]
 pub(crate) struct Update {
     /// The batch
@@ -39,6 +42,10 @@ pub(crate) struct Update {
 
     #[command(flatten)]
     options: BatchOptionArgs,
+
+    /// Do not ask before money is spent
+    #[arg(short, long)]
+    yes: bool,
 }
 
 impl Update {
@@ -56,11 +63,25 @@ impl Update {
         let session = Session::known(settings).await?;
         let ledger = &*session.ledger;
         let before = lookup::batch(ledger, name).await?;
+        if let Some(what) = makes_payable(&before, &options)
+            && !self.is_meant(settings, &before, &what).await?
+        {
+            ui::message("nothing was changed");
+            return Err(Failure::silent(UNFINISHED));
+        }
         let after = update(ledger, &before, &options).await?;
         if settings.json {
             ui::json(&json!({"batches": [json::batch(&after)]}))?;
         }
         Ok(DONE)
+    }
+
+    async fn is_meant(&self, settings: &Settings, batch: &BatchSummary, what: &str) -> Result<bool> {
+        if self.yes || settings.simulate || !ui::can_ask() {
+            return Ok(true);
+        }
+        ui::message(what);
+        confirm::confirmed(&format!("update {}?", batch.batch)).await
     }
 
     /// Ranks the jobs that are named.
@@ -77,6 +98,22 @@ impl Update {
         let jobs = orders::jobs(ledger, &batch.batch, &self.jobs).await?;
         let outcome = Outcome::of_named(ledger, jobs, Order::all(&Event::Prioritize(priority))).await?;
         outcome.tell(settings, &format!("priority {priority}"))
+    }
+}
+
+/// What an update would make payable that was not, in words; `None` if nothing.
+fn makes_payable(batch: &BatchSummary, options: &BatchOptions) -> Option<String> {
+    let (name, queued) = (&batch.batch, batch.count(StateName::Queued));
+    if queued == 0 {
+        return None;
+    }
+    let queued = counted(queued, "queued job");
+    match (&options.cron, Schedule::recurs(&batch.terms.schedule)) {
+        (Setting::Clear, true) => Some(format!(
+            "{name} is no template then: its {queued} may be submitted; to end it: veobatch cancel {name}"
+        )),
+        (Setting::Set(_), false) => Some(format!("{name} is a template then: each run pays for its {queued} anew")),
+        (Setting::Keep | Setting::Clear | Setting::Set(_), _) => None,
     }
 }
 
