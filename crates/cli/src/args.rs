@@ -100,7 +100,9 @@ pub(crate) fn command() -> Command {
     let root = root.mut_subcommand("account", |account| {
         account.mut_subcommand("set", |set| set.mut_args(|arg| arg.env(Resettable::Reset).hide_short_help(false)))
     });
-    let root = root.mut_subcommand("update", |update| update.mut_args(|arg| arg.hide_short_help(false)));
+    let root = root.mut_subcommand("update", |update| {
+        update.mut_args(|arg| arg.hide_short_help(false)).mut_arg("yes", |arg| arg.hide_short_help(true))
+    });
     let template = format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{}\nOptions:\n{{options}}{{after-help}}",
         grouped(&root)

@@ -40,12 +40,12 @@ pub(crate) struct Update {
     #[arg(value_name = "JOB")]
     jobs: Vec<String>,
 
-    #[command(flatten)]
-    options: BatchOptionArgs,
-
     /// Do not ask before money is spent
     #[arg(short, long)]
     yes: bool,
+
+    #[command(flatten)]
+    options: BatchOptionArgs,
 }
 
 impl Update {
