@@ -57,7 +57,7 @@ async fn a_second_ctrl_c_waits_for_no_paid_call_and_leaves_its_job_in_doubt() ->
     scene.until_said(&run, "stopping: no new submissions").await?;
     tokio::time::sleep(Duration::from_millis(1_100)).await; // sooner it would be the same order
     run.interrupt().await?;
-    run.wait(PATIENCE).await?.with_code(130)?.saying("stopping at once")?.saying("steps are cut off")?;
+    run.wait(PATIENCE).await?.with_code(130)?.saying("stopping at once")?.saying("aborting steps")?;
     scene.run(&["worker", "--until-idle"]).await?.with_code(0)?;
     assert_eq!((scene.counts("garden").await?.in_doubt, scene.bill().await.submissions), (1, 1));
     Ok(())
