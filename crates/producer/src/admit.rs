@@ -56,7 +56,7 @@ pub struct Admitted {
 }
 
 /// Adds the jobs to the ledger, all or none of them; those it knows already are left as they are. Before the first of them
-/// is visible, the settings of their batches become what is asked for them ([`crate::update`]), and what the files say anew of
+/// is visible, the settings of their batches become what is asked for them ([`update_batch`](crate::update_batch)), and what the files say anew of
 /// how to work at known jobs is set ([`crate::admit::restate()`]).
 ///
 /// With a `limit`, only the first so many *new* jobs are added. `progress` is told how many jobs were dealt with.

@@ -164,7 +164,7 @@ pub struct Task {
     /// Its id.
     #[serde(rename = "i")]
     pub id: TaskId,
-    /// The attempt that made it; its token is in [`Record::last`] as long as no later attempt was sent.
+    /// The attempt that made it; its token is in [`super::Record::last`] as long as no later attempt was sent.
     #[serde(rename = "n")]
     pub attempt: u32,
     /// When it was submitted.
