@@ -1,4 +1,4 @@
-//! Brings the terms of batches to what is asked for them: before their jobs are visible, so that they hold for the first.
+//! Brings the settings of batches to what is asked for them: before their jobs are visible, so that they hold for the first.
 
 use veobatch_core::{BatchId, BatchSettings, Schedule, Timestamp};
 use veobatch_ledger::{BatchUpdate, Batches, Ledger, LedgerError};
@@ -6,7 +6,7 @@ use veobatch_ledger::{BatchUpdate, Batches, Ledger, LedgerError};
 use crate::batch_options::BatchOptions;
 use crate::check::checked::Checked;
 
-/// What of a batch's terms was changed.
+/// What of a batch's settings was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpdatedBatch {
     /// The batch.
@@ -15,7 +15,7 @@ pub struct UpdatedBatch {
     pub changes: Vec<String>,
 }
 
-/// Changes the terms of the batches that the ledger has, as far as something else is asked for them.
+/// Changes the settings of the batches that the ledger has, as far as something else is asked for them.
 ///
 /// May be repeated. An admission does it by itself.
 pub async fn update_batches(ledger: &dyn Ledger, checked: &Checked) -> Result<Vec<UpdatedBatch>, LedgerError> {
@@ -36,12 +36,18 @@ pub(crate) async fn update_batches_with(
     let (known, now) = (ledger.list(&Batches::Named(named)).await?, ledger.info().await?.calendar);
     for (batch, asked) in checked.options() {
         let summary = known.iter().find(|summary| summary.batch.folded() == batch.folded());
-        let before = match summary {
-            Some(summary) => summary.terms.clone(),
-            None if staged.contains(batch) => BatchSettings::default(),
+        let changes = match summary {
+            Some(summary) => update_batch(ledger, batch, &summary.terms, asked, now).await?,
+            // Nobody sees it yet, so nobody else changes it.
+            None if staged.contains(batch) => {
+                let (update, changes) = difference(&BatchSettings::default(), asked, now)?;
+                if !changes.is_empty() {
+                    ledger.update_batch(batch, &update).await?;
+                }
+                changes
+            }
             None => continue,
         };
-        let changes = update_batch(ledger, batch, &before, asked, now).await?;
         if !changes.is_empty() {
             updated.push(UpdatedBatch { batch: batch.clone(), changes });
         }
@@ -49,7 +55,10 @@ pub(crate) async fn update_batches_with(
     Ok(updated)
 }
 
-/// Brings one batch that has the terms `before` to what is asked for it. Returns each change, in words.
+/// Brings one published batch that had the settings `before` to what is asked for it. Returns each change, in words.
+///
+/// The schedule of a template also says which of its runs were made. A worker that makes one meanwhile is not undone: the
+/// update is computed anew from what the batch has then.
 pub async fn update_batch(
     ledger: &dyn Ledger,
     batch: &BatchId,
@@ -57,18 +66,27 @@ pub async fn update_batch(
     asked: &BatchOptions,
     now: Timestamp,
 ) -> Result<Vec<String>, LedgerError> {
-    let after = asked.terms(before, now).map_err(|error| LedgerError::Damaged(error.to_string()))?;
-    let changes = changes(before, &after);
-    if !changes.is_empty() {
-        ledger.update_batch(batch, &difference(before, &after)).await?;
+    let (mut update, first) = difference(before, asked, now)?;
+    let (mut before, mut changes) = (before.clone(), first.clone());
+    while !changes.is_empty() {
+        update.only_if = update.schedule.is_some().then(|| before.schedule.clone());
+        ledger.update_batch(batch, &update).await?;
+        let Some(summary) = ledger.list(&Batches::Named(vec![batch.clone()])).await?.pop() else { break };
+        before = summary.terms;
+        (update, changes) = difference(&before, asked, now)?;
     }
-    Ok(changes)
+    Ok(first)
 }
 
-/// What leads from one to the other.
-fn difference(before: &BatchSettings, after: &BatchSettings) -> BatchUpdate {
+/// What leads from `before` to what is asked for, and each change in words.
+fn difference(
+    before: &BatchSettings,
+    asked: &BatchOptions,
+    now: Timestamp,
+) -> Result<(BatchUpdate, Vec<String>), LedgerError> {
+    let after = asked.terms(before, now).map_err(|error| LedgerError::Damaged(error.to_string()))?;
     let is_other = before.schedule != after.schedule;
-    BatchUpdate {
+    let update = BatchUpdate {
         flag: None,
         weight: (before.weight != after.weight).then_some(after.weight),
         priority: (before.priority != after.priority).then_some(after.priority),
@@ -76,7 +94,8 @@ fn difference(before: &BatchSettings, after: &BatchSettings) -> BatchUpdate {
         schedule: is_other.then(|| after.schedule.clone()),
         range: is_other.then_some(after.range),
         only_if: None,
-    }
+    };
+    Ok((update, changes(before, &after)))
 }
 
 /// The same in words.

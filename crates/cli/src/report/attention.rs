@@ -1,4 +1,4 @@
-//! What a person should look at: failures by reason, jobs in doubt, videos that cannot be saved, tasks that were paid for
+//! What needs a person: failures by reason, jobs in doubt, videos that cannot be saved, tasks that were paid for
 //! beside their job.
 //!
 //! Looks at a bounded number of jobs of each batch and says so where there are more.

@@ -23,7 +23,7 @@ use crate::report::json::Time;
 /// What a video takes as long as none of the account's own is known: a median for planning, not a promise of the service.
 const USUAL: Duration = Duration::from_secs(90);
 
-/// Each batch's expectation looks at all others: of more batches than this none is told one by one.
+/// The forecast of one batch reads all others: with more batches than this, none is forecast by itself.
 const FEW: usize = 500;
 
 /// What expectations are made of.

@@ -22,8 +22,26 @@ pub(super) async fn check_format(server: &Server) -> Result<(), LedgerError> {
         Script::new(concat!(include_str!("lua/lib/prelude.lua"), include_str!("lua/lib/format.lua"), "return 1"));
     match server.run::<u8>(&check, &[]).await {
         Err(LedgerError::Format { found, .. }) => migration::migrate(server, &found).await,
-        result => result.map(drop),
+        Ok(_) => check_names(server).await,
+        Err(error) => Err(error),
     }
+}
+
+/// Refuses a ledger in which an unreleased program of format 2 kept names and tasks in small hashes: none of its jobs would be
+/// known, and a file that is admitted again would be paid for again.
+async fn check_names(server: &Server) -> Result<(), LedgerError> {
+    let numbers: Vec<u32> = server.ask(Cmd::new().arg("HVALS").arg(server.key("names"))).await?;
+    let mut asked = Cmd::new();
+    asked.arg("EXISTS").arg(server.key("t0"));
+    for number in numbers {
+        asked.arg(server.key(&format!("b{number}:i0")));
+    }
+    if server.ask::<u64>(&asked).await? == 0 {
+        return Ok(());
+    }
+    let why = "an unreleased veobatch stored its names in another way; export it with that program (veobatch ledger export), \
+               and import it into an empty ledger";
+    Err(LedgerError::Damaged(why.to_owned()))
 }
 
 fn parse_version(text: &str) -> Option<(u32, u32)> {

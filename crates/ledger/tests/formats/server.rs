@@ -136,6 +136,21 @@ async fn a_ledger_of_format_1_is_opened_whole() {
 }
 
 #[tokio::test]
+async fn a_ledger_whose_names_an_unreleased_program_stored_in_another_way_is_refused() {
+    let kept = Kept::new(LONG_AGO).await;
+    drop(kept.open().await.unwrap());
+    for small in ["{veobatch}:b6:i0", "{veobatch}:t0"] {
+        let _: u64 = kept.say(&format!("HSET {small} a 1")).await;
+        let before = kept.everything().await;
+        let refused = kept.open().await.unwrap_err().to_string();
+        assert!(refused.contains("veobatch ledger export"), "{refused}");
+        same(&before, &kept.everything().await);
+        let _: u64 = kept.say(&format!("DEL {small}")).await;
+    }
+    expected::is_whole(&*kept.open().await.unwrap()).await;
+}
+
+#[tokio::test]
 async fn a_pause_that_began_before_the_step_goes_on_after_it() {
     let (kept, until) = (Kept::new(LONG_AGO).await, 4_000_000_000_000_u64);
     let _: u64 = kept.say(&format!("HSET {{veobatch}}:meta recovers {until}")).await;

@@ -2,11 +2,15 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::files::Files;
-use veobatch_core::{BatchId, BatchSettings, Credits, Prices, Schedule};
-use veobatch_ledger::{JobFilter, SharedLedger, SqliteLedger};
-use veobatch_producer::{AdmitError, Compared, Source, admit, check, compare, compare_first, update_batches};
+use veobatch_core::{BatchId, BatchSettings, Credits, Prices, Schedule, Window};
+use veobatch_ledger::{BatchUpdate, JobFilter, SharedLedger, SqliteLedger};
+use veobatch_producer::{
+    AdmitError, BatchOptions, Compared, Setting, Source, admit, check, compare, compare_first, update_batch,
+    update_batches,
+};
 
 async fn ledger(files: &Files) -> SharedLedger {
     let Source::File(path) = files.path("ledger.db") else { panic!() };
@@ -143,4 +147,30 @@ async fn terms_hold_with_the_first_job_and_change_only_as_far_as_they_are_named(
     assert_eq!(terms().await, after);
     let other = check(&[files.write("b.yaml", "weight: 9\njobs: [c]\n")]).unwrap();
     assert!(update_batches(&*ledger, &other).await.unwrap().is_empty());
+}
+
+/// Otherwise that run would be due again, and paid for again if it was forgotten meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_does_not_undo_the_run_that_a_worker_makes_meanwhile() {
+    let files = Files::new();
+    let ledger = ledger(&files).await;
+    let file = files.write("a.yaml", "batch: daily\ncron: 0 22 * * * UTC\njobs: [a]\n");
+    admit(&ledger, check(&[file]).unwrap(), None, |_| ()).await.unwrap();
+    let terms = async || ledger.batches().await.unwrap().remove(0).terms;
+    let (batch, read, now) = (BatchId::parse("daily").unwrap(), terms().await, ledger.info().await.unwrap().now);
+    // A worker has dealt with the instants of the next two days.
+    let later = now + Duration::from_secs(2 * 24 * 3600);
+    let schedule = Schedule::parse(&read.schedule).unwrap();
+    let advanced = Schedule { cron: schedule.cron.map(|cron| cron.since(later)), ..schedule }.to_string();
+    assert_ne!(advanced, read.schedule);
+    let advance = BatchUpdate { schedule: Some(advanced.clone()), ..BatchUpdate::default() };
+    ledger.update_batch(&batch, &advance).await.unwrap();
+
+    let window = Setting::Set(Window::parse("22:00-06:00 UTC").unwrap());
+    let asked = BatchOptions { window, weight: Some(3), ..BatchOptions::default() };
+    let changes = update_batch(&*ledger, &batch, &read, &asked, now).await.unwrap();
+    assert_eq!(changes, ["weight 3 (was 1)", "window 22:00-06:00 UTC (was none)"]);
+    let after = terms().await;
+    let (is, was) = (Schedule::parse(&after.schedule).unwrap(), Schedule::parse(&advanced).unwrap());
+    assert_eq!((is.cron, is.window.is_some(), after.weight), (was.cron, true, 3));
 }

@@ -11,7 +11,7 @@ use crate::report::messages::{REASON, spoken, stray};
 /// How many lines of one kind are printed before the rest is only counted.
 const SHOWN: usize = 10;
 
-/// What a person should look at, with the commands that settle it.
+/// What needs a person, with the commands that settle it.
 pub(crate) fn lines(attention: &Attention) -> Vec<String> {
     let mut lines = Vec::new();
     if !attention.failures.is_empty() {
@@ -101,7 +101,7 @@ fn failed(lines: &mut Vec<String>, failures: &[Failures]) {
     }
 }
 
-/// Where not all jobs were looked at.
+/// Where not all jobs were searched.
 fn cut(attention: &Attention) -> Vec<&'static str> {
     let mut lines = Vec::new();
     if attention.is_partial {
